@@ -1,0 +1,145 @@
+"""Limits and settings, with their units, defaults and reasons. No other module reads the environment."""
+
+from __future__ import annotations
+
+import os
+from typing import Mapping, NamedTuple, Optional, Tuple
+
+from .errors import ConfigError
+
+__all__ = ["EXEC_MODES", "PREFERRED_PORTS", "Limits", "Settings", "data_dir", "settings_from"]
+
+#: Where each kind of host listens if it can. Below every system's ephemeral range (Linux starts
+#: at 32768, Windows at 49152) and clear of the ports other DCC bridges are known to use (9876,
+#: 8100-8115, 8765, 7001, 50007, 18811, 8080, 20228, 9765, 59765, 55557).
+PREFERRED_PORTS = {
+    "maya": 21340,
+    "houdini": 21341,
+    "3dsmax": 21342,
+    "blender": 21343,
+    "standalone": 21344,
+}
+
+EXEC_MODES = ("off", "confirm", "on")
+
+
+class Limits(NamedTuple):
+    """What one server allows. Sizes in bytes, times in seconds."""
+
+    head_bytes: int = 16 * 1024
+    body_bytes: int = 16 * 1024 * 1024
+    connections: int = 256
+    #: Connections that have not shown a token yet; see ``connect_grace``.
+    unauthenticated: int = 32
+    #: How long a new connection counts as merely new: 64 clients may connect in one burst.
+    connect_grace: float = 1.0
+    #: A request head that has begun must be complete by then (slow-loris).
+    head_timeout: float = 10.0
+    #: A body must be complete by then; on loopback even the largest takes a fraction of a second.
+    body_timeout: float = 60.0
+    #: A silent keep-alive connection is closed after this.
+    idle_timeout: float = 300.0
+    #: A connection that we are closing may still be writing to us that long; it is read and dropped.
+    linger: float = 2.0
+    #: Unsent bytes at which a connection is no longer read, so that a peer that does not read its
+    #: answers cannot make us hold more of them.
+    high_water: int = 1024 * 1024
+    queued_jobs: int = 64
+    #: Main-thread seconds one pump may spend after its first job, so that the host's UI stays live.
+    pump_budget: float = 0.008
+    #: A tool call without a time of its own. Clients give up after 60 s (TypeScript SDK, Codex).
+    call_timeout: float = 50.0
+    #: How long a question to the user may stay open before the call is refused.
+    ask_timeout: float = 45.0
+    sessions: int = 1024
+    log_lines: int = 2000
+
+
+class Settings(NamedTuple):
+    """What a user or an administrator decides."""
+
+    data_dir: str
+    port: Optional[int] = None
+    auth: bool = True
+    #: off | confirm | on; None: ``confirm`` where the host has a user interface, else ``off``.
+    exec_mode: Optional[str] = None
+    gateway: bool = False
+    registry_dir: Optional[str] = None
+    tools: Tuple[str, ...] = ()
+    #: More origins that may call, besides loopback ones: ``scheme://host[:port]``.
+    origins: Tuple[str, ...] = ()
+    limits: Limits = Limits()
+
+
+def data_dir(environ: Mapping[str, str], platform: str) -> str:
+    """Return the per-user directory for the secret and the journal (not created here).
+
+    ``DCC_MCP_EMBED_HOME`` names it outright; otherwise the platform's place for local user data.
+    """
+    given = environ.get("DCC_MCP_EMBED_HOME")
+    if given:
+        return os.path.abspath(os.path.expanduser(given))
+    home = os.path.expanduser("~")
+    if platform == "win32":
+        base = environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
+    elif platform == "darwin":
+        base = os.path.join(home, "Library", "Application Support")
+    else:
+        base = environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
+    return os.path.join(base, "dcc_mcp_embed")
+
+
+def _port(text: str, source: str) -> int:
+    try:
+        port = int(text)
+    except ValueError:
+        port = -1
+    if not 0 <= port <= 65535:
+        raise ConfigError(
+            "{} is {!r}; it takes a port from 0 (any free one) to 65535".format(source, text)
+        )
+    return port
+
+
+def _exec_mode(text: str, source: str) -> str:
+    if text not in EXEC_MODES:
+        raise ConfigError("{} is {!r}; it takes off, confirm or on".format(source, text))
+    return text
+
+
+def settings_from(
+    environ: Mapping[str, str],
+    platform: str,
+    port: Optional[int] = None,
+    auth: bool = True,
+    exec_mode: Optional[str] = None,
+    gateway: bool = False,
+    registry_dir: Optional[str] = None,
+    tools: Tuple[str, ...] = (),
+    origins: Tuple[str, ...] = (),
+    limits: Limits = Limits(),
+) -> Settings:
+    """Join arguments and environment into settings; an argument wins. Raises ConfigError.
+
+    Environment: ``DCC_MCP_EMBED_HOME`` (directory), ``DCC_MCP_EMBED_PORT`` (number),
+    ``DCC_MCP_EMBED_EXEC`` (off | confirm | on), ``DCC_MCP_REGISTRY_DIR`` (directory).
+    """
+    if port is None and environ.get("DCC_MCP_EMBED_PORT"):
+        port = _port(environ["DCC_MCP_EMBED_PORT"], "DCC_MCP_EMBED_PORT")
+    elif port is not None:
+        port = _port(str(port), "port")
+    if exec_mode is not None:
+        _exec_mode(exec_mode, "exec_mode")
+    elif environ.get("DCC_MCP_EMBED_EXEC"):
+        exec_mode = _exec_mode(environ["DCC_MCP_EMBED_EXEC"], "DCC_MCP_EMBED_EXEC")
+    return Settings(
+        data_dir=data_dir(environ, platform),
+        port=port,
+        auth=auth,
+        exec_mode=exec_mode,
+        gateway=gateway,
+        registry_dir=registry_dir or environ.get("DCC_MCP_REGISTRY_DIR") or None,
+        tools=tools,
+        origins=origins,
+        limits=limits,
+    )

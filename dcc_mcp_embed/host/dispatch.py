@@ -1,0 +1,586 @@
+"""Run jobs on one thread, honestly: bounded queue, budget, deadlines, undo, one answer per job.
+
+The dispatcher decides what runs when; an *executor* gets its pump called on the right thread: the
+host adapter for the main thread, :class:`.worker.Worker` for the worker thread. Three kinds of
+thread meet here. Callers submit, cancel and let jobs expire; the executor's thread runs
+:meth:`Dispatcher.pump`; anybody asks for the status. All state is under one lock; everything is
+decided under it and done after it.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import OrderedDict, deque
+from types import GeneratorType
+from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional, Tuple
+
+from ..clock import Clock
+from ..errors import (
+    Cancelled,
+    HostBusy,
+    HostError,
+    HostModal,
+    HostShuttingDown,
+    NotFound,
+    TimeoutNotStarted,
+    TimeoutRunning,
+    ToolError,
+    WouldDeadlock,
+)
+from .adapter import UndoChunk
+from .job import (
+    ABANDONED,
+    CANCELLED,
+    DETACHED,
+    DONE,
+    DROPPED,
+    LATE,
+    QUEUED,
+    RUNNING,
+    Job,
+    Report,
+)
+
+__all__ = ["Dispatcher", "Holder"]
+
+#: Jobs that outlived their caller and can still be asked for; the oldest go first.
+KEPT_RESULTS = 64
+#: After so many time-outs in a row new calls are refused at once until the thread shows life.
+STALLED_AFTER = 2
+#: How often a refused call may wake a stalled thread again, seconds.
+PROBE_EVERY = 2.0
+#: A holder older than this shows its stack, seconds.
+STACK_AFTER = 5.0
+#: How long between two looks at a job that returned a poll callable, seconds.
+POLL_EVERY = 0.05
+_STACK_DEPTH = 12
+
+
+class Holder(NamedTuple):
+    """Who has the thread. ``age`` in seconds; ``stack`` innermost last, only when it is old."""
+
+    tool: str
+    client: str
+    job_id: str
+    age: float
+    stack: Optional[List[str]]
+
+    def to_dict(self) -> Dict[str, Any]:
+        shape: Dict[str, Any] = {
+            "tool": self.tool,
+            "client": self.client,
+            "job_id": self.job_id,
+            "age_ms": int(self.age * 1000),
+        }
+        if self.stack is not None:
+            shape["stack"] = self.stack
+        return shape
+
+
+class Dispatcher:
+    """Queue and run jobs for one executor.
+
+    ``executor`` offers ``wake(pump)``, ``is_main_thread()``, ``modal_state()`` and
+    ``undo_chunk(label)`` (see HostAdapter). ``later(delay, function, *args)`` calls back after
+    ``delay`` seconds on any thread. ``log(level, text)`` takes what nobody is there to be told.
+    """
+
+    def __init__(
+        self,
+        executor: Any,
+        clock: Clock,
+        later: Callable[..., Any],
+        log: Callable[[str, str], None],
+        limit: int = 64,
+        budget: float = 0.008,
+    ) -> None:
+        self._executor = executor
+        self._clock = clock
+        self._later = later
+        self._log = log
+        self._limit = limit
+        self._budget = budget
+        self._lock = threading.Lock()
+        self._queue: Deque[Job] = deque()
+        self._live: Dict[str, Job] = {}
+        self._kept: OrderedDict[str, Job] = OrderedDict()
+        self._shut: Optional[str] = None
+        self._writer: Optional[Job] = None
+        self._current: Optional[Job] = None
+        self._current_since = 0.0
+        self._thread_id = 0
+        self._pumping = False
+        self._pumped_at: Optional[float] = None
+        self._timeouts = 0
+        self._probed_at = 0.0
+        self._held_by: Optional[str] = None
+        self._modal: Optional[str] = None
+        self._orphans: List[Job] = []
+
+    # -- callers: any thread ------------------------------------------------------------------
+
+    def submit(self, job: Job, deadline: Optional[float] = None) -> None:
+        """Queue ``job``; its caller must call :meth:`expire` once ``deadline`` has passed.
+
+        Raises HostShuttingDown or HostBusy, and then the job is not queued and never settled.
+        """
+        now = self._clock.monotonic()
+        probe = False
+        refusal: Optional[ToolError] = None
+        with self._lock:
+            if self._shut is not None:
+                refusal = HostShuttingDown(self._shut, state="not_started")
+            elif self._held_by is not None:
+                refusal = HostBusy(
+                    "The host's main thread waits for {}; a call from there cannot be served "
+                    "meanwhile.".format(self._held_by),
+                    hint="Try again when that call is over.",
+                    retry_after_ms=1000,
+                )
+            elif self._timeouts >= STALLED_AFTER:
+                probe = now - self._probed_at >= PROBE_EVERY
+                if probe:
+                    self._probed_at = now
+                refusal = self._stalled(now)
+            elif len(self._queue) >= self._limit:
+                refusal = HostBusy(
+                    "{} calls are waiting for the host already.".format(self._limit),
+                    hint="Wait for some of them; batch small changes into one call.",
+                    retry_after_ms=1000,
+                )
+            else:
+                job.attach(self._lock, now)
+                job.deadline = deadline
+                self._queue.append(job)
+                self._live[job.job_id] = job
+        if refusal is None or probe:
+            self._executor.wake(self.pump)
+        if refusal is not None:
+            raise refusal
+
+    def call(self, job: Job, timeout: float) -> Any:
+        """Run ``job`` and wait for its answer at most ``timeout`` seconds; raises its ToolError.
+
+        ``job.settled`` is taken over. Raises WouldDeadlock on the executor's own thread.
+        """
+        if self._executor.is_main_thread():
+            raise WouldDeadlock(
+                "{} was called from the host's main thread and needs that same thread.".format(
+                    job.name
+                ),
+                hint="Call the function itself, or call from another thread.",
+            )
+        over = threading.Event()
+        box: List[Any] = [None, None]
+
+        def settled(_: Job, answer: Any, error: Optional[BaseException]) -> None:
+            box[:] = (answer, error)
+            over.set()
+
+        job.settled = settled
+        self.submit(job, self._clock.monotonic() + timeout)
+        if not over.wait(timeout):
+            self.expire(job)
+            over.wait()
+        if box[1] is not None:
+            raise box[1]
+        return box[0]
+
+    def expire(self, job: Job) -> None:
+        """Settle ``job`` as timed out if it is not settled yet. Any thread."""
+        now = self._clock.monotonic()
+        error: Optional[ToolError] = None
+        with self._lock:
+            waited = now - job.created
+            if job.claim_locked(ABANDONED):
+                self._timeouts += 1
+                self._forget(job)
+                error = TimeoutNotStarted(
+                    "{} waited {:.1f} s for the host's main thread and was never started.".format(
+                        job.name, waited
+                    ),
+                    hint=self._who(now) or "Nothing was changed; calling again is safe.",
+                    retry_after_ms=2000,
+                )
+            elif job.claim_locked(DETACHED):
+                self._timeouts += 1
+                error = TimeoutRunning(
+                    "{} is still running after {:.1f} s.".format(job.name, waited),
+                    hint="Do not call it again; ask get_job for job_id {!r}.".format(job.job_id),
+                    details={"job_id": job.job_id},
+                )
+        if error is not None:
+            job.settled(job, None, error)
+
+    def cancel(self, job_id: str) -> Tuple[str, str]:
+        """Cancel a job and return (its state before, the effect). Any thread. Raises NotFound.
+
+        Effects: ``removed_from_queue`` (it never runs), ``cancel_requested`` (a generator ends
+        before its next step, other tools only if they look), ``already_done``.
+        """
+        with self._lock:
+            job = self._live.get(job_id) or self._kept.get(job_id)
+            if job is None:
+                raise NotFound("No job {!r} is known here.".format(job_id))
+            before = job.state
+            removed = before == QUEUED and job.claim_locked(CANCELLED)
+            if removed:
+                self._forget(job)
+            elif before in (RUNNING, DETACHED):
+                job.cancel_requested = True
+        if removed:
+            job.settled(
+                job, None, Cancelled("The call was cancelled before it started.", state="not_started")
+            )
+            return before, "removed_from_queue"
+        return before, "cancel_requested" if before in (RUNNING, DETACHED) else "already_done"
+
+    def find(self, job_id: str) -> Job:
+        """Return a job that is queued, running, or outlived its caller. Any thread. Raises NotFound."""
+        with self._lock:
+            job = self._live.get(job_id) or self._kept.get(job_id)
+        if job is None:
+            raise NotFound(
+                "No job {!r} is known here.".format(job_id),
+                hint="Results are kept for the last {} calls that outlived their time.".format(
+                    KEPT_RESULTS
+                ),
+            )
+        return job
+
+    def jobs(self) -> List[Job]:
+        """Return all jobs that are known, oldest first. Any thread."""
+        with self._lock:
+            return list(self._kept.values()) + list(self._live.values())
+
+    def hold(self, peer: str) -> _Hold:
+        """Return a context in which the executor's own thread blocks waiting for ``peer``.
+
+        Calls that arrive meanwhile are refused with HostBusy instead of waiting for a thread that
+        may, through them, wait for itself.
+        """
+        return _Hold(self, peer)
+
+    def shutdown(self, reason: str) -> None:
+        """Refuse new jobs and settle every waiting caller with HostShuttingDown. Any thread, once is enough."""
+        with self._lock:
+            if self._shut is not None:
+                return
+            self._shut = reason
+            waiting = [job for job in self._live.values() if job.state in (QUEUED, RUNNING)]
+            dropped = []
+            for job in waiting:
+                started = job.state == RUNNING
+                if job.claim_locked(DROPPED):
+                    dropped.append((job, "running" if started else "not_started"))
+            self._orphans = [job for job in self._live.values() if job.stepper is not None]
+            self._queue.clear()
+            self._live.clear()
+        for job, state in dropped:
+            job.cancel_requested = True
+            job.settled(job, None, HostShuttingDown(reason, state=state))
+        if self._executor.is_main_thread():
+            self._close_orphans()
+        else:
+            self._executor.wake(self.pump)
+
+    def _close_orphans(self) -> None:
+        """End generators nobody waits for on the thread that ran them: they hold host objects."""
+        with self._lock:
+            orphans, self._orphans = self._orphans, []
+        for job in orphans:
+            stepper, job.stepper = job.stepper, None
+            if stepper is None or stepper.gi_running:
+                continue
+            try:
+                stepper.close()
+            except Exception as error:
+                self._log("warning", "{} did not end cleanly: {!r}".format(job.name, error))
+
+    # -- status: any thread -------------------------------------------------------------------
+
+    def holder(self) -> Optional[Holder]:
+        """Return who has the thread right now, None if nobody of ours. Any thread."""
+        with self._lock:
+            job, since, ident = self._current, self._current_since, self._thread_id
+        if job is None:
+            return None
+        age = self._clock.monotonic() - since
+        stack = _stack_of(ident) if age >= STACK_AFTER else None
+        return Holder(job.name, job.client, job.job_id, age, stack)
+
+    def status(self) -> Dict[str, Any]:
+        """Describe the queue for ``get_status``. Any thread; takes no host call."""
+        holder = self.holder()
+        now = self._clock.monotonic()
+        with self._lock:
+            pumped = self._pumped_at
+            waiting = self._queue[0].created if self._queue else None
+            return {
+                "verdict": self._verdict(holder),
+                "holder": holder.to_dict() if holder else None,
+                "queue_depth": len(self._queue),
+                "oldest_wait_ms": int((now - waiting) * 1000) if waiting is not None else 0,
+                "pump_age_ms": int((now - pumped) * 1000) if pumped is not None else None,
+                "modal": self._modal,
+            }
+
+    def _verdict(self, holder: Optional[Holder]) -> str:
+        if self._shut is not None:
+            return "shutting_down"
+        if self._timeouts >= STALLED_AFTER:
+            return "hung"
+        if self._modal is not None:
+            return "modal"
+        if holder is not None or self._held_by is not None:
+            return "busy"
+        return "healthy"
+
+    def _who(self, now: float) -> Optional[str]:
+        job = self._current
+        if job is None:
+            return None
+        return "{} of {} has held it for {:.1f} s.".format(
+            job.name, job.client or "another client", now - self._current_since
+        )
+
+    def _stalled(self, now: float) -> HostBusy:
+        return HostBusy(
+            "The host's main thread does not answer: {} calls in a row ran out of time.".format(
+                self._timeouts
+            ),
+            hint=self._who(now) or "Ask get_status what holds it.",
+            retry_after_ms=int(PROBE_EVERY * 1000),
+        )
+
+    def _forget(self, job: Job) -> None:
+        """Drop a job that is settled; one that outlived its caller is kept for a while."""
+        self._live.pop(job.job_id, None)
+        if job.state in (ABANDONED, CANCELLED) and job in self._queue:
+            self._queue.remove(job)
+        if job.state == LATE:
+            self._kept[job.job_id] = job
+            while len(self._kept) > KEPT_RESULTS:
+                self._kept.popitem(last=False)
+        if self._writer is job:
+            self._writer = None
+
+    # -- the executor's thread ----------------------------------------------------------------
+
+    def pump(self) -> None:
+        """Run what is waiting: at least one job, then until the budget is spent. Executor's thread.
+
+        Called from within a job (a tool that spins the host's event loop) it does nothing.
+        """
+        if self._pumping:
+            return
+        self._pumping = True
+        start = self._clock.monotonic()
+        with self._lock:
+            # The thread is free: whatever stalled it is over.
+            self._timeouts = 0
+            self._pumped_at = start
+            self._thread_id = threading.get_ident()
+            self._modal = None
+            orphans = bool(self._orphans)
+        try:
+            if orphans:
+                self._close_orphans()
+            while True:
+                job = self._next()
+                if job is None:
+                    break
+                self._step(job)
+                if self._clock.monotonic() - start >= self._budget:
+                    break
+        finally:
+            self._pumping = False
+            with self._lock:
+                self._pumped_at = self._clock.monotonic()
+                more = self._runnable() is not None
+            if more:
+                self._executor.wake(self.pump)
+
+    def _runnable(self) -> Optional[Job]:
+        """Return the first job that may run: while a writer is between two steps, no other writer."""
+        writer = self._writer
+        for job in self._queue:
+            if writer is None or job is writer or not job.writes:
+                return job
+        return None
+
+    def _next(self) -> Optional[Job]:
+        with self._lock:
+            job = self._runnable()
+            if job is not None:
+                self._queue.remove(job)
+            return job
+
+    def _step(self, job: Job) -> None:
+        if job.started is None and not self._begin(job):
+            return
+        since = self._clock.monotonic()
+        with self._lock:
+            self._current, self._current_since = job, since
+            if job.writes:
+                self._writer = job
+        suspended = False
+        value: Any = None
+        error: Optional[BaseException] = None
+        interrupt: Optional[BaseException] = None
+        chunk = self._chunk(job)
+        try:
+            if chunk is None:
+                suspended, value = _advance(job)
+            else:
+                with chunk:
+                    suspended, value = _advance(job)
+        except Exception as raised:
+            error = raised
+        except BaseException as raised:
+            error = raised
+            interrupt = raised if isinstance(raised, KeyboardInterrupt) else None
+        finally:
+            now = self._clock.monotonic()
+            job.ran += now - since
+            if chunk is not None:
+                job.undo_steps += chunk.steps
+            with self._lock:
+                self._current = None
+        if suspended:
+            self._suspend(job, value)
+        else:
+            self._end(job, value, error, now)
+        if interrupt is not None:
+            raise interrupt
+
+    def _begin(self, job: Job) -> bool:
+        modal = self._executor.modal_state() if job.writes else None
+        if modal is not None:
+            with self._lock:
+                self._modal = modal
+                claimed = job.claim_locked(DROPPED)
+                if claimed:
+                    self._forget(job)
+            if claimed:
+                job.settled(
+                    job,
+                    None,
+                    HostModal(
+                        "A dialog is open in the host: {!r}.".format(modal),
+                        hint="Ask the user to close it; reading works meanwhile.",
+                        retry_after_ms=5000,
+                    ),
+                )
+            return False
+        if not job.claim(RUNNING):
+            return False
+        job.started = self._clock.monotonic()
+        return True
+
+    def _chunk(self, job: Job) -> Optional[UndoChunk]:
+        if job.undo_label is None or (job.poll is not None):
+            return None
+        chunk: UndoChunk = self._executor.undo_chunk(job.undo_label)
+        return chunk
+
+    def _suspend(self, job: Job, value: Any) -> None:
+        """Put a job that has more to do behind the others."""
+        job.latest = value if value is not None else job.latest
+        with self._lock:
+            if self._shut is not None:
+                return
+            waits = job.poll is not None
+            if not waits:
+                self._queue.append(job)
+        if value is not None and job.progress is not None:
+            job.progress(value)
+        if waits:
+            self._later(POLL_EVERY, self._look_again, job)
+
+    def _look_again(self, job: Job) -> None:
+        with self._lock:
+            if self._shut is not None:
+                return
+            self._queue.append(job)
+        self._executor.wake(self.pump)
+
+    def _end(self, job: Job, value: Any, error: Optional[BaseException], now: float) -> None:
+        report = Report(
+            ((job.started or now) - job.created) * 1000,
+            job.ran * 1000,
+            job.undo_label,
+            job.undo_steps,
+        )
+        failure: Optional[ToolError] = None
+        try:
+            answer = job.finish(value, error, report)
+        except Exception as raised:
+            answer = None
+            failure = HostError("The answer of {} could not be made: {!r}".format(job.name, raised))
+        job.ended = now
+        # Between steps only: a tool that ended by itself is reported as what it did.
+        ending = CANCELLED if isinstance(error, Cancelled) and job.cancel_requested else DONE
+        with self._lock:
+            settled = job.claim_locked(ending)
+            if settled or job.claim_locked(LATE):
+                job.answer = answer
+                self._forget(job)
+        if settled:
+            job.settled(job, answer, failure)
+        elif job.state == LATE:
+            self._log("info", "{} ended after {:.1f} s".format(job.name, job.ran))
+        job.stepper = job.poll = None
+
+
+class _Hold:
+    """See :meth:`Dispatcher.hold`."""
+
+    def __init__(self, dispatcher: Dispatcher, peer: str) -> None:
+        self._dispatcher = dispatcher
+        self._peer = peer
+
+    def __enter__(self) -> None:
+        with self._dispatcher._lock:
+            self._before = self._dispatcher._held_by
+            self._dispatcher._held_by = self._peer
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        with self._dispatcher._lock:
+            self._dispatcher._held_by = self._before
+
+
+def _advance(job: Job) -> Tuple[bool, Any]:
+    """Take the job one step further: (True, progress or None) if there is more, (False, value) at its end."""
+    if job.cancel_requested and (job.stepper is not None or job.poll is not None):
+        if job.stepper is not None:
+            # Its ``finally`` blocks run here, on the host's thread and inside the undo step.
+            job.stepper.close()
+        raise Cancelled("The call was cancelled between two steps.")
+    if job.poll is not None:
+        value = job.poll()
+        return (True, None) if value is None else (False, value)
+    if job.stepper is None:
+        value = job.run()
+        if callable(value):
+            job.poll = value
+            return True, None
+        if type(value) is not GeneratorType:
+            return False, value
+        job.stepper = value
+    try:
+        return True, next(job.stepper)
+    except StopIteration as end:
+        return False, end.value
+
+
+def _stack_of(ident: int) -> Optional[List[str]]:
+    # By hand: traceback and linecache would read source files, and may import, on this thread.
+    frame = sys._current_frames().get(ident)
+    lines: List[str] = []
+    while frame is not None and len(lines) < _STACK_DEPTH:
+        code = frame.f_code
+        lines.append("{}:{} in {}".format(code.co_filename, frame.f_lineno, code.co_name))
+        frame = frame.f_back
+    return lines[::-1] or None

@@ -1,0 +1,53 @@
+"""See a dead-lock before it happens: a blocking call from a main thread to what needs that thread.
+
+One process-wide fact: which addresses this process serves, and which dispatcher is behind each.
+Blocking clients enter :func:`blocking` for the time they wait.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, Tuple
+
+from ..errors import WouldDeadlock
+from .dispatch import Dispatcher
+
+__all__ = ["Address", "blocking", "publish", "withdraw"]
+
+Address = Tuple[str, int]
+
+_served: Dict[Address, Tuple[Any, Dispatcher]] = {}
+
+
+def publish(address: Address, executor: Any, dispatcher: Dispatcher) -> None:
+    """Say that ``address`` is served by this process, by ``dispatcher`` on ``executor``."""
+    _served[address] = (executor, dispatcher)
+
+
+def withdraw(address: Address) -> None:
+    """Take that back; unknown addresses are fine."""
+    _served.pop(address, None)
+
+
+@contextmanager
+def blocking(address: Address) -> Iterator[None]:
+    """Wait for a peer at ``address`` inside this context. Any thread.
+
+    On the main thread of a host we serve: raises WouldDeadlock when the peer is that very host,
+    otherwise has it refuse foreign calls until the wait is over (A waits for B, B calls A).
+    """
+    held = []
+    for executor, dispatcher in list(_served.values()):
+        if executor.is_main_thread():
+            if address in _served and _served[address][1] is dispatcher:
+                raise WouldDeadlock(
+                    "This is the host's main thread, and the server at {}:{} is this same host: "
+                    "the call would wait for the thread that waits.".format(*address),
+                    hint="Call the tool's function directly, or call from another thread.",
+                )
+            held.append(dispatcher)
+    if not held:
+        yield
+        return
+    with held[0].hold("{}:{}".format(*address)):
+        yield

@@ -1,0 +1,160 @@
+"""One call on its way through a queue: its states, and the single claim that settles it.
+
+A job is *settled* when its caller has its answer; that happens exactly once. Which thread may do
+it is decided by :meth:`Job.claim`, one compare-and-set under the dispatcher's lock.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Callable, Dict, FrozenSet, NamedTuple, Optional
+
+__all__ = [
+    "ABANDONED",
+    "CANCELLED",
+    "DETACHED",
+    "DONE",
+    "DROPPED",
+    "LATE",
+    "QUEUED",
+    "RUNNING",
+    "Job",
+    "Report",
+]
+
+QUEUED = "queued"
+RUNNING = "running"
+#: Settled: it ran to its end while the caller waited.
+DONE = "done"
+#: Settled: its time was over before it started; it will never run.
+ABANDONED = "abandoned"
+#: Settled: its time was over while it ran; it runs on and its result can be fetched.
+DETACHED = "detached"
+#: It ran to its end after its caller had been told ``timeout_running``.
+LATE = "late"
+#: Settled: cancelled before it started, or between two steps.
+CANCELLED = "cancelled"
+#: Settled: refused or given up by the dispatcher (modal dialog, shutdown).
+DROPPED = "dropped"
+
+# state -> states it may go to. Whatever is not here never happens.
+_NEXT: Dict[str, FrozenSet[str]] = {
+    QUEUED: frozenset((RUNNING, ABANDONED, CANCELLED, DROPPED)),
+    RUNNING: frozenset((DONE, DETACHED, CANCELLED, DROPPED)),
+    DETACHED: frozenset((LATE,)),
+    DONE: frozenset(),
+    ABANDONED: frozenset(),
+    CANCELLED: frozenset(),
+    DROPPED: frozenset(),
+    LATE: frozenset(),
+}
+
+
+class Report(NamedTuple):
+    """What the dispatcher knows about a finished run. Times in milliseconds."""
+
+    queued_ms: float
+    ran_ms: float
+    undo_label: Optional[str]
+    undo_steps: int
+
+
+class Job:
+    """One unit of work for the thread of a dispatcher.
+
+    ``run()`` is called there and returns the value, a generator (one step per advance), or a
+    callable to be polled until it returns something else than None. ``finish(value, error,
+    report)`` is called there too, once, and makes the answer; host objects never leave the thread.
+    ``settled(job, answer, error)`` is called exactly once, by whichever thread settles the job:
+    ``answer`` from ``finish``, or ``error`` (a ToolError) if there is no answer and will be none
+    for this caller. ``progress(value)`` gets what a generator yields. The last two must be quick
+    and thread-safe.
+    """
+
+    __slots__ = (
+        "_lock",
+        "answer",
+        "cancel_requested",
+        "client",
+        "created",
+        "deadline",
+        "ended",
+        "finish",
+        "job_id",
+        "latest",
+        "name",
+        "poll",
+        "progress",
+        "ran",
+        "run",
+        "settled",
+        "started",
+        "state",
+        "stepper",
+        "undo_label",
+        "undo_steps",
+        "writes",
+    )
+
+    def __init__(
+        self,
+        job_id: str,
+        name: str,
+        run: Callable[[], Any],
+        finish: Callable[[Any, Optional[BaseException], Report], Any],
+        settled: Callable[[Job, Any, Optional[BaseException]], None],
+        client: str = "",
+        writes: bool = True,
+        undo_label: Optional[str] = None,
+        progress: Optional[Callable[[Any], None]] = None,
+    ) -> None:
+        self._lock: Optional[threading.Lock] = None
+        self.job_id = job_id
+        self.name = name
+        self.run = run
+        self.finish = finish
+        self.settled = settled
+        self.client = client
+        self.writes = writes
+        self.undo_label = undo_label
+        self.progress = progress
+        self.state = QUEUED
+        self.cancel_requested = False
+        self.created = 0.0
+        self.deadline: Optional[float] = None
+        self.started: Optional[float] = None
+        self.ended: Optional[float] = None
+        self.ran = 0.0
+        self.undo_steps = 0
+        self.stepper: Any = None
+        self.poll: Optional[Callable[[], Any]] = None
+        self.latest: Any = None
+        self.answer: Any = None
+
+    def attach(self, lock: threading.Lock, now: float) -> None:
+        """Give the job to the dispatcher whose ``lock`` guards its state from now on."""
+        self._lock = lock
+        self.created = now
+
+    def claim(self, state: str) -> bool:
+        """Go to ``state`` if that is allowed from where the job is now. Any thread.
+
+        Exactly one of several competing claims succeeds; the one that does acts on it.
+        """
+        assert self._lock is not None
+        with self._lock:
+            return self.claim_locked(state)
+
+    def claim_locked(self, state: str) -> bool:
+        """Do the same for a caller that holds the dispatcher's lock."""
+        if state not in _NEXT[self.state]:
+            return False
+        self.state = state
+        return True
+
+    def cancelled(self) -> bool:
+        """Return whether somebody asked for this job to end; for tools that look. Any thread."""
+        return self.cancel_requested
+
+    def __repr__(self) -> str:
+        return "<Job {} {} {}>".format(self.job_id, self.name, self.state)
