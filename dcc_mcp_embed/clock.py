@@ -33,6 +33,10 @@ class Clock:
         """Return a number in [0, 1) for spreading retries; not fit for secrets."""
         raise NotImplementedError
 
+    def sleep(self, seconds: float) -> None:
+        """Block the calling thread; never the loop's, never a host's for more than a blink."""
+        raise NotImplementedError
+
     def uuid(self) -> str:
         """Return a random UUID (version 4) in text form."""
         return str(uuid.UUID(bytes=self.token_bytes(16), version=4))
@@ -46,3 +50,4 @@ class SystemClock(Clock):
     wall = staticmethod(time.time)  # type: ignore[assignment]
     token_bytes = staticmethod(os.urandom)  # type: ignore[assignment]
     jitter = staticmethod(random.random)  # type: ignore[assignment]
+    sleep = staticmethod(time.sleep)  # type: ignore[assignment]

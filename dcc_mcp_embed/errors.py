@@ -35,6 +35,7 @@ __all__ = [
     "ToolError",
     "TypeMismatch",
     "UnknownOutcome",
+    "Unreachable",
     "Unsupported",
     "WouldDeadlock",
 ]
@@ -50,6 +51,10 @@ class ConfigError(EmbedError, ValueError):
 
 class StartError(EmbedError):
     """The server could not be started; nothing was left behind."""
+
+
+class Unreachable(EmbedError):
+    """No server could be reached, or the one that answered is not one of ours."""
 
 
 class ProtocolError(EmbedError):

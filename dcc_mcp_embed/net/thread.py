@@ -56,16 +56,18 @@ class LoopThread:
         finally:
             self.loop.close()
 
-    def stop(self, grace: float) -> bool:
-        """End the loop and wait at most ``grace`` seconds; return whether it ended. Not on it.
+    def finish(self, grace: float) -> bool:
+        """Wait for the loop to end, for which somebody has arranged; after ``grace`` make it end.
 
-        Starts nothing and imports nothing, so it is safe in an exit handler (3.12 refuses new
-        threads there). A loop that did not end in time is left behind: its thread is a daemon.
+        Return whether the thread has ended. Not on the loop thread. Starts nothing and imports
+        nothing, so it is safe in an exit handler (3.12 refuses new threads there). A loop that
+        does not end is left behind: its thread is a daemon.
         """
-        if self._owner != os.getpid():
+        if self._owner != os.getpid() or self._thread is threading.current_thread():
             return True
-        self.loop.stop()
-        if self._thread is not threading.current_thread():
+        self._thread.join(grace)
+        if self._thread.is_alive():
+            self.loop.stop()
             self._thread.join(grace)
         return not self._thread.is_alive()
 

@@ -175,7 +175,7 @@ class SceneBackend:
         raise NotImplementedError
 
     def redo(self) -> bool:
-        """Bring back one step; False when there is none. Raises Unsupported without an undo stack."""
+        """Bring back one step; False when there is none. Raises Unsupported without a stack."""
         raise NotImplementedError
 
     def namespace(self) -> Dict[str, Any]:

@@ -1,0 +1,117 @@
+"""An MCP server inside a running Maya, Houdini, 3ds Max or Blender.
+
+``dcc_mcp_embed.start()`` starts it, ``@dcc_mcp_embed.tool`` declares a tool. Importing this
+package is inert: no thread, socket, file or host module until somebody calls ``start()``; public
+names are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from . import _layout
+
+# Type checkers take this name for true; importing typing for it would triple the time of a bare
+# import in a host that has not loaded it.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, List
+
+    from ._compat import Annotated as Annotated
+    from ._compat import Literal as Literal
+    from ._compat import TypedDict as TypedDict
+    from .embed import start as start
+    from .embed import stop as stop
+    from .errors import AlreadyExists as AlreadyExists
+    from .errors import Ambiguous as Ambiguous
+    from .errors import Cancelled as Cancelled
+    from .errors import ConfigError as ConfigError
+    from .errors import EmbedError as EmbedError
+    from .errors import ExecDisabled as ExecDisabled
+    from .errors import HostBusy as HostBusy
+    from .errors import HostBusyNative as HostBusyNative
+    from .errors import HostError as HostError
+    from .errors import HostModal as HostModal
+    from .errors import HostShuttingDown as HostShuttingDown
+    from .errors import InvalidArgument as InvalidArgument
+    from .errors import LocalProtocolError as LocalProtocolError
+    from .errors import NotFound as NotFound
+    from .errors import PermissionDenied as PermissionDenied
+    from .errors import ProtocolError as ProtocolError
+    from .errors import RemoteProtocolError as RemoteProtocolError
+    from .errors import SceneDirty as SceneDirty
+    from .errors import StartError as StartError
+    from .errors import TimeoutNotStarted as TimeoutNotStarted
+    from .errors import TimeoutRunning as TimeoutRunning
+    from .errors import TooLarge as TooLarge
+    from .errors import ToolError as ToolError
+    from .errors import TypeMismatch as TypeMismatch
+    from .errors import UnknownOutcome as UnknownOutcome
+    from .errors import Unsupported as Unsupported
+    from .errors import WouldDeadlock as WouldDeadlock
+    from .tools.content import Audio as Audio
+    from .tools.content import Image as Image
+    from .tools.content import Link as Link
+    from .tools.content import Resource as Resource
+    from .tools.declare import Progress as Progress
+    from .tools.declare import prompt as prompt
+    from .tools.declare import resource as resource
+    from .tools.declare import tool as tool
+
+__version__ = "0.1.0"
+
+#: Where each public name comes from: submodule -> names.
+_SOURCES = {
+    ".embed": ("start", "stop"),
+    ".tools.declare": ("tool", "resource", "prompt", "Progress"),
+    ".tools.content": ("Image", "Audio", "Resource", "Link"),
+    "._compat": ("Annotated", "Literal", "TypedDict"),
+    ".errors": (
+        "EmbedError",
+        "ConfigError",
+        "StartError",
+        "ProtocolError",
+        "LocalProtocolError",
+        "RemoteProtocolError",
+        "ToolError",
+        "AlreadyExists",
+        "Ambiguous",
+        "Cancelled",
+        "ExecDisabled",
+        "HostBusy",
+        "HostBusyNative",
+        "HostError",
+        "HostModal",
+        "HostShuttingDown",
+        "InvalidArgument",
+        "NotFound",
+        "PermissionDenied",
+        "SceneDirty",
+        "TimeoutNotStarted",
+        "TimeoutRunning",
+        "TooLarge",
+        "TypeMismatch",
+        "UnknownOutcome",
+        "Unsupported",
+        "WouldDeadlock",
+    ),
+}
+_SOURCE_OF = {name: source for source, names in _SOURCES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_SOURCE_OF)]
+
+_layout.bind_checkout_siblings(__name__, __path__)
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used (PEP 562)."""
+    source = _SOURCE_OF.get(name)
+    if source is None:
+        raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))
+    value = getattr(import_module(source, __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> List[str]:
+    return sorted({*globals(), *_SOURCE_OF})

@@ -1,0 +1,1 @@
+"""The command line: serve, tools, call, status, secret, demo."""

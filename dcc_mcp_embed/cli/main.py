@@ -1,0 +1,82 @@
+"""Arguments to commands. Each command is a function of its module and returns an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import List
+
+from .. import __version__
+from ..errors import EmbedError, ToolError
+from . import client, demo, serve
+
+__all__ = ["main"]
+
+_ABOUT = """\
+An MCP server that lives inside Maya, Houdini, 3ds Max and Blender; on the command line with a
+scene of its own. Start with: python3 -m dcc_mcp_embed demo
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python3 -m dcc_mcp_embed", description=_ABOUT)
+    parser.add_argument("--version", action="version", version="dcc_mcp_embed " + __version__)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    command = commands.add_parser("serve", help="run a server and print one JSON line about it")
+    command.add_argument("--adapter", metavar="NAME", help="the host; default: found by itself, else standalone")
+    command.add_argument("--port", type=int, help="default: the host's preferred port, or any free one")
+    command.add_argument("--no-auth", action="store_true", help="let every local process in, without a token")
+    command.add_argument("--exec", dest="exec_mode", choices=("off", "confirm", "on"), help="whether clients may run code; default: off without a user interface")
+    command.add_argument("--tools", nargs="+", action="append", default=[], metavar="MODULE_OR_FILE", help="add the tools declared there")
+    command.add_argument("--gateway", action="store_true", help="let the dcc-mcp gateway call this server (comes with the registry, in a later version)")
+    command.add_argument("--registry-dir", metavar="DIR", help="the shared service registry (comes in a later version)")
+    command.set_defaults(run=serve.run)
+
+    command = commands.add_parser("tools", help="list the tools of a server")
+    command.add_argument("url", metavar="URL", help="http://127.0.0.1:PORT/mcp, without a token")
+    command.add_argument("--json", action="store_true", help="print the full descriptions")
+    command.set_defaults(run=client.list_tools)
+
+    command = commands.add_parser("call", help="call a tool of a server")
+    command.add_argument("url", metavar="URL")
+    command.add_argument("tool", metavar="TOOL")
+    command.add_argument("--args", default="{}", metavar="JSON", help="the arguments, a JSON object; - reads it from standard input")
+    command.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS")
+    command.set_defaults(run=client.call_tool)
+
+    command = commands.add_parser("status", help="say how a server and its host are, from outside")
+    command.add_argument("url", metavar="URL")
+    command.add_argument("--timeout", type=float, default=3.0, metavar="SECONDS")
+    command.set_defaults(run=client.status)
+
+    command = commands.add_parser("secret", help="the secret that all tokens are made from")
+    command.add_argument("action", choices=("rotate",), help="rotate: replace it; every token given out stops working")
+    command.set_defaults(run=client.secret)
+
+    command = commands.add_parser("demo", help="start a host, build a small scene by tool calls, keep serving")
+    command.add_argument("--once", action="store_true", help="end after the scene is built")
+    command.add_argument("--port", type=int)
+    command.set_defaults(run=demo.run)
+    return parser
+
+
+def main(arguments: List[str]) -> int:
+    """Run one command; 0 success, 1 the command failed, 2 unusable arguments, 3 nothing reached."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return 2
+    try:
+        status: int = options.run(options)
+        return status
+    except ToolError as error:
+        hint = " " + error.hint if error.hint else ""
+        print("{}: {}{}".format(error.code, error.message, hint), file=sys.stderr)
+        return 1
+    except EmbedError as error:
+        print(str(error), file=sys.stderr)
+        return 3
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,332 @@
+"""Start and stop: the whole public entry. One server per process, one loop thread.
+
+:func:`start` and :func:`stop` belong to the host's main thread. Everything the loop thread will
+call is imported here, before it runs; whatever :func:`start` has opened is closed again when a
+later step fails.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import os
+import sys
+import threading
+from contextlib import ExitStack
+from typing import Any, Dict, List, Optional, Sequence, Union
+
+from . import __version__
+from .clock import Clock, SystemClock
+from .config import PREFERRED_PORTS, Limits, Settings, settings_from
+from .errors import ConfigError, EmbedError, StartError
+from .host import guard
+from .host.adapter import HostAdapter
+from .host.dispatch import Dispatcher
+from .host.identity import Instance
+from .host.job import Job, Report
+from .host.worker import Worker
+from .logbook import LogBook
+from .net.loop import Loop
+from .net.thread import LoopThread
+from .server.ports import Bound, Occupant, listen, who_answers
+from .server.secret import Secret, open_secret, retire_token
+from .server.server import Server, preload
+from .tools import control, loader, scene
+from .tools.context import ToolContext
+from .tools.table import ToolTable
+
+__all__ = ["EmbeddedServer", "start", "stop"]
+
+#: In this order a running host is looked for; standalone is what is left.
+ADAPTERS = ("blender", "standalone")
+#: How long the calling thread waits for the loop thread at the end, seconds (DESIGN: 300 ms).
+_GRACE = 0.3
+
+_running: Optional[EmbeddedServer] = None
+_lock = threading.RLock()
+
+
+def start(
+    adapter: Union[None, str, HostAdapter] = None,
+    port: Optional[int] = None,
+    auth: bool = True,
+    exec_mode: Optional[str] = None,
+    gateway: bool = False,
+    registry_dir: Optional[str] = None,
+    tools: Sequence[Any] = (),
+    origins: Sequence[str] = (),
+    limits: Limits = Limits(),
+    clock: Optional[Clock] = None,
+) -> EmbeddedServer:
+    """Start the server in this host and return it; the running one if there is one already.
+
+    Call on the host's main thread. ``adapter``: an adapter's name or object; None detects the
+    host. ``port``: fixed; None takes the preferred port of this kind of host, or any free one.
+    ``auth=False`` lets every local process in. ``exec_mode``: off, confirm or on; None confirms
+    where somebody can be asked and is off elsewhere. ``tools``: modules, module names or files
+    whose tools are added. Raises ConfigError for unusable settings, StartError when the port is
+    taken or the host cannot be used.
+    """
+    global _running
+    with _lock:
+        if _running is not None:
+            return _running
+        settings = settings_from(
+            os.environ,
+            sys.platform,
+            port=port,
+            auth=auth,
+            exec_mode=exec_mode,
+            gateway=gateway,
+            registry_dir=registry_dir,
+            origins=tuple(origins),
+            limits=limits,
+        )
+        host = adapter if isinstance(adapter, HostAdapter) else load_adapter(adapter)
+        server = EmbeddedServer(host, settings, clock or SystemClock(), tools)
+        _running = server
+        return server
+
+
+def stop() -> None:
+    """Stop the running server, if any. Main thread; at the host's exit it happens by itself."""
+    with _lock:
+        if _running is not None:
+            _running.stop()
+
+
+def load_adapter(name: Optional[str]) -> HostAdapter:
+    """Return the adapter called ``name``, or of the host that this interpreter runs in."""
+    if name is not None and name not in ADAPTERS:
+        raise ConfigError(
+            "There is no adapter {!r}; there are {}".format(name, ", ".join(ADAPTERS))
+        )
+    for candidate in ADAPTERS if name is None else (name,):
+        module = importlib.import_module(".adapters." + candidate, __package__)
+        if name is not None or candidate == "standalone" or module.detect():
+            host: HostAdapter = module.create()
+            return host
+    raise StartError("No host was found")
+
+
+class EmbeddedServer:
+    """A running server and everything it holds in this process.
+
+    Attributes: ``url`` (usable by any MCP client, token included unless ``auth=False``),
+    ``plain_url`` (without it), ``port``, ``token``, ``instance_id``, ``dcc_type``, ``adapter``,
+    ``logbook``.
+    """
+
+    def __init__(
+        self, adapter: HostAdapter, settings: Settings, clock: Clock, tools: Sequence[Any]
+    ) -> None:
+        if not adapter.is_main_thread():
+            raise StartError("start() must be called on the host's main thread")
+        self.adapter = adapter
+        self.settings = settings
+        self._clock = clock
+        self.logbook = LogBook(clock, settings.limits.log_lines)
+        self.instance_id = clock.uuid()
+        self.pid = os.getpid()
+        self.dcc_type = adapter.dcc_type
+        self._instance = Instance(self.instance_id, self.dcc_type, adapter.version(), os.getpid())
+        self._stopped = False
+        self._table = ToolTable()
+        self._scene = adapter.scene_backend()
+        self._collect(tools)
+        preload()
+        with ExitStack() as undo:
+            undo.callback(adapter.close)
+            self._open(undo)
+            undo.pop_all()
+
+    def _collect(self, tools: Sequence[Any]) -> None:
+        table = self._table
+        modules: List[Any] = [control] + list(scene.modules()) + list(self.adapter.tool_modules())
+        for module in modules:
+            table.add_module(module)
+        for wanted in tools:
+            self.register_tools(loader.load(wanted) if isinstance(wanted, str) else wanted)
+
+    def _open(self, undo: ExitStack) -> None:
+        settings, clock = self.settings, self._clock
+        secret = open_secret(settings.data_dir, clock)
+        bound = self._listen(secret)
+        undo.callback(bound.sock.close)
+        self.port = bound.port
+        if bound.stranger:
+            self.logbook.warning(
+                "server",
+                "port {} is held by a stranger; its token is retired".format(
+                    self._preferred()
+                ),
+            )
+            retire_token(settings.data_dir, self.dcc_type, self._preferred(), clock)
+        self.token = secret.token(self.dcc_type, self.port) if settings.auth else None
+        self.plain_url = "http://127.0.0.1:{}/mcp".format(self.port)
+        self.url = (
+            "http://127.0.0.1:{}/{}/mcp".format(self.port, self.token)
+            if self.token is not None
+            else self.plain_url
+        )
+        interactive = self.adapter.is_interactive()
+        self._loop = Loop(clock, self._loop_error)
+        undo.callback(self._loop.close)
+        self._worker = Worker()
+        lanes: Dict[str, Dispatcher] = {
+            "main": self._lane(self.adapter),
+            "worker": self._lane(self._worker),
+        }
+        self._lanes = lanes
+        self._server = Server(
+            self._loop,
+            clock,
+            settings,
+            bound.sock,
+            secret,
+            self.token,
+            self._instance,
+            self.adapter,
+            interactive,
+            self._scene,
+            self._table,
+            lanes,
+            self.logbook,
+            __version__,
+        )
+        self._instance.scene = self.adapter.scene_path()
+        self._thread = LoopThread(self._loop)
+        self._thread.on_fork(bound.sock.close)
+        self._loop.call_soon(self._server.open)
+        self._thread.start()
+        self._address = ("127.0.0.1", self.port)
+        guard.publish(self._address, self.adapter, lanes["main"])
+        atexit.register(self.stop)
+        self.adapter.on_exit(self.stop)
+        self.logbook.info("server", "listening on {}".format(self.plain_url))
+
+    def _preferred(self) -> int:
+        return PREFERRED_PORTS.get(self.dcc_type, 0)
+
+    def _listen(self, secret: Secret) -> Bound:
+        wanted = self.settings.port
+        challenge = self._clock.token_bytes(16).hex()
+
+        def occupant(port: int) -> Occupant:
+            return who_answers(port, secret, challenge)
+
+        try:
+            return listen(
+                self._preferred() if wanted is None else wanted, bool(wanted), occupant, self._clock
+            )
+        except OSError as error:
+            raise StartError(
+                "Port {} cannot be used: {}. Choose another, or none for any free one.".format(
+                    wanted, error.strerror
+                )
+            ) from error
+
+    def _lane(self, executor: Any) -> Dispatcher:
+        limits = self.settings.limits
+        return Dispatcher(
+            executor,
+            self._clock,
+            self._later,
+            lambda level, text: self.logbook.add(level, "dispatch", text),
+            limits.queued_jobs,
+            limits.pump_budget,
+        )
+
+    def _later(self, delay: float, function: Any, *args: Any) -> None:
+        self._loop.call_soon(self._loop.call_later, delay, function, *args)
+
+    def _loop_error(self, where: str, error: BaseException) -> None:
+        self.logbook.error("loop", "{}: {!r}".format(where, error))
+
+    # -- for whoever started it ---------------------------------------------------------------
+
+    def register_tools(self, module: Any) -> int:
+        """Add the tools declared in ``module`` and return how many. Any thread. Raises ConfigError."""
+        count = self._table.add_module(module)
+        if not count:
+            raise ConfigError(
+                "{} declares no tool; mark its functions with @dcc_mcp_embed.tool".format(
+                    getattr(module, "__name__", module)
+                )
+            )
+        return count
+
+    def call(self, name: str, arguments: Optional[Dict[str, Any]] = None, timeout: float = 30.0) -> Any:
+        """Call a tool of this host and return its value. Any thread but the main one.
+
+        Raises the call's ToolError; WouldDeadlock on the host's main thread for a tool that needs
+        that thread.
+        """
+        tool = self._table.get(name)
+        kwargs = tool.bind(arguments)
+        on_main = tool.thread == "main"
+        context = ToolContext(
+            host=self.adapter if on_main else None,
+            scene=self._scene if on_main else None,
+            client="local",
+            control=self._server.calls.control,
+        )
+        if tool.thread == "loop":
+            return tool.invoke(context, kwargs)
+
+        def finish(value: Any, error: Optional[BaseException], report: Report) -> Any:
+            return value, error
+
+        job = Job(
+            self._clock.uuid(),
+            name,
+            lambda: tool.invoke(context, kwargs),
+            finish,
+            lambda job, answer, error: None,
+            client="local",
+            writes=not tool.read_only,
+            undo_label=None if tool.read_only or not on_main else "MCP: " + name,
+        )
+        context.cancelled = job.cancelled
+        value, error = self._lanes[tool.thread].call(job, timeout)
+        if error is not None:
+            raise error
+        return value
+
+    def serve_forever(self) -> None:
+        """Run the host's pump on this main thread until :meth:`stop`; for hosts without a loop."""
+        self.adapter.serve_forever()
+
+    def stop(self) -> None:
+        """Stop: settle every caller, close every connection, give the port back. Twice is fine.
+
+        Main thread, or the exit handler. Takes at most the grace of the loop thread.
+        """
+        global _running
+        with _lock:
+            if self._stopped:
+                return
+            self._stopped = True
+            if _running is self:
+                _running = None
+        atexit.unregister(self.stop)
+        guard.withdraw(self._address)
+        for lane in self._lanes.values():
+            lane.shutdown("The server in this host was stopped.")
+        self._loop.call_soon(self._server.wind_down, self._loop.stop)
+        ended = self._thread.finish(_GRACE)
+        self._worker.stop(0.05)
+        if not ended:
+            self.logbook.warning("server", "the loop thread did not end in time")
+        self.adapter.close()
+
+    def __enter__(self) -> EmbeddedServer:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        state = "stopped" if self._stopped else "running"
+        return "<EmbeddedServer {} {} {}>".format(self.dcc_type, self.plain_url, state)
+

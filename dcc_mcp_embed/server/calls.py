@@ -1,0 +1,238 @@
+"""From a tool call to its result: bind, admit, run on the right thread, answer once. Loop thread."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Optional
+
+from ..clock import Clock
+from ..config import Limits
+from ..errors import PermissionDenied, ToolError
+from ..host.dispatch import Dispatcher
+from ..host.identity import Instance
+from ..host.job import Job, Report
+from ..net.loop import Loop
+from ..tools.code import wishes
+from ..tools.context import ToolContext
+from ..tools.declare import Tool
+from ..tools.results import failure, success
+from .exec_gate import ExecGate
+
+__all__ = ["Calls", "Running"]
+
+Answer = Callable[[Dict[str, Any]], None]
+Progress = Callable[[Any], None]
+
+
+class Running:
+    """A call under way. ``cancel()`` is for the client's own wish; the answer still comes."""
+
+    __slots__ = ("_calls", "job", "lane")
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self.job: Optional[Job] = None
+        self.lane: Optional[Dispatcher] = None
+
+    def cancel(self) -> None:
+        """Cancel the call if it is queued or can be stopped between two steps. Loop thread."""
+        if self.job is not None and self.lane is not None:
+            self.lane.cancel(self.job.job_id)
+
+
+class Calls:
+    """Run tool calls for one server.
+
+    ``lanes`` maps a tool's ``thread`` ("main", "worker") to its dispatcher. ``scene_path()`` is
+    asked on the main thread after each call there, so that results name the open scene.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        clock: Clock,
+        limits: Limits,
+        instance: Instance,
+        lanes: Dict[str, Dispatcher],
+        gate: ExecGate,
+        host: Any,
+        scene: Any,
+        control: Any,
+    ) -> None:
+        self._loop = loop
+        self._clock = clock
+        self._limits = limits
+        self._instance = instance
+        self._lanes = lanes
+        self._gate = gate
+        self._host = host
+        self._scene = scene
+        self.control = control
+        self.total = 0
+
+    def start(
+        self,
+        tool: Tool,
+        arguments: Dict[str, Any],
+        client: str,
+        answer: Answer,
+        progress: Optional[Progress] = None,
+    ) -> Optional[Running]:
+        """Call ``tool`` and hand its CallToolResult to ``answer`` on the loop thread, once.
+
+        Returns what can be cancelled, None if the call is over already. ``progress`` gets what a
+        stepwise tool yields, on the loop thread.
+        """
+        self.total += 1
+        try:
+            kwargs = tool.bind(arguments)
+        except ToolError as error:
+            answer(failure(error, self._instance.block))
+            return None
+        if tool.thread == "loop":
+            answer(self._run_here(tool, kwargs, client))
+            return None
+        running = Running(self)
+        if "code" in tool.capabilities:
+            self._ask_first(tool, kwargs, client, answer, progress, running)
+        else:
+            self._queue(tool, kwargs, client, answer, progress, running)
+        return running
+
+    def _run_here(self, tool: Tool, kwargs: Dict[str, Any], client: str) -> Dict[str, Any]:
+        context = ToolContext(control=self.control, client=client)
+        start = self._clock.monotonic()
+        try:
+            value = tool.invoke(context, kwargs)
+            ran = (self._clock.monotonic() - start) * 1000
+            return success(
+                value,
+                tool,
+                self._instance.block,
+                context.warnings,
+                context.facts,
+                None,
+                {"queued_ms": 0, "ran_ms": round(ran, 3)},
+            )
+        except Exception as error:
+            return failure(error, self._instance.block)
+
+    def _ask_first(
+        self,
+        tool: Tool,
+        kwargs: Dict[str, Any],
+        client: str,
+        answer: Answer,
+        progress: Optional[Progress],
+        running: Running,
+    ) -> None:
+        """Let the gate decide before the call is queued; give up when nobody answers it."""
+
+        def verdict(refusal: Optional[ToolError]) -> None:
+            timer.cancel()
+            if refusal is None:
+                self._queue(tool, kwargs, client, answer, progress, running)
+            else:
+                answer(failure(refusal, self._instance.block))
+
+        def too_late() -> None:
+            if self._gate.leave(client, verdict):
+                answer(
+                    failure(
+                        PermissionDenied(
+                            "The user has not answered yet whether code may run.",
+                            hint="The question stays open in the host; call again once it is "
+                            "answered.",
+                            retry_after_ms=5000,
+                        ),
+                        self._instance.block,
+                    )
+                )
+
+        timer = self._loop.call_later(self._limits.ask_timeout, too_late)
+        self._gate.enter(client, verdict)
+
+    def _queue(
+        self,
+        tool: Tool,
+        kwargs: Dict[str, Any],
+        client: str,
+        answer: Answer,
+        progress: Optional[Progress],
+        running: Running,
+    ) -> None:
+        loop = self._loop
+        lane = self._lanes[tool.thread]
+        on_main = tool.thread == "main"
+        timeout, undo = self._wishes(tool, kwargs)
+        context = ToolContext(
+            host=self._host if on_main else None,
+            scene=self._scene if on_main else None,
+            client=client,
+            control=self.control,
+        )
+
+        def finish(value: Any, error: Optional[BaseException], report: Report) -> Dict[str, Any]:
+            # On the tool's own thread: whatever the host gave out does not leave it.
+            timing = {"queued_ms": round(report.queued_ms, 3), "ran_ms": round(report.ran_ms, 3)}
+            if on_main:
+                self._instance.scene = self._host.scene_path()
+            block = self._instance.block
+            if error is not None:
+                return failure(error, block, timing)
+            steps = None
+            if report.undo_label is not None:
+                steps = {"label": report.undo_label, "steps": report.undo_steps}
+            try:
+                return success(value, tool, block, context.warnings, context.facts, steps, timing)
+            except Exception as unfit:
+                return failure(unfit, block, timing)
+
+        def settled(job: Job, result: Any, error: Optional[BaseException]) -> None:
+            if result is None:
+                assert error is not None
+                result = failure(error, self._instance.block)
+            if loop.is_current():
+                timer.cancel()
+                answer(result)
+            else:
+                loop.call_soon(arrived, result)
+
+        def arrived(result: Dict[str, Any]) -> None:
+            timer.cancel()
+            answer(result)
+
+        def stepped(value: Any) -> None:
+            if progress is not None:
+                loop.call_soon(progress, value)
+
+        job = Job(
+            self._clock.uuid(),
+            tool.name,
+            lambda: tool.invoke(context, kwargs),
+            finish,
+            settled,
+            client=client,
+            writes=not tool.read_only,
+            undo_label="MCP: " + tool.name if undo and on_main else None,
+            progress=stepped if progress is not None else None,
+        )
+        context.cancelled = job.cancelled
+        running.job, running.lane = job, lane
+        deadline = self._clock.monotonic() + timeout
+        timer = loop.call_at(deadline, lane.expire, job)
+        try:
+            lane.submit(job, deadline)
+        except ToolError as error:
+            timer.cancel()
+            answer(failure(error, self._instance.block))
+
+    def _wishes(self, tool: Tool, kwargs: Dict[str, Any]) -> Any:
+        """Return (seconds, whether the dispatcher opens an undo step) for one call."""
+        timeout = tool.timeout if tool.timeout is not None else self._limits.call_timeout
+        # ``undo`` and ``redo`` move along the host's undo stack: a step of their own would cut it.
+        undo = not tool.read_only and "undo" not in tool.capabilities
+        if "code" in tool.capabilities:
+            own_timeout, own_undo = wishes(kwargs)
+            timeout = own_timeout if own_timeout is not None else timeout
+            undo = undo and own_undo
+        return timeout, undo

@@ -1,0 +1,89 @@
+"""What the control tools see of a server. Loop thread; never waits, never asks the host."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Callable, Dict, List, Tuple
+
+from ..clock import Clock
+from ..errors import NotFound
+from ..host.dispatch import Dispatcher
+from ..host.identity import Instance
+from ..host.job import Job
+from ..logbook import LogBook
+
+__all__ = ["Control"]
+
+
+class Control:
+    """Status, log and jobs of one server. ``lanes`` maps a thread's name to its dispatcher."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        version: str,
+        instance: Instance,
+        lanes: Dict[str, Dispatcher],
+        logbook: LogBook,
+        facts: Callable[[], Dict[str, Any]],
+    ) -> None:
+        self._clock = clock
+        self._version = version
+        self._instance = instance
+        self._lanes = lanes
+        self._logbook = logbook
+        self._facts = facts
+        self._started = clock.monotonic()
+
+    def status(self) -> Dict[str, Any]:
+        """Return what ``get_status`` shows: the main thread's state first, the rest below it."""
+        status = self._lanes["main"].status()
+        worker = self._lanes["worker"].status()
+        status["worker"] = {"holder": worker["holder"], "queue_depth": worker["queue_depth"]}
+        status["uptime_s"] = round(self._clock.monotonic() - self._started, 1)
+        status["versions"] = {
+            "dcc_mcp_embed": self._version,
+            "python": "{}.{}.{}".format(*sys.version_info[:3]),
+            self._instance.dcc_type: self._instance.version,
+        }
+        status.update(self._facts())
+        return status
+
+    def log(self, lines: int, level: str, since: int) -> List[Dict[str, Any]]:
+        """Return log lines, oldest first."""
+        return [line.to_dict() for line in self._logbook.read(lines, level, since)]
+
+    def job(self, job_id: str) -> Dict[str, Any]:
+        """Return one job's state, progress and result. Raises NotFound."""
+        _, job = self._find(job_id)
+        now = self._clock.monotonic()
+        latest = job.latest
+        return {
+            "job_id": job.job_id,
+            "tool": job.name,
+            "client": job.client,
+            "state": _SHOWN.get(job.state, job.state),
+            "age_ms": int(((job.ended or now) - job.created) * 1000),
+            "progress": latest._asdict() if hasattr(latest, "_asdict") else None,
+            "result": job.answer,
+        }
+
+    def cancel(self, job_id: str) -> Tuple[str, str]:
+        """Cancel a job; returns (state before, effect). Raises NotFound."""
+        lane, _ = self._find(job_id)
+        before, effect = lane.cancel(job_id)
+        return _SHOWN.get(before, before), effect
+
+    def _find(self, job_id: str) -> Tuple[Dispatcher, Job]:
+        problem = None
+        for lane in self._lanes.values():
+            try:
+                return lane, lane.find(job_id)
+            except NotFound as error:
+                problem = error
+        assert problem is not None
+        raise problem
+
+
+# The states an agent needs to tell apart.
+_SHOWN = {"detached": "running", "late": "finished", "done": "finished"}

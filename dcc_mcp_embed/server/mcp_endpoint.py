@@ -1,0 +1,266 @@
+"""MCP over streamable HTTP: one exchange to messages, outcomes to one answer. Loop thread.
+
+JSON by default; the answer becomes a stream of server-sent events once a tool reports progress to
+a client that asked for it and is still waiting.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Optional
+
+from ..clock import Clock
+from ..errors import NotFound
+from ..tools.results import failure
+from ..tools.table import ToolTable
+from ..wire import jsonrpc, sse
+from ..wire.jsonrpc import Fault
+from ..wire.mcp.machine import Accepted, Cancel, McpMachine, Opened, Reply, ToolCall, version_of
+from ..wire.mcp.revisions import BATCHES
+from .calls import Calls, Running
+from .connection import EVENT_STREAM, JSON, Exchange, problem
+from .sessions import Session, Sessions
+
+__all__ = ["McpEndpoint"]
+
+_METHODS_ALLOWED = (("Allow", "POST, DELETE"),)
+_SESSION = "Mcp-Session-Id"
+
+
+class McpEndpoint:
+    """Serve ``/mcp``. ``instance()`` returns the block that results carry."""
+
+    def __init__(
+        self,
+        machine: McpMachine,
+        table: ToolTable,
+        calls: Calls,
+        sessions: Sessions,
+        clock: Clock,
+        instance: Callable[[], Dict[str, Any]],
+    ) -> None:
+        self._machine = machine
+        self._table = table
+        self._calls = calls
+        self._sessions = sessions
+        self._clock = clock
+        self._instance = instance
+        # (session id as the client sends it, JSON-RPC id) -> call, for notifications/cancelled.
+        # Without a session id two clients may use the same ids, so nothing is kept.
+        self._running: Dict[Any, Running] = {}
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answer one request to the endpoint, now or when its tools are done."""
+        method = exchange.head.method
+        if method == "POST":
+            self._post(exchange)
+        elif method == "DELETE":
+            self._delete(exchange)
+        else:
+            # No standing stream is offered: every client tried takes this 405 well.
+            exchange.reply(
+                405, JSON + _METHODS_ALLOWED, problem("{} is not served here; POST is.".format(method))
+            )
+
+    def _delete(self, exchange: Exchange) -> None:
+        ident = exchange.head.headers.get("mcp-session-id")
+        if ident is None or not self._sessions.end(ident):
+            exchange.reply(404, JSON, problem("There is no such session."))
+        else:
+            exchange.reply(200, JSON, b"{}")
+
+    def _post(self, exchange: Exchange) -> None:
+        headers = exchange.head.headers
+        kind = headers.get("content-type", "")
+        if kind != "application/json" and kind.partition(";")[0].strip().lower() != "application/json":
+            # Also what keeps a page from sending a "simple request" past the browser's checks.
+            exchange.reply(415, JSON, problem("The Content-Type is application/json."))
+            return
+        accept = headers.get("accept")
+        if accept is not None and not _takes_json(accept):
+            exchange.reply(406, JSON, problem("The answer is application/json; accept that too."))
+            return
+        ident = headers.get("mcp-session-id")
+        if ident is not None and self._sessions.ended(ident):
+            exchange.reply(404, JSON, problem("This session was ended; initialize a new one."))
+            return
+        session = self._sessions.get(ident) if ident is not None else None
+        try:
+            value = jsonrpc.decode(exchange.body)
+        except Fault as fault:
+            self._send(exchange, self._machine.refuse(fault))
+            return
+        if type(value) is list:
+            self._batch(exchange, value, session)
+        else:
+            self._single(exchange, value, session, _Single(exchange))
+
+    def _single(
+        self, exchange: Exchange, value: Any, session: Optional[Session], sink: _Sink
+    ) -> None:
+        client = session.client if session is not None else ""
+        outcome = self._machine.receive(value, exchange.head.headers, client)
+        kind = type(outcome)
+        if kind is ToolCall:
+            self._call(exchange, outcome, sink)  # type: ignore[arg-type]
+        elif kind is Cancel:
+            self._cancel(exchange, outcome.id)  # type: ignore[union-attr]
+            sink.nothing()
+        elif kind is Accepted:
+            sink.nothing()
+        elif kind is Opened:
+            self._open(outcome, sink)
+        else:
+            sink.reply(outcome)  # type: ignore[arg-type]
+
+    def _open(self, outcome: Any, sink: _Sink) -> None:
+        ident = self._clock.token_bytes(16).hex()
+        self._sessions.open(ident, outcome.version, outcome.client)
+        sink.headers = ((_SESSION, ident),)
+        sink.reply(Reply(outcome.status, outcome.message))
+
+    def _batch(self, exchange: Exchange, values: List[Any], session: Optional[Session]) -> None:
+        version = version_of(exchange.head.headers, session.version if session is not None else None)
+        if version != BATCHES or not values:
+            fault = Fault(
+                jsonrpc.INVALID_REQUEST,
+                "An empty batch has no answer"
+                if not values
+                else "Batches are part of {} only; send one message per request".format(BATCHES),
+            )
+            self._send(exchange, self._machine.refuse(fault))
+            return
+        gathered = _Gathered(exchange, len(values))
+        for value in values:
+            self._single(exchange, value, session, _Member(gathered))
+
+    def _call(self, exchange: Exchange, call: ToolCall, sink: _Sink) -> None:
+        try:
+            tool = self._table.get(call.name)
+        except NotFound as error:
+            if call.stateless:
+                text = "{} {}".format(error.message, error.hint or "").strip()
+                sink.reply(self._machine.unknown_tool(call, text))
+            else:
+                sink.reply(self._machine.answer(call, failure(error, self._instance())))
+            return
+        client = call.client or _user_agent(exchange)
+        key = (exchange.head.headers.get("mcp-session-id"), call.id)
+
+        def answer(result: Dict[str, Any]) -> None:
+            self._running.pop(key, None)
+            sink.reply(self._machine.answer(call, result))
+
+        progress = None
+        if call.token is not None and tool.stepwise:
+
+            def progress(step: Any) -> None:
+                sink.event(self._machine.progress(call, step.done, step.total, step.message))
+
+        running = self._calls.start(tool, call.arguments, client, answer, progress)
+        if running is None or sink.over:
+            return
+        if call.stateless:
+            # 2026-07-28: closing the stream is how a client cancels. Earlier ones only leave.
+            exchange.gone = running.cancel
+        elif key[0] is not None:
+            self._running[key] = running
+
+    def _cancel(self, exchange: Exchange, ident: Any) -> None:
+        key = (exchange.head.headers.get("mcp-session-id"), ident)
+        running = self._running.get(key) if type(ident) in (str, int) else None
+        if running is not None:
+            running.cancel()
+
+    def _send(self, exchange: Exchange, reply: Reply) -> None:
+        exchange.reply(reply.status, JSON, jsonrpc.encode(reply.message))
+
+
+class _Sink:
+    """Where the outcome of one message goes."""
+
+    headers: Any = ()
+    over = False
+
+    def nothing(self) -> None:
+        raise NotImplementedError
+
+    def reply(self, reply: Reply) -> None:
+        raise NotImplementedError
+
+    def event(self, message: Dict[str, Any]) -> None:
+        """Send a notification ahead of the reply, if there is a way."""
+
+
+class _Single(_Sink):
+    """The message was the whole request."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def nothing(self) -> None:
+        self.over = True
+        self._exchange.reply(202, (), b"")
+
+    def reply(self, reply: Reply) -> None:
+        self.over = True
+        body = jsonrpc.encode(reply.message)
+        if self._exchange.streaming:
+            self._exchange.end_stream(sse.encode(body.decode("ascii"), event="message"))
+        else:
+            self._exchange.reply(reply.status, JSON + self.headers, body)
+
+    def event(self, message: Dict[str, Any]) -> None:
+        exchange = self._exchange
+        if self.over or not exchange.can_stream:
+            return
+        if not exchange.streaming:
+            exchange.begin_stream(EVENT_STREAM)
+        exchange.send(sse.encode(jsonrpc.encode(message).decode("ascii"), event="message"))
+
+
+class _Gathered:
+    """The answers of a batch, sent together when the last one is there."""
+
+    def __init__(self, exchange: Exchange, count: int) -> None:
+        self._exchange = exchange
+        self._missing = count
+        self._messages: List[Dict[str, Any]] = []
+
+    def arrived(self, message: Optional[Dict[str, Any]]) -> None:
+        self._missing -= 1
+        if message is not None:
+            self._messages.append(message)
+        if self._missing:
+            return
+        if self._messages:
+            self._exchange.reply(200, JSON, jsonrpc.encode(self._messages))
+        else:
+            self._exchange.reply(202, (), b"")
+
+
+class _Member(_Sink):
+    """The message was one of a batch."""
+
+    def __init__(self, gathered: _Gathered) -> None:
+        self._gathered = gathered
+
+    def nothing(self) -> None:
+        self.over = True
+        self._gathered.arrived(None)
+
+    def reply(self, reply: Reply) -> None:
+        self.over = True
+        self._gathered.arrived(reply.message)
+
+
+def _takes_json(accept: str) -> bool:
+    for item in accept.split(","):
+        kind = item.partition(";")[0].strip().lower()
+        if kind in ("application/json", "application/*", "*/*", ""):
+            return True
+    return False
+
+
+def _user_agent(exchange: Exchange) -> str:
+    agent: str = exchange.head.headers.get("user-agent") or ""
+    return agent[:80]

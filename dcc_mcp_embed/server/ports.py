@@ -1,0 +1,134 @@
+"""Which port a server gets: the preferred one of its kind of host, else any free one.
+
+A preferred port that somebody holds is looked at: one of ours is another running host of the same
+kind; a server that is just closing gives the port up in a moment; one that answers as anything
+else is a stranger, to whom a client may have shown that port's token, which is therefore retired.
+One that accepts and says nothing is taken for one of ours whose host holds the interpreter: retiring
+its token would break the user's configuration each time a host is busy.
+"""
+
+from __future__ import annotations
+
+import errno
+import hmac
+import socket
+from typing import Any, Callable, NamedTuple, Optional
+
+from ..clock import Clock
+from ..net.listener import bind
+from ..wire import http1
+from .secret import Secret
+
+__all__ = ["CHALLENGE", "KIND", "PROOF", "Bound", "Occupant", "listen", "who_answers"]
+
+_LOOPBACK = "127.0.0.1"
+#: A port that refuses connections but cannot be bound is about to be free: try so often, so long.
+_TRIES = 10
+_PAUSE = 0.05
+#: One of ours answers from its loop thread; a host that computes may need a few GIL switches.
+PROBE_TIMEOUT = 0.25
+CHALLENGE = "X-DCC-MCP-Challenge"
+PROOF = "X-DCC-MCP-Proof"
+KIND = "X-DCC-MCP-Kind"
+
+
+class Bound(NamedTuple):
+    """A listening socket. ``stranger``: the preferred port is held by somebody who is not us."""
+
+    sock: socket.socket
+    port: int
+    stranger: bool
+
+
+def listen(
+    preferred: int,
+    exact: bool,
+    occupant: Callable[[int], Occupant],
+    clock: Clock,
+) -> Bound:
+    """Bind ``preferred`` on loopback, or any free port unless ``exact``. Blocks at most a second.
+
+    ``occupant(port)`` says who holds a port. Raises OSError
+    when ``exact`` and the port stays taken.
+    """
+    problem: Optional[OSError] = None
+    stranger = False
+    for attempt in range(_TRIES):
+        try:
+            sock = bind(_LOOPBACK, preferred)
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+            problem = error
+        else:
+            return Bound(sock, sock.getsockname()[1], False)
+        holder = occupant(preferred).state
+        if holder != "nobody":
+            stranger = holder == "stranger"
+            break
+        if attempt < _TRIES - 1:
+            clock.sleep(_PAUSE)
+    if exact and problem is not None:
+        raise problem
+    sock = bind(_LOOPBACK, 0)
+    return Bound(sock, sock.getsockname()[1], stranger)
+
+
+class Occupant(NamedTuple):
+    """Who answers on a port: ``state`` is nobody, silent, stranger or ours; ``kind`` only for ours."""
+
+    state: str
+    kind: str = ""
+
+
+def who_answers(port: int, secret: Secret, challenge: str, timeout: float = PROBE_TIMEOUT) -> Occupant:
+    """Ask the server on a loopback ``port`` to prove that it holds our secret. Blocks ``timeout``.
+
+    It is shown nothing but the random ``challenge``.
+    """
+    try:
+        sock = socket.create_connection((_LOOPBACK, port), timeout)
+    except socket.timeout:
+        return Occupant("silent")
+    except OSError:
+        return Occupant("nobody")
+    with sock:
+        try:
+            sock.sendall(
+                http1.request(
+                    "GET",
+                    "/",
+                    (
+                        ("Host", "{}:{}".format(_LOOPBACK, port)),
+                        (CHALLENGE, challenge),
+                        ("Connection", "close"),
+                    ),
+                    b"",
+                )
+            )
+            head = _read_head(sock)
+        except socket.timeout:
+            return Occupant("silent")
+        except OSError:
+            return Occupant("stranger")
+    if head is None:
+        return Occupant("stranger")
+    kind = head.headers.get(KIND) or ""
+    if not hmac.compare_digest(
+        (head.headers.get(PROOF) or "").encode("utf-8"),
+        secret.proof(kind, port, challenge).encode("ascii"),
+    ):
+        return Occupant("stranger")
+    return Occupant("ours", kind)
+
+
+def _read_head(sock: socket.socket) -> Any:
+    parser = http1.ResponseParser(16384, 65536)
+    while True:
+        event = parser.next_event()
+        if event is not None:
+            return event if type(event) is http1.ResponseHead else None
+        data = sock.recv(16384)
+        if not data:
+            return None
+        parser.receive_data(data)

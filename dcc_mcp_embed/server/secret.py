@@ -1,0 +1,163 @@
+"""One random secret per user, and what is derived from it.
+
+The secret itself never leaves its file: not over a wire, not into a log, a row, a URL or an argv.
+A client gets a token for one kind of host and port, so that whoever captures it has one endpoint.
+The server proves itself with an answer to a challenge before a client of ours shows a token.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import stat
+from typing import Dict
+
+from .._compat import replace
+from ..clock import Clock
+from ..errors import ConfigError
+
+__all__ = ["Secret", "open_secret", "retire_token", "rotate_secret"]
+
+_SIZE = 32
+_TOKEN_LENGTH = 40
+SECRET_FILE = "secret"
+RETIRED_FILE = "retired.json"
+
+
+class Secret:
+    """The user's secret and the tokens made from it. Any thread; immutable but for retirements."""
+
+    def __init__(self, value: bytes, retired: Dict[str, int]) -> None:
+        self._value = value
+        self._retired = retired
+
+    def token(self, kind: str, port: int) -> str:
+        """Return the token for one kind of host on one port: 40 hexadecimal digits (160 bits)."""
+        place = "{}|{}".format(kind, port)
+        generation = self._retired.get(place, 0)
+        text = "http|{}|{}".format(place, generation) if generation else "http|" + place
+        return self._mac(text)[:_TOKEN_LENGTH]
+
+    def proof(self, kind: str, port: int, challenge: str) -> str:
+        """Return what only a holder of the secret can answer to ``challenge``."""
+        return self._mac("proof|{}|{}|{}".format(kind, port, challenge))
+
+    def _mac(self, text: str) -> str:
+        return hmac.new(self._value, text.encode("utf-8"), hashlib.sha256).hexdigest()
+
+    def __repr__(self) -> str:
+        return "<Secret>"
+
+
+def open_secret(directory: str, clock: Clock) -> Secret:
+    """Return the user's secret, making directory (0700) and file (0600) at the first call.
+
+    Raises ConfigError when either is a link or somebody else's: such a place is not trusted.
+    Reads two small files on the calling thread.
+    """
+    _own_directory(directory)
+    path = os.path.join(directory, SECRET_FILE)
+    try:
+        value = _read_private(path)
+    except FileNotFoundError:
+        _write_private(path, clock.token_bytes(_SIZE), clock, exclusive=True)
+        value = _read_private(path)
+    if len(value) != _SIZE:
+        raise ConfigError(
+            "{} is damaged ({} bytes instead of {}); run `python3 -m dcc_mcp_embed secret rotate`".format(
+                path, len(value), _SIZE
+            )
+        )
+    return Secret(value, _read_retired(os.path.join(directory, RETIRED_FILE)))
+
+
+def rotate_secret(directory: str, clock: Clock) -> None:
+    """Replace the secret: every token ever given out stops working at the next server start."""
+    _own_directory(directory)
+    _write_private(os.path.join(directory, SECRET_FILE), clock.token_bytes(_SIZE), clock)
+    try:
+        os.unlink(os.path.join(directory, RETIRED_FILE))
+    except FileNotFoundError:
+        pass
+
+
+def retire_token(directory: str, kind: str, port: int, clock: Clock) -> None:
+    """Make the token of one place worthless: a stranger may have been shown it."""
+    path = os.path.join(directory, RETIRED_FILE)
+    retired = _read_retired(path)
+    place = "{}|{}".format(kind, port)
+    retired[place] = retired.get(place, 0) + 1
+    _write_private(path, json.dumps(retired, sort_keys=True).encode("ascii"), clock)
+
+
+def _own_directory(directory: str) -> None:
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    if not hasattr(os, "getuid"):
+        # Windows: the user's local application data is private by its inherited ACL.
+        return
+    facts = os.lstat(directory)
+    if stat.S_ISLNK(facts.st_mode) or facts.st_uid != os.getuid():
+        raise ConfigError(
+            "{} is a link or belongs to somebody else; set DCC_MCP_EMBED_HOME to a directory of "
+            "your own".format(directory)
+        )
+    if facts.st_mode & 0o077:
+        os.chmod(directory, 0o700)
+
+
+def _read_private(path: str) -> bytes:
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags)
+    try:
+        facts = os.fstat(handle)
+        if hasattr(os, "getuid"):
+            if facts.st_uid != os.getuid():
+                raise ConfigError("{} belongs to somebody else; remove it".format(path))
+            if facts.st_mode & 0o077:
+                os.fchmod(handle, 0o600)
+        return os.read(handle, 65536)
+    finally:
+        os.close(handle)
+
+
+def _write_private(path: str, content: bytes, clock: Clock, exclusive: bool = False) -> None:
+    """Write a file that is whole or not there. ``exclusive``: another process's file is kept."""
+    temporary = "{}.{}".format(path, clock.token_bytes(6).hex())
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    handle = os.open(temporary, flags | getattr(os, "O_BINARY", 0), 0o600)
+    try:
+        try:
+            os.write(handle, content)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        if not exclusive:
+            replace(temporary, path)
+            return
+        try:
+            # link() fails if the name exists: of two hosts that start together one wins.
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        except (OSError, NotImplementedError, AttributeError):
+            # No hard links here (exFAT, some network homes): the later of two writers wins.
+            if not os.path.exists(path):
+                replace(temporary, path)
+                return
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def _read_retired(path: str) -> Dict[str, int]:
+    try:
+        content = json.loads(_read_private(path).decode("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    return {key: count for key, count in content.items() if isinstance(count, int)}

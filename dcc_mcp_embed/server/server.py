@@ -1,0 +1,202 @@
+"""One server on one loop: puts the parts together, opens, and winds down. No threads of its own."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import Any, Callable, Dict, List, Optional
+
+from ..clock import Clock
+from ..config import Limits, Settings
+from ..errors import ToolError
+from ..host.adapter import HostAdapter, Question
+from ..host.dispatch import Dispatcher
+from ..host.identity import Instance
+from ..host.job import Job, Report
+from ..logbook import LogBook
+from ..net.listener import Listener
+from ..net.loop import Loop
+from ..tools.table import ToolTable
+from ..wire.mcp.machine import McpMachine
+from .admission import Admission
+from .calls import Calls
+from .connection import Exchange, Front
+from .control import Control
+from .exec_gate import CHOICES, ExecGate
+from .instructions import instructions
+from .mcp_endpoint import McpEndpoint
+from .ports import CHALLENGE, KIND, PROOF
+from .secret import Secret
+from .sessions import Sessions
+
+__all__ = ["Server"]
+
+#: How long connections get at the end to take their last answers, seconds.
+FLUSH = 0.25
+_TEXT = (("Content-Type", "text/plain; charset=utf-8"),)
+
+
+class Server:
+    """Everything between a listening socket and the two lanes on which tools run.
+
+    Built on the host's main thread, opened and closed on the loop thread.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        clock: Clock,
+        settings: Settings,
+        sock: socket.socket,
+        secret: Secret,
+        token: Optional[str],
+        instance: Instance,
+        adapter: HostAdapter,
+        interactive: bool,
+        scene: Any,
+        table: ToolTable,
+        lanes: Dict[str, Dispatcher],
+        logbook: LogBook,
+        version: str,
+    ) -> None:
+        limits: Limits = settings.limits
+        self._loop = loop
+        self._clock = clock
+        self._sock = sock
+        self._secret = secret
+        self._instance = instance
+        self._adapter = adapter
+        self._lanes = lanes
+        self._logbook = logbook
+        self._port: int = sock.getsockname()[1]
+        self._limits = limits
+        self._version = version
+        self._listener: Optional[Listener] = None
+        mode = settings.exec_mode or ("confirm" if interactive else "off")
+        self.gate = ExecGate(mode, self._ask if interactive else None)
+        self.sessions = Sessions(limits.sessions)
+        control = Control(clock, version, instance, lanes, logbook, self._facts)
+        self.calls = Calls(
+            loop, clock, limits, instance, lanes, self.gate, adapter, scene, control
+        )
+        machine = McpMachine(
+            {
+                "name": "dcc-mcp-embed-" + instance.dcc_type,
+                "title": "{} {}".format(instance.dcc_type, instance.version),
+                "version": version,
+            },
+            table.listing,
+            instructions(instance.dcc_type, instance.version),
+        )
+        endpoint = McpEndpoint(
+            machine, table, self.calls, self.sessions, clock, lambda: instance.block
+        )
+        handlers: Dict[str, Callable[[Exchange], None]] = {
+            "/mcp": endpoint.handle,
+            "/": self._about,
+        }
+        public = ("/",)
+        self.front = Front(
+            loop,
+            limits,
+            Admission(self._port, token, tuple(handlers), public, settings.origins),
+            handlers,
+            public,
+            self._log,
+        )
+
+    # -- loop thread --------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Begin to accept connections. Loop thread."""
+        self._listener = Listener(self._loop, self._sock, self.front.accept, self._exhausted)
+
+    def wind_down(self, done: Callable[[], None]) -> None:
+        """Stop accepting, let answers that are ready go out, then call ``done``. Loop thread."""
+        if self._listener is not None:
+            self._listener.close()
+        else:
+            self._sock.close()
+        self._loop.call_later(FLUSH, self.front.abort)
+        self.front.close(done)
+
+    def _exhausted(self, error: OSError) -> None:
+        self._log("warning", "no new connections for a moment: {}".format(error))
+
+    def _about(self, exchange: Exchange) -> None:
+        """Say what this is; to one of ours also prove it."""
+        if exchange.head.method not in ("GET", "HEAD"):
+            exchange.reply(405, _TEXT + (("Allow", "GET, HEAD"),), b"Only GET is served here.\n")
+            return
+        headers = _TEXT
+        challenge = exchange.head.headers.get(CHALLENGE)
+        if challenge is not None and len(challenge) <= 128:
+            proof = self._secret.proof(self._instance.dcc_type, self._port, challenge)
+            headers = headers + ((PROOF, proof),)
+        line = "dcc_mcp_embed {}: the MCP server of {} {} (process {}); MCP clients go to /mcp\n"
+        exchange.reply(
+            200,
+            headers + ((KIND, self._instance.dcc_type),),
+            line.format(
+                self._version, self._instance.dcc_type, self._instance.version, self._instance.pid
+            ).encode("utf-8"),
+        )
+
+    def _facts(self) -> Dict[str, Any]:
+        return {
+            "connections": len(self.front),
+            "sessions": len(self.sessions),
+            "calls": self.calls.total,
+            "exec_mode": self.gate.mode,
+            "platform": sys.platform,
+        }
+
+    def _log(self, level: str, text: str) -> None:
+        self._logbook.add(level, "server", text)
+
+    def _ask(
+        self, client: str, decided: Callable[[str], None], failed: Callable[[ToolError], None]
+    ) -> None:
+        """Show the person at the host a question about running code. Loop thread."""
+        loop = self._loop
+        question = Question(
+            "Run code?",
+            "{} wants to run Python code in this {}.".format(
+                client or "A client without a name", self._instance.dcc_type
+            ),
+            CHOICES,
+            lambda choice: loop.call_soon(decided, choice),
+        )
+
+        def show() -> None:
+            self._adapter.ask(question)
+
+        def finish(value: Any, error: Optional[BaseException], report: Report) -> Any:
+            if error is not None:
+                self._log("error", "the question could not be shown: {!r}".format(error))
+                loop.call_soon(failed, ToolError("The user could not be asked: {}".format(error)))
+            return {}
+
+        def settled(job: Job, answer: Any, error: Optional[BaseException]) -> None:
+            if isinstance(error, ToolError):
+                loop.call_soon(failed, error)
+
+        job = Job(self._clock.uuid(), "ask", show, finish, settled, client=client, writes=False)
+        try:
+            self._lanes["main"].submit(job)
+        except ToolError as error:
+            failed(error)
+            return
+        loop.call_later(self._limits.ask_timeout, self._lanes["main"].expire, job)
+
+
+def preload() -> List[str]:
+    """Import what the loop thread may need but nothing above imports; return the names.
+
+    An import on that thread would wait for import locks that the host may hold.
+    """
+    import encodings.ascii
+    import encodings.idna  # socket falls back on it for names that are not ASCII
+    import encodings.latin_1
+
+    return [encodings.ascii.__name__, encodings.idna.__name__, encodings.latin_1.__name__]

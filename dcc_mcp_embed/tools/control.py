@@ -1,0 +1,82 @@
+"""Tools about the server itself. They run on the loop thread and never wait for the host."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional
+
+from .declare import tool
+
+__all__ = ["cancel_job", "get_job", "get_log", "get_status"]
+
+_NOTHING: Dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
+_JOB_ID = {"type": "string", "description": "The job_id of a timeout_running error."}
+
+
+@tool(title="Status", thread="loop", read_only=True, idempotent=True, input_schema=_NOTHING)
+def get_status(ctx: Any) -> Dict[str, Any]:
+    """Say at once how the host is: healthy, busy, hung, modal or shutting_down, who holds its main
+    thread and for how long, what waits, and versions. Works while the host is busy."""
+    status: Dict[str, Any] = ctx.control.status()
+    return status
+
+
+@tool(
+    title="Log",
+    thread="loop",
+    read_only=True,
+    idempotent=True,
+    input_schema={
+        "type": "object",
+        "properties": {
+            "lines": {"type": "integer", "description": "How many, newest last. Default 100, at most 1000."},
+            "level": {
+                "type": "string",
+                "enum": ["debug", "info", "warning", "error"],
+                "description": "The least severe level to show. Default info.",
+            },
+            "since": {
+                "type": "integer",
+                "description": "Only lines with a greater number than this. Default 0.",
+            },
+        },
+        "additionalProperties": False,
+    },
+)
+def get_log(ctx: Any, lines: int = 100, level: str = "info", since: int = 0) -> Dict[str, Any]:
+    """Return recent lines of the server's log. Works while the host is busy."""
+    return {"items": ctx.control.log(min(max(lines, 1), 1000), level, since)}
+
+
+@tool(
+    title="Job",
+    thread="loop",
+    read_only=True,
+    idempotent=True,
+    input_schema={
+        "type": "object",
+        "properties": {"job_id": _JOB_ID},
+        "required": ["job_id"],
+        "additionalProperties": False,
+    },
+)
+def get_job(ctx: Any, job_id: str) -> Dict[str, Any]:
+    """Return the state of a call that outlived its time, and its result once it has one."""
+    job: Dict[str, Any] = ctx.control.job(job_id)
+    return job
+
+
+@tool(
+    title="Cancel job",
+    thread="loop",
+    idempotent=True,
+    input_schema={
+        "type": "object",
+        "properties": {"job_id": _JOB_ID},
+        "required": ["job_id"],
+        "additionalProperties": False,
+    },
+)
+def cancel_job(ctx: Any, job_id: str) -> Dict[str, Optional[str]]:
+    """Cancel a call: one that has not started never will, a stepwise one ends before its next step."""
+    before, effect = ctx.control.cancel(job_id)
+    return {"job_id": job_id, "state_before": before, "effect": effect}

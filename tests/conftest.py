@@ -1,0 +1,130 @@
+"""Rules of every test session: what runs, how long, and that nothing is left behind.
+
+Test modules are imported by path (``--import-mode=importlib``). This folder is on ``sys.path``, so
+``from helpers import require`` works everywhere, and so does a sibling folder without tests, such
+as ``from fakes.clock import FakeClock``.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+from typing import Any, Generator, Iterator, List
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+if HERE not in sys.path:
+    sys.path.insert(0, HERE)
+
+import helpers  # noqa: E402
+
+#: Seconds until a test counts as hung: the whole process is ended with the stack of every thread.
+#: The slowest fast test takes some seconds on a busy machine; heavy ones install peers.
+HANG_FAST = 120.0
+HANG_HEAVY = 1200.0
+
+#: Set by tox: "wheel" or "checkout".
+EXPECT = "DCC_MCP_EMBED_EXPECT"
+
+settings.register_profile(
+    "here", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.register_profile("ci", settings.get_profile("here"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("dcc_mcp_embed")
+    group.addoption(
+        "--heavy", action="store_true", help="also run tests with real hosts, peers and installs"
+    )
+    group.addoption(
+        "--require-real",
+        action="store_true",
+        help="a heavy test whose host or peer is missing fails instead of being skipped",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "heavy: needs a real host, a peer or the network; runs with --heavy"
+    )
+    config.addinivalue_line("markers", "limit(seconds): counts as hung after that time")
+    if config.getoption("--require-real"):
+        os.environ[helpers.REQUIRE_REAL] = "1"
+    _check_origin()
+    # Capturing has replaced descriptor 2 while tests run; the stacks of a hung test go here.
+    config._dcc_stderr = os.fdopen(os.dup(2), "w")  # type: ignore[attr-defined]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    faulthandler.cancel_dump_traceback_later()
+    stream = getattr(config, "_dcc_stderr", None)
+    if stream is not None:
+        stream.close()
+
+
+def _package_dir() -> str:
+    import dcc_mcp_embed
+
+    return os.path.dirname(os.path.abspath(dcc_mcp_embed.__file__))
+
+
+def _check_origin() -> None:
+    """Refuse to test the checkout where the wheel was to be tested, and the other way round."""
+    expected = os.environ.get(EXPECT)
+    from_checkout = _package_dir() == os.path.join(helpers.ROOT, "dcc_mcp_embed")
+    if expected and (expected == "checkout") != from_checkout:
+        raise pytest.UsageError(
+            "{}={} but dcc_mcp_embed comes from {}; run through tox or tests/run.py".format(
+                EXPECT, expected, _package_dir()
+            )
+        )
+
+
+def pytest_report_header(config: pytest.Config) -> List[str]:
+    return ["dcc_mcp_embed: {}".format(_package_dir())]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
+    if config.getoption("--heavy"):
+        return
+    heavy = [item for item in items if item.get_closest_marker("heavy")]
+    if heavy:
+        config.hook.pytest_deselected(items=heavy)
+        items[:] = [item for item in items if not item.get_closest_marker("heavy")]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    limit = item.get_closest_marker("limit")
+    heavy = item.get_closest_marker("heavy")
+    seconds = float(limit.args[0]) if limit else HANG_HEAVY if heavy else HANG_FAST
+    stream = item.config._dcc_stderr  # type: ignore[attr-defined]
+    faulthandler.dump_traceback_later(seconds, exit=True, file=stream)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
+    """Turn every skip of a heavy test into a failure where real things are demanded."""
+    outcome = yield
+    report = outcome.get_result()
+    demanded = helpers.real_is_required() and item.get_closest_marker("heavy")
+    if report.skipped and demanded and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = "skipped, but required here: {}".format(report.longrepr)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Fail the test that leaves a thread or a descriptor, or changes what belongs to the host."""
+    before = helpers.Traces()
+    yield
+    traces = before.new()
+    if traces:
+        pytest.fail("this test left behind:\n  " + "\n  ".join(traces), pytrace=False)
