@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .errors import ToolError as ToolError
     from .errors import TypeMismatch as TypeMismatch
     from .errors import UnknownOutcome as UnknownOutcome
+    from .errors import Unreachable as Unreachable
     from .errors import Unsupported as Unsupported
     from .errors import WouldDeadlock as WouldDeadlock
     from .tools.content import Audio as Audio
@@ -92,6 +93,7 @@ _SOURCES = {
         "TooLarge",
         "TypeMismatch",
         "UnknownOutcome",
+        "Unreachable",
         "Unsupported",
         "WouldDeadlock",
     ),

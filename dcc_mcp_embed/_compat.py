@@ -6,6 +6,7 @@ only when it is asked for: it costs several milliseconds.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -56,8 +57,8 @@ def __getattr__(name: str) -> Any:
 def rmtree(path: str) -> None:
     """Delete a directory tree, also what is read-only in it.
 
-    Deletes all it can, then raises the first OSError of what stays. Links are deleted, not
-    followed.
+    Deletes all it can, then raises the first OSError of what stays. An absent tree is fine. Links
+    are deleted, not followed.
     """
     kept: List[OSError] = []
 
@@ -81,8 +82,8 @@ def rmtree(path: str) -> None:
         shutil.rmtree(path, onexc=retry_writable)
     else:
         shutil.rmtree(path, onerror=retry_writable)
-    if kept:
-        raise kept[0]
+    if os.path.lexists(path):
+        raise kept[0] if kept else OSError(errno.ENOTEMPTY, "could not be deleted", path)
 
 
 def replace(

@@ -1,4 +1,4 @@
-"""Limits and settings, with their units, defaults and reasons. No other module reads the environment."""
+"""Limits and settings: units, defaults, reasons. No other module reads the environment."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Limits(NamedTuple):
     body_timeout: float = 60.0
     #: A silent keep-alive connection is closed after this.
     idle_timeout: float = 300.0
-    #: A connection that we are closing may still be writing to us that long; it is read and dropped.
+    #: A connection that we are closing may go on writing to us that long; it is dropped.
     linger: float = 2.0
     #: Unsent bytes at which a connection is no longer read, so that a peer that does not read its
     #: answers cannot make us hold more of them.

@@ -18,7 +18,7 @@ from typing import Any, Dict, List, Optional, Sequence, Union
 from . import __version__
 from .clock import Clock, SystemClock
 from .config import PREFERRED_PORTS, Limits, Settings, settings_from
-from .errors import ConfigError, EmbedError, StartError
+from .errors import ConfigError, StartError
 from .host import guard
 from .host.adapter import HostAdapter
 from .host.dispatch import Dispatcher
@@ -157,9 +157,7 @@ class EmbeddedServer:
         if bound.stranger:
             self.logbook.warning(
                 "server",
-                "port {} is held by a stranger; its token is retired".format(
-                    self._preferred()
-                ),
+                "port {} is held by a stranger; its token is retired".format(self._preferred()),
             )
             retire_token(settings.data_dir, self.dcc_type, self._preferred(), clock)
         self.token = secret.token(self.dcc_type, self.port) if settings.auth else None
@@ -246,7 +244,7 @@ class EmbeddedServer:
     # -- for whoever started it ---------------------------------------------------------------
 
     def register_tools(self, module: Any) -> int:
-        """Add the tools declared in ``module`` and return how many. Any thread. Raises ConfigError."""
+        """Add the tools declared in ``module``; return how many. Any thread. Raises ConfigError."""
         count = self._table.add_module(module)
         if not count:
             raise ConfigError(
@@ -256,7 +254,9 @@ class EmbeddedServer:
             )
         return count
 
-    def call(self, name: str, arguments: Optional[Dict[str, Any]] = None, timeout: float = 30.0) -> Any:
+    def call(
+        self, name: str, arguments: Optional[Dict[str, Any]] = None, timeout: float = 30.0
+    ) -> Any:
         """Call a tool of this host and return its value. Any thread but the main one.
 
         Raises the call's ToolError; WouldDeadlock on the host's main thread for a tool that needs
@@ -329,4 +329,3 @@ class EmbeddedServer:
     def __repr__(self) -> str:
         state = "stopped" if self._stopped else "running"
         return "<EmbeddedServer {} {} {}>".format(self.dcc_type, self.plain_url, state)
-

@@ -72,7 +72,7 @@ class LogBook:
         self.add("error", source, text)
 
     def read(self, lines: int = 100, level: str = "debug", since: int = 0) -> List[Line]:
-        """Return the newest ``lines`` at or above ``level`` numbered above ``since``, oldest first."""
+        """Return the newest lines at or above ``level`` and after ``since``, oldest first."""
         wanted = LEVELS[LEVELS.index(level) :]
         found = [line for line in list(self._lines) if line.number > since and line.level in wanted]
         return found[-lines:] if lines > 0 else []

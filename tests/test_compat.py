@@ -51,6 +51,31 @@ def test_rmtree_says_when_something_stays(tmp_path, monkeypatch) -> None:
         _compat.rmtree(str(tmp_path / "tree"))
 
 
+def test_rmtree_deletes_what_it_can_around_a_locked_file(tmp_path, monkeypatch) -> None:
+    tree = tmp_path / "tree"
+    for name in ("a", "b", "c"):
+        (tree / name).mkdir(parents=True)
+        (tree / name / "file").write_text("x", encoding="utf-8")
+    locked = (tree / "b" / "file").stat().st_ino
+    real = os.unlink
+
+    def refuse_one(path, *args, **kwargs):  # type: ignore[no-untyped-def]
+        # The tree's walk names files relative to an open folder where the system allows it.
+        folder = kwargs.get("dir_fd")
+        if os.stat(path, dir_fd=folder).st_ino == locked:
+            raise PermissionError(13, "in use", path)
+        real(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "unlink", refuse_one)
+    with pytest.raises(PermissionError):
+        _compat.rmtree(str(tree))
+    assert os.listdir(str(tree)) == ["b"]
+
+
+def test_rmtree_of_what_is_absent_is_done(tmp_path) -> None:
+    _compat.rmtree(str(tmp_path / "absent"))
+
+
 def test_rmtree_does_not_follow_a_link(tmp_path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()

@@ -63,7 +63,13 @@ NOT_IN_WIRE = set(
 )
 TIME_AND_CHANCE = {"time", "random", "secrets", "datetime"}
 #: Calls of an otherwise innocent module that are time or chance.
-CHANCE_CALLS = {"os": {"urandom", "times"}, "uuid": {"uuid1", "uuid4"}}
+CHANCE_CALLS = {
+    "os": {"urandom", "times"},
+    "uuid": {"uuid1", "uuid4"},
+    "time": set("time time_ns monotonic monotonic_ns perf_counter process_time sleep".split()),
+}
+#: Writes a log line's moment for a person; may import ``time``, not read it.
+FORMATS_TIME = {"cli"}
 #: Import cost: not at the top of any module that serves.
 HEAVY = {"dataclasses", "inspect", "asyncio", "http", "ssl", "email", "urllib.request"} | {
     "logging.config"
@@ -172,6 +178,8 @@ def _outside(module: Tuple[str, ...], item: Import) -> Optional[str]:
         return "host module {!r} belongs inside a function in adapters/".format(dotted)
     if unit == "wire" and top in NOT_IN_WIRE:
         return "wire/ is sans-IO and may not import {!r}".format(top)
+    if top == "time" and unit in FORMATS_TIME:
+        return None
     if top in TIME_AND_CHANCE and unit not in ("clock", "install_lifecycle"):
         return "only clock.py reads {!r}".format(top)
     if (
@@ -321,6 +329,8 @@ PLANTED = [
     ("net.loop", "from random import random", "only clock.py reads 'random'"),
     ("net.loop", "import os\nos.urandom(4)", "only clock.py calls os.urandom"),
     ("host.dispatch", "import uuid\nuuid.uuid4()", "only clock.py calls uuid.uuid4"),
+    ("cli.serve", "import time\ntime.time()", "only clock.py calls time.time"),
+    ("cli.serve", "import time\ntime.strftime('%H', time.localtime(0))", None),
     ("net.loop", "import dcc_mcp_embed", "import it relatively"),
     ("net.loop", "from dcc_mcp_embed.errors import EmbedError", "import it relatively"),
     ("server.endpoint", "import adapters.standalone", "import it relatively"),

@@ -353,7 +353,8 @@ class Scene:
             if self._named.get(place) == key:
                 del self._named[place]
         if value is None:
-            del self._table[key]
+            # Not there either if it was made and deleted within one chunk that failed.
+            self._table.pop(key, None)
             return
         self._table[key] = value
         if isinstance(value, Item) and key != ROOT:

@@ -109,5 +109,7 @@ def secret(options: Any) -> int:
     """Replace the user's secret."""
     directory = data_dir(os.environ, sys.platform)
     rotate_secret(directory, SystemClock())
-    print("A new secret is in {}. Restart running hosts and paste their new URLs.".format(directory))
+    print(
+        "A new secret is in {}. Restart running hosts and paste their new URLs.".format(directory)
+    )
     return 0

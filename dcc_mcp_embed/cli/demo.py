@@ -13,18 +13,45 @@ from .serve import end_on_signals
 
 __all__ = ["client_config", "run"]
 
+_BALL = "/still_life/ball"
 _STORY: Tuple[Tuple[str, str, Dict[str, Any]], ...] = (
     ("What is open?", "get_scene_info", {"include": ["counts"]}),
-    ("Make a group to keep things together.", "create_object", {"kind": "group", "name": "still_life"}),
-    ("A table top.", "create_object", {"kind": "cube", "name": "table", "parent": "/still_life", "transform": {"scale": [2, 0.1, 2]}}),
-    ("A ball on it.", "create_object", {"kind": "sphere", "name": "ball", "parent": "/still_life", "transform": {"translate": [0, 1.1, 0]}}),
-    ("Move the ball to the edge.", "set_transform", {"path": "/still_life/ball", "translate": [0.8, 1.1, 0], "space": "world"}),
-    ("Did it really move?", "get_object", {"path": "/still_life/ball", "include": ["transform", "bbox"]}),
+    (
+        "Make a group to keep things together.",
+        "create_object",
+        {"kind": "group", "name": "still_life"},
+    ),
+    (
+        "A table top.",
+        "create_object",
+        {
+            "kind": "cube",
+            "name": "table",
+            "parent": "/still_life",
+            "transform": {"scale": [2, 0.1, 2]},
+        },
+    ),
+    (
+        "A ball on it.",
+        "create_object",
+        {
+            "kind": "sphere",
+            "name": "ball",
+            "parent": "/still_life",
+            "transform": {"translate": [0, 1.1, 0]},
+        },
+    ),
+    (
+        "Move the ball to the edge.",
+        "set_transform",
+        {"path": _BALL, "translate": [0.8, 1.1, 0], "space": "world"},
+    ),
+    ("Did it really move?", "get_object", {"path": _BALL, "include": ["transform", "bbox"]}),
     ("No: take that back.", "undo", {}),
     ("What is there now?", "list_objects", {"parent": "/still_life"}),
     ("A wrong name is answered with the right one.", "get_object", {"path": "/still_life/bal"}),
     ("Who has the main thread, and for how long?", "get_status", {}),
-)  # fmt: skip
+)
 _WIDTH = 96
 
 

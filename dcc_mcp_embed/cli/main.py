@@ -24,13 +24,39 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     command = commands.add_parser("serve", help="run a server and print one JSON line about it")
-    command.add_argument("--adapter", metavar="NAME", help="the host; default: found by itself, else standalone")
-    command.add_argument("--port", type=int, help="default: the host's preferred port, or any free one")
-    command.add_argument("--no-auth", action="store_true", help="let every local process in, without a token")
-    command.add_argument("--exec", dest="exec_mode", choices=("off", "confirm", "on"), help="whether clients may run code; default: off without a user interface")
-    command.add_argument("--tools", nargs="+", action="append", default=[], metavar="MODULE_OR_FILE", help="add the tools declared there")
-    command.add_argument("--gateway", action="store_true", help="let the dcc-mcp gateway call this server (comes with the registry, in a later version)")
-    command.add_argument("--registry-dir", metavar="DIR", help="the shared service registry (comes in a later version)")
+    command.add_argument(
+        "--adapter", metavar="NAME", help="the host; default: found by itself, else standalone"
+    )
+    command.add_argument(
+        "--port", type=int, help="default: the host's preferred port, or any free one"
+    )
+    command.add_argument(
+        "--no-auth", action="store_true", help="let every local process in, without a token"
+    )
+    command.add_argument(
+        "--exec",
+        dest="exec_mode",
+        choices=("off", "confirm", "on"),
+        help="whether clients may run code; default: off without a user interface",
+    )
+    command.add_argument(
+        "--tools",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="MODULE_OR_FILE",
+        help="add the tools declared there",
+    )
+    command.add_argument(
+        "--gateway",
+        action="store_true",
+        help="let the dcc-mcp gateway call this server (comes with the registry, in a later version)",
+    )
+    command.add_argument(
+        "--registry-dir",
+        metavar="DIR",
+        help="the shared service registry (comes in a later version)",
+    )
     command.set_defaults(run=serve.run)
 
     command = commands.add_parser("tools", help="list the tools of a server")
@@ -41,7 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("call", help="call a tool of a server")
     command.add_argument("url", metavar="URL")
     command.add_argument("tool", metavar="TOOL")
-    command.add_argument("--args", default="{}", metavar="JSON", help="the arguments, a JSON object; - reads it from standard input")
+    command.add_argument(
+        "--args",
+        default="{}",
+        metavar="JSON",
+        help="the arguments, a JSON object; - reads it from standard input",
+    )
     command.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS")
     command.set_defaults(run=client.call_tool)
 
@@ -51,10 +82,16 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=client.status)
 
     command = commands.add_parser("secret", help="the secret that all tokens are made from")
-    command.add_argument("action", choices=("rotate",), help="rotate: replace it; every token given out stops working")
+    command.add_argument(
+        "action",
+        choices=("rotate",),
+        help="rotate: replace it; every token given out stops working",
+    )
     command.set_defaults(run=client.secret)
 
-    command = commands.add_parser("demo", help="start a host, build a small scene by tool calls, keep serving")
+    command = commands.add_parser(
+        "demo", help="start a host, build a small scene by tool calls, keep serving"
+    )
     command.add_argument("--once", action="store_true", help="end after the scene is built")
     command.add_argument("--port", type=int)
     command.set_defaults(run=demo.run)

@@ -17,7 +17,7 @@ __all__ = ["StderrLog", "describe", "end_on_signals", "run"]
 
 
 class StderrLog:
-    """Print a log book's lines to stderr from a thread of its own; the loop must not wait for a pipe."""
+    """Print log lines to stderr from a thread of its own: the loop must not wait for a pipe."""
 
     def __init__(self, logbook: LogBook) -> None:
         self._lines: queue.Queue[Optional[Line]] = queue.Queue()

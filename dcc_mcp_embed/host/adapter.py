@@ -105,4 +105,4 @@ class HostAdapter:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Take back everything hung on the host (timers, callbacks, menus). Main thread. Twice is fine."""
+        """Take back all timers, callbacks and menus. Main thread. Twice is fine."""

@@ -231,13 +231,15 @@ class Dispatcher:
                 job.cancel_requested = True
         if removed:
             job.settled(
-                job, None, Cancelled("The call was cancelled before it started.", state="not_started")
+                job,
+                None,
+                Cancelled("The call was cancelled before it started.", state="not_started"),
             )
             return before, "removed_from_queue"
         return before, "cancel_requested" if before in (RUNNING, DETACHED) else "already_done"
 
     def find(self, job_id: str) -> Job:
-        """Return a job that is queued, running, or outlived its caller. Any thread. Raises NotFound."""
+        """Return a job that waits, runs or outlived its caller. Any thread. Raises NotFound."""
         with self._lock:
             job = self._live.get(job_id) or self._kept.get(job_id)
         if job is None:
@@ -263,7 +265,7 @@ class Dispatcher:
         return _Hold(self, peer)
 
     def shutdown(self, reason: str) -> None:
-        """Refuse new jobs and settle every waiting caller with HostShuttingDown. Any thread, once is enough."""
+        """Refuse new jobs and settle every waiting caller. Any thread; once is enough."""
         with self._lock:
             if self._shut is not None:
                 return
@@ -290,13 +292,16 @@ class Dispatcher:
         with self._lock:
             orphans, self._orphans = self._orphans, []
         for job in orphans:
-            stepper, job.stepper = job.stepper, None
-            if stepper is None or stepper.gi_running:
-                continue
-            try:
-                stepper.close()
-            except Exception as error:
-                self._log("warning", "{} did not end cleanly: {!r}".format(job.name, error))
+            # One that is running right now called for the shutdown itself; see _suspend.
+            if job.stepper is not None and not job.stepper.gi_running:
+                self._close_stepper(job)
+
+    def _close_stepper(self, job: Job) -> None:
+        # It stays where it is: without it an advance under way would start the tool anew.
+        try:
+            job.stepper.close()
+        except Exception as error:
+            self._log("warning", "{} did not end cleanly: {!r}".format(job.name, error))
 
     # -- status: any thread -------------------------------------------------------------------
 
@@ -403,7 +408,7 @@ class Dispatcher:
                 self._executor.wake(self.pump)
 
     def _runnable(self) -> Optional[Job]:
-        """Return the first job that may run: while a writer is between two steps, no other writer."""
+        """Return the first job that may run: no writer while another is between two steps."""
         writer = self._writer
         for job in self._queue:
             if writer is None or job is writer or not job.writes:
@@ -488,12 +493,15 @@ class Dispatcher:
     def _suspend(self, job: Job, value: Any) -> None:
         """Put a job that has more to do behind the others."""
         job.latest = value if value is not None else job.latest
+        waits = job.poll is not None
         with self._lock:
-            if self._shut is not None:
-                return
-            waits = job.poll is not None
-            if not waits:
+            shut = self._shut is not None
+            if not shut and not waits:
                 self._queue.append(job)
+        if shut:
+            if job.stepper is not None:
+                self._close_stepper(job)
+            return
         if value is not None and job.progress is not None:
             job.progress(value)
         if waits:
@@ -552,7 +560,7 @@ class _Hold:
 
 
 def _advance(job: Job) -> Tuple[bool, Any]:
-    """Take the job one step further: (True, progress or None) if there is more, (False, value) at its end."""
+    """Take one step: (True, progress or None) if there is more, (False, value) at the end."""
     if job.cancel_requested and (job.stepper is not None or job.poll is not None):
         if job.stepper is not None:
             # Its ``finally`` blocks run here, on the host's thread and inside the undo step.

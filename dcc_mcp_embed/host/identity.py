@@ -1,4 +1,4 @@
-"""Who we are: the block that stands in every result, so that an agent with two hosts knows which."""
+"""Who we are: the block in every result, so that an agent with two hosts knows which it was."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ class Instance:
 
     @property
     def block(self) -> Dict[str, Any]:
-        """Return the block; replaced as a whole when the scene changes, never altered. Any thread."""
+        """Return the block: replaced when the scene changes, never altered. Any thread."""
         return self._block

@@ -16,7 +16,9 @@ __all__ = ["Listener", "bind"]
 BACKLOG = 128
 # Nothing we can do about these but wait until somebody closes a file (asyncio rests as long).
 _EXHAUSTED = frozenset(
-    getattr(errno, name) for name in ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM") if hasattr(errno, name)
+    getattr(errno, name)
+    for name in ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM")
+    if hasattr(errno, name)
 )
 _REST = 1.0
 

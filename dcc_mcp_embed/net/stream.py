@@ -119,7 +119,7 @@ class Stream:
             self._finish(None)
 
     def close_politely(self) -> None:
-        """Send what is left and end our side; read and drop what the peer still sends until it ends.
+        """Send what is left and end our side; drop what the peer still sends until it ends.
 
         Closing a socket with unread data makes the kernel reset the connection, and the peer may
         lose the very answer that tells it what was wrong. The caller bounds the time with

@@ -1,4 +1,4 @@
-"""From a tool call to its result: bind, admit, run on the right thread, answer once. Loop thread."""
+"""From a tool call to its result: bind, admit, run on its thread, answer once. Loop thread."""
 
 from __future__ import annotations
 

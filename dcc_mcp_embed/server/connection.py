@@ -64,7 +64,7 @@ class Exchange:
             connection.finish(self, status, headers, body)
 
     def begin_stream(self, headers: Headers = EVENT_STREAM) -> None:
-        """Start an answer that comes in pieces. HTTP/1.0 peers cannot take one: see :attr:`can_stream`."""
+        """Start an answer that comes in pieces, if the peer can take one (:attr:`can_stream`)."""
         if self._connection is not None and not self._streaming:
             self._streaming = True
             self._connection.stream.write(http1.stream_head(200, headers))
@@ -97,7 +97,7 @@ class Exchange:
 
 
 class Connection(Protocol):
-    """Drive the parser, ask admission, hand exchanges to the front's handler, mind the deadlines."""
+    """Drive the parser, ask admission, hand exchanges to the front, mind the deadlines."""
 
     def __init__(self, front: Front, sock: socket.socket, peer: Tuple[str, int]) -> None:
         self._front = front
@@ -249,7 +249,9 @@ class Connection(Protocol):
             self._front.handle(exchange)
         except Exception as error:
             # A defect of ours must not leave the client waiting.
-            self._front.log("error", "{} {}: {!r}".format(exchange.head.method, exchange.path, error))
+            self._front.log(
+                "error", "{} {}: {!r}".format(exchange.head.method, exchange.path, error)
+            )
             exchange.reply(500, JSON, problem("The server failed on this request; see its log."))
 
     def refuse(self, refused: Refused) -> None:

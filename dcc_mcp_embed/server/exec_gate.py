@@ -43,7 +43,7 @@ class ExecGate:
         self._credit: Set[str] = set()
 
     def enter(self, client: str, verdict: Verdict) -> None:
-        """Call ``verdict(None)`` if ``client`` may run code, ``verdict(error)`` if not; maybe later."""
+        """Call ``verdict(None)`` if ``client`` may, ``verdict(error)`` if not; maybe later."""
         if self.mode == "on" or self._everybody or self._clients.get(client) is True:
             verdict(None)
         elif self.mode == "off":

@@ -58,7 +58,9 @@ class McpEndpoint:
         else:
             # No standing stream is offered: every client tried takes this 405 well.
             exchange.reply(
-                405, JSON + _METHODS_ALLOWED, problem("{} is not served here; POST is.".format(method))
+                405,
+                JSON + _METHODS_ALLOWED,
+                problem("{} is not served here; POST is.".format(method)),
             )
 
     def _delete(self, exchange: Exchange) -> None:
@@ -71,7 +73,10 @@ class McpEndpoint:
     def _post(self, exchange: Exchange) -> None:
         headers = exchange.head.headers
         kind = headers.get("content-type", "")
-        if kind != "application/json" and kind.partition(";")[0].strip().lower() != "application/json":
+        if (
+            kind != "application/json"
+            and kind.partition(";")[0].strip().lower() != "application/json"
+        ):
             # Also what keeps a page from sending a "simple request" past the browser's checks.
             exchange.reply(415, JSON, problem("The Content-Type is application/json."))
             return
@@ -119,7 +124,9 @@ class McpEndpoint:
         sink.reply(Reply(outcome.status, outcome.message))
 
     def _batch(self, exchange: Exchange, values: List[Any], session: Optional[Session]) -> None:
-        version = version_of(exchange.head.headers, session.version if session is not None else None)
+        version = version_of(
+            exchange.head.headers, session.version if session is not None else None
+        )
         if version != BATCHES or not values:
             fault = Fault(
                 jsonrpc.INVALID_REQUEST,

@@ -3,8 +3,8 @@
 A preferred port that somebody holds is looked at: one of ours is another running host of the same
 kind; a server that is just closing gives the port up in a moment; one that answers as anything
 else is a stranger, to whom a client may have shown that port's token, which is therefore retired.
-One that accepts and says nothing is taken for one of ours whose host holds the interpreter: retiring
-its token would break the user's configuration each time a host is busy.
+One that accepts and says nothing is taken for one of ours whose host holds the interpreter:
+retiring its token would break the user's configuration each time a host is busy.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ class Occupant(NamedTuple):
     kind: str = ""
 
 
-def who_answers(port: int, secret: Secret, challenge: str, timeout: float = PROBE_TIMEOUT) -> Occupant:
+def who_answers(
+    port: int, secret: Secret, challenge: str, timeout: float = PROBE_TIMEOUT
+) -> Occupant:
     """Ask the server on a loopback ``port`` to prove that it holds our secret. Blocks ``timeout``.
 
     It is shown nothing but the random ``challenge``.

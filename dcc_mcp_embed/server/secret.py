@@ -66,9 +66,8 @@ def open_secret(directory: str, clock: Clock) -> Secret:
         value = _read_private(path)
     if len(value) != _SIZE:
         raise ConfigError(
-            "{} is damaged ({} bytes instead of {}); run `python3 -m dcc_mcp_embed secret rotate`".format(
-                path, len(value), _SIZE
-            )
+            "{} is damaged ({} bytes instead of {}); run "
+            "`python3 -m dcc_mcp_embed secret rotate`".format(path, len(value), _SIZE)
         )
     return Secret(value, _read_retired(os.path.join(directory, RETIRED_FILE)))
 
@@ -134,7 +133,7 @@ def _write_private(path: str, content: bytes, clock: Clock, exclusive: bool = Fa
         finally:
             os.close(handle)
         if not exclusive:
-            replace(temporary, path)
+            replace(temporary, path, clock.sleep)
             return
         try:
             # link() fails if the name exists: of two hosts that start together one wins.
@@ -144,7 +143,7 @@ def _write_private(path: str, content: bytes, clock: Clock, exclusive: bool = Fa
         except (OSError, NotImplementedError, AttributeError):
             # No hard links here (exFAT, some network homes): the later of two writers wins.
             if not os.path.exists(path):
-                replace(temporary, path)
+                replace(temporary, path, clock.sleep)
                 return
     finally:
         if os.path.exists(temporary):

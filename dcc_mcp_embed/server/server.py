@@ -76,9 +76,7 @@ class Server:
         self.gate = ExecGate(mode, self._ask if interactive else None)
         self.sessions = Sessions(limits.sessions)
         control = Control(clock, version, instance, lanes, logbook, self._facts)
-        self.calls = Calls(
-            loop, clock, limits, instance, lanes, self.gate, adapter, scene, control
-        )
+        self.calls = Calls(loop, clock, limits, instance, lanes, self.gate, adapter, scene, control)
         machine = McpMachine(
             {
                 "name": "dcc-mcp-embed-" + instance.dcc_type,

@@ -20,7 +20,7 @@ class Session(NamedTuple):
 
 
 class Sessions:
-    """A bounded table; the least recently used go first, and are then unknown, which is harmless."""
+    """A bounded table; the least recently used go first, and are then merely unknown."""
 
     def __init__(self, limit: int = 1024) -> None:
         self._limit = limit

@@ -46,6 +46,9 @@ COMMON_KINDS: Dict[str, Dict[str, Any]] = {
     "light": {"type": "point", "intensity": 1.0, "color": [1.0, 1.0, 1.0]},
 }
 
+#: A longer name is not compared: the search is quadratic in it, and a client chose it.
+MAX_COMPARED = 64
+
 #: Beyond this many candidates the search for a nearest name costs the host's main thread more
 #: than the hint is worth (about 20 microseconds each).
 MAX_CANDIDATES = 2000
@@ -189,6 +192,8 @@ def nearest(wanted: str, known: Iterable[str], count: int = 3) -> List[str]:
     For paths the last part decides: ``/group/cub`` is near ``/other/cube``.
     """
     tail = wanted.rsplit("/", 1)[-1].lower()
+    if len(tail) > MAX_COMPARED:
+        return []
     by_tail: Dict[str, List[str]] = {}
     for number, path in enumerate(known):
         if number < MAX_CANDIDATES or path.rsplit("/", 1)[-1].lower() == tail:
@@ -196,7 +201,8 @@ def nearest(wanted: str, known: Iterable[str], count: int = 3) -> List[str]:
     found: List[str] = []
     for name in difflib.get_close_matches(tail, by_tail, n=count):
         # Among equal names the one in the most similar place comes first.
-        found.extend(difflib.get_close_matches(wanted, by_tail[name], n=count, cutoff=0.0))
+        same = by_tail[name][:MAX_COMPARED]
+        found.extend(difflib.get_close_matches(wanted[-200:], same, n=count, cutoff=0.0))
     return found[:count]
 
 

@@ -28,7 +28,10 @@ def get_status(ctx: Any) -> Dict[str, Any]:
     input_schema={
         "type": "object",
         "properties": {
-            "lines": {"type": "integer", "description": "How many, newest last. Default 100, at most 1000."},
+            "lines": {
+                "type": "integer",
+                "description": "How many, newest last. Default 100, at most 1000.",
+            },
             "level": {
                 "type": "string",
                 "enum": ["debug", "info", "warning", "error"],
@@ -77,6 +80,6 @@ def get_job(ctx: Any, job_id: str) -> Dict[str, Any]:
     },
 )
 def cancel_job(ctx: Any, job_id: str) -> Dict[str, Optional[str]]:
-    """Cancel a call: one that has not started never will, a stepwise one ends before its next step."""
+    """Cancel a call: one that waits never starts, a stepwise one ends before its next step."""
     before, effect = ctx.control.cancel(job_id)
     return {"job_id": job_id, "state_before": before, "effect": effect}

@@ -112,7 +112,9 @@ def classify(value: Any) -> Message:
     if method is None:
         if "id" in value and ("result" in value or "error" in value):
             return Response(ident, value.get("result"), value.get("error"))
-        raise Fault(INVALID_REQUEST, "A message has a method, or an id with a result or an error", known)
+        raise Fault(
+            INVALID_REQUEST, "A message has a method, or an id with a result or an error", known
+        )
     if type(method) is not str:
         raise Fault(INVALID_REQUEST, "The method is a string", known)
     params = value.get("params")

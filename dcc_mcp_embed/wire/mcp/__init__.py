@@ -1,1 +1,1 @@
-"""The Model Context Protocol as a machine: messages in, replies and calls out. No socket, no tools."""
+"""The Model Context Protocol as a machine: messages in, replies and calls out."""

@@ -56,7 +56,7 @@ class Cancel(NamedTuple):
 
 
 class ToolCall(NamedTuple):
-    """A tool to be run. ``stateless`` is its era; ``token`` its progress token, if it wants progress."""
+    """A tool to be run. ``stateless`` is its era; ``token`` its progress token or None."""
 
     id: Id
     name: str
@@ -169,7 +169,10 @@ class McpMachine:
             "instructions": self._instructions,
         }
         return Opened(
-            200, jsonrpc.result(request.id, result), version, _client_label(params.get("clientInfo"))
+            200,
+            jsonrpc.result(request.id, result),
+            version,
+            _client_label(params.get("clientInfo")),
         )
 
     def _ping(self, request: Request) -> Outcome:
@@ -247,7 +250,9 @@ def _bad_params(request: Request, text: str) -> Fault:
 
 def _no_method(request: Request) -> Fault:
     return Fault(
-        jsonrpc.METHOD_NOT_FOUND, "Method {!r} is not known here".format(request.method[:100]), request.id
+        jsonrpc.METHOD_NOT_FOUND,
+        "Method {!r} is not known here".format(request.method[:100]),
+        request.id,
     )
 
 
@@ -261,4 +266,3 @@ def _client_label(info: Any) -> str:
         return ""
     parts: Tuple[Any, ...] = (info.get("name"), info.get("version"))
     return " ".join(part[:60] for part in parts if type(part) is str and part)
-

@@ -24,7 +24,7 @@ __all__ = [
 HANDSHAKE = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 STATELESS = ("2026-07-28",)
 LATEST_HANDSHAKE = HANDSHAKE[-1]
-#: What a request without any version is taken for (2025-06-18, transports: protocol version header).
+#: What a request without any version is taken for (2025-06-18, transports).
 ASSUMED = "2025-03-26"
 #: The only revision with JSON-RPC batches.
 BATCHES = "2025-03-26"

@@ -55,7 +55,9 @@ def check_stateless(request: Request, headers: Any) -> None:
     meta = request.params.get("_meta")
     if type(meta) is not dict:
         raise Fault(
-            jsonrpc.INVALID_PARAMS, "params._meta with {} is missing".format(META_VERSION), request.id
+            jsonrpc.INVALID_PARAMS,
+            "params._meta with {} is missing".format(META_VERSION),
+            request.id,
         )
     version = meta.get(META_VERSION)
     if type(version) is not str or type(meta.get(META_CAPABILITIES)) is not dict:

@@ -1,0 +1,1 @@
+"""Stand-ins for what is at the edge: time, the host's thread, locks."""
