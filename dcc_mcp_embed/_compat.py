@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 import sys
+import typing
 from typing import TYPE_CHECKING, Any, Callable, List, Sequence
 
 __all__ = [
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from typing_extensions import get_origin as get_origin
     from typing_extensions import get_type_hints as get_type_hints
 
-#: All of them are complete in ``typing`` from here on. (3.8 has Literal and a TypedDict that
-#: forgets which keys are required, but no Annotated; taking all from one place keeps them matching.)
+#: All of them are complete in ``typing`` from here on. (3.8 has Literal, a TypedDict that forgets
+#: which keys are required, and no Annotated; taking all from one place keeps them matching.)
 _TYPING_IS_ENOUGH = (3, 9)
 _TYPING_NAMES = ("Annotated", "Literal", "TypedDict", "get_args", "get_origin", "get_type_hints")
 
@@ -46,10 +47,11 @@ def __getattr__(name: str) -> Any:
     if name not in _TYPING_NAMES:
         raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))
     if sys.version_info >= _TYPING_IS_ENOUGH:
-        import typing as source
+        value = getattr(typing, name)
     else:
-        from ._vendor import typing_extensions as source
-    value = getattr(source, name)
+        from ._vendor import typing_extensions
+
+        value = getattr(typing_extensions, name)
     globals()[name] = value
     return value
 
@@ -79,7 +81,7 @@ def rmtree(path: str) -> None:
             kept.append(error)
 
     if sys.version_info >= (3, 12):
-        shutil.rmtree(path, onexc=retry_writable)
+        shutil.rmtree(path, onexc=retry_writable)  # novermin
     else:
         shutil.rmtree(path, onerror=retry_writable)
     if os.path.lexists(path):

@@ -31,7 +31,7 @@ from .net.thread import LoopThread
 from .server.ports import Bound, Occupant, listen, who_answers
 from .server.secret import Secret, open_secret, retire_token
 from .server.server import Server, preload
-from .tools import control, loader, scene
+from .tools import code, control, loader, scene
 from .tools.context import ToolContext
 from .tools.table import ToolTable
 
@@ -142,7 +142,7 @@ class EmbeddedServer:
 
     def _collect(self, tools: Sequence[Any]) -> None:
         table = self._table
-        modules: List[Any] = [control] + list(scene.modules()) + list(self.adapter.tool_modules())
+        modules: List[Any] = [control, scene, code] + list(self.adapter.tool_modules())
         for module in modules:
             table.add_module(module)
         for wanted in tools:

@@ -1,4 +1,4 @@
-"""What tests of every kind need: demands on the machine, environments for peers, traces left behind.
+"""What tests of every kind need: demands on the machine, environments for peers, traces left.
 
 Importable without pytest, because the guest check runs it inside a bare interpreter.
 """
@@ -101,6 +101,11 @@ def peer_venv(name: str, requirements: Sequence[str], base: Optional[str] = None
 _OWN_VARIABLES = re.compile(r"PYTEST_|COV_|COVERAGE_")
 
 
+def _is_hypothesis(callback: object) -> bool:
+    """Return whether hypothesis has put it there: it times the collector from its first test on."""
+    return str(getattr(callback, "__module__", None)).startswith("hypothesis")
+
+
 def host_state() -> Dict[str, Any]:
     """Return everything of the process that belongs to the host, in comparable form. Any thread."""
     root = logging.getLogger()
@@ -122,7 +127,7 @@ def host_state() -> Dict[str, Any]:
             for number in getattr(signal, "valid_signals", lambda: range(1, 23))()
         },
         "garbage collector": (gc.isenabled(), gc.get_threshold(), gc.get_debug()),
-        "gc callbacks": list(gc.callbacks),
+        "gc callbacks": [one for one in gc.callbacks if not _is_hypothesis(one)],
     }
 
 

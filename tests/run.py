@@ -23,7 +23,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from pythons import SUPPORTED, VARIABLE, find_pythons  # noqa: E402
+from pythons import SUPPORTED, VARIABLE, find_pythons
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DRIVER = os.path.join(ROOT, ".venv-tests")
@@ -52,7 +52,7 @@ BUILD_FILES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 
 
 class Outcome(NamedTuple):
-    """What one environment did. ``passed`` and the like count tests; a static check counts as one."""
+    """What one environment did. Counts are of tests; a static check counts as one."""
 
     name: str
     ok: bool
@@ -115,7 +115,10 @@ def environments(
         kind + tag(minor) for kind in ("py", "checkout") for minor in SUPPORTED if minor in found
     ]
     absent = [
-        kind + tag(minor) for kind in ("py", "checkout") for minor in SUPPORTED if minor not in found
+        kind + tag(minor)
+        for kind in ("py", "checkout")
+        for minor in SUPPORTED
+        if minor not in found
     ]
     modern = any(minor in found for minor in MODERN)
     static, heavy = ["lint", "types"], ["heavy"]
@@ -294,7 +297,9 @@ def run_all(
     def one(name: str) -> Outcome:
         outcome = run_environment(name, python, wheel, environ, pytest_options)
         with lock:
-            say("\n{} {} ({:.0f} s)".format(name, "ok" if outcome.ok else "FAILED", outcome.seconds))
+            say(
+                "\n{} {} ({:.0f} s)".format(name, "ok" if outcome.ok else "FAILED", outcome.seconds)
+            )
             if not outcome.ok:
                 say(outcome.output)
             else:
@@ -309,9 +314,12 @@ def run_all(
 
 def summary(outcomes: Sequence[Outcome], absent: Sequence[str]) -> str:
     """Return the closing table and its last line."""
-    lines = ["", "{:14} {:>8} {:>8} {:>8} {:>8}  {}".format(
-        "environment", "passed", "failed", "skipped", "seconds", "result"
-    )]
+    lines = [
+        "",
+        "{:14} {:>8} {:>8} {:>8} {:>8}  {}".format(
+            "environment", "passed", "failed", "skipped", "seconds", "result"
+        ),
+    ]
     for o in outcomes:
         row = "{:14} {:>8} {:>8} {:>8} {:>8.0f}  {}"
         verdict = "ok" if o.ok else "FAILED"
@@ -336,9 +344,11 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     names, absent = environments(options, found)
     if "heavy" in names:
-        missing = install_system() if options.install_system else [
-            command for command, _ in SYSTEM if shutil.which(command) is None
-        ]
+        missing = (
+            install_system()
+            if options.install_system
+            else [command for command, _ in SYSTEM if shutil.which(command) is None]
+        )
         if missing:
             say(
                 "Missing for real hosts: {}. {} (Debian: run as root with --install-system, or "

@@ -8,6 +8,7 @@ import sys
 from typing import List
 
 import pytest
+
 from dcc_mcp_embed import _compat
 
 
@@ -138,7 +139,9 @@ def test_replace_does_not_retry_what_will_not_pass(tmp_path) -> None:
 
 def test_typing_names_work_together() -> None:
     annotated = _compat.Annotated[int, "a note"]
-    hints = _compat.get_type_hints(type("C", (), {"__annotations__": {"x": annotated}}), None, None, True)
+    hints = _compat.get_type_hints(
+        type("C", (), {"__annotations__": {"x": annotated}}), None, None, True
+    )
     assert _compat.get_origin(hints["x"]) is _compat.Annotated
     assert _compat.get_args(hints["x"]) == (int, "a note")
     assert _compat.get_args(_compat.Literal["a", "b"]) == ("a", "b")

@@ -12,8 +12,9 @@ import sys
 from importlib.util import find_spec
 from typing import Any, Dict
 
-import dcc_mcp_embed
 import pytest
+
+import dcc_mcp_embed
 from helpers import TESTS
 
 #: Of the standard library, but too slow to import in a host's start-up.

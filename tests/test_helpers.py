@@ -8,8 +8,9 @@ import sys
 import threading
 from typing import Dict, Tuple
 
-import helpers
 import pytest
+
+import helpers
 from pythons import SUPPORTED, VARIABLE, find_pythons, probe
 
 
@@ -38,14 +39,18 @@ def run_pytest(folder, text: str, *arguments: str, **environ: str) -> Tuple[int,
 
 LEAKS = {
     "thread": (
-        "import threading\n"
-        "def test_x(): threading.Thread(target=threading.Event().wait, daemon=True).start()\n",
+        (
+            "import threading\n"
+            "def test_x(): threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        ),
         "a thread still runs",
     ),
     "socket": (
-        "import socket\nkept = []\n"
-        "def test_x(): kept.append(socket.socket())\n"
-        "def teardown_module(): kept[0].close()\n",
+        (
+            "import socket\nkept = []\n"
+            "def test_x(): kept.append(socket.socket())\n"
+            "def teardown_module(): kept[0].close()\n"
+        ),
         "a descriptor is still open",
     ),
     "path": (
@@ -59,6 +64,17 @@ LEAKS = {
     "signal": (
         "import signal\ndef test_x(): signal.signal(signal.SIGTERM, signal.SIG_IGN)\n",
         "signal handlers changed",
+    ),
+    "module": (
+        (
+            "import importlib.util as u, os, sys, helpers\n"
+            "def test_x():\n"
+            "    path = os.path.join(helpers.ROOT, 'vendor', 'msgpack', 'exceptions.py')\n"
+            "    spec = u.spec_from_file_location('vendor.msgpack.exceptions', path)\n"
+            "    sys.modules[spec.name] = module = u.module_from_spec(spec)\n"
+            "    spec.loader.exec_module(module)\n"
+        ),
+        "was imported as 'vendor.msgpack.exceptions'",
     ),
     "directory": ("import os\ndef test_x(): os.chdir('/')\n", "working directory changed"),
     "environment": ("import os\ndef test_x(): os.environ['X'] = '1'\n", "environment changed"),

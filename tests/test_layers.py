@@ -12,6 +12,7 @@ import sys
 from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 import pytest
+
 from helpers import ROOT
 
 #: Unit (package or module right below dcc_mcp_embed) -> level. A module may import lower levels
@@ -259,7 +260,10 @@ def source_files() -> Dict[str, Tuple[Tuple[str, ...], bool]]:
                 if stem == "__init__" and parts:
                     found[os.path.join(where, name)] = (parts, True)
                 else:
-                    found[os.path.join(where, name)] = ((*parts, stem), not parts and stem == "__init__")
+                    found[os.path.join(where, name)] = (
+                        (*parts, stem),
+                        not parts and stem == "__init__",
+                    )
     return found
 
 
@@ -323,7 +327,11 @@ PLANTED = [
     ("installers.plan", "from ..host import adapter", "installers may import only"),
     ("installers.plan", "from ..clock import Clock", "installers may import only"),
     ("wire.buffer", "import socket", "wire/ is sans-IO and may not import 'socket'"),
-    ("wire.buffer", "def f():\n    from os import path", "wire/ is sans-IO and may not import 'os'"),
+    (
+        "wire.buffer",
+        "def f():\n    from os import path",
+        "wire/ is sans-IO and may not import 'os'",
+    ),
     ("wire.buffer", "import time", "wire/ is sans-IO and may not import 'time'"),
     ("net.loop", "import time", "only clock.py reads 'time'"),
     ("net.loop", "from random import random", "only clock.py reads 'random'"),
@@ -336,7 +344,11 @@ PLANTED = [
     ("server.endpoint", "import adapters.standalone", "import it relatively"),
     ("wire.frames", "import msgpack", "import it relatively"),
     ("wire.frames", "from .._vendor import typing_extensions", "may only be imported by _compat"),
-    ("server.endpoint", "from .._vendor.msgpack import packb", "may only be imported by wire.frames"),
+    (
+        "server.endpoint",
+        "from .._vendor.msgpack import packb",
+        "may only be imported by wire.frames",
+    ),
     ("server.endpoint", "import dataclasses", "too slow"),
     ("server.endpoint", "from urllib.request import urlopen", "too slow"),
     ("server.endpoint", "from urllib import request", None),

@@ -9,6 +9,7 @@ import sys
 from typing import Sequence
 
 import pytest
+
 from helpers import ROOT
 
 IGNORE = shutil.ignore_patterns("__pycache__")
@@ -29,7 +30,7 @@ def run(code: str, path: Sequence[str], cwd: str) -> str:
     return output.strip()
 
 
-@pytest.fixture()
+@pytest.fixture
 def checkout(tmp_path) -> str:
     """A checkout with three siblings, each holding something to import."""
     root = tmp_path / "checkout"
@@ -70,7 +71,11 @@ def test_nothing_top_level_appears(checkout: str, tmp_path) -> None:
 def test_installed_tree_is_left_as_it_is(checkout: str, tmp_path) -> None:
     # A stranger's vendor/ and setup.cfg beside an installed package must not be taken.
     package = os.path.join(checkout, "dcc_mcp_embed")
-    for name, folder in (("adapters", "adapters"), ("installers", "installers"), ("_vendor", "vendor")):
+    for name, folder in (
+        ("adapters", "adapters"),
+        ("installers", "installers"),
+        ("_vendor", "vendor"),
+    ):
         shutil.move(os.path.join(checkout, folder), os.path.join(package, name))
     stranger = os.path.join(checkout, "vendor")
     os.mkdir(stranger)

@@ -7,8 +7,9 @@ import os
 from importlib import import_module
 from importlib.util import find_spec
 
-import dcc_mcp_embed
 import pytest
+
+import dcc_mcp_embed
 from helpers import ROOT
 
 SOURCE_OF = dict(dcc_mcp_embed._SOURCE_OF)

@@ -13,6 +13,7 @@ import zipfile
 from typing import Dict, List, Set
 
 import pytest
+
 from helpers import ROOT, require
 
 VENDOR = os.path.join(ROOT, "vendor")

@@ -16,8 +16,9 @@ import sys
 import zipfile
 from typing import Dict, Set
 
-import dcc_mcp_embed
 import pytest
+
+import dcc_mcp_embed
 from helpers import ROOT, peer_venv, require
 
 #: Folder of the checkout -> its place in the wheel.
@@ -132,9 +133,7 @@ def test_built_wheel_holds_the_tree(tmp_path) -> None:
     builder = peer_venv("build", ["build==1.2.2.post1", "setuptools==75.3.2", "wheel==0.45.1"])
     # sdist first and the wheel from it, so that both are right.
     command = [builder, "-m", "build", "--no-isolation", "--outdir", str(tmp_path / "dist")]
-    done = subprocess.run(
-        [*command, str(source)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    done = subprocess.run([*command, str(source)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout.decode("utf-8", "replace")[-4000:]
     (name,) = [entry for entry in os.listdir(str(tmp_path / "dist")) if entry.endswith(".whl")]
     assert name == "dcc_mcp_embed-{}-py3-none-any.whl".format(dcc_mcp_embed.__version__)
@@ -193,7 +192,8 @@ def test_editable_install_serves_the_siblings(tmp_path) -> None:
         require(done.returncode == 0, "an editable install ({})".format(output[-2000:]))
     code = (
         "import dcc_mcp_embed.adapters.standalone as a, dcc_mcp_embed._vendor.msgpack as m, sys\n"
-        "print(a.__file__, m.packb(1), sorted({'adapters', 'vendor', 'msgpack'} & set(sys.modules)))"
+        "strays = sorted({'adapters', 'vendor', 'msgpack'} & set(sys.modules))\n"
+        "print(a.__file__, m.packb(1), strays)"
     )
     out = subprocess.check_output([python, "-W", "error", "-c", code], cwd=str(tmp_path))
     expected = "{} {!r} []".format(source / "adapters" / "standalone" / "__init__.py", b"\x01")

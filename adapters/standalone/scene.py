@@ -334,8 +334,9 @@ class Scene:
     def _refuse_in_chunk(self, what: str) -> None:
         if self._journal.is_open:
             raise Unsupported(
-                "{} cannot run inside an undo chunk: the chunk's own step is not "
-                "finished.".format(what.capitalize()),
+                "{} cannot run inside an undo chunk: the chunk's own step is not finished.".format(
+                    what.capitalize()
+                ),
                 hint="Call the tool '{}' instead, after this call.".format(what),
             )
 

@@ -26,8 +26,8 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def connect(url: str, timeout: float) -> HttpClient:
     """Return a client for ``url``, with the token it needs.
 
-    Raises Unreachable for nobody and for strangers, HostBusyNative for a port that accepts and
-    says nothing within ``timeout`` seconds.
+    Raises Unreachable for nobody and strangers, HostBusyNative for a port that accepts and says
+    nothing within ``timeout`` seconds.
     """
     host, port, path = split_url(url)
     if path.rstrip("/") != "/mcp":
@@ -43,7 +43,7 @@ def connect(url: str, timeout: float) -> HttpClient:
     if found.state == "silent":
         raise HostBusyNative(
             "The port {} accepts connections and nobody answers.".format(port),
-            hint="Native code in that host keeps its Python interpreter; wait, or look at the host.",
+            hint="Native code in that host keeps its interpreter; wait, or look at the host.",
         )
     if found.state == "nobody":
         raise Unreachable("Nobody listens on port {}; is the host running?".format(port))

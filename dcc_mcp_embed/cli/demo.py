@@ -117,7 +117,7 @@ def _shown(result: Dict[str, Any]) -> str:
             text = text[: _WIDTH - 3] + "..."
         if value not in (None, [], {}, "", False, 0):
             lines.append("    {} {}: {}".format(mark, key, text))
-    timing = envelope.get("timing")
-    if timing:
-        lines.append("       ({} ms on the host's main thread)".format(timing["ran_ms"]))
+    undo = envelope.get("undo")
+    if undo:
+        lines.append("       one undo step: {}".format(undo["label"]))
     return "\n".join(lines) + "\n"

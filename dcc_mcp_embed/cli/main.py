@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--gateway",
         action="store_true",
-        help="let the dcc-mcp gateway call this server (comes with the registry, in a later version)",
+        help="let the dcc-mcp gateway call this server (comes in a later version)",
     )
     command.add_argument(
         "--registry-dir",

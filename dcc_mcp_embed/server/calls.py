@@ -11,9 +11,9 @@ from ..host.dispatch import Dispatcher
 from ..host.identity import Instance
 from ..host.job import Job, Report
 from ..net.loop import Loop
-from ..tools.code import wishes
+from ..tools.code import Wishes, wishes
 from ..tools.context import ToolContext
-from ..tools.declare import Tool
+from ..tools.entries import Tool
 from ..tools.results import failure, success
 from .exec_gate import ExecGate
 
@@ -85,6 +85,7 @@ class Calls:
         self.total += 1
         try:
             kwargs = tool.bind(arguments)
+            wanted = self._wishes(tool, kwargs)
         except ToolError as error:
             answer(failure(error, self._instance.block))
             return None
@@ -93,9 +94,13 @@ class Calls:
             return None
         running = Running(self)
         if "code" in tool.capabilities:
-            self._ask_first(tool, kwargs, client, answer, progress, running)
+            self._ask_first(
+                client,
+                answer,
+                lambda: self._queue(tool, kwargs, wanted, client, answer, progress, running),
+            )
         else:
-            self._queue(tool, kwargs, client, answer, progress, running)
+            self._queue(tool, kwargs, wanted, client, answer, progress, running)
         return running
 
     def _run_here(self, tool: Tool, kwargs: Dict[str, Any], client: str) -> Dict[str, Any]:
@@ -116,21 +121,13 @@ class Calls:
         except Exception as error:
             return failure(error, self._instance.block)
 
-    def _ask_first(
-        self,
-        tool: Tool,
-        kwargs: Dict[str, Any],
-        client: str,
-        answer: Answer,
-        progress: Optional[Progress],
-        running: Running,
-    ) -> None:
+    def _ask_first(self, client: str, answer: Answer, go_on: Callable[[], None]) -> None:
         """Let the gate decide before the call is queued; give up when nobody answers it."""
 
         def verdict(refusal: Optional[ToolError]) -> None:
             timer.cancel()
             if refusal is None:
-                self._queue(tool, kwargs, client, answer, progress, running)
+                go_on()
             else:
                 answer(failure(refusal, self._instance.block))
 
@@ -155,6 +152,7 @@ class Calls:
         self,
         tool: Tool,
         kwargs: Dict[str, Any],
+        wanted: Wishes,
         client: str,
         answer: Answer,
         progress: Optional[Progress],
@@ -163,7 +161,7 @@ class Calls:
         loop = self._loop
         lane = self._lanes[tool.thread]
         on_main = tool.thread == "main"
-        timeout, undo = self._wishes(tool, kwargs)
+        timeout, undo = wanted
         context = ToolContext(
             host=self._host if on_main else None,
             scene=self._scene if on_main else None,
@@ -182,10 +180,7 @@ class Calls:
             steps = None
             if report.undo_label is not None:
                 steps = {"label": report.undo_label, "steps": report.undo_steps}
-            try:
-                return success(value, tool, block, context.warnings, context.facts, steps, timing)
-            except Exception as unfit:
-                return failure(unfit, block, timing)
+            return success(value, tool, block, context.warnings, context.facts, steps, timing)
 
         def settled(job: Job, result: Any, error: Optional[BaseException]) -> None:
             if result is None:
@@ -218,6 +213,7 @@ class Calls:
         )
         context.cancelled = job.cancelled
         running.job, running.lane = job, lane
+        assert timeout is not None
         deadline = self._clock.monotonic() + timeout
         timer = loop.call_at(deadline, lane.expire, job)
         try:
@@ -226,13 +222,16 @@ class Calls:
             timer.cancel()
             answer(failure(error, self._instance.block))
 
-    def _wishes(self, tool: Tool, kwargs: Dict[str, Any]) -> Any:
-        """Return (seconds, whether the dispatcher opens an undo step) for one call."""
+    def _wishes(self, tool: Tool, kwargs: Dict[str, Any]) -> Wishes:
+        """Return how long one call may take, and whether the dispatcher opens an undo step for it.
+
+        Raises InvalidArgument for wishes of the caller that cannot be met.
+        """
         timeout = tool.timeout if tool.timeout is not None else self._limits.call_timeout
-        # ``undo`` and ``redo`` move along the host's undo stack: a step of their own would cut it.
+        # Tools that move along the host's undo stack: a step of their own would cut it.
         undo = not tool.read_only and "undo" not in tool.capabilities
         if "code" in tool.capabilities:
-            own_timeout, own_undo = wishes(kwargs)
-            timeout = own_timeout if own_timeout is not None else timeout
-            undo = undo and own_undo
-        return timeout, undo
+            own = wishes(kwargs)
+            timeout = own.timeout_s if own.timeout_s is not None else timeout
+            undo = undo and own.undo
+        return Wishes(timeout, undo)

@@ -165,7 +165,9 @@ class Connection(Protocol):
         """Send the answer to the current exchange and go on with what the peer sent meanwhile."""
         head = exchange.head
         self.stream.write(
-            http1.response(status, headers, body, self._keep_alive, head.method == "HEAD")
+            http1.response(
+                status, headers, body, self._keep_alive, head.method == "HEAD", head.version
+            )
         )
         self._next()
 
@@ -316,7 +318,7 @@ class Connection(Protocol):
 
 
 class Front:
-    """All connections of one server: quotas, admission, and the handler behind them. Loop thread."""
+    """All connections of one server: quotas, admission, and the handler. Loop thread."""
 
     def __init__(
         self,
@@ -369,7 +371,7 @@ class Front:
         self._strangers[connection] = None
 
     def _evict_stranger(self) -> bool:
-        """Drop the oldest connection that has shown no token, unless even that one is merely new."""
+        """Drop the oldest connection without a token, unless even that one is merely new."""
         for connection in self._strangers:
             if self.loop.clock.monotonic() - connection.opened < self.limits.connect_grace:
                 return False

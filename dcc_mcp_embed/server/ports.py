@@ -75,7 +75,7 @@ def listen(
 
 
 class Occupant(NamedTuple):
-    """Who answers on a port: ``state`` is nobody, silent, stranger or ours; ``kind`` only for ours."""
+    """Who answers on a port: nobody, silent, stranger or ours; ``kind`` only for ours."""
 
     state: str
     kind: str = ""

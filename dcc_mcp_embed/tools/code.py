@@ -67,8 +67,9 @@ def wishes(arguments: Mapping[str, Any]) -> Wishes:
         seconds = math.nan
     if not 0.0 < seconds <= MAX_TIMEOUT_S:
         raise InvalidArgument(
-            "'timeout_s' is {!r}; it must be a number of seconds above 0 and up to "
-            "{:.0f}.".format(given, MAX_TIMEOUT_S)
+            "'timeout_s' is {!r}; it must be a number of seconds above 0 and up to {:.0f}.".format(
+                given, MAX_TIMEOUT_S
+            )
         )
     return Wishes(seconds, undo is None or bool(undo))
 
@@ -174,7 +175,7 @@ def _failed(error: BaseException, code: str) -> HostError:
         text = "(its text cannot be shown)"
     summary = fit("{}: {}".format(name, text) if text else name, MAX_TRACE // 2)
     trace = [
-        '  line {}, in {}\n    {}'.format(number, function, source)
+        "  line {}, in {}\n    {}".format(number, function, source)
         for number, function, source in frames
     ]
     if len(trace) > 16:

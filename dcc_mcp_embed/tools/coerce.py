@@ -20,7 +20,9 @@ Converter = Callable[[Any], Any]
 
 #: ASCII digits only: Python's own int() and float() also take "1_000", other scripts and "nan".
 _WHOLE = re.compile(r"\s*[+-]?[0-9]{1,300}\s*\Z")
-_NUMBER = re.compile(r"\s*[+-]?(?:[0-9]{1,300}\.?[0-9]{0,300}|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,4})?\s*\Z")
+_NUMBER = re.compile(
+    r"\s*[+-]?(?:[0-9]{1,300}\.?[0-9]{0,300}|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,4})?\s*\Z"
+)
 _FLAGS = {"true": True, "false": False}
 _INFINITY = float("inf")
 

@@ -7,7 +7,7 @@ name.
 
 from __future__ import annotations
 
-from typing import Callable, FrozenSet, List, Optional, Tuple
+from typing import Callable, FrozenSet, List, Optional, Set, Tuple
 
 __all__ = ["glob"]
 
@@ -57,7 +57,7 @@ def _places(pattern: str) -> List[Place]:
 
 
 def _members(text: str) -> FrozenSet[str]:
-    members = set()
+    members: Set[str] = set()
     at = 0
     while at < len(text):
         if at + 2 < len(text) and text[at + 1] == "-":

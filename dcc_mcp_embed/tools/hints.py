@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, Iterable, List, Optional
+from typing import Any, Dict, Iterable, List, Optional
 
 __all__ = ["kind_of", "meant", "show"]
 
@@ -54,7 +54,7 @@ def meant(name: str, known: Iterable[str]) -> Optional[str]:
     """Return "Did you mean 'x'?" for the known names that look like ``name``, None without any."""
     if not isinstance(name, str) or len(name) > MAX_COMPARED:
         return None
-    by_folded = {}
+    by_folded: Dict[str, str] = {}
     for candidate in known:
         by_folded.setdefault(candidate.lower(), candidate)
     found: List[str] = difflib.get_close_matches(name.lower(), list(by_folded), n=3)

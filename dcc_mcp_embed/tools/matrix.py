@@ -56,9 +56,7 @@ def _sine_cosine(degrees: float) -> Tuple[float, float]:
     return math.sin(angle), math.cos(angle)
 
 
-def compose(
-    translate: Sequence[float], rotate: Sequence[float], scale: Sequence[float]
-) -> Matrix:
+def compose(translate: Sequence[float], rotate: Sequence[float], scale: Sequence[float]) -> Matrix:
     """Return the matrix of a translation, a rotation in degrees and a scale."""
     sx, cx = _sine_cosine(rotate[0])
     sy, cy = _sine_cosine(rotate[1])
@@ -123,10 +121,9 @@ def decompose(matrix: Matrix) -> Parts:
     x, y, z, shift = zip(*matrix)
     lengths = (_length(x), _length(y), _length(z))
     sign = -1.0 if determinant(matrix) < 0.0 else 1.0
-    x, y, z = _frame(x[:3], y[:3], z[:3], sign)
     return Parts(
         (shift[0], shift[1], shift[2]),
-        _euler(x, y, z),
+        _euler(*_frame(x[:3], y[:3], z[:3], sign)),
         (sign * lengths[0], sign * lengths[1], sign * lengths[2]),
     )
 

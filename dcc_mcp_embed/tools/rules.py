@@ -57,7 +57,7 @@ def compile_rule(schema: Any, depth: int = 0) -> Converter:
 
 
 def takes_null(schema: Any) -> bool:
-    """Return whether null is a value that ``schema`` asks for, not merely one it does not exclude."""
+    """Return whether ``schema`` asks for null, not merely does not exclude it."""
     if not isinstance(schema, dict):
         return False
     kind = schema.get("type")
@@ -108,7 +108,7 @@ def _typed(schema: Dict[str, Any], depth: int) -> Converter:
 
 
 def _untyped(schema: Dict[str, Any], depth: int) -> Converter:
-    """Without ``type``, keywords bind only values of the type they belong to; nothing is coerced."""
+    """Without ``type``, keywords bind only values of their own type, and nothing is coerced."""
     by_kind = {}
     for kind, family in _FAMILIES.items():
         if any(keyword in schema for keyword in family):

@@ -153,8 +153,9 @@ def _part(ctx: ToolContext, path: str, part: str) -> Any:
     value = ctx.scene.detail(path, part)
     if part == "children" and len(value) > MAX_CHILDREN:
         ctx.warn(
-            "{} of {} children are shown; list_objects with parent='{}' pages through "
-            "all.".format(MAX_CHILDREN, len(value), path)
+            "{} of {} children are shown; list_objects with parent='{}' pages through all.".format(
+                MAX_CHILDREN, len(value), path
+            )
         )
         return value[:MAX_CHILDREN]
     return value

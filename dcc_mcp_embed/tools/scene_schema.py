@@ -13,9 +13,12 @@ from ..errors import InvalidArgument
 from .backend import did_you_mean, nearest
 from .matrix import Vector
 
-__all__ = ["choice", "choices", "paths_of", "schema", "vector"]
+__all__ = ["Given", "Schema", "choice", "choices", "paths_of", "schema", "vector", "vectors"]
 
 Schema = Dict[str, Any]
+
+#: Translate, rotate and scale, as far as they are given.
+Given = Tuple[Optional[Vector], Optional[Vector], Optional[Vector]]
 
 PATH: Schema = {
     "type": "string",
@@ -82,15 +85,16 @@ def schema(properties: Dict[str, Schema], required: Sequence[str] = ()) -> Schem
     return shape
 
 
-def vector(name: str, value: Optional[Sequence[float]]) -> Optional[Vector]:
+def vector(name: str, value: Any) -> Optional[Vector]:
     """Return three finite numbers, None for None."""
     if value is None:
         return None
     try:
-        numbers = [float(item) for item in value]
+        # Text that looks like numbers was turned into them before, by the binder.
+        numbers = [float(item) for item in value if not isinstance(item, str)]
     except (TypeError, ValueError, OverflowError):
         numbers = []
-    if isinstance(value, str) or len(numbers) != 3 or not all(map(math.isfinite, numbers)):
+    if len(numbers) != 3 or not all(map(math.isfinite, numbers)):
         raise InvalidArgument(
             "'{}' must be three finite numbers [x, y, z], not {!r}.".format(name, value)
         )
@@ -99,7 +103,7 @@ def vector(name: str, value: Optional[Sequence[float]]) -> Optional[Vector]:
 
 def vectors(
     values: Mapping[str, Any], names: Sequence[str] = ("translate", "rotate", "scale")
-) -> Tuple[Optional[Vector], Optional[Vector], Optional[Vector]]:
+) -> Given:
     """Return the parts of a transform out of a mapping; others in it are refused."""
     for name in values:
         choice("transform", name, names)

@@ -77,7 +77,7 @@ def create_object(
     if any(part is not None for part in parts):
         before = scene.transform(path, "local")
         scene.set_transform(path, parts[0], parts[1], parts[2], "local")
-        _compare(ctx, before, scene.transform(path, "local"), m.Parts(*parts))
+        _compare(ctx, before, scene.transform(path, "local"), parts)
     row = scene.row(path)
     if name and row["name"] != name:
         ctx.warn("The name '{}' became '{}'.".format(name, row["name"]))
@@ -139,7 +139,7 @@ def set_transform(
     if frame is not None:
         scene.key_transform(full, given, frame)
     after = scene.transform(full, space)
-    _compare(ctx, before, after, m.Parts(*wanted))
+    _compare(ctx, before, after, wanted)
     ctx.evidence(changed=before != after)
     return {"path": full, "space": space, "before": before, "after": after}
 
@@ -214,8 +214,8 @@ def delete_objects(ctx: ToolContext, paths: Sequence[str], dry_run: bool = False
         "missing": missing,
         "dry_run": dry_run,
     }
-    for error in errors:
-        ctx.warn("{} {}".format(error.message, error.hint or "").rstrip())
+    for one in errors:
+        ctx.warn("{} {}".format(one.message, one.hint or "").rstrip())
     if not dry_run:
         left = {row["path"] for row in scene.rows()}
         still_there = [path for path in dict.fromkeys(expected) if path in left]
@@ -231,7 +231,8 @@ def delete_objects(ctx: ToolContext, paths: Sequence[str], dry_run: bool = False
         {
             "paths": s.PATHS,
             "mode": s.one_of(
-                MODES, "replace the selection, add to it or remove from it. Default replace.",
+                MODES,
+                "replace the selection, add to it or remove from it. Default replace.",
                 "replace",
             ),
         },
@@ -261,17 +262,17 @@ def set_selection(ctx: ToolContext, paths: Sequence[str], mode: str = "replace")
     return selected(ctx)
 
 
-def _relative(before: Transform, asked: Sequence[Optional[m.Vector]], own: bool) -> m.Parts:
+def _relative(before: Transform, asked: s.Given, own: bool) -> s.Given:
     translate, rotate, scale = asked
     t, r, k = before["translate"], before["rotate"], before["scale"]
-    return m.Parts(
+    return (
         translate and (t[0] + translate[0], t[1] + translate[1], t[2] + translate[2]),
         rotate and m.turn(r, rotate, own),
         scale and (k[0] * scale[0], k[1] * scale[1], k[2] * scale[2]),
     )
 
 
-def _compare(ctx: ToolContext, before: Transform, after: Transform, wanted: Any) -> None:
+def _compare(ctx: ToolContext, before: Transform, after: Transform, wanted: s.Given) -> None:
     """Warn if the host holds another transform than was asked for.
 
     Matrices are compared, because one rotation has many angles.
@@ -295,4 +296,3 @@ def _bbox(ctx: ToolContext, path: str) -> Any:
         return ctx.scene.detail(path, "bbox")
     except Unsupported:
         return None
-

@@ -51,7 +51,7 @@ def derive(signature: Signature, doc: Optional[str]) -> Derived:
         if "description" not in rule and described.get(parameter.name):
             rule["description"] = described[parameter.name]
         shown = portable(rule)
-        default = _shown_default(parameter.default)
+        default = _shown_default(parameter.default, rule)
         if default is not None:
             shown["default"] = default
         properties[parameter.name] = shown
@@ -117,7 +117,7 @@ _PLAIN: Dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}
 
 def _evaluate(annotation: Any, scope: Dict[str, Any]) -> Any:
     try:
-        bearer = _Bearer({"it": annotation})
+        bearer: Any = _Bearer({"it": annotation})
         return _compat.get_type_hints(bearer, scope, include_extras=True)["it"]
     except Exception as error:
         raise ConfigError(
@@ -139,9 +139,11 @@ def _hints_of_class(cls: Any) -> Dict[str, Any]:
     return hints
 
 
-def _shown_default(default: Any) -> Any:
+def _shown_default(default: Any, rule: Rule) -> Any:
     """Return a default as JSON, None where it says nothing or JSON cannot say it."""
-    default = getattr(default, "value", default) if hasattr(default, "_member_map_") else default
+    if hasattr(type(default), "__members__"):
+        texts = [one for one in (default.value, default.name) if one in rule.get("enum", ())]
+        return texts[0] if texts else None
     if type(default) in (str, int, float, bool):
         return default
     if isinstance(default, (list, tuple)) and default:

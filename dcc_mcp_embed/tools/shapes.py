@@ -207,7 +207,7 @@ def _list(base: Any, arguments: Tuple[Any, ...], inner: Callable[[Any], Shape]) 
 def _map(arguments: Tuple[Any, ...], inner: Callable[[Any], Shape]) -> Shape:
     if len(arguments) == 2 and not isinstance(arguments[0], TypeVar):
         if inner(arguments[0]).rule.get("type") != "string":
-            raise ConfigError("is a Dict whose keys are not text, as JSON's are. Use Dict[str, ...].")
+            raise ConfigError("is a Dict whose keys are not text. Use Dict[str, ...].")
         value = arguments[1]
         # Values of a free-form object arrive as JSON; there is nothing to make of them.
         if value is not Any and value is not object and not isinstance(value, TypeVar):

@@ -55,7 +55,7 @@ def check_rows_come_parents_first(scene, chunk):
     rows = list(scene.rows())
     order = [row["path"] for row in rows]
     assert order.index(top) < order.index(middle) < order.index(low)
-    assert len(set(row["id"] for row in rows)) == len(rows)
+    assert len({row["id"] for row in rows}) == len(rows)
     for row in rows:
         assert set(row) == ROW
         assert isinstance(row["id"], str)
@@ -114,7 +114,8 @@ def check_rename_keeps_the_identity(scene, chunk):
     child = scene.create("cube", "child", old, {})
     ids = scene.row(old)["id"], scene.row(child)["id"]
     new = scene.rename(old, "after")
-    assert scene.row(new)["id"] == ids[0] and scene.row(new)["name"] == "after"
+    assert scene.row(new)["id"] == ids[0]
+    assert scene.row(new)["name"] == "after"
     below = scene.descendants(new)
     assert [scene.row(path)["id"] for path in below] == [ids[1]]
     raises(NotFound, scene.resolve, old)
@@ -140,7 +141,8 @@ def check_delete_takes_what_is_below(scene, chunk):
     # Naming an object together with what is below it must not trip over the second.
     assert set(scene.delete([top, low])) == {top, middle, low}
     left = {row["path"] for row in scene.rows()}
-    assert not left & {top, middle, low} and beside in left
+    assert not left & {top, middle, low}
+    assert beside in left
 
 
 def check_local_transform_is_kept(scene, chunk):
@@ -235,7 +237,8 @@ def check_a_chunk_is_one_undo_step(scene, chunk):
     except Unsupported:
         assert step.steps == 0, "a step was counted that nobody can take back"
         return
-    assert step.steps == 1 and undone is True
+    assert step.steps == 1
+    assert undone is True
     raises(NotFound, scene.resolve, path)
     assert scene.redo() is True
     near(scene.transform(scene.resolve(path), "local")["translate"], (1, 2, 3))

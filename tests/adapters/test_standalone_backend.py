@@ -6,8 +6,8 @@ import importlib.util
 import os
 
 import pytest
-
 from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
+
 from dcc_mcp_embed.tools.backend import SceneBackend
 
 # By path, so that it is found however the tests are imported.

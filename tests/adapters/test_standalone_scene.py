@@ -6,12 +6,12 @@ import itertools
 import math
 
 import pytest
+from dcc_mcp_embed.adapters.standalone.scene import Scene
+from dcc_mcp_embed.adapters.standalone.shapes import KINDS, SUPPORT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from dcc_mcp_embed.adapters.standalone.scene import Scene
-from dcc_mcp_embed.adapters.standalone.shapes import KINDS, SUPPORT
 from dcc_mcp_embed.errors import Ambiguous, InvalidArgument, NotFound, Unsupported
 from dcc_mcp_embed.tools import matrix as m
 
@@ -160,7 +160,8 @@ class Undoing(RuleBasedStateMachine):
         while self.scene.undo() is not None:
             pass
         assert self.scene.state() == self.past[0]
-        assert not self.scene.dirty and not len(self.scene)
+        assert not self.scene.dirty
+        assert not len(self.scene)
         while self.scene.redo() is not None:
             pass
         # Redo goes on to where the last new edit was made.
@@ -234,7 +235,7 @@ def test_no_world_value_below_a_scale_of_zero():
 
 @given(
     st.sampled_from(sorted(SUPPORT)),
-    *(triple_of[part] for part in ("translate", "rotate", "scale"))
+    *(triple_of[part] for part in ("translate", "rotate", "scale")),
 )
 def test_a_box_is_as_tight_as_can_be(kind, translate, rotate, scale):
     """Points of the surface never leave the box, and some come close to each of its sides."""
@@ -282,7 +283,8 @@ def test_what_stands_below_a_hidden_object_does_not_show():
     top = scene.create("group", "top")
     low = scene.create("cube", "low", top)
     scene.show(top, False)
-    assert not scene.look(low).shown and scene.look(low).item.visible
+    assert not scene.look(low).shown
+    assert scene.look(low).item.visible
     assert [seen.shown for seen in scene.walk()] == [False, False]
 
 
@@ -292,7 +294,8 @@ def test_names_that_cannot_be(name):
     path = scene.create("cube")
     with pytest.raises(InvalidArgument):
         scene.rename(path, name)
-    assert scene.paths() == ["/cube"] and scene.undo_labels == ["Create"]
+    assert scene.paths() == ["/cube"]
+    assert scene.undo_labels == ["Create"]
 
 
 def test_a_short_name_is_enough_while_it_is_unique():

@@ -1,0 +1,320 @@
+"""Shape what a tool returned, or what went wrong, into an MCP CallToolResult.
+
+Data goes out twice: as structured content in an envelope that also says which host answered, what
+changed and how long it took; and as compact JSON text for clients that show text only. Text and
+media go out as content alone, because clients that find structured content show nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import abc
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, cast
+
+from ..errors import HostError, TooLarge, ToolError
+from .content import Content
+from .entries import Tool
+from .frames import frames_of
+from .tidy import tidy
+
+__all__ = ["LIMIT", "MEDIA_LIMIT", "failure", "success"]
+
+Result = Dict[str, Any]
+
+#: Bytes of text in one result. Larger ones flood a model's context (Claude Code cuts at 25 000
+#: tokens, about 100 kB).
+LIMIT = 48 * 1024
+#: Bytes of images, sound and blobs in one result, encoded.
+MEDIA_LIMIT = 1536 * 1024
+#: Characters of an error's message, warnings in a text block.
+_MAX_MESSAGE = 2000
+_MAX_WARNINGS = 20
+
+# Not ASCII-only: a model reads this text, and escapes cost it six characters for one.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_decode = json.JSONDecoder().decode
+
+
+def success(
+    value: Any,
+    tool: Optional[Tool],
+    instance: Optional[Dict[str, Any]],
+    warnings: Sequence[str] = (),
+    facts: Optional[Mapping[str, Any]] = None,
+    undo: Optional[Dict[str, Any]] = None,
+    timing: Optional[Dict[str, Any]] = None,
+    limit: int = LIMIT,
+) -> Result:
+    """Return the result of a call that ended well. On the tool's own thread.
+
+    ``value`` is what it returned; ``limit`` in bytes of text. A value that cannot be sent gives
+    the :func:`failure` that says why, so that every call has an answer.
+    """
+    try:
+        if tool is not None and tool.raw:
+            return _raw(value)
+        notes = list(warnings)
+        if isinstance(value, (str, Content)):
+            return _contents([value], notes, facts, limit)
+        if isinstance(value, (list, tuple)) and any(isinstance(one, Content) for one in value):
+            return _contents(value, notes, facts, limit)
+        data, text, cursor, truncated = _data(value, tool, notes, limit)
+        evidence = _evidence(facts, notes, limit)
+    except Exception as error:
+        # Our own refusals, and whatever a mapping of the host raises while it is read.
+        return failure(error, instance, timing)
+    content = [{"type": "text", "text": text}]
+    if notes:
+        content.append(_warned(notes))
+    return {
+        "content": content,
+        "structuredContent": {
+            "ok": True,
+            "instance": instance,
+            "data": data,
+            "warnings": notes,
+            "evidence": evidence,
+            "undo": undo,
+            "timing": timing or {},
+            "truncated": truncated,
+            "next_cursor": cursor,
+        },
+        "isError": False,
+    }
+
+
+def failure(
+    error: BaseException,
+    instance: Optional[Dict[str, Any]],
+    timing: Optional[Dict[str, Any]] = None,
+) -> Result:
+    """Return the result of a call that failed. Any thread.
+
+    What is no ToolError becomes ``host_error`` with the type, the message and, for the tool's
+    author, the last frames as ``details``.
+    """
+    known = error if isinstance(error, ToolError) else _unexpected(error)
+    shape = known.to_dict()
+    shape["message"] = str(shape["message"])[:_MAX_MESSAGE]
+    if "details" in shape:
+        try:
+            _encode(shape["details"])
+        except (TypeError, ValueError, RecursionError):
+            shape["details"] = {"repr": _safe(repr, shape["details"])}
+    text = "{}: {}".format(shape["code"], shape["message"])
+    if shape["hint"]:
+        text = "{} {}".format(text, shape["hint"])
+    structured: Dict[str, Any] = {"ok": False, "instance": instance, "error": shape}
+    if timing is not None:
+        structured["timing"] = timing
+    return {
+        "content": [{"type": "text", "text": text}],
+        "structuredContent": structured,
+        "isError": True,
+    }
+
+
+def _unexpected(error: BaseException) -> ToolError:
+    message = _safe(str, error)
+    kind = type(error).__name__
+    return HostError(
+        "{}: {}".format(kind, message) if message else kind,
+        details={"type": kind, "frames": frames_of(error)},
+    )
+
+
+def _safe(read: Any, thing: Any) -> str:
+    """Return str or repr of what may refuse even that (a host object that is gone)."""
+    try:
+        return str(read(thing))[:_MAX_MESSAGE]
+    except Exception:
+        return "<unreadable {}>".format(type(thing).__name__)
+
+
+# -- data ---------------------------------------------------------------------------------------
+
+
+def _data(
+    value: Any, tool: Optional[Tool], notes: List[str], limit: int
+) -> Tuple[Dict[str, Any], str, Any, bool]:
+    """Return (data, its text, next cursor, whether it was cut)."""
+    if type(value) is dict:
+        data: Dict[str, Any] = value
+    elif value is None:
+        data = {}
+    elif isinstance(value, abc.Mapping):
+        data = dict(value)
+    elif isinstance(value, (list, tuple)):
+        data = {"items": value}
+    else:
+        data = {"value": value}
+    text, size = _text_of(data, "result", notes)
+    truncated = size > limit
+    if truncated:
+        text = _cut(_decode(text), size, tool, notes, limit)
+    # A copy: what the host gave out (a text may be a proxy of its own) stays on this thread, and
+    # the tool may go on to change what it returned.
+    data = _decode(text)
+    # The text keeps the cursor, for clients that see no envelope.
+    cursor = data.pop("next_cursor", None)
+    return data, text, cursor, truncated
+
+
+def _text_of(value: Any, root: str, notes: List[str]) -> Tuple[str, int]:
+    """Return (compact JSON, its size in bytes); ``root`` is what messages call the value."""
+    try:
+        text = _encode(value)
+        return text, len(text) if text.isascii() else len(text.encode("utf-8"))
+    except (TypeError, ValueError, RecursionError):
+        # Not JSON as it is; UnicodeEncodeError is a ValueError.
+        clean = tidy(value, root)
+    if clean.not_finite:
+        notes.append(_not_finite(clean.not_finite))
+    text = _encode(clean.value)
+    return text, len(text.encode("utf-8"))
+
+
+def _cut(
+    data: Dict[str, Any], size: int, tool: Optional[Tool], notes: List[str], limit: int
+) -> str:
+    """Return the JSON of ``data`` with as many of its items as fit. Raises TooLarge."""
+    items = data.get("items")
+    if not isinstance(items, list) or not items:
+        raise TooLarge(
+            "The result is {} bytes of JSON; the limit is {}.".format(size, limit),
+            hint=_ask_for_less(tool, None),
+        )
+    # A cursor of the whole page would skip what is cut away.
+    rest = {key: None if key == "next_cursor" else one for key, one in data.items()}
+    rest["items"] = []
+    room = limit - len(_encode(rest).encode("utf-8"))
+    count = 0
+    for item in items:
+        room -= len(_encode(item).encode("utf-8")) + 1
+        if room < 0:
+            break
+        count += 1
+    if not count:
+        raise TooLarge(
+            "The result is {} bytes of JSON and not even its first item fits the limit of "
+            "{}.".format(size, limit),
+            hint=_ask_for_less(tool, None),
+        )
+    rest["items"] = items[:count]
+    notes.append(
+        "Only the first {} of {} items are shown: together they are {} bytes and the limit is "
+        "{}. {}".format(count, len(items), size, limit, _ask_for_less(tool, count))
+    )
+    return _encode(rest)
+
+
+def _ask_for_less(tool: Optional[Tool], count: Optional[int]) -> str:
+    """Return what to do, in terms of the arguments that the tool really has."""
+    takes = tool.input_schema.get("properties", {}) if tool is not None else {}
+    ways = []
+    if "limit" in takes and count is not None:
+        follow = " and follow next_cursor" if "cursor" in takes else ""
+        ways.append("limit={}{}".format(count, follow))
+    elif "limit" in takes:
+        ways.append("a smaller limit")
+    ways.extend("fewer {}".format(one) for one in ("fields", "include") if one in takes)
+    if not ways:
+        return "Ask for less: narrow the arguments."
+    return "Call again with {}.".format(" or ".join(ways))
+
+
+def _not_finite(places: List[str]) -> str:
+    shown = ", ".join(places[:5]) + (", ..." if len(places) > 5 else "")
+    return "{} not finite (NaN or infinite) and sent as null: {}.".format(
+        "A number was" if len(places) == 1 else "{} numbers were".format(len(places)), shown
+    )
+
+
+def _evidence(facts: Optional[Mapping[str, Any]], notes: List[str], limit: int) -> Dict[str, Any]:
+    if not facts:
+        return {}
+    text, size = _text_of(dict(facts), "evidence", notes)
+    if size > limit:
+        notes.append("The evidence was left out: it is {} bytes of JSON.".format(size))
+        return {}
+    return cast(Dict[str, Any], _decode(text))
+
+
+def _warned(notes: List[str]) -> Dict[str, Any]:
+    lines = ["Warning: {}".format(note) for note in notes[:_MAX_WARNINGS]]
+    if len(notes) > _MAX_WARNINGS:
+        lines.append("And {} more warnings.".format(len(notes) - _MAX_WARNINGS))
+    return {"type": "text", "text": "\n".join(lines)}
+
+
+# -- content ------------------------------------------------------------------------------------
+
+
+def _contents(
+    parts: Sequence[Any], notes: List[str], facts: Optional[Mapping[str, Any]], limit: int
+) -> Result:
+    blocks: List[Dict[str, Any]] = []
+    text = media = 0
+    for place, part in enumerate(parts):
+        block = _block(part, place)
+        inner = block.get("resource", block)
+        text += len(inner.get("text", "").encode("utf-8"))
+        media += len(inner.get("data", "")) + len(inner.get("blob", ""))
+        blocks.append(block)
+    if text > limit:
+        raise TooLarge(
+            "The result is {} bytes of text; the limit is {}.".format(text, limit),
+            hint="Ask for less: narrow the arguments.",
+        )
+    if media > MEDIA_LIMIT:
+        raise TooLarge(
+            "The images, sound and blobs of the result are {} bytes encoded; the limit is "
+            "{}.".format(media, MEDIA_LIMIT),
+            hint="Ask for a smaller picture (fewer pixels, or JPEG instead of PNG), or fewer.",
+        )
+    evidence = _evidence(facts, notes, limit)
+    if evidence:
+        blocks.append({"type": "text", "text": "Evidence: {}".format(_encode(evidence))})
+    if notes:
+        blocks.append(_warned(notes))
+    return {"content": blocks, "isError": False}
+
+
+def _block(part: Any, place: int) -> Dict[str, Any]:
+    if isinstance(part, str):
+        return {"type": "text", "text": tidy(part, "result").value}
+    if isinstance(part, Content):
+        return cast(Dict[str, Any], tidy(part.to_content(), "result[{}]".format(place)).value)
+    if isinstance(part, abc.Mapping):
+        clean = tidy(part, "result[{}]".format(place)).value
+        return {"type": "text", "text": _encode(clean)}
+    raise HostError(
+        "The tool returned a {} at result[{}] beside content.".format(type(part).__name__, place),
+        hint="The tool must return a list of text, mappings, Image, Audio, Resource and Link only.",
+    )
+
+
+def _raw(value: Any) -> Result:
+    """Return a result that the tool made itself, once it has the shape of one."""
+    wrong = None
+    if not isinstance(value, abc.Mapping):
+        wrong = "is a {}".format(type(value).__name__)
+    elif not isinstance(value.get("content"), (list, tuple)):
+        wrong = "has no list as 'content'"
+    elif not all(
+        isinstance(one, abc.Mapping) and isinstance(one.get("type"), str)
+        for one in value["content"]
+    ):
+        wrong = "has a content block that is no mapping with a 'type'"
+    elif not isinstance(value.get("isError", False), bool):
+        wrong = "has an 'isError' that is neither True nor False"
+    elif not isinstance(value.get("structuredContent", {}), abc.Mapping):
+        wrong = "has a 'structuredContent' that is no mapping"
+    if wrong is not None:
+        raise HostError(
+            "The tool's raw result {}.".format(wrong),
+            hint="A tool with raw=True returns an MCP CallToolResult: {'content': [...]}.",
+        )
+    clean = tidy(value, "result").value
+    clean.setdefault("isError", False)
+    return cast(Result, clean)

@@ -1,0 +1,127 @@
+"""Everything that one server offers. Reading takes no lock; adding swaps in a new state."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Tuple, Union
+
+from ..errors import ConfigError, NotFound
+from .declare import Entry, PromptEntry, ResourceEntry, Tool, declared, declared_in
+from .hints import meant
+
+__all__ = ["ToolTable"]
+
+
+class _State(NamedTuple):
+    """One version of the table; never changed once it is visible."""
+
+    tools: Dict[str, Tool]
+    resources: Dict[str, ResourceEntry]
+    prompts: Dict[str, PromptEntry]
+    listing: List[Dict[str, Any]]
+    revision: int
+
+
+class ToolTable:
+    """Tools by name, resources by uri, prompts by name. Any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._state = _State({}, {}, {}, [], 0)
+
+    def add(self, thing: Union[Tool, Callable[..., Any]]) -> None:
+        """Add a Tool or a declared function. The same one twice is fine.
+
+        Raises ConfigError for what is not declared, and for a name that is taken.
+        """
+        entry = thing if isinstance(thing, Tool) else declared(thing)
+        if entry is None:
+            raise ConfigError(
+                "{!r} is not declared; put @dcc_mcp_embed.tool above it.".format(thing)
+            )
+        self._add_all([entry])
+
+    def add_module(self, module: Any) -> int:
+        """Add all that is declared in ``module`` or imported into it, and return how many.
+
+        All or none: raises ConfigError for a name that is taken, naming both places.
+        """
+        entries = declared_in(module)
+        self._add_all(entries)
+        return len(entries)
+
+    def get(self, name: str) -> Tool:
+        """Return the tool ``name``. Raises NotFound with the nearest names as hint."""
+        tools = self._state.tools
+        tool = tools.get(name)
+        if tool is None:
+            raise NotFound(
+                "There is no tool '{}'.".format(str(name)[:64]),
+                hint=meant(name, tools) or "Ask tools/list for the names.",
+                state="not_started",
+            )
+        return tool
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._state.tools
+
+    def __len__(self) -> int:
+        return len(self._state.tools)
+
+    @property
+    def revision(self) -> int:
+        """A number that grows with each change."""
+        return self._state.revision
+
+    @property
+    def tools(self) -> Tuple[Tool, ...]:
+        """All tools, by name."""
+        return tuple(tool for _, tool in sorted(self._state.tools.items()))
+
+    @property
+    def resources(self) -> Tuple[ResourceEntry, ...]:
+        """All resources, by uri."""
+        return tuple(entry for _, entry in sorted(self._state.resources.items()))
+
+    @property
+    def prompts(self) -> Tuple[PromptEntry, ...]:
+        """All prompts, by name."""
+        return tuple(entry for _, entry in sorted(self._state.prompts.items()))
+
+    def listing(self) -> List[Dict[str, Any]]:
+        """Return MCP's ``tools/list`` entries, by name; the same list until the next change.
+
+        It is shared: not to be changed.
+        """
+        return self._state.listing
+
+    def _add_all(self, entries: Iterable[Entry]) -> None:
+        with self._lock:
+            old = self._state
+            tools, resources, prompts = dict(old.tools), dict(old.resources), dict(old.prompts)
+            changed = False
+            for entry in entries:
+                if isinstance(entry, Tool):
+                    changed |= _put(tools, entry.name, entry, "tool")
+                elif isinstance(entry, ResourceEntry):
+                    changed |= _put(resources, entry.uri, entry, "resource")
+                else:
+                    changed |= _put(prompts, entry.name, entry, "prompt")
+            if changed:
+                listing = [tool.describe() for _, tool in sorted(tools.items())]
+                self._state = _State(tools, resources, prompts, listing, old.revision + 1)
+
+
+def _put(table: Dict[str, Any], key: str, entry: Any, kind: str) -> bool:
+    """Put an entry in and return whether it is new."""
+    if key not in table:
+        table[key] = entry
+        return True
+    there = table[key]
+    if there is entry:
+        return False
+    raise ConfigError(
+        "The {} '{}' is declared by {} and by {}; rename one (name=).".format(
+            kind, key, there.place, entry.place
+        )
+    )

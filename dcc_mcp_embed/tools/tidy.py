@@ -1,0 +1,113 @@
+"""Make a value of a tool fit for JSON, or name the place where it is not."""
+
+from __future__ import annotations
+
+from collections import abc
+from typing import Any, Dict, List, NamedTuple, Tuple
+
+from ..errors import HostError
+from .content import Content
+
+__all__ = ["Tidied", "tidy"]
+
+#: Deeper than this and other readers of our JSON give up.
+_MAX_DEPTH = 100
+_INFINITY = float("inf")
+_KEYS = (str, int, float, bool, type(None))
+
+
+class Tidied(NamedTuple):
+    """A JSON value, and the places of numbers that were not finite and became null."""
+
+    value: Any
+    not_finite: List[str]
+
+
+def tidy(value: Any, root: str) -> Tidied:
+    """Return a copy of ``value`` that JSON can hold; ``root`` is what messages call it.
+
+    Mappings become dicts, tuples lists, NaN and infinities null; lone surrogates (bytes of a file
+    name that are not UTF-8) become U+FFFD. Raises HostError naming the path and type of anything
+    else.
+    """
+    not_finite: List[str] = []
+    return Tidied(_walk(value, (root,), not_finite), not_finite)
+
+
+def _walk(value: Any, path: Tuple[Any, ...], not_finite: List[str]) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    # The plain base types of what may be a host's own subclass.
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, float):
+        if -_INFINITY < value < _INFINITY:
+            return float.__float__(value)
+        not_finite.append(_where(path))
+        return None
+    if len(path) > _MAX_DEPTH:
+        raise HostError(
+            "The tool's result is nested deeper than {} levels at {}.".format(
+                _MAX_DEPTH, _where(path[:6]) + "..."
+            ),
+            hint="The tool must return a flatter value; it may hold itself.",
+        )
+    if isinstance(value, abc.Mapping):
+        return _mapping(value, path, not_finite)
+    if isinstance(value, (list, tuple)):
+        return [_walk(item, path + (place,), not_finite) for place, item in enumerate(value)]
+    raise HostError(
+        "The tool returned a value of type {} at {}, which JSON cannot hold.".format(
+            _type_name(value), _where(path)
+        ),
+        hint=_advice(value),
+    )
+
+
+def _mapping(value: Any, path: Tuple[Any, ...], not_finite: List[str]) -> Dict[str, Any]:
+    result = {}
+    for key, member in value.items():
+        if not isinstance(key, _KEYS):
+            raise HostError(
+                "The tool returned a key of type {} in {}; JSON's keys are text.".format(
+                    _type_name(key), _where(path)
+                ),
+                hint="The tool must use text keys, such as the object's path.",
+            )
+        name = _text(key) if isinstance(key, str) else str(key)
+        result[name] = _walk(member, path + (name,), not_finite)
+    return result
+
+
+def _text(value: str) -> str:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return "".join("\ufffd" if "\ud800" <= one <= "\udfff" else one for one in value)
+    return str.__str__(value)
+
+
+def _type_name(value: Any) -> str:
+    kind = type(value)
+    if kind.__module__ in ("builtins", None):
+        return kind.__qualname__
+    return "{}.{}".format(kind.__module__, kind.__qualname__)
+
+
+def _advice(value: Any) -> str:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return "The tool must return bytes as Image, Audio or Resource."
+    if isinstance(value, Content):
+        return "The tool must return it itself or in a list, not inside of data."
+    if isinstance(value, (set, frozenset)):
+        return "The tool must return a sorted list instead."
+    return "The tool must return what describes it (its path, name or numbers) instead."
+
+
+def _where(path: Tuple[Any, ...]) -> str:
+    words = [str(path[0])]
+    for part in path[1:]:
+        words.append("[{}]".format(part) if isinstance(part, int) else ".{}".format(part[:60]))
+    return "".join(words)

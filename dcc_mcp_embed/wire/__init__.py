@@ -1,0 +1,1 @@
+"""Protocols as machines: bytes in, events out. No socket, no clock, no thread."""

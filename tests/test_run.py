@@ -1,0 +1,95 @@
+"""The test command tells the truth: what it runs, what it counts, what it says at the end."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Tuple
+
+import pytest
+import run
+from pythons import SUPPORTED
+
+Found = Dict[Tuple[int, int], str]
+ALL: Found = {minor: "python{}.{}".format(*minor) for minor in SUPPORTED}
+
+
+def choose(*arguments: str, found: Found = ALL) -> Tuple[List[str], List[str]]:
+    options, _ = run.parse(arguments)
+    return run.environments(options, found)
+
+
+def test_everything_is_run_by_default() -> None:
+    names, absent = choose()
+    assert absent == []
+    tags = [run.tag(minor) for minor in SUPPORTED]
+    assert set(names) == {"lint", "types", "heavy"} | {
+        kind + tag for kind in ("py", "checkout") for tag in tags
+    }
+    assert len(names) == len(set(names)) == 17
+
+
+def test_parts_can_be_chosen() -> None:
+    assert choose("--heavy") == (["heavy"], [])
+    assert not {"heavy", "lint", "types"} & set(choose("--fast")[0])
+    assert choose("-e", "py37", "-e", "lint") == (["py37", "lint"], [])
+
+
+def test_a_missing_python_is_named_and_not_run() -> None:
+    found = {minor: path for minor, path in ALL.items() if minor != (3, 7)}
+    names, absent = choose(found=found)
+    assert absent == ["py37", "checkout37"]
+    assert not set(absent) & set(names)
+    assert choose("-e", "py37", found=found) == ([], ["py37"])
+
+
+def test_without_a_modern_python_only_the_fast_suite_runs() -> None:
+    names, absent = choose(found={(3, 8): "python3.8"})
+    assert names == ["py38", "checkout38"]
+    assert {"heavy", "lint", "types", "py311"} <= set(absent)
+
+
+def test_options_for_pytest_come_after_the_dashes() -> None:
+    options, rest = run.parse(["--fast", "--", "-k", "layers", "--", "x"])
+    assert options.fast
+    assert rest == ["-k", "layers", "--", "x"]
+
+
+REPORT = """<testsuites><testsuite>
+<testcase name="a"/><testcase name="b"/>
+<testcase name="c"><failure message="x"/></testcase>
+<testcase name="d"><error message="teardown"/></testcase>
+<testcase name="e"><skipped/></testcase>
+</testsuite></testsuites>"""
+
+
+def test_report_is_counted(tmp_path) -> None:
+    path = tmp_path / "report.xml"
+    path.write_text(REPORT, encoding="utf-8")
+    assert run.count(str(path)) == (2, 2, 1)
+
+
+@pytest.mark.parametrize("text", [None, "", "<testsuites><testsuite>"])
+def test_missing_or_broken_report_is_none(tmp_path, text) -> None:
+    path = tmp_path / "report.xml"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    assert run.count(str(path)) is None
+
+
+def test_last_line_sums_up() -> None:
+    outcomes = [
+        run.Outcome("lint", True, 1.0, 1, 0, 0, ""),
+        run.Outcome("py37", False, 2.0, 10, 2, 3, ""),
+    ]
+    lines = run.summary(outcomes, ["py38"]).splitlines()
+    assert lines[-1] == "11 passed, 2 failed, 3 skipped"
+    assert any("py38" in line and "not found" in line for line in lines)
+    assert any("py37" in line and "FAILED" in line for line in lines)
+
+
+def test_setup_cfg_knows_every_environment_we_run() -> None:
+    with open(run.os.path.join(run.ROOT, "setup.cfg"), encoding="utf-8") as stream:
+        (line,) = [text for text in stream if text.startswith("env_list")]
+    tags = ",".join(run.tag(minor) for minor in SUPPORTED)
+    assert line.split("=")[1].split() == [
+        "lint,", "types,", "py{" + tags + "},", "checkout{" + tags + "},", "heavy"
+    ]  # fmt: skip
