@@ -37,8 +37,8 @@ from .tools.table import ToolTable
 
 __all__ = ["EmbeddedServer", "start", "stop"]
 
-#: In this order a running host is looked for; standalone is what is left.
-ADAPTERS = ("blender", "standalone")
+#: Adapters and the module by which their host shows in an interpreter; standalone is what is left.
+ADAPTERS = {"blender": "bpy", "standalone": ""}
 #: How long the calling thread waits for the loop thread at the end, seconds (DESIGN: 300 ms).
 _GRACE = 0.3
 
@@ -101,9 +101,13 @@ def load_adapter(name: Optional[str]) -> HostAdapter:
         raise ConfigError(
             "There is no adapter {!r}; there are {}".format(name, ", ".join(ADAPTERS))
         )
-    for candidate in ADAPTERS if name is None else (name,):
+    for candidate, sign in ADAPTERS.items():
+        if name is None and sign and sign not in sys.modules:
+            continue
+        if name is not None and candidate != name:
+            continue
         module = importlib.import_module(".adapters." + candidate, __package__)
-        if name is not None or candidate == "standalone" or module.detect():
+        if name is not None or not sign or module.detect():
             host: HostAdapter = module.create()
             return host
     raise StartError("No host was found")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Dict, List, Tuple
 
 import pytest
+
 import run
 from pythons import SUPPORTED
 

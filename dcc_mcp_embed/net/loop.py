@@ -143,13 +143,14 @@ class Loop:
             self._on_error(getattr(function, "__qualname__", repr(function)), error)
 
     def _drain_waker(self, events: int) -> None:
-        # Lowered before reading: a call that comes in between wakes once more, for nothing.
-        self._woken = False
         try:
             while len(self._waker_in.recv(4096)) == 4096:
                 pass
         except (BlockingIOError, InterruptedError):
             pass
+        # Lowered after reading, and before this turn runs its calls: a byte that was just read
+        # may belong to a caller that raised the flag meanwhile, whose call this turn still runs.
+        self._woken = False
 
     def close(self) -> None:
         """Release the selector and the waker. After :meth:`run` has returned; idempotent."""

@@ -1,6 +1,6 @@
 """Compile a JSON Schema into one function that coerces and checks a value.
 
-The keywords in the tables below are enforced; all others (``$ref``, ``not``, ``if``, ``format``,
+The keywords in ``_CHOICES`` and in ``limits.FAMILIES`` are enforced; all others (``$ref``, ``not``, ``if``, ``format``,
 ...) are left alone, as JSON Schema allows for what a reader does not know, and nothing is ever
 fetched. ``oneOf`` is checked as ``anyOf``: after coercion, "exactly one" means little.
 """
@@ -8,12 +8,12 @@ fetched. ``oneOf`` is checked as ``anyOf``: after coercion, "exactly one" means 
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..errors import ConfigError
 from .coerce import CONVERTERS, Converter, Misfit, check_finite, json_type, to_list, to_object
 from .hints import meant, show
+from .limits import FAMILIES
 
 __all__ = ["MAX_DEPTH", "compile_rule", "takes_null"]
 
@@ -22,8 +22,6 @@ MAX_DEPTH = 48
 
 #: Members named in one message.
 MAX_NAMED = 24
-
-Check = Callable[[Any], None]
 
 
 def compile_rule(schema: Any, depth: int = 0) -> Converter:
@@ -110,7 +108,7 @@ def _typed(schema: Dict[str, Any], depth: int) -> Converter:
 def _untyped(schema: Dict[str, Any], depth: int) -> Converter:
     """Without ``type``, keywords bind only values of their own type, and nothing is coerced."""
     by_kind = {}
-    for kind, family in _FAMILIES.items():
+    for kind, family in FAMILIES.items():
         if any(keyword in schema for keyword in family):
             by_kind[kind] = _of_type(kind, schema, depth)
     if "number" in by_kind:
@@ -137,7 +135,7 @@ def _of_type(kind: str, schema: Dict[str, Any], depth: int) -> Converter:
         convert = _array(schema, depth)
     else:
         convert = CONVERTERS[kind]
-    family = _FAMILIES.get("number" if kind == "integer" else kind, {})
+    family = FAMILIES.get("number" if kind == "integer" else kind, {})
     checks = []
     for keyword, make in family.items():
         if keyword in schema and make is not None:
@@ -330,101 +328,4 @@ _CHOICES: Dict[str, Callable[[Any, int], Converter]] = {
     "oneOf": _any_of,
     "enum": _enum,
     "const": _const,
-}
-
-
-# -- limits -------------------------------------------------------------------------------------
-
-
-def _bound(fits: Callable[[Any, Any], bool], words: str, size: bool = False) -> Any:
-    """Return a maker of checks against one number; ``size`` compares the length."""
-
-    def make(limit: Any) -> Optional[Check]:
-        if isinstance(limit, bool) or not isinstance(limit, (int, float)):
-            raise ConfigError("a limit in the schema is {!r}; it is a number".format(limit))
-
-        def check(value: Any) -> None:
-            number = len(value) if size else value
-            if not fits(number, limit):
-                came = "it has {}".format(number) if size else "it is {}".format(show(value))
-                raise Misfit("must {}; {}".format(words.format(limit), came))
-
-        return check
-
-    return make
-
-
-def _pattern(pattern: Any) -> Optional[Check]:
-    try:
-        compiled = re.compile(pattern)
-    except (re.error, TypeError, RecursionError, OverflowError):
-        # Written in JavaScript's dialect of regular expressions: the client's business.
-        return None
-
-    def check(value: str) -> None:
-        if not compiled.search(value):
-            raise Misfit("must match {!r}, not {}".format(pattern, show(value)))
-
-    return check
-
-
-def _unique(wanted: Any) -> Optional[Check]:
-    if wanted is not True:
-        return None
-
-    def check(value: List[Any]) -> None:
-        if len({json.dumps(item, sort_keys=True) for item in value}) != len(value):
-            raise Misfit("must not hold the same value twice")
-
-    return check
-
-
-def _multiple(step: Any) -> Optional[Check]:
-    # Of floats only a rough answer exists (0.3 is no multiple of 0.1); they are left alone.
-    if not isinstance(step, int) or isinstance(step, bool) or step < 1:
-        return None
-
-    def check(value: Any) -> None:
-        if value % step:
-            raise Misfit("must be a multiple of {}, not {}".format(step, show(value)))
-
-    return check
-
-
-def _at_least(number: Any, limit: Any) -> bool:
-    return bool(number >= limit)
-
-
-def _at_most(number: Any, limit: Any) -> bool:
-    return bool(number <= limit)
-
-
-#: type -> keyword -> maker of its check; None where the type's converter has built it in.
-_FAMILIES: Dict[str, Dict[str, Any]] = {
-    "number": {
-        "minimum": _bound(_at_least, "be {} or more"),
-        "maximum": _bound(_at_most, "be {} or less"),
-        "exclusiveMinimum": _bound(lambda number, limit: number > limit, "be more than {}"),
-        "exclusiveMaximum": _bound(lambda number, limit: number < limit, "be less than {}"),
-        "multipleOf": _multiple,
-    },
-    "string": {
-        "minLength": _bound(_at_least, "have {} characters or more", size=True),
-        "maxLength": _bound(_at_most, "have {} characters or less", size=True),
-        "pattern": _pattern,
-    },
-    "array": {
-        "items": None,
-        "prefixItems": None,
-        "minItems": _bound(_at_least, "have {} items or more", size=True),
-        "maxItems": _bound(_at_most, "have {} items or less", size=True),
-        "uniqueItems": _unique,
-    },
-    "object": {
-        "properties": None,
-        "required": None,
-        "additionalProperties": None,
-        "minProperties": _bound(_at_least, "have {} members or more", size=True),
-        "maxProperties": _bound(_at_most, "have {} members or less", size=True),
-    },
 }

@@ -311,7 +311,10 @@ def test_a_short_name_is_enough_while_it_is_unique():
     with pytest.raises(NotFound) as missing:
         scene.find("/right/hnd")
     assert missing.value.hint.startswith("Did you mean '/right/hand'")
-    for nothing in ("", "/", "//", "/left/"):
+    # A leading slash says that the path is whole: no guess where it is not.
+    scene.create("cube", "foot", right)
+    assert scene.find("foot") == "/right/foot"
+    for nothing in ("", "/", "//", "/left/", "/foot"):
         with pytest.raises(NotFound):
             scene.find(nothing)
 
@@ -330,6 +333,24 @@ def test_only_so_many_steps_are_kept():
     while scene.undo():
         pass
     assert len(scene) == 50
+
+
+def test_a_failed_chunk_may_have_made_and_deleted_an_object():
+    scene = Scene()
+    before = scene.state()
+    scene.open_chunk("outer")
+    scene.delete(scene.create("cube"))
+    scene.roll_back_chunk()
+    assert scene.state() == before
+    assert scene.undo() is None
+
+
+def test_world_values_at_the_top_level_read_back_exactly_too():
+    scene = Scene()
+    path = scene.create("cube", None, scene.create("group"))
+    scene.place(path, (0.1, 0.2, 0.3), (200.0, 100.0, -300.0), (-1.0, 2.0, 0.0), world=True)
+    parts = scene.transform(path, world=True)[0]
+    assert parts == ((0.1, 0.2, 0.3), (200.0, 100.0, -300.0), (-1.0, 2.0, 0.0))
 
 
 def test_undo_inside_a_chunk_is_refused():

@@ -108,6 +108,22 @@ def test_json_comes_back_as_it_is(value):
     assert result("import json\nresult = json.loads({!r})".format(json.dumps(value))) == value
 
 
+def test_a_value_that_holds_itself_over_and_over_is_not_shown_in_full():
+    shown = []
+
+    class Counted:
+        def __repr__(self):
+            shown.append(1)
+            return "counted"
+
+    adapter = StandaloneAdapter()
+    backend = adapter.scene_backend()
+    backend.namespace = lambda: {"thing": Counted()}
+    code = "result = thing\nfor _ in range(17): result = [result, result]"
+    execute_python(ToolContext(host=adapter, scene=backend), code)
+    assert 0 < len(shown) < 20000
+
+
 def test_an_error_comes_with_the_lines_of_the_code_only():
     with pytest.raises(HostError) as caught:
         run("def f(x):\n    return json.loads(x)\nimport json\nprint('so far')\nf('[')")

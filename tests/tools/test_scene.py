@@ -450,6 +450,15 @@ def test_selection_modes(built):
     assert paths(built.call("set_selection", paths=[])) == []
 
 
+def test_adding_what_is_selected_already_names_it_once(built):
+    asked = []
+    built.scene.select("/sun")
+    built.backend.select = asked.append
+    built.call("set_selection", paths=["/tree", "/sun"], mode="add")
+    assert asked == [["/sun", "/tree"]]
+    assert "did not select: /tree" in built.warned
+
+
 def test_a_missing_path_leaves_the_selection(built):
     built.scene.select("/sun")
     with pytest.raises(NotFound):
