@@ -189,7 +189,6 @@ class HttpClient:
         answer: Optional[Dict[str, Any]] = None
         while True:
             event = parser.next_event()
-            kind = type(event)
             if event is None:
                 self._sock.settimeout(max(0.001, deadline - self._clock.monotonic()))
                 data = self._sock.recv(65536)
@@ -199,11 +198,11 @@ class HttpClient:
                     parser.receive_eof()
                     if not status:
                         raise ConnectionError("closed before an answer came")
-            elif kind is http1.ResponseHead:
+            elif isinstance(event, http1.ResponseHead):
                 status, keep_alive = event.status, event.keep_alive
                 if "text/event-stream" in (event.headers.get("content-type") or ""):
                     events = sse.SseParser()
-            elif kind is http1.Data:
+            elif isinstance(event, http1.Data):
                 if events is None:
                     body += event.data
                     continue
@@ -213,11 +212,11 @@ class HttpClient:
                         answer = message
                     elif on_event is not None:
                         on_event(message)
-            elif kind is http1.End:
+            elif isinstance(event, http1.End):
                 if not keep_alive:
                     self.close()
                 break
-            else:
+            elif isinstance(event, http1.Failure):
                 raise ConnectionError(event.reason)
         if answer is None:
             answer = _decode(bytes(body))

@@ -17,7 +17,7 @@ from ..net.timers import Timer
 from ..wire import http1, jsonrpc
 from .admission import Admission, Refused
 
-__all__ = ["Connection", "Exchange", "Front"]
+__all__ = ["EVENT_STREAM", "JSON", "Connection", "Exchange", "Front", "Headers", "problem"]
 
 Headers = Tuple[Tuple[str, str], ...]
 
@@ -103,7 +103,7 @@ class Connection(Protocol):
         self._front = front
         limits = front.limits
         self._parser = http1.RequestParser(limits.head_bytes, limits.body_bytes)
-        self.peer = peer
+        self.peer: Tuple[str, int] = peer
         self.authenticated = False
         self.opened = front.loop.clock.monotonic()
         self._exchange: Optional[Exchange] = None
@@ -120,7 +120,7 @@ class Connection(Protocol):
         self._keep_alive = True
         self._timer: Optional[Timer] = None
         self._deadline: Optional[float] = None
-        self.stream = Stream(front.loop, sock, self, limits.high_water)
+        self.stream: Stream = Stream(front.loop, sock, self, limits.high_water)
         self._arm(limits.head_timeout)
 
     # -- from the stream ----------------------------------------------------------------------
@@ -201,12 +201,11 @@ class Connection(Protocol):
                 event = self._parser.next_event()
                 if event is None or event is http1.CLOSED:
                     break
-                kind = type(event)
-                if kind is http1.RequestHead:
+                if isinstance(event, http1.RequestHead):
                     self._on_head(event)
-                elif kind is http1.RequestBody:
+                elif isinstance(event, http1.RequestBody):
                     self._on_body(event.data)
-                else:
+                elif isinstance(event, http1.Refusal):
                     self.refuse(Refused(event.status, event.reason))
         finally:
             self._advancing = False
@@ -218,7 +217,7 @@ class Connection(Protocol):
         self._in_body = True
         self._keep_alive = head.keep_alive and not self._eof
         verdict = front.admission.judge(head)
-        if type(verdict) is Refused:
+        if isinstance(verdict, Refused):
             if head.body_length == 0:
                 # Nothing more to come: the connection can live, only the request is refused.
                 self._refused = verdict

@@ -20,7 +20,7 @@ from ..tools.table import ToolTable
 from ..wire.mcp.machine import McpMachine
 from .admission import Admission
 from .calls import Calls
-from .connection import Exchange, Front
+from .connection import Exchange, Front, Headers
 from .control import Control
 from .exec_gate import CHOICES, ExecGate
 from .instructions import instructions
@@ -126,7 +126,7 @@ class Server:
         if exchange.head.method not in ("GET", "HEAD"):
             exchange.reply(405, _TEXT + (("Allow", "GET, HEAD"),), b"Only GET is served here.\n")
             return
-        headers = _TEXT
+        headers: Headers = _TEXT
         challenge = exchange.head.headers.get(CHALLENGE)
         if challenge is not None and len(challenge) <= 128:
             proof = self._secret.proof(self._instance.dcc_type, self._port, challenge)

@@ -1,8 +1,9 @@
 """Compile a JSON Schema into one function that coerces and checks a value.
 
-The keywords in ``_CHOICES`` and in ``limits.FAMILIES`` are enforced; all others (``$ref``, ``not``, ``if``, ``format``,
-...) are left alone, as JSON Schema allows for what a reader does not know, and nothing is ever
-fetched. ``oneOf`` is checked as ``anyOf``: after coercion, "exactly one" means little.
+The keywords in ``_CHOICES`` and in ``limits.FAMILIES`` are enforced. All others (``$ref``, ``not``,
+``if``, ``format``, ...) are left alone, as JSON Schema allows for what a reader does not know, and
+nothing is ever fetched. ``oneOf`` is checked as ``anyOf``: after coercion, "exactly one" means
+little.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ import starting_hook
 """
 
 # Imported by the host: everything below happens under this module's import lock.
-HOOK = '''
+HOOK = """
 import atexit, json, socket, sys, threading
 import dcc_mcp_embed
 
@@ -90,7 +90,7 @@ waiter = threading.Thread(target=wait_for_the_end, daemon=True)
 waiter.start()
 if {how!r} == "stop":
     server.stop()
-'''
+"""
 
 
 def build(python: str, folder: str) -> str:

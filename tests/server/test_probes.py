@@ -123,7 +123,9 @@ PROBES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "send", "status", "wanted"), PROBES, ids=[row[0] for row in PROBES])
+@pytest.mark.parametrize(
+    ("name", "send", "status", "wanted"), PROBES, ids=[row[0] for row in PROBES]
+)
 def test_probe(live, name, send, status, wanted):
     with live.connect() as wire:
         answer = send(wire)
@@ -161,7 +163,9 @@ def test_a_refusal_without_a_body_keeps_the_connection_and_one_with_a_body_ends_
 
 def test_a_session_is_opened_used_and_ended(live):
     with live.connect() as wire:
-        answer = wire.rpc("initialize", {"protocolVersion": "2025-11-25", "clientInfo": {"name": "t"}})
+        answer = wire.rpc(
+            "initialize", {"protocolVersion": "2025-11-25", "clientInfo": {"name": "t"}}
+        )
         ident = answer.headers["mcp-session-id"]
         assert wire.rpc("ping", headers={"Mcp-Session-Id": ident}).status == 200
         assert wire.request("DELETE", "/mcp", {"Mcp-Session-Id": ident}).status == 200
@@ -171,9 +175,7 @@ def test_a_session_is_opened_used_and_ended(live):
 
 def test_the_root_says_what_this_is_without_a_token_and_proves_itself_to_one_of_ours(live):
     with live.connect() as wire:
-        answer = wire.request(
-            "GET", "/", {"Authorization": None, "X-DCC-MCP-Challenge": "c" * 32}
-        )
+        answer = wire.request("GET", "/", {"Authorization": None, "X-DCC-MCP-Challenge": "c" * 32})
         assert answer.status == 200
         assert answer.body.count(b"\n") == 1
         assert b"standalone" in answer.body

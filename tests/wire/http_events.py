@@ -77,7 +77,7 @@ def ours(pieces: Sequence[bytes], eof: bool = True, **limits: int) -> Reading:
                     head.method,
                     head.target,
                     head.version,
-                    tuple(head.headers),
+                    tuple(_plain(name, value) for name, value in head.headers),
                     event.data,
                     head.keep_alive if head.version else None,
                     head.expects_continue,
@@ -87,6 +87,11 @@ def ours(pieces: Sequence[bytes], eof: bool = True, **limits: int) -> Reading:
         else:
             return Reading(tuple(messages), event)
     return Reading(tuple(messages), None)
+
+
+def _plain(name: str, value: str) -> Tuple[str, str]:
+    # h11 shows this one value in lower case.
+    return (name, value.lower() if name == "transfer-encoding" else value)
 
 
 def theirs(data: bytes) -> Reading:
@@ -108,7 +113,7 @@ def theirs(data: bytes) -> Reading:
         if not messages or messages[-1].version or not _asks_to_stay(messages[-1]):
             return Reading(tuple(messages), None)
         rest = connection.trailing_data[0]
-        if not rest or len(rest) >= len(data):
+        if not rest:
             return Reading(tuple(messages), None)
         data = bytes(rest)
 

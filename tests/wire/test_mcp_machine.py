@@ -63,7 +63,9 @@ def code(reply):
     + [(MODERN, "2025-11-25"), ("1.0.0", "2025-11-25"), (None, "2025-11-25"), (7, "2025-11-25")],
 )
 def test_initialize_echoes_what_it_knows_and_else_offers_its_latest(wanted, given_back):
-    reply = ask("initialize", {"protocolVersion": wanted, "clientInfo": {"name": "c", "version": "2"}})
+    reply = ask(
+        "initialize", {"protocolVersion": wanted, "clientInfo": {"name": "c", "version": "2"}}
+    )
     assert isinstance(reply, mcp.Opened)
     assert reply.status == 200
     assert reply.version == given_back
@@ -185,11 +187,15 @@ def test_names_of_any_script_pass_in_base64(name):
 
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["jsonrpc", "id", "method", "params", "_meta", "name", "arguments", "cursor"]),
-        inner,
-        max_size=5,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["jsonrpc", "id", "method", "params", "_meta", "name", "arguments", "cursor"]
+            ),
+            inner,
+            max_size=5,
+        )
     ),
     max_leaves=10,
 )

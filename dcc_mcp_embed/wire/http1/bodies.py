@@ -6,7 +6,7 @@ import re
 from typing import Optional
 
 from ..buffer import ReceiveBuffer
-from .grammar import CRLF, HEAD_END, MAX_LINE, Malformed, check_start, parse_fields, split_lines
+from .grammar import CRLF, HEAD_END, Malformed, check_start, parse_fields, split_lines
 
 __all__ = ["ChunkedReader"]
 
@@ -93,10 +93,10 @@ class ChunkedReader:
         end = buffer.find(HEAD_END, self._max_trailers)
         if end < 0:
             window = buffer.peek(self._max_trailers)
-            check_start(window, self._searched, MAX_LINE, self._max_trailers)
+            check_start(window, self._searched, self._max_trailers, self._max_trailers)
             self._searched = len(window)
             return False
-        lines = split_lines(buffer.take(end + 4), MAX_LINE)
+        lines = split_lines(buffer.take(end + 4), self._max_trailers)
         trailers = parse_fields([""] + lines)
         for name in _NO_TRAILERS:
             if name in trailers:
