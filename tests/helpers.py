@@ -106,6 +106,15 @@ def _is_hypothesis(callback: object) -> bool:
     return str(getattr(callback, "__module__", None)).startswith("hypothesis")
 
 
+def _collector_is_on() -> bool:
+    """Return the lasting setting: a server that a wider fixture keeps running pauses it briefly."""
+    for _ in range(200):
+        if gc.isenabled() or threading.active_count() == 1:
+            break
+        threading.Event().wait(0.001)
+    return gc.isenabled()
+
+
 def host_state() -> Dict[str, Any]:
     """Return everything of the process that belongs to the host, in comparable form. Any thread."""
     root = logging.getLogger()
@@ -126,7 +135,7 @@ def host_state() -> Dict[str, Any]:
             int(number): signal.getsignal(number)
             for number in getattr(signal, "valid_signals", lambda: range(1, 23))()
         },
-        "garbage collector": (gc.isenabled(), gc.get_threshold(), gc.get_debug()),
+        "garbage collector": (_collector_is_on(), gc.get_threshold(), gc.get_debug()),
         "gc callbacks": [one for one in gc.callbacks if not _is_hypothesis(one)],
     }
 

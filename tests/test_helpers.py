@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -174,6 +175,28 @@ def test_traces_wait_for_a_thread_on_its_way_out() -> None:
     finally:
         done.set()
     assert before.new() == []
+
+
+def test_a_brief_pause_of_the_collector_is_no_change() -> None:
+    # A server that a wider fixture keeps running may be in the middle of a slice of its work.
+    before = helpers.Traces()
+    paused, ended = threading.Event(), threading.Event()
+
+    def slice_of_work() -> None:
+        gc.disable()
+        paused.set()
+        ended.wait(0.03)
+        gc.enable()
+        ended.wait()
+
+    thread = threading.Thread(target=slice_of_work)
+    thread.start()
+    try:
+        assert paused.wait(10)
+        assert [line for line in before.new(grace=0.0) if "collector" in line] == []
+    finally:
+        ended.set()
+        thread.join()
 
 
 def test_finds_the_running_python_and_no_broken_one(tmp_path) -> None:

@@ -201,7 +201,7 @@ class Calls:
                 loop.call_soon(progress, value)
 
         job = Job(
-            self._clock.uuid(),
+            self._clock.token_bytes(8).hex(),
             tool.name,
             lambda: tool.invoke(context, kwargs),
             finish,

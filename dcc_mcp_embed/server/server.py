@@ -116,7 +116,9 @@ class Server:
         else:
             self._sock.close()
         self._loop.call_later(FLUSH, self.front.abort)
-        self.front.close(done)
+        # One more turn: requests that have arrived already are read, and refused in words. Closing
+        # a socket with unread data would reset the connection instead.
+        self._loop.call_soon(self.front.close, done)
 
     def _exhausted(self, error: OSError) -> None:
         self._log("warning", "no new connections for a moment: {}".format(error))

@@ -138,14 +138,16 @@ def prompt(name: Any = None, title: Optional[str] = None) -> Any:
 
 
 def declared(thing: Any) -> Optional[Entry]:
-    """Return what a function was declared as, None if it was not."""
+    """Return what a function was declared as, None if it was not; an entry is its own."""
+    if isinstance(thing, (Tool, ResourceEntry, PromptEntry)):
+        return thing
     # Looked up in its own dict: a host's proxy object may answer to any attribute.
-    entry: Optional[Entry] = getattr(thing, "__dict__", {}).get(_MARK) if callable(thing) else None
-    return entry
+    members = getattr(thing, "__dict__", None) if callable(thing) else None
+    return members.get(_MARK) if isinstance(members, dict) else None
 
 
 def declared_in(module: Any) -> List[Entry]:
-    """Return what the functions of a module, imported ones too, were declared as, in its order."""
+    """Return what is declared in a module or imported into it, in the order of its names."""
     found: List[Entry] = []
     for thing in list(vars(module).values()):
         entry = declared(thing)

@@ -15,7 +15,7 @@ from ..errors import HostError, TooLarge, ToolError
 from .content import Content
 from .entries import Tool
 from .frames import frames_of
-from .tidy import tidy
+from .tidy import plain, tidy
 
 __all__ = ["LIMIT", "MEDIA_LIMIT", "failure", "success"]
 
@@ -53,7 +53,7 @@ def success(
     try:
         if tool is not None and tool.raw:
             return _raw(value)
-        notes = list(warnings)
+        notes = [plain(one) for one in warnings]
         if isinstance(value, (str, Content)):
             return _contents([value], notes, facts, limit)
         if isinstance(value, (list, tuple)) and any(isinstance(one, Content) for one in value):
@@ -95,12 +95,12 @@ def failure(
     """
     known = error if isinstance(error, ToolError) else _unexpected(error)
     shape = known.to_dict()
-    shape["message"] = str(shape["message"])[:_MAX_MESSAGE]
-    if "details" in shape:
-        try:
-            _encode(shape["details"])
-        except (TypeError, ValueError, RecursionError):
-            shape["details"] = {"repr": _safe(repr, shape["details"])}
+    shape["message"] = _safe(str, shape["message"])
+    try:
+        shape = tidy(shape, "error").value
+    except Exception:
+        shape["details"] = {"repr": _safe(repr, shape["details"])}
+        shape = tidy(shape, "error").value
     text = "{}: {}".format(shape["code"], shape["message"])
     if shape["hint"]:
         text = "{} {}".format(text, shape["hint"])
@@ -282,14 +282,16 @@ def _contents(
 
 def _block(part: Any, place: int) -> Dict[str, Any]:
     if isinstance(part, str):
-        return {"type": "text", "text": tidy(part, "result").value}
+        return {"type": "text", "text": plain(part)}
     if isinstance(part, Content):
         return cast(Dict[str, Any], tidy(part.to_content(), "result[{}]".format(place)).value)
     if isinstance(part, abc.Mapping):
         clean = tidy(part, "result[{}]".format(place)).value
         return {"type": "text", "text": _encode(clean)}
     raise HostError(
-        "The tool returned a {} at result[{}] beside content.".format(type(part).__name__, place),
+        "The tool returned a value of type {} at result[{}] beside content.".format(
+            type(part).__name__, place
+        ),
         hint="The tool must return a list of text, mappings, Image, Audio, Resource and Link only.",
     )
 

@@ -34,7 +34,7 @@ class ToolTable:
 
         Raises ConfigError for what is not declared, and for a name that is taken.
         """
-        entry = thing if isinstance(thing, Tool) else declared(thing)
+        entry = declared(thing)
         if entry is None:
             raise ConfigError(
                 "{!r} is not declared; put @dcc_mcp_embed.tool above it.".format(thing)

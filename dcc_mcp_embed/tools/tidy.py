@@ -8,7 +8,7 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 from ..errors import HostError
 from .content import Content
 
-__all__ = ["Tidied", "tidy"]
+__all__ = ["Tidied", "plain", "tidy"]
 
 #: Deeper than this and other readers of our JSON give up.
 _MAX_DEPTH = 100
@@ -41,7 +41,7 @@ def _walk(value: Any, path: Tuple[Any, ...], not_finite: List[str]) -> Any:
     if isinstance(value, int):
         return int.__int__(value)
     if isinstance(value, str):
-        return _text(value)
+        return plain(value)
     if isinstance(value, float):
         if -_INFINITY < value < _INFINITY:
             return float.__float__(value)
@@ -76,12 +76,13 @@ def _mapping(value: Any, path: Tuple[Any, ...], not_finite: List[str]) -> Dict[s
                 ),
                 hint="The tool must use text keys, such as the object's path.",
             )
-        name = _text(key) if isinstance(key, str) else str(key)
+        name = plain(key) if isinstance(key, str) else str(key)
         result[name] = _walk(member, path + (name,), not_finite)
     return result
 
 
-def _text(value: str) -> str:
+def plain(value: str) -> str:
+    """Return text as a plain str that UTF-8 can hold; lone surrogates become U+FFFD."""
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:

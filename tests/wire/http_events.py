@@ -143,7 +143,10 @@ def _one(connection: h11.Connection, messages: List[Message]) -> bool:
         else:
             assert part is h11.NEED_DATA or isinstance(part, h11.ConnectionClosed), part
             return False
-    keep_alive = connection.their_state is not h11.MUST_CLOSE
+    connection.send(h11.Response(status_code=200, headers=[("Content-Length", "0")]))
+    connection.send(h11.EndOfMessage())
+    # Only now: a request to change the protocol is decided by the answer.
+    keep_alive = connection.our_state is h11.DONE
     messages.append(
         Message(
             bytes(event.method).decode("ascii"),
@@ -153,12 +156,9 @@ def _one(connection: h11.Connection, messages: List[Message]) -> bool:
             bytes(body),
             keep_alive if event.http_version == b"1.1" else None,
             # Without a body there is nothing to wait for, whatever was asked.
-            waiting and bool(body),
+            waiting and (bool(body) or any(n == b"transfer-encoding" for n, _ in event.headers)),
         )
     )
-    if not keep_alive:
-        return False
-    connection.send(h11.Response(status_code=200, headers=[("Content-Length", "0")]))
-    connection.send(h11.EndOfMessage())
-    connection.start_next_cycle()
-    return True
+    if keep_alive:
+        connection.start_next_cycle()
+    return keep_alive

@@ -98,6 +98,9 @@ def corpus() -> List[bytes]:
     return out
 
 
+CORPUS_REQUESTS = corpus()
+
+
 #: What an attacker plays with: line ends, blanks, numbers, and fields that frame a message.
 MORSELS = [
     b"\r\n", b"\n", b"\r", b"\r\n\r\n", b"\n\n", b"\r\r\n", b" ", b"\t", b"\r\n ", b"\r\n\t",
@@ -113,7 +116,7 @@ MORSELS = [
 @st.composite
 def mutated(draw: Any) -> bytes:
     """Take a request, of the corpus or generated, and damage it in one to four places."""
-    data = bytearray(draw(st.sampled_from(corpus()) | streams))
+    data = bytearray(draw(st.sampled_from(CORPUS_REQUESTS) | streams))
     for _ in range(draw(st.integers(1, 4))):
         where = draw(st.integers(0, len(data)))
         kind = draw(st.sampled_from("flip insert morsel morsel delete double move crlf".split()))
@@ -312,7 +315,11 @@ def test_we_read_the_responses_of_h11(
     if framing == "length":
         extra.append(("Content-Length", str(len(b"".join(pieces)))))
     data = server.send(
-        h11.Response(status_code=status, headers=list(headers) + extra, reason=b"As It Is")
+        h11.Response(
+            status_code=status,
+            headers=[(n.encode("ascii"), v.encode("latin-1")) for n, v in [*headers, *extra]],
+            reason=b"As It Is",
+        )
     )
     if method == "GET":
         for piece in pieces:
