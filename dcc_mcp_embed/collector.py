@@ -2,42 +2,83 @@
 
 A host with Qt holds cyclic objects whose finalisers belong to its main thread; one collected on
 another thread takes the process down. Automatic collection runs on whichever thread happens to
-cross the allocation threshold, so it is off while one of our threads runs a slice of work, and the
-host's own setting is back before that thread blocks. The setting is process-wide: a host that
-switches collection off during such a slice finds its wish undone at the end of that slice.
+cross the allocation threshold, so two things are done.
+
+* It is off while one of our threads works, and the host's own setting is back while that thread
+  blocks (:func:`pause`, :func:`resume`). What was allocated meanwhile counts: the collection it
+  makes due runs at the host's next allocation.
+* The moment between a blocking call and our first line is not covered by that: the kernel's answer
+  is a list, and its allocation may be the one. A collection that starts on one of our threads all
+  the same finds nothing to collect, because :func:`guard` has every object set aside for its
+  duration. They end up in the oldest generation, to be looked at later, by the host.
+
+Both are process-wide: a host that switches collection off while we work finds its wish undone when
+we block, and objects that it has frozen (``gc.freeze``) may be thawed. Either costs time; the crash
+costs the scene.
 """
 
 from __future__ import annotations
 
 import gc
 import threading
+from typing import Any, Dict, Set
 
-__all__ = ["CollectorPause"]
+__all__ = ["guard", "pause", "resume", "unguard"]
 
 _lock = threading.Lock()
 _pausing = 0
 _was_enabled = False
+_guards = 0
+_ours: Set[int] = set()
+
+# Called in the moment between a blocking call and our own work, where an allocation of a container
+# could start the very collection that is to be kept away: plain calls, no ``with``, no tuples.
+_acquire = _lock.acquire
+_release = _lock.release
 
 
-class CollectorPause:
-    """A slice during which no automatic collection runs. Any thread but the host's; nests."""
+def pause() -> None:
+    """Begin to work: the first of all our threads to do so switches collection off. Nests."""
+    global _pausing, _was_enabled
+    _acquire()
+    if not _pausing:
+        _was_enabled = gc.isenabled()
+        if _was_enabled:
+            gc.disable()
+    _pausing += 1
+    _release()
 
-    @staticmethod
-    def begin() -> None:
-        """Enter a slice: the first of all threads' slices switches collection off."""
-        global _pausing, _was_enabled
-        with _lock:
-            if not _pausing:
-                _was_enabled = gc.isenabled()
-                if _was_enabled:
-                    gc.disable()
-            _pausing += 1
 
-    @staticmethod
-    def end() -> None:
-        """Leave a slice: the last of all threads' slices restores the host's setting."""
-        global _pausing
-        with _lock:
-            _pausing -= 1
-            if not _pausing and _was_enabled:
-                gc.enable()
+def resume() -> None:
+    """End or interrupt the work: the last of all our threads restores the host's setting."""
+    global _pausing
+    _acquire()
+    _pausing -= 1
+    if not _pausing and _was_enabled:
+        gc.enable()
+    _release()
+
+
+def guard() -> None:
+    """Take the calling thread for one of ours: no collection on it shall find anything."""
+    global _guards
+    with _lock:
+        _ours.add(threading.get_ident())
+        _guards += 1
+        if _guards == 1:
+            gc.callbacks.append(_veto)
+
+
+def unguard() -> None:
+    """End that; the last one takes our callback out of the collector again."""
+    global _guards
+    with _lock:
+        _ours.discard(threading.get_ident())
+        _guards -= 1
+        if not _guards:
+            gc.callbacks.remove(_veto)
+
+
+def _veto(phase: str, info: Dict[str, Any]) -> None:
+    if threading.get_ident() in _ours:
+        (gc.freeze if phase == "start" else gc.unfreeze)()

@@ -7,7 +7,7 @@ import sys
 from typing import List
 
 from .. import __version__
-from ..errors import EmbedError, ToolError
+from ..errors import EmbedError, ProtocolError, ToolError
 from . import client, demo, serve
 
 __all__ = ["main"]
@@ -111,6 +111,9 @@ def main(arguments: List[str]) -> int:
     except ToolError as error:
         hint = " " + error.hint if error.hint else ""
         print("{}: {}{}".format(error.code, error.message, hint), file=sys.stderr)
+        return 1
+    except ProtocolError as error:
+        print(str(error), file=sys.stderr)
         return 1
     except EmbedError as error:
         print(str(error), file=sys.stderr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Callable, Optional
 
-from ..collector import CollectorPause
+from .. import collector
 from .adapter import UndoChunk
 
 __all__ = ["Worker"]
@@ -61,17 +61,24 @@ class Worker:
         return not thread.is_alive()
 
     def _run(self) -> None:
-        while True:
-            with self._condition:
-                while self._pump is None and not self._stopping:
-                    self._condition.wait()
-                if self._stopping:
+        collector.guard()
+        try:
+            while True:
+                pump = self._wait()
+                if pump is None:
                     return
-                pump, self._pump = self._pump, None
-            if pump is None:
-                continue
-            CollectorPause.begin()
-            try:
-                pump()
-            finally:
-                CollectorPause.end()
+                collector.pause()
+                try:
+                    pump()
+                finally:
+                    collector.resume()
+        finally:
+            collector.unguard()
+
+    def _wait(self) -> Optional[Callable[[], None]]:
+        """Return the pump once it is wanted, None at the end."""
+        with self._condition:
+            while self._pump is None and not self._stopping:
+                self._condition.wait()
+            pump, self._pump = self._pump, None
+            return None if self._stopping else pump

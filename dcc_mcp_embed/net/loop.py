@@ -13,8 +13,9 @@ import threading
 from collections import deque
 from typing import Any, Callable, Deque, Optional, Tuple
 
+from .. import collector
 from ..clock import Clock
-from ..collector import CollectorPause
+from .polling import make_selector
 from .timers import Timer, Timers
 
 __all__ = ["READ", "WRITE", "Loop"]
@@ -33,7 +34,7 @@ class Loop:
     ) -> None:
         self.clock = clock
         self._on_error = on_error
-        self._selector = selector if selector is not None else selectors.DefaultSelector()
+        self._selector = selector if selector is not None else make_selector()
         self._timers = Timers()
         self._calls: Deque[Tuple[Callable[..., Any], Tuple[Any, ...]]] = deque()
         self._thread_id = 0
@@ -107,10 +108,14 @@ class Loop:
     def run(self) -> None:
         """Turn until :meth:`stop`. The calling thread is the loop thread from now on."""
         self._thread_id = threading.get_ident()
+        collector.guard()
+        collector.pause()
         try:
             while not self._stopping:
                 self.turn()
         finally:
+            collector.resume()
+            collector.unguard()
             self._thread_id = 0
 
     def turn(self) -> None:
@@ -120,21 +125,16 @@ class Loop:
         timeout: Optional[float] = 0.0
         if not calls:
             timeout = timers.timeout(self.clock.monotonic())
-        ready = self._selector.select(timeout)
-        CollectorPause.begin()
-        try:
-            for key, events in ready:
-                self._call(key.data, (events,))
-            for timer in timers.due(self.clock.monotonic()):
-                callback, args = timer.callback, timer.args
-                if callback is not None:
-                    self._call(callback, args)
-            # Exactly those that are there now: a call that calls itself again must not starve I/O.
-            for _ in range(len(calls)):
-                function, args = calls.popleft()
-                self._call(function, args)
-        finally:
-            CollectorPause.end()
+        for key, events in self._selector.select(timeout):
+            self._call(key.data, (events,))
+        for timer in timers.due(self.clock.monotonic()):
+            callback, args = timer.callback, timer.args
+            if callback is not None:
+                self._call(callback, args)
+        # Exactly those that are there now: a call that calls itself again must not starve I/O.
+        for _ in range(len(calls)):
+            function, args = calls.popleft()
+            self._call(function, args)
 
     def _call(self, function: Callable[..., Any], args: Tuple[Any, ...]) -> None:
         try:

@@ -187,9 +187,11 @@ def _cut(
     # A cursor of the whole page would skip what is cut away.
     rest = {key: None if key == "next_cursor" else one for key, one in data.items()}
     rest["items"] = []
-    room = limit - len(_encode(rest).encode("utf-8"))
+    # The first item brings no comma.
+    room = limit - len(_encode(rest).encode("utf-8")) + 1
     count = 0
-    for item in items:
+    # Never all: without the cursor's few bytes they may just fit, but then the rest is lost.
+    for item in items[:-1]:
         room -= len(_encode(item).encode("utf-8")) + 1
         if room < 0:
             break

@@ -74,6 +74,8 @@ def test_resource():
         "type": "resource",
         "resource": {"uri": "scene://a", "mimeType": "text/plain", "text": "x"},
     }
+    blob = Resource("scene://a", data=b"x").to_content()["resource"]
+    assert blob["mimeType"] == "application/octet-stream"
     assert Resource("scene://a", text="").to_content()["resource"]["text"] == ""
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 
 import pytest
-from dcc_mcp_embed import Annotated
 
+from dcc_mcp_embed import Annotated
 from dcc_mcp_embed.errors import ConfigError, InvalidArgument
 from dcc_mcp_embed.tools.context import ToolContext
 from dcc_mcp_embed.tools.declare import (
@@ -21,6 +21,7 @@ from dcc_mcp_embed.tools.declare import (
     tool,
 )
 
+Style = Annotated[str, "which style"]
 EMPTY = {"type": "object", "properties": {}, "additionalProperties": False}
 
 
@@ -303,7 +304,8 @@ def test_resource_without_placeholders():
 
 
 @pytest.mark.parametrize(
-    "uri", ["scene://{x}", "scene://a", "nowhere", "scene://{name}/{name}", "s://{na me}", "s://{name"]
+    "uri",
+    ["scene://{x}", "scene://a", "nowhere", "scene://{name}/{name}", "s://{na me}", "s://{name"],
 )
 def test_resource_whose_uri_does_not_fit(uri):
     with pytest.raises(ConfigError, match="read_object"):
@@ -320,7 +322,7 @@ def test_resource_needs_its_uri():
 
 def test_prompt():
     @prompt("build_scene", title="Build")
-    def build(ctx, style: Annotated[str, "which style"], size: str = "small"):
+    def build(ctx, style: Style, size: str = "small"):
         """Ask for a scene."""
 
     entry = declared(build)

@@ -94,9 +94,9 @@ def test_the_subset_itself_is_clean():
 )  # fmt: skip
 def test_each_rule_is_found_where_it_is_broken(path, value, where, words):
     findings = lint_schema(broken(path, value))
-    assert any(
-        one.where == "inputSchema" + where and words in one.text for one in findings
-    ), findings
+    assert any(one.where == "inputSchema" + where and words in one.text for one in findings), (
+        findings
+    )
 
 
 @pytest.mark.parametrize("schema", [None, [], {}, {"type": ["object"]}, True])
@@ -107,12 +107,14 @@ def test_no_object_is_one_finding(schema):
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=3),
-        lambda inner: st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["type", "properties", "items", "enum", "required", "anyOf", "x"])
-            | st.text(max_size=2),
-            inner | st.sampled_from(["object", "array", "string"]),
-            max_size=4,
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["type", "properties", "items", "enum", "required", "anyOf", "x"])
+                | st.text(max_size=2),
+                inner | st.sampled_from(["object", "array", "string"]),
+                max_size=4,
+            )
         ),
     )
 )
@@ -141,9 +143,9 @@ def test_names_begin_with_a_verb():
 
 def test_descriptions_are_there_and_short():
     assert of(undocumented, name="get_it") == ["description"]
-    assert of(lambda: 0, name="get_it", input_schema={**GOOD, "properties": {}, "required": []}) == [
-        "description"
-    ]
+    assert of(
+        lambda: 0, name="get_it", input_schema={**GOOD, "properties": {}, "required": []}
+    ) == ["description"]
 
     def get_it():
         pass

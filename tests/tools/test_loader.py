@@ -91,7 +91,17 @@ def test_the_files_own_encoding_and_mark_are_honoured(tmp_path):
 
 @pytest.mark.parametrize(
     "spec",
-    ["", "  ", None, "no.such_module_at_all", "no such module", "./none.py", "none.py", "..a", "a..b"],
+    [
+        "",
+        "  ",
+        None,
+        "no.such_module_at_all",
+        "no such module",
+        "./none.py",
+        "none.py",
+        "..a",
+        "a..b",
+    ],
 )
 def test_what_names_nothing_is_said(spec):
     with pytest.raises(ConfigError):
@@ -143,7 +153,9 @@ def test_folder(write, tmp_path):
         "raises.py": (4, "ZeroDivisionError"),
         "quits.py": (2, "SystemExit"),
     }
-    assert any(str(one).endswith("raises.py:4: ZeroDivisionError: division by zero") for one in problems)
+    assert any(
+        str(one).endswith("raises.py:4: ZeroDivisionError: division by zero") for one in problems
+    )
 
 
 def test_a_null_byte_or_a_wrong_encoding_is_a_problem_only(tmp_path):
@@ -169,7 +181,10 @@ def test_no_folder_is_no_problem(tmp_path, write):
 def test_entry_points(write, tmp_path, monkeypatch):
     write("sample_tools_good.py", GOOD.format(4))
     write("sample_tools_bad.py", "1/0")
-    write("sample_tools-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: sample-tools\nVersion: 1\n")
+    write(
+        "sample_tools-1.dist-info/METADATA",
+        "Metadata-Version: 2.1\nName: sample-tools\nVersion: 1\n",
+    )
     write(
         "sample_tools-1.dist-info/entry_points.txt",
         """\

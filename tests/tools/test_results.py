@@ -196,9 +196,9 @@ def test_a_list_is_cut_between_items_and_only_if_it_must(items, limit):
         # The cursor of the whole page would skip what is missing here.
         assert structured["next_cursor"] is None
         assert "first {} of {} items".format(len(shown), len(items)) in structured["warnings"][0]
-        more = json.dumps({**json.loads(texts(result)[0]), "items": items[: len(shown) + 1]},
-                          ensure_ascii=False, separators=(",", ":"))  # fmt: skip
-        assert len(more.encode("utf-8")) > limit
+        more = {**json.loads(texts(result)[0]), "items": items[: len(shown) + 1]}
+        size = len(json.dumps(more, ensure_ascii=False, separators=(",", ":")).encode("utf-8"))
+        assert size > limit or len(shown) + 1 == len(items)
     else:
         assert structured["next_cursor"] == "abc"
     assert shown == items[: len(shown)]
@@ -209,12 +209,15 @@ def test_the_way_to_the_rest_is_in_the_tools_own_terms():
     (warning,) = answer(value, tool=Tool(list_objects))["structuredContent"]["warnings"]
     count = warning.split("first ")[1].split(" ")[0]
     assert "limit={} and follow next_cursor or fewer fields".format(count) in warning
-    (warning,) = answer(value, tool=Tool(lambda: 0, name="list_all"))["structuredContent"]["warnings"]
+    (warning,) = answer(value, tool=Tool(lambda: 0, name="list_all"))["structuredContent"][
+        "warnings"
+    ]
     assert warning.endswith("Ask for less: narrow the arguments.")
 
 
 @pytest.mark.parametrize(
-    "value", [{"text": "x" * LIMIT}, "x" * (LIMIT + 1), {"items": ["x" * LIMIT, "y"]}, ["é" * LIMIT]]
+    "value",
+    [{"text": "x" * LIMIT}, "x" * (LIMIT + 1), {"items": ["x" * LIMIT, "y"]}, ["é" * LIMIT]],
 )
 def test_what_cannot_be_cut_is_too_large(value):
     result = answer(value)
@@ -240,6 +243,7 @@ def test_huge_evidence_does_not_cost_the_answer():
 
 
 def test_many_warnings_are_few_lines():
+    assert texts(answer({}, warnings=["a\udc80"]))[1] == "Warning: a\ufffd"
     result = answer({}, warnings=["w"] * 100)
     assert texts(result)[1].splitlines()[-1] == "And 80 more warnings."
 
@@ -272,7 +276,10 @@ def test_raw_results_pass():
 )
 def test_raw_results_are_checked(value):
     result = checked(success(value, RAW, INSTANCE))
-    assert result["structuredContent"]["error"]["code"] == "host_error"
+    error = result["structuredContent"]["error"]
+    assert error["code"] == "host_error"
+    assert error["message"].startswith("The tool")
+    assert error["hint"]
 
 
 # -- failures -----------------------------------------------------------------------------------

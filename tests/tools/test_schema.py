@@ -22,8 +22,8 @@ from typing import (
 )
 
 import pytest
-from dcc_mcp_embed import Annotated, Literal, TypedDict
 
+from dcc_mcp_embed import Annotated, Literal, TypedDict
 from dcc_mcp_embed.errors import ConfigError, InvalidArgument
 from dcc_mcp_embed.tools.declare import Tool
 from dcc_mcp_embed.tools.lint import lint_schema
@@ -39,8 +39,12 @@ class Level(enum.Enum):
     HIGH = 2
 
 
+Frame = Annotated[int, "frame number"]
+Mine = Annotated[int, "mine"]
+
+
 class Key(TypedDict, total=False):
-    frame: Annotated[int, "frame number"]
+    frame: Frame
     axis: Axis
 
 
@@ -236,7 +240,7 @@ def test_what_is_not_annotated_is_told_from_its_default():
 
 
 def test_descriptions_come_from_the_docstring_unless_annotated():
-    def show_it(a: int, b: Annotated[int, "mine"]):
+    def show_it(a: int, b: Mine):
         """Show.
 
         Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from types import ModuleType
 
@@ -111,14 +112,23 @@ def test_what_is_not_declared_is_refused():
         ToolTable().add(len)
 
 
+@pytest.fixture
+def eager_switching():
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("eager_switching")
 def test_writers_do_not_lose_each_others_tools():
     table = ToolTable()
     barrier = threading.Barrier(4)
 
     def add(start):
         barrier.wait()
-        for number in range(start, 40, 4):
-            table.add(make("tool_{:02}".format(number)))
+        for number in range(start, 200, 4):
+            table.add(make("tool_{:03}".format(number)))
 
     threads = [threading.Thread(target=add, args=(start,)) for start in range(4)]
     for one in threads:
@@ -126,6 +136,6 @@ def test_writers_do_not_lose_each_others_tools():
     for one in threads:
         one.join()
     assert [one["name"] for one in table.listing()] == [
-        "tool_{:02}".format(number) for number in range(40)
+        "tool_{:03}".format(number) for number in range(200)
     ]
-    assert table.revision == 40
+    assert table.revision == 200

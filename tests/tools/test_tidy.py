@@ -16,8 +16,12 @@ from dcc_mcp_embed.errors import HostError
 from dcc_mcp_embed.tools.content import Image
 from dcc_mcp_embed.tools.tidy import tidy
 
-LEAF = st.none() | st.booleans() | st.integers() | st.floats() | st.text(
-    st.characters(blacklist_categories=())
+LEAF = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(blacklist_categories=()))
 )
 VALUE = st.recursive(
     LEAF,
@@ -59,7 +63,12 @@ def test_every_number_that_is_not_finite_is_named(numbers):
 
 def test_nothing_of_the_hosts_own_classes_is_left():
     row = collections.namedtuple("row", "a b")
-    value = {Proxy("k"): Proxy("v"), "n": Number.ONE, "r": row(1, 2), "o": collections.OrderedDict()}
+    value = {
+        Proxy("k"): Proxy("v"),
+        "n": Number.ONE,
+        "r": row(1, 2),
+        "o": collections.OrderedDict(),
+    }
     clean = tidy(value, "result").value
     assert clean == {"k": "v", "n": 1, "r": [1, 2], "o": {}}
     assert {type(one) for one in [*clean, *clean.values()]} == {str, int, list, dict}

@@ -12,9 +12,9 @@ import os
 from typing import Any, List, Tuple
 
 import pytest
-from wire.http_events import CORPUS, cut, events_of, ours, theirs
 
 from dcc_mcp_embed.wire import http1
+from wire.http_events import CORPUS, cut, events_of, ours, theirs
 
 
 def files(kind: str) -> List[str]:
@@ -78,7 +78,7 @@ def test_split_anywhere_it_means_the_same(path: str) -> None:
     whole = ours([data])
     # Long ones repeat themselves: every offset of both ends, and of what surrounds the limits.
     places = set(range(min(len(data), 1200))) | set(range(max(0, len(data) - 300), len(data)))
-    places |= {place for place in (8191, 8192, 8193, 8194, 8195, 16383, 16384, 16385, 16386)}
+    places |= {8191, 8192, 8193, 8194, 8195, 16383, 16384, 16385, 16386}
     for place in sorted(places):
         assert ours(cut(data, [place])) == whole, place
 

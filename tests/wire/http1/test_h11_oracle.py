@@ -13,9 +13,9 @@ import h11
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from wire.http_events import CORPUS, Message, cut, events_of, ours, theirs
 
 from dcc_mcp_embed.wire import http1
+from wire.http_events import CORPUS, Message, cut, events_of, ours, theirs
 
 FEW, MANY = 300, 6000
 
@@ -47,7 +47,9 @@ def chunked(draw: Any, body: bytes) -> bytes:
         out += (size.upper() if draw(st.booleans()) else size).encode() + extension.encode()
         out += b"\r\n" + piece + b"\r\n"
     trailers = draw(st.sampled_from(["", "X-Sum: 1\r\n", "X-A:\r\nX-B: \t2 \r\n"]))
-    return out + draw(st.sampled_from([b"0", b"000", b"0;x"])) + b"\r\n" + trailers.encode() + b"\r\n"
+    return (
+        out + draw(st.sampled_from([b"0", b"000", b"0;x"])) + b"\r\n" + trailers.encode() + b"\r\n"
+    )
 
 
 @st.composite

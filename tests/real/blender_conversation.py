@@ -1,0 +1,179 @@
+"""Runs inside Blender: starts the server, once or several times, and tells what is left after it.
+
+    blender [-b] --python blender_conversation.py -- '{"root": …, "cycles": 1}'
+
+Prints JSON lines: ``{"before": facts}`` once; then for each cycle ``{"ready": …}`` and, after the
+test has called the tool ``end_of_test``, ``{"stopped": facts}``. Facts are what a server could
+leave behind in the process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import json
+import os
+import socket
+import sys
+import threading
+from typing import Any, Dict, List
+
+import bpy
+
+OPTIONS = json.loads(sys.argv[sys.argv.index("--") + 1])
+#: Seconds from a tool's answer to the stop, and from the start to a window that is drawn.
+SOON = 0.2
+
+# The checkout is run where it lies, and tests leave nothing there.
+sys.dont_write_bytecode = True
+sys.path[:0] = [OPTIONS["root"], os.path.join(OPTIONS["root"], "tests", "real")]
+
+import blender_conversation_tools  # noqa: E402
+import dcc_mcp_embed  # noqa: E402
+
+server: Any = None
+cycles = OPTIONS["cycles"]
+
+# Blender cannot list its timers, so whoever registers one is noted.
+seen_timers: List[Any] = []
+register = bpy.app.timers.register
+
+
+def noting(function: Any, *args: Any, **options: Any) -> Any:
+    seen_timers.append(function)
+    return register(function, *args, **options)
+
+
+def facts() -> Dict[str, Any]:
+    gc.collect()
+    descriptors = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink("/proc/self/fd/" + name)
+        except OSError:
+            continue
+        if target.startswith(("socket:", "pipe:", "anon_inode:")):
+            descriptors.append(target.partition(":")[0])
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        pages = int(statm.read().split()[1])
+    bases = ("Operator", "Panel", "Menu", "Header", "PropertyGroup", "AddonPreferences")
+    classes = {base: _below(getattr(bpy.types, base)) for base in bases}
+    drawers = [
+        len(getattr(getattr(one, "draw", None), "_draw_funcs", ()))
+        for base in (bpy.types.Menu, bpy.types.Header, bpy.types.Panel)
+        for one in _subclasses(base)
+    ]
+    return {
+        "threads": sorted(thread.name for thread in threading.enumerate()),
+        "descriptors": sorted(descriptors),
+        "timers": [repr(one) for one in seen_timers if bpy.app.timers.is_registered(one)],
+        "handlers": {
+            name: len(value)
+            for name, value in vars(bpy.app.handlers).items()
+            if isinstance(value, list)
+        },
+        "classes": classes,
+        "draw functions": sum(drawers),
+        "exit handlers": atexit._ncallbacks(),
+        "path": list(sys.path),
+        "excepthook": repr(sys.excepthook),
+        "modules": sorted(sys.modules),
+        "python objects": len(gc.get_objects()),
+        "rss": pages * os.sysconf("SC_PAGE_SIZE"),
+    }
+
+
+def _subclasses(base: Any) -> List[Any]:
+    found = []
+    for one in base.__subclasses__():
+        found += [one, *_subclasses(one)]
+    return found
+
+
+def _below(base: Any) -> int:
+    return len(_subclasses(base))
+
+
+def say(**what: Any) -> None:
+    # One write: other parts of Blender print too.
+    sys.stdout.write("\n" + json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+def begin() -> None:
+    global server
+    server = dcc_mcp_embed.start(
+        "blender", port=0, exec_mode="on", tools=[blender_conversation_tools]
+    )
+    say(
+        ready={
+            "url": server.url,
+            "plain_url": server.plain_url,
+            "port": server.port,
+            "pid": server.pid,
+            "instance_id": server.instance_id,
+            "token": server.token,
+        }
+    )
+
+
+def finish() -> None:
+    """Stop and report. Main thread."""
+    global server, cycles
+    port = server.port
+    server.stop()
+    server = None
+    cycles -= 1
+    with socket.socket() as sock:
+        refused = sock.connect_ex(("127.0.0.1", port)) != 0
+    changes = blender_conversation_tools.changes
+    say(
+        stopped=facts(),
+        port_refuses=refused,
+        changes={
+            "count": len(changes),
+            "off_main_thread": [names for on_main, names in changes if not on_main],
+            "names": sorted({name for _, names in changes for name in names}),
+        },
+    )
+
+
+def start_here() -> None:
+    bpy.app.timers.register = noting
+    bpy.app.handlers.depsgraph_update_post.append(
+        bpy.app.handlers.persistent(blender_conversation_tools.note_change)
+    )
+    say(before=facts())
+    begin()
+
+
+def run_in_background() -> None:
+    blender_conversation_tools.end = lambda: server.adapter.close()
+    start_here()
+    while True:
+        server.serve_forever()
+        finish()
+        if not cycles:
+            return
+        begin()
+
+
+def run_in_window() -> None:
+    def end() -> None:
+        register(after_the_end, first_interval=SOON)
+
+    def after_the_end() -> None:
+        finish()
+        if cycles:
+            begin()
+        else:
+            bpy.ops.wm.quit_blender()
+
+    blender_conversation_tools.end = end
+    register(start_here, first_interval=SOON)
+
+
+if bpy.app.background:
+    run_in_background()
+else:
+    run_in_window()
