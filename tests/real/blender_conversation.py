@@ -9,13 +9,14 @@ leave behind in the process.
 
 from __future__ import annotations
 
-import atexit
 import gc
 import json
 import os
 import socket
 import sys
 import threading
+import traceback
+import weakref
 from typing import Any, Dict, List
 
 import bpy
@@ -68,13 +69,12 @@ def facts() -> Dict[str, Any]:
         "descriptors": sorted(descriptors),
         "timers": [repr(one) for one in seen_timers if bpy.app.timers.is_registered(one)],
         "handlers": {
-            name: len(value)
-            for name, value in vars(bpy.app.handlers).items()
-            if isinstance(value, list)
+            name: len(getattr(bpy.app.handlers, name))
+            for name in dir(bpy.app.handlers)
+            if isinstance(getattr(bpy.app.handlers, name), list)
         },
         "classes": classes,
         "draw functions": sum(drawers),
-        "exit handlers": atexit._ncallbacks(),
         "path": list(sys.path),
         "excepthook": repr(sys.excepthook),
         "modules": sorted(sys.modules),
@@ -122,6 +122,7 @@ def finish() -> None:
     global server, cycles
     port = server.port
     server.stop()
+    kept = {"server": weakref.ref(server), "adapter": weakref.ref(server.adapter)}
     server = None
     cycles -= 1
     with socket.socket() as sock:
@@ -130,6 +131,8 @@ def finish() -> None:
     say(
         stopped=facts(),
         port_refuses=refused,
+        # An exit handler, a callback or a table that still holds one keeps all the rest alive.
+        still_alive=[name for name, reference in kept.items() if reference() is not None],
         changes={
             "count": len(changes),
             "off_main_thread": [names for on_main, names in changes if not on_main],
@@ -159,8 +162,17 @@ def run_in_background() -> None:
 
 
 def run_in_window() -> None:
-    def end() -> None:
-        register(after_the_end, first_interval=SOON)
+    def soon(function: Any) -> None:
+        def guarded() -> None:
+            try:
+                function()
+            except BaseException:
+                # Blender would drop the timer and go on, with the test waiting for a line.
+                traceback.print_exc()
+                sys.stderr.flush()
+                os._exit(3)
+
+        register(guarded, first_interval=SOON)
 
     def after_the_end() -> None:
         finish()
@@ -169,8 +181,8 @@ def run_in_window() -> None:
         else:
             bpy.ops.wm.quit_blender()
 
-    blender_conversation_tools.end = end
-    register(start_here, first_interval=SOON)
+    blender_conversation_tools.end = lambda: soon(after_the_end)
+    soon(start_here)
 
 
 if bpy.app.background:

@@ -43,8 +43,8 @@ def bpy_facts() -> Dict[str, Any]:
 
 
 @tool(read_only=True)
-def end_of_test() -> str:
+def end_of_test() -> Dict[str, Any]:
     """Stop the server soon after this has been answered."""
     assert end is not None
     end()
-    return "soon"
+    return {"when": "soon"}

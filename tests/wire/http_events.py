@@ -95,7 +95,7 @@ def _plain(name: str, value: str) -> Tuple[str, str]:
 
 
 def theirs(data: bytes) -> Reading:
-    """Read requests with h11, as a server that answers each with an empty response.
+    """Read requests with h11, as a server that refuses each with an empty response.
 
     h11 closes after every HTTP/1.0 request. RFC 9112 9.3 lets a server go on if the client asks
     for it, and so do we: then the rest is read as by a new connection.
@@ -143,9 +143,9 @@ def _one(connection: h11.Connection, messages: List[Message]) -> bool:
         else:
             assert part is h11.NEED_DATA or isinstance(part, h11.ConnectionClosed), part
             return False
-    connection.send(h11.Response(status_code=200, headers=[("Content-Length", "0")]))
+    connection.send(h11.Response(status_code=400, headers=[("Content-Length", "0")]))
     connection.send(h11.EndOfMessage())
-    # Only now: a request to change the protocol is decided by the answer.
+    # Only now: a request to change the protocol is decided by the answer, which refuses it.
     keep_alive = connection.our_state is h11.DONE
     messages.append(
         Message(

@@ -87,6 +87,7 @@ STREAMS = [
     (b"data: a\n\n", [message("a")]),
     (b"data: a\r\n\r\n", [message("a")]),
     (b"data: a\r\r", [message("a")]),
+    (b"data: a\r\ndata: b\r\n\r\n", [message("a\nb")]),
     (b"data: a\r\n\n", [message("a")]),
     (b"data: a\n\r\n\r\ndata: b\r\n\r", [message("a"), message("b")]),
     (b"\xef\xbb\xbfdata: a\n\n", [message("a")]),

@@ -10,7 +10,7 @@ import pytest
 
 from dcc_mcp_embed.wire import http1
 from dcc_mcp_embed.wire.http1 import CLOSED, Refusal, RequestBody, RequestHead, RequestParser
-from wire.http_events import events_of
+from wire.http_events import cut, events_of, ours
 
 GET = b"GET /mcp HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /mcp HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
@@ -179,6 +179,15 @@ def test_request_line_limit_is_exact() -> None:
     assert refusal(longer[:8194]).status == 414
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\0", b"\r\n", b" HTTP/1.1\r\nHost: a\r\n\r\n"])
+@pytest.mark.parametrize("size", range(8176, 8198))
+def test_near_the_line_limit_it_matters_not_how_bytes_arrive(size: int, end: bytes) -> None:
+    data = b"GET /".ljust(size, b"a") + end + b"xyz"
+    whole = ours([data])
+    for place in range(8170, 8200):
+        assert ours(cut(data, [place])) == whole, place
+
+
 def test_field_limit_is_exact() -> None:
     fields = b"".join(b"X-%d: v\r\n" % number for number in range(99))
     head = b"GET / HTTP/1.1\r\nHost: a\r\n" + fields
@@ -248,7 +257,10 @@ def test_a_refusal_never_repeats_what_the_peer_sent() -> None:
 @pytest.mark.parametrize(
     ("data", "status"),
     [
-        (b"\x16\x03\x01", 400),
+        (b"\x16", 400),
+        (b" ", 400),
+        (b"{", 400),
+        (b"\r\n", 400),
         (b"GET / HTTP/1.1\n", 400),
         (b"GET / HTTP/1.1\r\nHost: a\r\nX: \0", 400),
         (b"GET / HTTP/1.1\r\rHost", 400),
@@ -259,6 +271,11 @@ def test_a_refusal_never_repeats_what_the_peer_sent() -> None:
 def test_hopeless_bytes_are_refused_at_once(data: bytes, status: int) -> None:
     """Nobody waits for the end of what can no longer be a request."""
     assert refusal(data).status == status
+    for before in (b"", GET):
+        stream = before + data
+        events = events_of(RequestParser(), cut(stream, range(len(stream))), eof=False)
+        assert type(events[-1]) is Refusal
+        assert events[-1].status == status
 
 
 def test_end_between_requests() -> None:

@@ -177,10 +177,13 @@ BAD = {
 @pytest.mark.parametrize("name", sorted(BAD))
 def test_failures(name: str) -> None:
     assert len(failure(BAD[name]).reason) > 10
-    parser = ResponseParser()
-    assert type(events_of(parser, cut(BAD[name], range(len(BAD[name]))), eof=False)[-1]) is Failure
-    parser.receive_data(OK)
-    assert parser.next_event() is CLOSED
+    for before in (b"", b"HTTP/1.1 100 Continue\r\n\r\n"):
+        data = before + BAD[name]
+        parser = ResponseParser()
+        events = events_of(parser, cut(data, range(len(data))), eof=False)
+        assert type(events[-1]) is Failure
+        parser.receive_data(OK)
+        assert parser.next_event() is CLOSED
 
 
 @pytest.mark.parametrize("data", [OK, CHUNKED], ids=["counted", "chunked"])

@@ -44,6 +44,10 @@ def test_headers_in_any_form(headers: Any) -> None:
     assert b"\r\nContent-Type: application/json\r\n" in http1.stream_head(200, headers)
 
 
+def test_outer_blanks_of_a_value_are_not_sent() -> None:
+    assert http1.encode_headers([("X", " \ta b\t ")]) == b"X: a b\r\n"
+
+
 def test_unusual_status() -> None:
     assert http1.response(299, (), b"").startswith(b"HTTP/1.1 299 \r\n")
 

@@ -1,0 +1,367 @@
+"""Limits in numbers and in time: many connections, silence, slowness, an exhausted process."""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import sys
+import threading
+import time
+
+import pytest
+from fakes.live import Live
+from fakes.served import Served
+
+from dcc_mcp_embed.config import Limits
+from dcc_mcp_embed.mcp.http_client import HttpClient
+
+#: Short enough for a test, long enough for a busy machine.
+HEAD = 0.3
+NEXT = 1.0
+SLACK = 2.0
+SHORT = Limits(head_timeout=HEAD, body_timeout=HEAD, linger=HEAD, connect_grace=0.1)
+LISTING = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch):
+    running = []
+
+    def go(**limits):
+        live = Live(str(tmp_path), monkeypatch, limits=SHORT._replace(**limits))
+        running.append(live)
+        return live
+
+    yield go
+    for live in running:
+        answers_at_once(live)
+        live.close()
+
+
+def answers_at_once(live):
+    with live.connect() as wire:
+        wire.sock.settimeout(NEXT)
+        assert wire.rpc("ping").status == 200
+
+
+def post(live, body=LISTING, length=None, token=True):
+    lines = [
+        "POST /mcp HTTP/1.1",
+        "Host: localhost",
+        "Content-Type: application/json",
+        "Content-Length: {}".format(len(body) if length is None else length),
+    ]
+    if token:
+        lines.append("Authorization: " + live.authorization["Authorization"])
+    return "\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + body
+
+
+def took(function):
+    begun = time.monotonic()
+    value = function()
+    return time.monotonic() - begun, value
+
+
+def passes(seconds):
+    """Let time pass."""
+    threading.Event().wait(seconds)
+
+
+# -- silence ----------------------------------------------------------------------------------
+
+SILENT = {
+    "in the head": lambda live: b"POST /mcp HTTP/1.1\r\nHost: local",
+    "after one byte": lambda live: b"P",
+    "in a body": lambda live: post(live, b'{"jsonrpc"', 100),
+    "before a body": lambda live: post(live, b"", 100),
+    "in the second request": lambda live: post(live) + b"POST /mcp HT",
+}
+
+
+@pytest.mark.parametrize("where", SILENT)
+def test_half_a_request_and_then_silence_is_told_in_time(start, where):
+    live = start()
+    with live.connect() as wire:
+        wire.send(SILENT[where](live))
+        if where == "in the second request":
+            assert wire.read().status == 200
+        seconds, answer = took(wire.read)
+        assert answer.status == 408
+        assert "in time" in answer.json["error"]
+        assert HEAD * 0.5 < seconds < HEAD + SLACK
+        assert took(wire.at_end)[1]
+
+
+@pytest.mark.parametrize("first", ["nothing", "a public answer", "a refusal"])
+def test_a_stranger_who_says_nothing_is_sent_away(start, first):
+    live = start()
+    with live.connect() as wire:
+        if first == "a public answer":
+            assert wire.request("GET", "/", {"Authorization": None}).status == 200
+        elif first == "a refusal":
+            assert wire.request("GET", "/mcp", {"Authorization": None}).status == 401
+        seconds, ended = took(wire.at_end)
+        assert ended
+        assert seconds < HEAD + SLACK
+
+
+def test_a_client_with_a_token_may_be_silent_for_longer(start):
+    live = start(idle_timeout=4 * HEAD)
+    with live.connect() as wire:
+        assert wire.rpc("ping").status == 200
+        passes(2 * HEAD)
+        assert wire.rpc("ping").status == 200
+        seconds, ended = took(wire.at_end)
+        assert ended
+        assert 3 * HEAD < seconds < 4 * HEAD + SLACK
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_a_byte_now_and_then_buys_no_more_time(start, part):
+    live = start()
+    with live.connect() as wire:
+        data = post(live) if part == "head" else b"x" * 1000
+        if part == "body":
+            wire.send(post(live, b"", 1000))
+        begun = time.monotonic()
+        for position in range(len(data)):
+            wire.send(data[position : position + 1])
+            if select.select([wire.sock], [], [], HEAD / 10)[0]:
+                break
+        assert wire.read().status == 408
+        assert time.monotonic() - begun < HEAD + SLACK
+
+
+# -- slow readers -----------------------------------------------------------------------------
+
+
+def stuff(sock, data, quiet):
+    """Send ``data`` again and again until nothing is taken for ``quiet`` seconds; return bytes."""
+    sock.settimeout(quiet)
+    sent = 0
+    while sent < 256 * 1024 * 1024:
+        try:
+            sent += sock.send(data)
+        except socket.timeout:
+            return sent
+        except ConnectionError:
+            return sent
+    raise AssertionError("it takes everything")
+
+
+def test_a_peer_that_never_reads_is_not_read_any_more_and_goes_after_a_while(start):
+    live = start(high_water=64 * 1024, idle_timeout=2 * HEAD)
+    with live.connect() as deaf:
+        # What the kernel buffers of both directions hold, and little more.
+        sent = stuff(deaf.sock, post(live) * 20, HEAD)
+        assert sent < 64 * 1024 * 1024
+        answers_at_once(live)
+        with live.connect() as wire:
+            for _ in range(100):
+                found = wire.tool("get_status")["structuredContent"]["data"]
+                if found["connections"] == 1:
+                    return
+                passes(HEAD / 10)
+        raise AssertionError("it is kept for good")
+
+
+def test_a_slow_reader_gets_every_answer(start):
+    live = start(high_water=16 * 1024, idle_timeout=20.0)
+    count = 400
+    with live.connect() as wire:
+        wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        bodies = [LISTING.replace(b":1,", b":%d," % number) for number in range(count)]
+        data = b"".join(post(live, body) for body in bodies)
+        sender = threading.Thread(target=wire.send, args=(data,), name="sender")
+        sender.start()
+        # Longer than any deadline for a request.
+        passes(2 * HEAD)
+        assert [wire.read().json["id"] for _ in range(count)] == list(range(count))
+        sender.join(20)
+
+
+def test_progress_that_nobody_reads_is_not_kept(start):
+    import dcc_mcp_embed
+    from dcc_mcp_embed.tools.declare import Progress
+
+    steps = 20000
+    done = threading.Event()
+
+    @dcc_mcp_embed.tool(read_only=True, thread="worker")
+    def chatter():
+        """Report."""
+        for number in range(steps):
+            yield Progress(number, steps, "x" * 1000)
+        done.set()
+        return "said"
+
+    live = start(high_water=64 * 1024)
+
+    class Module:
+        pass
+
+    Module.chatter = staticmethod(chatter)
+    live.server.register_tools(Module)
+    body = {"name": "chatter", "_meta": {"progressToken": 1}}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": body}
+    with live.connect() as wire:
+        wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        wire.send(post(live, json.dumps(message).encode("ascii")))
+        assert done.wait(30)
+        answers_at_once(live)
+        answer = wire.read()
+        assert len(answer.body) < 10 * 1024 * 1024, "20 MB were kept for a peer that did not read"
+        assert b'"said"' in answer.body, "the result comes all the same"
+
+
+def test_one_that_never_stops_sending_is_cut_off(start):
+    live = start()
+    with live.connect() as wire:
+        wire.send(post(live, b"", 100 * 1024 * 1024))
+        assert wire.read().status == 413
+        begun = time.monotonic()
+        with pytest.raises(OSError):
+            while time.monotonic() < begun + HEAD + SLACK:
+                wire.send(b"x" * 65536)
+
+
+# -- many -------------------------------------------------------------------------------------
+
+
+def statuses(wires, live):
+    for wire in wires:
+        try:
+            wire.send(post(live, b'{"jsonrpc":"2.0","id":1,"method":"ping"}'))
+        except ConnectionError:
+            # Refused and closed already; the refusal can still be read.
+            pass
+    return [wire.read().status for wire in wires]
+
+
+def test_of_300_connections_256_are_served_and_the_rest_are_told(start):
+    live = start(linger=2.0, head_timeout=20.0, connect_grace=20.0)
+    wires = [live.connect() for _ in range(300)]
+    try:
+        found = statuses(wires, live)
+        assert sorted(found) == [200] * 256 + [503] * 44
+        with live.connect() as wire:
+            answer = wire.rpc("ping")
+            assert answer.status == 503
+            assert "256" in answer.json["error"]
+            assert answer.headers["retry-after"] == "1"
+        # Those that are in go on.
+        assert statuses([w for w, status in zip(wires, found) if status == 200], live) == [200] * 256
+        wires[found.index(200)].close()
+        for _ in range(100):
+            with live.connect() as wire:
+                if wire.rpc("ping").status == 200:
+                    break
+            passes(0.01)
+        else:
+            raise AssertionError("a place that was left stays taken")
+    finally:
+        for wire in wires:
+            wire.close()
+
+
+def test_300_clients_that_say_nothing_do_not_keep_one_out(start):
+    live = start(head_timeout=20.0)
+    strangers = [live.connect() for _ in range(300)]
+    try:
+        passes(2 * SHORT.connect_grace)
+        answers_at_once(live)
+    finally:
+        for wire in strangers:
+            wire.close()
+
+
+def test_a_few_silent_strangers_are_the_first_to_go(start):
+    live = start(head_timeout=20.0)
+    with live.connect() as known:
+        assert known.rpc("ping").status == 200
+        strangers = [live.connect() for _ in range(32)]
+        passes(2 * SHORT.connect_grace)
+        answers_at_once(live)
+        assert strangers[0].at_end(), "the oldest of them made room"
+        assert known.rpc("ping").status == 200, "who has shown a token stays"
+        strangers[-1].send(post(live))
+        assert strangers[-1].read().status == 200, "who has just come stays"
+        for wire in strangers:
+            wire.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are Linux's")
+def test_a_process_without_descriptors_left_serves_again_once_it_has_some(tmp_path):
+    import resource
+
+    with Served(str(tmp_path)) as served:
+        with served.connect() as wire:
+            assert wire.rpc("ping").status == 200
+            hard = resource.prlimit(served.process.pid, resource.RLIMIT_NOFILE)[1]
+            resource.prlimit(served.process.pid, resource.RLIMIT_NOFILE, (32, hard))
+            crowd = [served.connect() for _ in range(60)]
+            assert wire.rpc("ping").status == 200, "those who are in are served"
+            for one in crowd:
+                one.close()
+            answers_at_once(served)
+            log = wire.tool("get_log", {"level": "warning"})["structuredContent"]["data"]["items"]
+            assert any("no new connections" in line["text"] for line in log), log
+
+
+# -- load -------------------------------------------------------------------------------------
+
+COUNTER = '''
+import dcc_mcp_embed
+
+seen = {}
+
+@dcc_mcp_embed.tool
+def count(client: int, number: int) -> dict:
+    """Note one call."""
+    seen.setdefault(client, []).append(number)
+    return {"client": client, "number": number}
+
+@dcc_mcp_embed.tool(read_only=True)
+def counted() -> dict:
+    """Say which calls came."""
+    return {"wrong": [c for c, n in seen.items() if n != list(range(1000))], "clients": len(seen)}
+'''
+
+
+@pytest.mark.heavy
+def test_64_clients_of_1000_calls_each_lose_nothing_and_are_served_alike(tmp_path):
+    (tmp_path / "counter.py").write_text(COUNTER)
+    clients, calls = 64, 1000
+    times, problems = [], []
+    with Served(str(tmp_path), "--tools", "counter.py") as served:
+        url, token = served.facts["plain_url"], served.facts["token"]
+        together = threading.Barrier(clients)
+
+        def work(client):
+            try:
+                with HttpClient(url, token) as http:
+                    http.call_tool("get_status")
+                    together.wait(30)
+                    begun = time.monotonic()
+                    for number in range(calls):
+                        wanted = {"client": client, "number": number}
+                        result = http.call_tool("count", wanted)
+                        if result["structuredContent"]["data"] != wanted:
+                            problems.append(result)
+                    times.append(time.monotonic() - begun)
+            except Exception as error:
+                problems.append(error)
+
+        threads = [threading.Thread(target=work, args=(n,), name="c") for n in range(clients)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(600)
+        assert problems == []
+        with HttpClient(url, token) as http:
+            found = http.call_tool("counted")["structuredContent"]["data"]
+        assert found == {"wrong": [], "clients": clients}
+        print("fastest {:.1f} s, slowest {:.1f} s".format(min(times), max(times)))
+        assert len(times) == clients
+        assert max(times) <= 3 * min(times)
