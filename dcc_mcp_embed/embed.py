@@ -198,7 +198,7 @@ class EmbeddedServer:
         )
         self._instance.scene = self.adapter.scene_path()
         self._thread = LoopThread(self._loop)
-        self._thread.on_fork(bound.sock.close)
+        self._thread.on_fork(self._server.disown)
         self._loop.call_soon(self._server.open)
         self._thread.start()
         self._address = ("127.0.0.1", self.port)

@@ -15,6 +15,7 @@ __all__ = ["Questions"]
 #: The names under which Blender knows our classes.
 PANEL = "VIEW3D_PT_dcc_mcp_questions"
 OPERATOR = "dcc_mcp.answer"
+LATER = "later"
 
 
 class Questions:
@@ -34,7 +35,12 @@ class Questions:
         self._draw_attention(self._count)
 
     def answer(self, number: int, choice: str) -> bool:
-        """Take the answer to an open question; False if it is not open any more."""
+        """Take the answer to an open question; False if it is not open any more.
+
+        :data:`LATER` is no answer: the question stays open.
+        """
+        if choice == LATER:
+            return True
         question = self._open.pop(number, None)
         self._status()
         if question is None:
@@ -74,6 +80,7 @@ class Questions:
             {
                 "bl_idname": OPERATOR,
                 "bl_label": "Answer an agent's question",
+                "bl_description": "Tell the agent that asks whether it may",
                 # Not part of the user's undo history, and not searchable.
                 "bl_options": {"INTERNAL"},
                 "__annotations__": {
@@ -117,6 +124,10 @@ class Questions:
 
         def draw_menu(menu: Any, context: Any) -> None:
             if number in questions._open:
+                # The menu opens under the mouse: what a click in flight hits must be harmless.
+                button = menu.layout.operator(OPERATOR, text="Decide later", icon="QUESTION")
+                button.number = number
+                button.choice = LATER
                 questions._draw(menu.layout, number)
 
         manager = bpy.context.window_manager

@@ -14,13 +14,14 @@ __all__ = ["Listener", "bind"]
 
 #: What one turn accepts at most; the same as the backlog, so that a burst is served in one turn.
 BACKLOG = 128
-# Nothing we can do about these but wait until somebody closes a file (asyncio rests as long).
+# Nothing we can do about these but wait until somebody closes a file.
 _EXHAUSTED = frozenset(
     getattr(errno, name)
     for name in ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM")
     if hasattr(errno, name)
 )
-_REST = 1.0
+# Short enough that whoever comes when it is over is answered within a second.
+_REST = 0.25
 
 
 def bind(host: str, port: int) -> socket.socket:

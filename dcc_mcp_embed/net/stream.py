@@ -139,6 +139,14 @@ class Stream:
         if not self.closed:
             self._finish(None)
 
+    def disown(self) -> None:
+        """Close this process's copy of the socket after a fork. The child's only thread.
+
+        The selector is not told: its kernel object is shared with the parent, which goes on.
+        """
+        self.closed = True
+        self._sock.close()
+
     # -- inside -------------------------------------------------------------------------------
 
     def _ready(self, events: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, Optional
 
 from ..clock import Clock
 from ..config import Limits
-from ..errors import PermissionDenied, ToolError
+from ..errors import Cancelled, NotFound, PermissionDenied, ToolError
 from ..host.dispatch import Dispatcher
 from ..host.identity import Instance
 from ..host.job import Job, Report
@@ -26,17 +26,26 @@ Progress = Callable[[Any], None]
 class Running:
     """A call under way. ``cancel()`` is for the client's own wish; the answer still comes."""
 
-    __slots__ = ("_calls", "job", "lane")
+    __slots__ = ("job", "lane", "withdraw")
 
-    def __init__(self, calls: Calls) -> None:
-        self._calls = calls
+    def __init__(self) -> None:
         self.job: Optional[Job] = None
         self.lane: Optional[Dispatcher] = None
+        #: Set while the call waits for the user's consent.
+        self.withdraw: Optional[Callable[[], None]] = None
 
     def cancel(self) -> None:
-        """Cancel the call if it is queued or can be stopped between two steps. Loop thread."""
-        if self.job is not None and self.lane is not None:
-            self.lane.cancel(self.job.job_id)
+        """Cancel the call if it has not started or can be stopped between two steps. Loop thread.
+
+        A call that is over already is left alone.
+        """
+        if self.withdraw is not None:
+            self.withdraw()
+        elif self.job is not None and self.lane is not None:
+            try:
+                self.lane.cancel(self.job.job_id)
+            except NotFound:
+                pass
 
 
 class Calls:
@@ -92,11 +101,12 @@ class Calls:
         if tool.thread == "loop":
             answer(self._run_here(tool, kwargs, client))
             return None
-        running = Running(self)
+        running = Running()
         if "code" in tool.capabilities:
             self._ask_first(
                 client,
                 answer,
+                running,
                 lambda: self._queue(tool, kwargs, wanted, client, answer, progress, running),
             )
         else:
@@ -121,31 +131,37 @@ class Calls:
         except Exception as error:
             return failure(error, self._instance.block)
 
-    def _ask_first(self, client: str, answer: Answer, go_on: Callable[[], None]) -> None:
+    def _ask_first(
+        self, client: str, answer: Answer, running: Running, go_on: Callable[[], None]
+    ) -> None:
         """Let the gate decide before the call is queued; give up when nobody answers it."""
 
         def verdict(refusal: Optional[ToolError]) -> None:
             timer.cancel()
+            running.withdraw = None
             if refusal is None:
                 go_on()
             else:
                 answer(failure(refusal, self._instance.block))
 
-        def too_late() -> None:
+        def leave(refusal: ToolError) -> None:
             if self._gate.leave(client, verdict):
-                answer(
-                    failure(
-                        PermissionDenied(
-                            "The user has not answered yet whether code may run.",
-                            hint="The question stays open in the host; call again once it is "
-                            "answered.",
-                            retry_after_ms=5000,
-                        ),
-                        self._instance.block,
-                    )
+                verdict(refusal)
+
+        def too_late() -> None:
+            leave(
+                PermissionDenied(
+                    "The user has not answered yet whether code may run.",
+                    hint="The question stays open in the host; call again once it is answered.",
+                    retry_after_ms=5000,
                 )
+            )
+
+        def withdraw() -> None:
+            leave(Cancelled("The call was cancelled before it started.", state="not_started"))
 
         timer = self._loop.call_later(self._limits.ask_timeout, too_late)
+        running.withdraw = withdraw
         self._gate.enter(client, verdict)
 
     def _queue(

@@ -73,6 +73,11 @@ class Exchange:
     def can_stream(self) -> bool:
         return self._connection is not None and self.head.version >= 1
 
+    @property
+    def congested(self) -> bool:
+        """Return whether the peer is so far behind in reading that only the result is worth it."""
+        return self._connection is not None and self._connection.blocked
+
     def send(self, piece: bytes) -> None:
         """Send one piece of a started stream."""
         if self._connection is not None:
@@ -122,6 +127,11 @@ class Connection(Protocol):
         self._deadline: Optional[float] = None
         self.stream: Stream = Stream(front.loop, sock, self, limits.high_water)
         self._arm(limits.head_timeout)
+
+    @property
+    def blocked(self) -> bool:
+        """Return whether the peer has to read before it gets more."""
+        return self.stream.unsent > self._front.limits.high_water
 
     # -- from the stream ----------------------------------------------------------------------
 
@@ -196,7 +206,7 @@ class Connection(Protocol):
         self._advancing = True
         try:
             while self._exchange is None and not self._ending:
-                if self.stream.unsent > self._front.limits.high_water:
+                if self.blocked:
                     break
                 event = self._parser.next_event()
                 if event is None or event is http1.CLOSED:
@@ -228,6 +238,10 @@ class Connection(Protocol):
         self._path = verdict.path
         if front.admission_needed(verdict.path):
             self._authenticate()
+        elif head.body_length != 0:
+            # Strangers come here: what they may send ends with the head.
+            self.refuse(Refused(413, "No body is taken at {!r}.".format(verdict.path)))
+            return
         if head.expects_continue and not self._parser.buffered:
             self.stream.write(http1.CONTINUE)
 
@@ -278,17 +292,22 @@ class Connection(Protocol):
         if self._ending or self._exchange is not None:
             return
         limits = self._front.limits
-        if self._in_body:
+        if self.blocked:
+            # It is the peer's turn to read, so it cannot be late with a request.
+            part, delay = "idle", self._patience()
+        elif self._in_body:
             part, delay = "body", limits.body_timeout
         elif self._parser.mid_message:
             part, delay = "head", limits.head_timeout
-        elif self.authenticated:
-            part, delay = "idle", limits.idle_timeout
         else:
-            return
+            part, delay = "idle", self._patience()
         if part != self._timed or part == "idle":
             self._timed = part
             self._arm(delay)
+
+    def _patience(self) -> float:
+        limits = self._front.limits
+        return limits.idle_timeout if self.authenticated else limits.head_timeout
 
     def _arm(self, delay: float) -> None:
         loop = self._front.loop
@@ -353,21 +372,40 @@ class Front:
         if (full or crowded) and self._evict_stranger():
             full = False
         if full and len(self._refused) >= self.limits.unauthenticated:
-            sock.close()
+            self._turn_away(sock)
             return
         connection = Connection(self, sock, peer)
         if full:
             self._refused[connection] = None
-            connection.refuse(
-                Refused(
-                    503,
-                    "{} connections are open already; close some.".format(self.limits.connections),
-                    (("Retry-After", "1"),),
-                )
-            )
+            connection.refuse(self._too_many())
             return
         self._connections[connection] = None
         self._strangers[connection] = None
+
+    def _too_many(self) -> Refused:
+        return Refused(
+            503,
+            "{} connections are open already; close some.".format(self.limits.connections),
+            (("Retry-After", "1"),),
+        )
+
+    def _turn_away(self, sock: socket.socket) -> None:
+        """Refuse in words without keeping anything of a connection; best effort."""
+        refused = self._too_many()
+        try:
+            sock.setblocking(False)
+            sock.send(
+                http1.response(
+                    refused.status, JSON + refused.headers, problem(refused.message), False
+                )
+            )
+            sock.shutdown(socket.SHUT_WR)
+            # Closing with a request unread resets the connection, and the words may be lost.
+            sock.recv(_AHEAD)
+        except OSError:
+            pass
+        finally:
+            sock.close()
 
     def _evict_stranger(self) -> bool:
         """Drop the oldest connection without a token, unless even that one is merely new."""
@@ -408,6 +446,11 @@ class Front:
         """End every connection now."""
         for connection in list(self._connections) + list(self._refused):
             connection.stream.abort()
+
+    def disown(self) -> None:
+        """Close this process's copies of the connections after a fork; they live on elsewhere."""
+        for connection in list(self._connections) + list(self._refused):
+            connection.stream.disown()
 
 
 def problem(message: str) -> bytes:

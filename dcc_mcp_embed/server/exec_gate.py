@@ -79,6 +79,11 @@ class ExecGate:
         waiting.remove(verdict)
         return True
 
+    def close(self, error: ToolError) -> None:
+        """Refuse everybody who waits with ``error``; later answers change nothing for them."""
+        for client in list(self._waiting):
+            self._give_up(client, error)
+
     def _give_up(self, client: str, error: ToolError) -> None:
         for verdict in self._waiting.pop(client, []):
             verdict(error)

@@ -24,6 +24,9 @@ __all__ = ["McpEndpoint"]
 
 _METHODS_ALLOWED = (("Allow", "POST, DELETE"),)
 _SESSION = "Mcp-Session-Id"
+#: Messages in one batch. They are taken in one turn of the loop, and their answers, each larger
+#: than its request, are kept until the last is there.
+_BATCH = 100
 
 
 class McpEndpoint:
@@ -127,14 +130,17 @@ class McpEndpoint:
         version = version_of(
             exchange.head.headers, session.version if session is not None else None
         )
-        if version != BATCHES or not values:
-            fault = Fault(
-                jsonrpc.INVALID_REQUEST,
-                "An empty batch has no answer"
-                if not values
-                else "Batches are part of {} only; send one message per request".format(BATCHES),
+        refusal = None
+        if version != BATCHES:
+            refusal = "Batches are part of {} only; send one message per request".format(BATCHES)
+        elif not values:
+            refusal = "An empty batch has no answer"
+        elif len(values) > _BATCH:
+            refusal = "A batch holds at most {} messages; this one has {}".format(
+                _BATCH, len(values)
             )
-            self._send(exchange, self._machine.refuse(fault))
+        if refusal is not None:
+            self._send(exchange, self._machine.refuse(Fault(jsonrpc.INVALID_REQUEST, refusal)))
             return
         gathered = _Gathered(exchange, len(values))
         for value in values:
@@ -218,7 +224,8 @@ class _Single(_Sink):
 
     def event(self, message: Dict[str, Any]) -> None:
         exchange = self._exchange
-        if self.over or not exchange.can_stream:
+        # Progress is about now: for a peer that does not read, none is kept.
+        if self.over or not exchange.can_stream or exchange.congested:
             return
         if not exchange.streaming:
             exchange.begin_stream(EVENT_STREAM)

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from ..clock import Clock
 from ..config import Limits, Settings
-from ..errors import ToolError
+from ..errors import HostShuttingDown, ToolError
 from ..host.adapter import HostAdapter, Question
 from ..host.dispatch import Dispatcher
 from ..host.identity import Instance
@@ -115,10 +115,16 @@ class Server:
             self._listener.close()
         else:
             self._sock.close()
+        self.gate.close(HostShuttingDown("The server in this host was stopped."))
         self._loop.call_later(FLUSH, self.front.abort)
         # One more turn: requests that have arrived already are read, and refused in words. Closing
         # a socket with unread data would reset the connection instead.
         self._loop.call_soon(self.front.close, done)
+
+    def disown(self) -> None:
+        """Close what a forked child inherited. The child's only thread."""
+        self._sock.close()
+        self.front.disown()
 
     def _exhausted(self, error: OSError) -> None:
         self._log("warning", "no new connections for a moment: {}".format(error))

@@ -64,7 +64,7 @@ def measure(running: Running, server_cpu: int, client_cpu: int, seconds: float) 
         "pid": running.process.pid,
         "cpu": client_cpu,
         "seconds": seconds,
-        "small": base64.b64encode(running.small).decode("ascii"),
+        "small": [base64.b64encode(one).decode("ascii") for one in running.small],
         "large": base64.b64encode(running.large).decode("ascii"),
         "text": messages.TEXT,
         "large_text": messages.LARGE_TEXT,
@@ -103,8 +103,11 @@ def run(options: argparse.Namespace, stack: ExitStack) -> int:
             started.append(start(target, ours, base, home))
             stack.callback(started[-1].process.stop)
 
-    print("{}, {} CPUs, load {:.1f}; ours on {}".format(
-        platform.platform(), os.cpu_count(), os.getloadavg()[0], _version(ours)))
+    print(
+        "{}, {} CPUs, load {:.1f}; ours on {}".format(
+            platform.platform(), os.cpu_count(), os.getloadavg()[0], _version(ours)
+        )
+    )
     results: List[Dict[str, Any]] = []
     for number in range(options.rounds):
         for placement, (server_cpu, client_cpu) in where.items():

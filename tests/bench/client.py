@@ -22,7 +22,6 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+) *\r\n", re.IGNORECASE)
 _CHUNK = 1 << 18
 #: Nothing here takes that long; a target that does is broken.
 _PATIENCE = 20.0
-_CONNECTIONS = 8
 
 
 class BadAnswer(Exception):
@@ -137,27 +136,29 @@ def raw_asker(sock: socket.socket, asked: int, answered: int) -> Callable[[], by
     return ask
 
 
-def many(port: int, request: bytes, text: str, seconds: float) -> Tuple[List[float], float]:
-    """Return (seconds of each call, seconds in all) of eight connections in a closed loop."""
+def many(port: int, requests: List[bytes], text: str, seconds: float) -> Tuple[List[float], float]:
+    """Return (seconds of each call, seconds in all) of a closed loop: one connection per request."""
     wanted = text.encode("ascii")
     clock = time.perf_counter
     socks: Dict[int, socket.socket] = {}
+    request_of: Dict[int, bytes] = {}
     started: Dict[int, float] = {}
     pending: Dict[int, bytes] = {}
     times: List[float] = []
     poll = select.epoll()
     try:
-        for _ in range(_CONNECTIONS):
+        for request in requests:
             sock = connect(port)
+            socks[sock.fileno()] = sock
+            request_of[sock.fileno()] = request
             http_asker(sock, request, text)
             sock.setblocking(False)
             poll.register(sock, select.EPOLLIN)
-            socks[sock.fileno()] = sock
         begin = clock()
         end = begin + seconds
         for number, sock in socks.items():
             started[number] = clock()
-            sock.sendall(request)
+            sock.sendall(request_of[number])
         open_calls = len(socks)
         while open_calls:
             ready = poll.poll(_PATIENCE)
@@ -179,7 +180,7 @@ def many(port: int, request: bytes, text: str, seconds: float) -> Tuple[List[flo
                 check(data, wanted)
                 if now < end:
                     started[number] = clock()
-                    sock.sendall(request)
+                    sock.sendall(request_of[number])
                 else:
                     open_calls -= 1
         return times, clock() - begin
@@ -210,12 +211,13 @@ def measure(order: Dict[str, Any], result: Dict[str, Any]) -> None:
     port, pid = order["port"], order["pid"]
     part = order["seconds"]
     raw = order["kind"] == "raw"
-    small, large = (base64.b64decode(order[name]) for name in ("small", "large"))
+    small = [base64.b64decode(one) for one in order["small"]]
+    large = base64.b64decode(order["large"])
     text, large_text = order["text"], order["large_text"]
     wanted, large_wanted = (b"" if raw else one.encode("ascii") for one in (text, large_text))
 
     with connect(port) as sock:
-        ask = raw_asker(sock, 520, 250) if raw else http_asker(sock, small, text)
+        ask = raw_asker(sock, 520, 250) if raw else http_asker(sock, small[0], text)
         sequential(ask, wanted, 0.05 + 0.03 * part)
         before = cpu_seconds(pid)
         times = sequential(ask, wanted, 0.4 * part)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from bench import client, messages
 from bench.processes import ServerProcess
@@ -44,12 +44,19 @@ _PEERS: Dict[str, Tuple[str, str, Tuple[str, ...]]] = {
 }
 
 
+#: Clients at once, each with a session of its own: a request id is unique in a session only.
+CLIENTS = 8
+
+
 class Running(NamedTuple):
-    """A started target: its process, its two requests and its memory before the first call (MB)."""
+    """A started target: its process, the requests, its memory before the first call (MB).
+
+    ``small``: one for each client; ``large``: for the first.
+    """
 
     target: Target
     process: ServerProcess
-    small: bytes
+    small: Sequence[bytes]
     large: bytes
     idle: float
 
@@ -73,13 +80,16 @@ def start(target: Target, ours: str, base: str, home: str) -> Running:
     process = ServerProcess(_command(target.kind, ours, base), environ, ROOT)
     try:
         port, token = process.ready["port"], process.ready.get("token")
-        session = None
-        if target.era == messages.LEGACY:
-            session = _greet(port, token)
-        small, large = (
-            messages.call(port, token, target.era, session, target.tool, text) if target.era else b""
-            for text in (messages.TEXT, messages.LARGE_TEXT)
-        )
+        if not target.era:
+            return Running(target, process, (), b"", process.resident())
+
+        def call(session: Optional[str], text: str) -> bytes:
+            return messages.call(port, token, target.era, session, target.tool, text)
+
+        handshake = target.era == messages.LEGACY
+        sessions = [_greet(port, token) if handshake else None for _ in range(CLIENTS)]
+        small = [call(session, messages.TEXT) for session in sessions]
+        large = call(sessions[0], messages.LARGE_TEXT)
         return Running(target, process, small, large, process.resident())
     except BaseException:
         process.stop()
@@ -100,5 +110,3 @@ def _greet(port: int, token: Optional[str]) -> Optional[str]:
         if not accepted.startswith(b"HTTP/1.1 202 "):
             raise client.BadAnswer("no 202 for a notification: {!r}".format(accepted[:300]))
         return session
-
-

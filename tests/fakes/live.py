@@ -7,8 +7,9 @@ import socket
 import threading
 from typing import Any, Dict, List, Optional, Tuple
 
-from dcc_mcp_embed import embed
 from dcc_mcp_embed.adapters.standalone import create
+
+from dcc_mcp_embed import embed
 
 DEADLINE = 20.0
 

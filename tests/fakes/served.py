@@ -31,7 +31,7 @@ def run(home: str, *arguments: str, **options: Any) -> subprocess.CompletedProce
         cwd=home,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        universal_newlines=True,
+        text=True,
         timeout=DEADLINE,
         **dict({"stdin": None if "input" in options else subprocess.DEVNULL}, **options),
     )

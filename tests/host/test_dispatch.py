@@ -6,11 +6,11 @@ import itertools
 import threading
 
 import pytest
-from fakes.clock import FakeClock
-from fakes.executor import ManualHost
 
 from dcc_mcp_embed import errors
 from dcc_mcp_embed.host import dispatch, job
+from fakes.clock import FakeClock
+from fakes.executor import ManualHost
 
 
 class Caller:

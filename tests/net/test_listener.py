@@ -6,10 +6,10 @@ import errno
 import socket
 
 import pytest
-from fakes.clock import FakeClock
 
 from dcc_mcp_embed.net.listener import Listener, bind
 from dcc_mcp_embed.net.loop import Loop
+from fakes.clock import FakeClock
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import socket
 import threading
 
 import pytest
-from fakes.clock import FakeClock
 
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.net.loop import READ, Loop
 from dcc_mcp_embed.net.thread import LoopThread
+from fakes.clock import FakeClock
 
 DEADLINE = 10.0
 

@@ -1,10 +1,11 @@
 """Runs inside Blender: starts the server, once or several times, and tells what is left after it.
 
-    blender [-b] --python blender_conversation.py -- '{"root": …, "cycles": 1}'
+    blender [-b] --python blender_conversation.py -- '{"root": …, "cycles": 1, "stops": true}'
 
 Prints JSON lines: ``{"before": facts}`` once; then for each cycle ``{"ready": …}`` and, after the
 test has called the tool ``end_of_test``, ``{"stopped": facts}``. Facts are what a server could
-leave behind in the process.
+leave behind in the process. With ``stops`` false Blender quits in place of the first stop, as if
+the user had closed it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ sys.dont_write_bytecode = True
 sys.path[:0] = [OPTIONS["root"], os.path.join(OPTIONS["root"], "tests", "real")]
 
 import blender_conversation_tools  # noqa: E402
+
 import dcc_mcp_embed  # noqa: E402
 
 server: Any = None
@@ -127,7 +129,10 @@ def finish() -> None:
     cycles -= 1
     with socket.socket() as sock:
         refused = sock.connect_ex(("127.0.0.1", port)) != 0
-    changes = blender_conversation_tools.changes
+    changes = list(blender_conversation_tools.changes)
+    # Nothing of the test's own may look like growth.
+    blender_conversation_tools.changes.clear()
+    seen_timers[:] = [one for one in seen_timers if bpy.app.timers.is_registered(one)]
     say(
         stopped=facts(),
         port_refuses=refused,
@@ -155,6 +160,8 @@ def run_in_background() -> None:
     start_here()
     while True:
         server.serve_forever()
+        if not OPTIONS["stops"]:
+            return
         finish()
         if not cycles:
             return
@@ -175,8 +182,9 @@ def run_in_window() -> None:
         register(guarded, first_interval=SOON)
 
     def after_the_end() -> None:
-        finish()
-        if cycles:
+        if OPTIONS["stops"]:
+            finish()
+        if cycles and OPTIONS["stops"]:
             begin()
         else:
             bpy.ops.wm.quit_blender()

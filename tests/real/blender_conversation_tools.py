@@ -7,6 +7,7 @@ import threading
 from typing import Any, Callable, Dict, List, Optional
 
 import bpy
+
 from dcc_mcp_embed import tool
 
 #: Set by the script that starts the server: ends it soon, on Blender's main thread.

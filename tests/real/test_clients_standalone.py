@@ -17,8 +17,9 @@ import socket
 import time
 from typing import Any, Dict, Iterator, List
 
-import helpers
 import pytest
+
+import helpers
 from real.conversation import CLIENTS, Client, Host, converse, good
 from real.processes import Process
 

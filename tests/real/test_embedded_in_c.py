@@ -13,8 +13,9 @@ import shutil
 import subprocess
 import sys
 
-import helpers
 import pytest
+
+import helpers
 
 pytestmark = pytest.mark.heavy
 

@@ -12,12 +12,14 @@ import threading
 import time
 
 import pytest
+
 from fakes.served import Served, run
 
 pytestmark = pytest.mark.heavy
 
 BOUND = 0.050
 ASKED = 100
+PAUSE = 0.05
 TOOLS = '''
 import ctypes, time
 import dcc_mcp_embed
@@ -91,7 +93,10 @@ def test_status_answers_at_once_and_names_who_has_the_main_thread(served, tool, 
         caller = Caller(served, tool, 10.0)
         started(wire, tool)
         times, ages = [], []
+        pause = threading.Event()
         for _ in range(ASKED):
+            # Spread out, so that each question finds the interpreter held and the loop asleep.
+            pause.wait(PAUSE)
             if fresh:
                 begun = time.perf_counter()
                 with served.connect() as other:

@@ -8,16 +8,19 @@ import socket
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
+
+import dcc_mcp_embed
+from dcc_mcp_embed.config import Limits
+from dcc_mcp_embed.mcp.http_client import HttpClient
+from dcc_mcp_embed.tools.declare import Progress
 from fakes.live import Live
 from fakes.served import Served
 
-from dcc_mcp_embed.config import Limits
-from dcc_mcp_embed.mcp.http_client import HttpClient
-
 #: Short enough for a test, long enough for a busy machine.
-HEAD = 0.3
+HEAD = 0.2
 NEXT = 1.0
 SLACK = 2.0
 SHORT = Limits(head_timeout=HEAD, body_timeout=HEAD, linger=HEAD, connect_grace=0.1)
@@ -170,7 +173,7 @@ def test_a_slow_reader_gets_every_answer(start):
     live = start(high_water=16 * 1024, idle_timeout=20.0)
     count = 400
     with live.connect() as wire:
-        wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         bodies = [LISTING.replace(b":1,", b":%d," % number) for number in range(count)]
         data = b"".join(post(live, body) for body in bodies)
         sender = threading.Thread(target=wire.send, args=(data,), name="sender")
@@ -182,9 +185,6 @@ def test_a_slow_reader_gets_every_answer(start):
 
 
 def test_progress_that_nobody_reads_is_not_kept(start):
-    import dcc_mcp_embed
-    from dcc_mcp_embed.tools.declare import Progress
-
     steps = 20000
     done = threading.Event()
 
@@ -198,11 +198,7 @@ def test_progress_that_nobody_reads_is_not_kept(start):
 
     live = start(high_water=64 * 1024)
 
-    class Module:
-        pass
-
-    Module.chatter = staticmethod(chatter)
-    live.server.register_tools(Module)
+    live.server.register_tools(SimpleNamespace(chatter=chatter))
     body = {"name": "chatter", "_meta": {"progressToken": 1}}
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": body}
     with live.connect() as wire:
@@ -251,7 +247,9 @@ def test_of_300_connections_256_are_served_and_the_rest_are_told(start):
             assert "256" in answer.json["error"]
             assert answer.headers["retry-after"] == "1"
         # Those that are in go on.
-        assert statuses([w for w, status in zip(wires, found) if status == 200], live) == [200] * 256
+        assert (
+            statuses([w for w, status in zip(wires, found) if status == 200], live) == [200] * 256
+        )
         wires[found.index(200)].close()
         for _ in range(100):
             with live.connect() as wire:

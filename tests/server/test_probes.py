@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from fakes.live import Live
 
 MODERN = "2026-07-28"

@@ -7,11 +7,11 @@ import stat
 import threading
 
 import pytest
-from fakes.clock import FakeClock
 
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.errors import ConfigError
 from dcc_mcp_embed.server.secret import Secret, open_secret, retire_token, rotate_secret
+from fakes.clock import FakeClock
 
 
 def mode(path):

@@ -120,7 +120,7 @@ def theirs(data: bytes) -> Reading:
 
 def _asks_to_stay(message: Message) -> bool:
     options = [
-        part.strip()
+        part.strip(" \t")
         for name, value in message.headers
         if name == "connection"
         for part in value.lower().split(",")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from dcc_mcp_embed.wire import jsonrpc
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dcc_mcp_embed.wire import jsonrpc
 
 JSON = st.recursive(
     st.none()

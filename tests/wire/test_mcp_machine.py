@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 
 import pytest
-from dcc_mcp_embed.wire.mcp import machine as mcp
-from dcc_mcp_embed.wire.mcp import revisions
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dcc_mcp_embed.wire.mcp import machine as mcp
+from dcc_mcp_embed.wire.mcp import revisions
 
 TOOLS = [{"name": "echo", "inputSchema": {"type": "object", "properties": {}}}]
 SERVER = {"name": "test", "version": "1"}

@@ -271,9 +271,9 @@ def test_a_refusal_never_repeats_what_the_peer_sent() -> None:
 def test_hopeless_bytes_are_refused_at_once(data: bytes, status: int) -> None:
     """Nobody waits for the end of what can no longer be a request."""
     assert refusal(data).status == status
-    for before in (b"", GET):
-        stream = before + data
-        events = events_of(RequestParser(), cut(stream, range(len(stream))), eof=False)
+    trickle, before = cut(data, range(len(data))), cut(GET, range(len(GET)))
+    for pieces in (trickle, before + trickle, [*before, data]):
+        events = events_of(RequestParser(), pieces, eof=False)
         assert type(events[-1]) is Refusal
         assert events[-1].status == status
 

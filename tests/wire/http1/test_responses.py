@@ -120,6 +120,14 @@ def test_restart() -> None:
     assert body_of(events_of(parser, [OK], eof=False)) == b"body"
 
 
+def test_the_next_response_is_looked_at_from_its_start() -> None:
+    parser = ResponseParser()
+    assert type(events_of(parser, cut(OK, range(len(OK))), eof=False)[-1]) is End
+    parser.restart()
+    parser.receive_data(b"HTTP/1.1 200 OK\n")
+    assert type(parser.next_event()) is Failure
+
+
 def test_restart_refuses_a_response_nobody_asked_for() -> None:
     parser = ResponseParser()
     assert type(events_of(parser, [OK + OK], eof=False)[-1]) is End
@@ -177,10 +185,12 @@ BAD = {
 @pytest.mark.parametrize("name", sorted(BAD))
 def test_failures(name: str) -> None:
     assert len(failure(BAD[name]).reason) > 10
-    for before in (b"", b"HTTP/1.1 100 Continue\r\n\r\n"):
-        data = before + BAD[name]
+    interim = b"HTTP/1.1 100 Continue\r\n\r\n"
+    trickle = cut(BAD[name], range(len(BAD[name])))
+    before = cut(interim, range(len(interim)))
+    for pieces in (trickle, before + trickle, [*before, BAD[name]]):
         parser = ResponseParser()
-        events = events_of(parser, cut(data, range(len(data))), eof=False)
+        events = events_of(parser, pieces, eof=False)
         assert type(events[-1]) is Failure
         parser.receive_data(OK)
         assert parser.next_event() is CLOSED
