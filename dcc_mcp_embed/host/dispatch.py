@@ -9,26 +9,16 @@ decided under it and done after it.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import OrderedDict, deque
 from types import GeneratorType
-from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 
 from ..clock import Clock
-from ..errors import (
-    Cancelled,
-    HostBusy,
-    HostError,
-    HostModal,
-    HostShuttingDown,
-    NotFound,
-    TimeoutNotStarted,
-    TimeoutRunning,
-    ToolError,
-    WouldDeadlock,
-)
+from ..errors import Cancelled, HostError, HostShuttingDown, ToolError
+from . import refusals
 from .adapter import UndoChunk
+from .holder import STACK_AFTER, Holder, stack_of
 from .job import (
     ABANDONED,
     CANCELLED,
@@ -42,7 +32,7 @@ from .job import (
     Report,
 )
 
-__all__ = ["Dispatcher", "Holder"]
+__all__ = ["Dispatcher"]
 
 #: Jobs that outlived their caller and can still be asked for; the oldest go first.
 KEPT_RESULTS = 64
@@ -50,32 +40,8 @@ KEPT_RESULTS = 64
 STALLED_AFTER = 2
 #: How often a refused call may wake a stalled thread again, seconds.
 PROBE_EVERY = 2.0
-#: A holder older than this shows its stack, seconds.
-STACK_AFTER = 5.0
 #: How long between two looks at a job that returned a poll callable, seconds.
 POLL_EVERY = 0.05
-_STACK_DEPTH = 12
-
-
-class Holder(NamedTuple):
-    """Who has the thread. ``age`` in seconds; ``stack`` innermost last, only when it is old."""
-
-    tool: str
-    client: str
-    job_id: str
-    age: float
-    stack: Optional[List[str]]
-
-    def to_dict(self) -> Dict[str, Any]:
-        shape: Dict[str, Any] = {
-            "tool": self.tool,
-            "client": self.client,
-            "job_id": self.job_id,
-            "age_ms": int(self.age * 1000),
-        }
-        if self.stack is not None:
-            shape["stack"] = self.stack
-        return shape
 
 
 class Dispatcher:
@@ -132,23 +98,14 @@ class Dispatcher:
             if self._shut is not None:
                 refusal = HostShuttingDown(self._shut, state="not_started")
             elif self._held_by is not None:
-                refusal = HostBusy(
-                    "The host's main thread waits for {}; a call from there cannot be served "
-                    "meanwhile.".format(self._held_by),
-                    hint="Try again when that call is over.",
-                    retry_after_ms=1000,
-                )
+                refusal = refusals.held(self._held_by)
             elif self._timeouts >= STALLED_AFTER:
                 probe = now - self._probed_at >= PROBE_EVERY
                 if probe:
                     self._probed_at = now
-                refusal = self._stalled(now)
+                refusal = refusals.stalled(self._timeouts, self._who(now), PROBE_EVERY)
             elif len(self._queue) >= self._limit:
-                refusal = HostBusy(
-                    "{} calls are waiting for the host already.".format(self._limit),
-                    hint="Wait for some of them; batch small changes into one call.",
-                    retry_after_ms=1000,
-                )
+                refusal = refusals.queue_full(self._limit)
             else:
                 job.attach(self._lock, now)
                 job.deadline = deadline
@@ -165,12 +122,7 @@ class Dispatcher:
         ``job.settled`` is taken over. Raises WouldDeadlock on the executor's own thread.
         """
         if self._executor.is_main_thread():
-            raise WouldDeadlock(
-                "{} was called from the host's main thread and needs that same thread.".format(
-                    job.name
-                ),
-                hint="Call the function itself, or call from another thread.",
-            )
+            raise refusals.would_deadlock(job.name)
         over = threading.Event()
         box: List[Any] = [None, None]
 
@@ -196,20 +148,10 @@ class Dispatcher:
             if job.claim_locked(ABANDONED):
                 self._timeouts += 1
                 self._forget(job)
-                error = TimeoutNotStarted(
-                    "{} waited {:.1f} s for the host's main thread and was never started.".format(
-                        job.name, waited
-                    ),
-                    hint=self._who(now) or "Nothing was changed; calling again is safe.",
-                    retry_after_ms=2000,
-                )
+                error = refusals.timed_out_waiting(job.name, waited, self._who(now))
             elif job.claim_locked(DETACHED):
                 self._timeouts += 1
-                error = TimeoutRunning(
-                    "{} is still running after {:.1f} s.".format(job.name, waited),
-                    hint="Do not call it again; ask get_job for job_id {!r}.".format(job.job_id),
-                    details={"job_id": job.job_id},
-                )
+                error = refusals.timed_out_running(job.name, waited, job.job_id)
         if error is not None:
             job.settled(job, None, error)
 
@@ -222,7 +164,7 @@ class Dispatcher:
         with self._lock:
             job = self._live.get(job_id) or self._kept.get(job_id)
             if job is None:
-                raise NotFound("No job {!r} is known here.".format(job_id))
+                raise refusals.unknown_job(job_id, KEPT_RESULTS)
             before = job.state
             removed = before == QUEUED and job.claim_locked(CANCELLED)
             if removed:
@@ -230,11 +172,7 @@ class Dispatcher:
             elif before in (RUNNING, DETACHED):
                 job.cancel_requested = True
         if removed:
-            job.settled(
-                job,
-                None,
-                Cancelled("The call was cancelled before it started.", state="not_started"),
-            )
+            job.settled(job, None, refusals.cancelled_in_time())
             return before, "removed_from_queue"
         return before, "cancel_requested" if before in (RUNNING, DETACHED) else "already_done"
 
@@ -243,12 +181,7 @@ class Dispatcher:
         with self._lock:
             job = self._live.get(job_id) or self._kept.get(job_id)
         if job is None:
-            raise NotFound(
-                "No job {!r} is known here.".format(job_id),
-                hint="Results are kept for the last {} calls that outlived their time.".format(
-                    KEPT_RESULTS
-                ),
-            )
+            raise refusals.unknown_job(job_id, KEPT_RESULTS)
         return job
 
     def jobs(self) -> List[Job]:
@@ -312,7 +245,7 @@ class Dispatcher:
         if job is None:
             return None
         age = self._clock.monotonic() - since
-        stack = _stack_of(ident) if age >= STACK_AFTER else None
+        stack = stack_of(ident) if age >= STACK_AFTER else None
         return Holder(job.name, job.client, job.job_id, age, stack)
 
     def status(self) -> Dict[str, Any]:
@@ -348,15 +281,6 @@ class Dispatcher:
             return None
         return "{} of {} has held it for {:.1f} s.".format(
             job.name, job.client or "another client", now - self._current_since
-        )
-
-    def _stalled(self, now: float) -> HostBusy:
-        return HostBusy(
-            "The host's main thread does not answer: {} calls in a row ran out of time.".format(
-                self._timeouts
-            ),
-            hint=self._who(now) or "Ask get_status what holds it.",
-            retry_after_ms=int(PROBE_EVERY * 1000),
         )
 
     def _forget(self, job: Job) -> None:
@@ -469,15 +393,7 @@ class Dispatcher:
                 if claimed:
                     self._forget(job)
             if claimed:
-                job.settled(
-                    job,
-                    None,
-                    HostModal(
-                        "A dialog is open in the host: {!r}.".format(modal),
-                        hint="Ask the user to close it; reading works meanwhile.",
-                        retry_after_ms=5000,
-                    ),
-                )
+                job.settled(job, None, refusals.modal(modal))
             return False
         if not job.claim(RUNNING):
             return False
@@ -581,14 +497,3 @@ def _advance(job: Job) -> Tuple[bool, Any]:
         return True, next(job.stepper)
     except StopIteration as end:
         return False, end.value
-
-
-def _stack_of(ident: int) -> Optional[List[str]]:
-    # By hand: traceback and linecache would read source files, and may import, on this thread.
-    frame = sys._current_frames().get(ident)
-    lines: List[str] = []
-    while frame is not None and len(lines) < _STACK_DEPTH:
-        code = frame.f_code
-        lines.append("{}:{} in {}".format(code.co_filename, frame.f_lineno, code.co_name))
-        frame = frame.f_back
-    return lines[::-1] or None

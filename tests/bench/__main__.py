@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measure ours against its peers, interleaved in one run: ``python3 tests/bench``. See README.md."""
+"""Measure ours against its peers, interleaved in one run; README.md says how to read it."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def _arguments() -> argparse.Namespace:
 
 def placements(cpus: Set[int], only: Optional[str]) -> Dict[str, Tuple[int, int]]:
     """Return placement -> (CPU of the server, CPU of the client)."""
-    first, second = (sorted(cpus) * 2)[:2] if len(cpus) == 1 else sorted(cpus)[:2]
-    found = {"same": (second, second)}
-    if first != second:
-        found["split"] = (first, second)
+    first, last = min(cpus), max(cpus)
+    found = {"same": (last, last)}
+    if first != last:
+        found["split"] = (first, last)
     return {name: pair for name, pair in found.items() if only in (None, name)}
 
 

@@ -137,7 +137,7 @@ def raw_asker(sock: socket.socket, asked: int, answered: int) -> Callable[[], by
 
 
 def many(port: int, requests: List[bytes], text: str, seconds: float) -> Tuple[List[float], float]:
-    """Return (seconds of each call, seconds in all) of a closed loop: one connection per request."""
+    """Return (seconds of each call, seconds in all) of a closed loop, a connection per request."""
     wanted = text.encode("ascii")
     clock = time.perf_counter
     socks: Dict[int, socket.socket] = {}

@@ -34,7 +34,7 @@ class ServerProcess:
     def __init__(
         self, command: List[str], environ: Optional[Dict[str, str]] = None, cwd: str = "/"
     ) -> None:
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -32,8 +32,8 @@ FORBIDDEN = (
     "urllib.request",
 )
 
-# Run in a fresh interpreter, on a copy of the checkout. Memory is taken before and after in one process. A
-# host has these loaded by itself, so their import is no part of our start.
+# Run in a fresh interpreter on the copy. Modules that the second argument names are a host's own:
+# they are imported before anything is measured.
 _PROBE = r"""
 import json, os, sys, time
 def rss():
@@ -74,16 +74,22 @@ _ROWS = (
 )
 
 
-_PARTS = ("dcc_mcp_embed", "adapters", "installers", "vendor")
+#: Folder of the checkout -> where a wheel puts it; the first one first.
+_PARTS = {
+    "dcc_mcp_embed": "dcc_mcp_embed",
+    "adapters": "dcc_mcp_embed/adapters",
+    "installers": "dcc_mcp_embed/installers",
+    "vendor": "dcc_mcp_embed/_vendor",
+}
 
 
 def copy(place: str) -> None:
-    """Copy what is installed to ``place``: byte code is written there, as an installer would."""
-    for folder in _PARTS:
+    """Copy the package to ``place`` in its installed form; byte code is written there."""
+    for folder, target in _PARTS.items():
         source = os.path.join(ROOT, folder)
         if os.path.isdir(source):
             ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(source, os.path.join(place, folder), ignore=ignored)
+            shutil.copytree(source, os.path.join(place, target), ignore=ignored)
 
 
 def probe(python: str, host: str, place: str) -> Dict[str, Any]:

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from dcc_mcp_embed import errors
-from dcc_mcp_embed.host import dispatch, job
+from dcc_mcp_embed.host import dispatch, holder, job
 from fakes.clock import FakeClock
 from fakes.executor import ManualHost
 
@@ -447,7 +447,7 @@ def test_the_holder_is_known_with_its_age_and_after_a_while_its_stack():
 
     def holding():
         seen.append(calls.dispatcher.holder())
-        calls.clock.advance(dispatch.STACK_AFTER)
+        calls.clock.advance(holder.STACK_AFTER)
         seen.append(calls.dispatcher.holder())
         seen.append(calls.dispatcher.status()["verdict"])
 
@@ -455,7 +455,7 @@ def test_the_holder_is_known_with_its_age_and_after_a_while_its_stack():
     calls.host.run()
     assert (seen[0].tool, seen[0].client, seen[0].age) == ("bake", "claude 1.0", 0.0)
     assert seen[0].stack is None
-    assert seen[1].age == dispatch.STACK_AFTER
+    assert seen[1].age == holder.STACK_AFTER
     assert any("in holding" in line for line in seen[1].stack)
     assert seen[2] == "busy"
     assert calls.dispatcher.holder() is None

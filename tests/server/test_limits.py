@@ -202,7 +202,7 @@ def test_progress_that_nobody_reads_is_not_kept(start):
     body = {"name": "chatter", "_meta": {"progressToken": 1}}
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": body}
     with live.connect() as wire:
-        wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         wire.send(post(live, json.dumps(message).encode("ascii")))
         assert done.wait(30)
         answers_at_once(live)
