@@ -4,8 +4,13 @@ Blender documents one way to reach its main thread: a timer that looks into a qu
 timer from another thread works most of the time and is common, but the list of timers has no lock,
 and Blender walks through it in C without holding the interpreter. So the timer is registered once,
 on the main thread, and looks at a flag: in every round of Blender's loop (about every 5 ms) while
-calls are coming, ten times a second when none has come for a while. See tests/soak/blender_wake.py
-for the figures behind this.
+calls are coming, ten times a second when none has come for a while.
+
+Measured with tests/soak/blender_wake.py (Blender 3.4.1 under Xvfb, 30 s of two threads calling):
+neither way lost a call. A call in a burst took 5.1 ms at the median either way; the first one after
+two seconds of silence 3 ms by registering and 81 ms by the flag. An idle Blender took 0.9 % of a
+processor with the ticker and 1.1 % without. So the price of what is documented is up to 0.1 s once
+per burst, and the other way has a race in its source (BLI_timer.c) whether or not it shows.
 """
 
 from __future__ import annotations

@@ -35,6 +35,13 @@ int main(int argc, char **argv) {
 }
 """
 
+FACTS = """
+import json, sysconfig
+v = sysconfig.get_config_var
+version = v("LDVERSION") or v("VERSION")
+print(json.dumps([sysconfig.get_paths()["include"], v("LIBDIR"), version, v("LIBS"), v("SYSLIBS")]))
+"""
+
 # What a host runs; {root} and {folder} come first on its path.
 SCRIPT = """
 import sys
@@ -85,7 +92,8 @@ def wait_for_the_end():
         if not piece:
             break
         data += piece
-    os.write(1, b"queued call was settled: %s\\n" % (b"host_shutting_down" in data and b"True" or b"False"))
+    settled = b"host_shutting_down" in data
+    os.write(1, b"queued call was settled: " + str(settled).encode() + b"\\n")
 
 waiter = threading.Thread(target=wait_for_the_end, daemon=True)
 waiter.start()
@@ -101,9 +109,7 @@ def build(python: str, folder: str) -> str:
             [
                 python,
                 "-c",
-                "import json, sysconfig as s; v = s.get_config_var; print(json.dumps("
-                "[s.get_paths()['include'], v('LIBDIR'), v('LDVERSION') or v('VERSION'), "
-                "v('LIBS'), v('SYSLIBS')]))",
+                FACTS,
             ]
         )
     )

@@ -72,9 +72,17 @@ gc.callbacks.remove(on_collection)
 builtins.__import__ = real_import
 live.close()
 enabled = gc.isenabled()
-print(json.dumps({"imported": imported, "collected": collected, "enabled": enabled,
-                  "finalised": sorted(name for name in finalised if name.startswith(OURS)), "all": sorted(finalised), "callbacks": len(gc.callbacks), "starts": len(starts),
-                  "frozen": gc.get_freeze_count() > frozen}))
+ours = sorted(name for name in finalised if name.startswith(OURS))
+print(json.dumps({
+    "imported": imported,
+    "collected": collected,
+    "enabled": enabled,
+    "finalised": ours,
+    "all": sorted(finalised),
+    "callbacks": len(gc.callbacks),
+    "starts": len(starts),
+    "frozen": gc.get_freeze_count() > frozen,
+}))
 """
 
 

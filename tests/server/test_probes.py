@@ -1,4 +1,4 @@
-"""Edge requests against a real server: status, JSON-RPC code, and that the next request is answered.
+"""Edge requests against a real server: status, JSON-RPC code, and that the next one is answered.
 
 The table is the verdict on the differential oracle (what the official SDKs and dcc-mcp-core answer,
 and what we chose where they disagree).
@@ -77,8 +77,18 @@ PROBES = [
     ("jsonrpc 1.0", post(b'{"jsonrpc":"1.0","id":7,"method":"ping"}'), 400, -32600),
     ("id null", post(b'{"jsonrpc":"2.0","id":null,"method":"ping"}'), 400, -32600),
     ("id float", post(b'{"jsonrpc":"2.0","id":1.5,"method":"ping"}'), 400, -32600),
-    ("batch, revision without", post(b"[" + PING + b"]", MCP_Protocol_Version="2025-11-25"), 400, -32600),
-    ("batch, 2025-03-26", post(b"[" + PING + b"," + PING + b"]", MCP_Protocol_Version="2025-03-26"), 200, "batch"),
+    (
+        "batch, revision without",
+        post(b"[" + PING + b"]", MCP_Protocol_Version="2025-11-25"),
+        400,
+        -32600,
+    ),
+    (
+        "batch, 2025-03-26",
+        post(b"[" + PING + b"," + PING + b"]", MCP_Protocol_Version="2025-03-26"),
+        200,
+        "batch",
+    ),
     ("empty batch", post(b"[]"), 400, -32600),
     ("not UTF-8", post(b'{"jsonrpc":"2.0","id":7,"method":"\xff"}'), 400, -32700),
     ("Accept */*", rpc("ping", Accept="*/*"), 200, None),
@@ -104,7 +114,12 @@ PROBES = [
     ("OPTIONS", post(b"", method="OPTIONS", Origin="http://localhost:1"), 405, "error"),
     ("other path", post(path="/nope"), 404, "error"),
     ("path with slash", post(path="/mcp/"), 200, None),
-    ("well-known", post(b"", "/.well-known/oauth-protected-resource", "GET", Authorization=None), 404, "error"),
+    (
+        "well-known",
+        post(b"", "/.well-known/oauth-protected-resource", "GET", Authorization=None),
+        404,
+        "error",
+    ),
     ("register", post(b"{}", "/register", Authorization=None), 404, "error"),
     ("HTTP/1.0", post(version="1.0"), 200, None),
     ("DELETE, unknown session", post(b"", method="DELETE", Mcp_Session_Id="a"), 404, "error"),
@@ -116,12 +131,17 @@ PROBES = [
     ("M name missing", modern("tools/call", CALL, ["Mcp-Name"]), 400, -32020),
     ("M method missing", modern("tools/list", None, ["Mcp-Method"]), 400, -32020),
     ("M version header missing", modern("tools/list", None, ["MCP-Protocol-Version"]), 400, -32020),
-    ("M legacy version header", modern("tools/list", MCP_Protocol_Version="2025-11-25"), 400, -32020),
+    (
+        "M legacy version header",
+        modern("tools/list", MCP_Protocol_Version="2025-11-25"),
+        400,
+        -32020,
+    ),
     ("M header without _meta", rpc("tools/list", MCP_Protocol_Version=MODERN), 400, -32602),
     ("M ping", modern("ping"), 404, -32601),
     ("M initialize", modern("initialize"), 404, -32601),
     ("M session header is ignored", modern("tools/list", Mcp_Session_Id="x"), 200, None),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(

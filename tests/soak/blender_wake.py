@@ -81,7 +81,8 @@ def story():
     time.sleep(3)
     before, start = time.process_time(), time.perf_counter()
     time.sleep(10)
-    result["idle cpu %"] = round(100 * (time.process_time() - before) / (time.perf_counter() - start), 2)
+    share = 100 * (time.process_time() - before) / (time.perf_counter() - start)
+    result["idle cpu %"] = round(share, 2)
     print("RESULT " + json.dumps(result), flush=True)
     over.append(True)
 
