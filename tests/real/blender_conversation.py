@@ -30,9 +30,9 @@ SOON = 0.2
 sys.dont_write_bytecode = True
 sys.path[:0] = [OPTIONS["root"], os.path.join(OPTIONS["root"], "tests", "real")]
 
-import blender_conversation_tools  # noqa: E402
+import blender_conversation_tools
 
-import dcc_mcp_embed  # noqa: E402
+import dcc_mcp_embed
 
 server: Any = None
 cycles = OPTIONS["cycles"]

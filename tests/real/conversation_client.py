@@ -133,8 +133,8 @@ async def converse(options: argparse.Namespace) -> None:
 
 def summary(error: BaseException) -> Dict[str, Any]:
     """Return type and text of an error, of the first that counts in a group."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    while getattr(error, "exceptions", ()):
+        error = error.exceptions[0]  # type: ignore[attr-defined]
     return {"type": type(error).__name__, "text": str(error)}
 
 

@@ -14,7 +14,7 @@ import subprocess
 import threading
 from typing import IO, Any, Dict, List, Optional, Sequence
 
-__all__ = ["DEADLINE", "Ended", "Process", "display"]
+__all__ = ["DEADLINE", "Display", "Ended", "Process"]
 
 #: Seconds for anything that takes a moment; a Blender with software rendering needs about ten.
 DEADLINE = 90.0
@@ -80,7 +80,7 @@ class Process:
             raise self.problem("said nothing for {} s".format(deadline)) from None
         if line is None:
             self._lines.put(None)
-            raise self.problem("ended, status {}".format(self._child.poll()))
+            raise self.problem("ended, status {}".format(self.wait(1.0)))
         return line
 
     def json_line(self, deadline: float = DEADLINE) -> Any:
@@ -121,12 +121,10 @@ class Process:
         )
 
     def close(self) -> None:
-        """Kill whatever is left of the group and wait for it."""
-        try:
-            # The group outlives its leader when a child of it stays behind.
+        """Kill the group, unless its leader has ended, and wait for it."""
+        # Once the leader has been waited for, its number may be somebody else's.
+        if self._child.poll() is None:
             os.killpg(self._child.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
         self._child.wait(DEADLINE)
         for reader in self._readers:
             reader.join(DEADLINE)
@@ -144,7 +142,7 @@ class Process:
         self.close()
 
 
-class display(Process):
+class Display(Process):
     """An X server without a screen; ``environment`` is what its clients need.
 
     It chooses a free number itself, so that several can start at the same moment.

@@ -17,7 +17,7 @@ import pytest
 
 import helpers
 from real.conversation import CLIENTS, NAME, Client, Host, converse, good
-from real.processes import Process, display
+from real.processes import Display, Process
 
 pytestmark = pytest.mark.heavy
 
@@ -42,6 +42,9 @@ def blender(mode: str, folder: str, cycles: int = 1, stops: bool = True) -> Iter
     os.mkdir(runtime, 0o700)
     environment = {
         "HOME": folder,
+        # Where Blender leaves the scene when it quits.
+        "TEMP": folder,
+        "TMPDIR": folder,
         "XDG_RUNTIME_DIR": runtime,
         "DCC_MCP_EMBED_HOME": os.path.join(folder, "home"),
         "LIBGL_ALWAYS_SOFTWARE": "1",
@@ -53,7 +56,7 @@ def blender(mode: str, folder: str, cycles: int = 1, stops: bool = True) -> Iter
     with contextlib.ExitStack() as stack:
         if mode == "window":
             helpers.require(shutil.which("Xvfb"), "Xvfb")
-            environment.update(stack.enter_context(display()).environment)
+            environment.update(stack.enter_context(Display()).environment)
         yield stack.enter_context(Process(command, environment, cwd=folder, name="Blender"))
 
 

@@ -414,7 +414,8 @@ def test_closing_the_stream_ends_a_stepwise_call_in_the_stateless_revision(start
     pending = modern(live, "walk", {"steps": 5})
     assert stage.entered.acquire(timeout=DEADLINE)
     pending.wire.close()
-    until(live, lambda found: found["connections"] == 1)
+    # Whoever comes later is answered later: the server has seen the end of that connection.
+    status(live)
     stage.next.release()
     assert text(ask(live, "look")) == "seen"
     assert stage.done == [0, "left"]
@@ -426,7 +427,7 @@ def test_closing_the_connection_cancels_nothing_in_the_earlier_ones(start, stage
     pending = Pending(live, "act", {"name": "act"})
     until(live, lambda found: found["queue_depth"] == 1)
     pending.wire.close()
-    until(live, lambda found: found["connections"] == 2)
+    assert status(live)["queue_depth"] == 1
     stage.leave.set()
     assert text(holding.result()) == "block"
     assert text(ask(live, "act", {"name": "after"})) == "after"
@@ -641,7 +642,7 @@ def test_who_left_while_the_person_thought_gets_nothing_run(start, stage):
     pending = modern(live, "execute_python", {"code": ran})
     assert live.adapter.asked.acquire(timeout=DEADLINE)
     pending.wire.close()
-    until(live, lambda found: found["connections"] == 1)
+    status(live)
     live.adapter.questions.pop(0).answer("process")
     assert text(ask(live, "look")) == "seen"
     assert not hasattr(dcc_mcp_embed, "ran")

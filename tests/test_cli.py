@@ -1,0 +1,426 @@
+"""The command line as a user runs it: exit status, stdout, stderr, signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+
+import pytest
+from fakes.served import Served, run
+
+FIELDS = {"url", "plain_url", "port", "pid", "instance_id", "token", "dcc_type", "version"}
+
+
+@pytest.fixture
+def home(tmp_path):
+    return str(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """One server for all tests that only ask."""
+    home = str(tmp_path_factory.mktemp("home"))
+    with Served(home) as served:
+        served.home = home
+        yield served
+
+
+def taken(port):
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+        return False
+
+
+# -- serve ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_serve_prints_one_line_serves_and_ends_cleanly(home, number):
+    with Served(home) as served:
+        assert set(served.facts) >= FIELDS
+        assert served.facts["pid"] == served.process.pid
+        assert served.facts["url"] == "http://127.0.0.1:{}/{}/mcp".format(
+            served.port, served.facts["token"]
+        )
+        client = served.connect()
+        assert client.rpc("ping").status == 200
+        assert served.end(number) == 0
+        assert client.at_end()
+        client.close()
+        assert not taken(served.port)
+        assert len(served.stdout.splitlines()) == 1, served.stdout
+        assert "listening on" in served.stderr
+        assert "stopping" in served.stderr
+        assert "Traceback" not in served.stderr
+        assert served.facts["token"] not in served.stderr
+
+
+def test_serve_ends_while_a_client_waits_and_the_client_is_told(home):
+    tools = "import dcc_mcp_embed, threading\nended = threading.Event()\n"
+    tools += "@dcc_mcp_embed.tool(thread='worker')\ndef never() -> str:\n    'Wait.'\n"
+    tools += "    ended.wait(20)\n    return 'over'\n"
+    with open(os.path.join(home, "never.py"), "w") as file:
+        file.write(tools)
+    with Served(home, "--tools", "never.py") as served, served.connect() as wire:
+        answers = []
+        caller = threading.Thread(target=lambda: answers.append(wire.tool("never")), name="c")
+        caller.start()
+        with served.connect() as other:
+            while not other.tool("get_status")["structuredContent"]["data"]["worker"]["holder"]:
+                pass
+        assert served.end() == 0
+        caller.join(10)
+        assert answers[0]["structuredContent"]["error"]["code"] == "host_shutting_down"
+
+
+def test_a_restart_gets_the_same_port_and_token_back(home):
+    with Served(home) as served:
+        facts = served.facts
+        client = served.connect()
+        assert client.rpc("ping").status == 200
+    with Served(home, port=facts["port"]) as again:
+        assert (again.facts["url"], again.facts["token"]) == (facts["url"], facts["token"])
+        assert again.facts["instance_id"] != facts["instance_id"]
+    client.close()
+
+
+def test_no_auth_has_no_token(home):
+    with Served(home, "--no-auth") as served:
+        assert served.facts["token"] is None
+        assert served.facts["url"] == served.facts["plain_url"]
+        with served.connect() as wire:
+            assert wire.rpc("ping").status == 200
+
+
+def test_a_port_that_is_taken_is_refused_in_words(home):
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen(1)
+        port = sock.getsockname()[1]
+        done = run(home, "serve", "--port", str(port))
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert str(port) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        (None, "missing.py"),
+        ("def broken(:\n", "missing.py"),
+        ("raise ZeroDivisionError('at import')\n", "at import"),
+        ("x = 1\n", "declares no tool"),
+    ],
+    ids=["no such file", "syntax error", "raises", "no tools"],
+)
+def test_tools_that_cannot_be_loaded_are_refused_in_words(home, content, wanted):
+    if content is not None:
+        with open(os.path.join(home, "missing.py"), "w") as file:
+            file.write(content)
+    done = run(home, "serve", "--port", "0", "--tools", "missing.py")
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert wanted in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_has_no_effect_yet_is_said(home):
+    with Served(home, "--gateway", "--registry-dir", home) as served:
+        served.end()
+        assert "no effect" in served.stderr
+
+
+def test_serving_goes_on_when_nobody_reads_the_log(home):
+    """A pipe that is full must not stop the server, and what nobody reads must not be kept."""
+    code = "import sys; from dcc_mcp_embed.cli.serve import StderrLog; "
+    code += "from dcc_mcp_embed.logbook import LogBook; from dcc_mcp_embed.clock import SystemClock\n"
+    code += "book = LogBook(SystemClock()); log = StderrLog(book)\n"
+    code += "for number in range(100000): book.info('test', 'x' * 100)\n"
+    code += "print(log.waiting <= 2000); log.close(); print('closed')"
+    import subprocess
+
+    from fakes.served import environment
+
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout.readline().strip() == b"True"
+        assert process.stdout.readline().strip() == b"closed"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+# -- clients ----------------------------------------------------------------------------------
+
+
+def test_tools_lists_them(shared):
+    done = run(shared.home, "tools", shared.facts["plain_url"])
+    assert done.returncode == 0, done
+    lines = done.stdout.splitlines()
+    assert any(line.startswith("create_object ") for line in lines)
+    assert any(line.startswith("get_status ") for line in lines)
+    done = run(shared.home, "tools", shared.facts["plain_url"], "--json")
+    found = json.loads(done.stdout)
+    assert {"name", "description", "inputSchema"} <= set(found[0])
+
+
+@pytest.mark.parametrize("url", ["url", "plain_url"])
+def test_call_prints_the_result(shared, url):
+    arguments = '{"kind": "cube", "name": "from_%s"}' % url
+    done = run(shared.home, "call", shared.facts[url], "create_object", "--args", arguments)
+    assert done.returncode == 0, done
+    assert json.loads(done.stdout)["data"]["path"] == "/from_" + url
+
+
+def test_call_reads_its_arguments_from_stdin(shared):
+    done = run(
+        shared.home,
+        "call",
+        shared.facts["plain_url"],
+        "get_object",
+        "--args",
+        "-",
+        input='{"path": "/nothing"}',
+    )
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"]["code"] == "not_found"
+
+
+def test_call_of_a_tool_that_does_not_exist(shared):
+    done = run(shared.home, "call", shared.facts["plain_url"], "nope")
+    assert done.returncode == 1
+    assert "nope" in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("arguments", ["{", "[]", "1", ""])
+def test_arguments_that_are_no_object_are_refused(shared, arguments):
+    url = shared.facts["plain_url"]
+    done = run(shared.home, "call", url, "get_status", "--args", arguments)
+    assert done.returncode in (2, 3)
+    assert "--args" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_status_says_how_it_is(shared):
+    done = run(shared.home, "status", shared.facts["plain_url"])
+    assert done.returncode == 0
+    found = json.loads(done.stdout)
+    assert found["verdict"] == "healthy"
+    assert found["versions"]["dcc_mcp_embed"] == shared.facts["version"]
+
+
+def test_status_of_a_port_where_nobody_is(home):
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    done = run(home, "status", "http://127.0.0.1:{}/mcp".format(port))
+    assert done.returncode == 3
+    found = json.loads(done.stdout)
+    assert found["verdict"] == "unreachable"
+    assert str(port) in found["message"]
+
+
+class Stranger(threading.Thread):
+    """A server that is not ours: keeps everything it is sent and answers with ``reply``."""
+
+    def __init__(self, reply):
+        super().__init__(name="stranger", daemon=True)
+        self.reply = reply
+        self.heard = b""
+        self.sock = socket.create_server(("127.0.0.1", 0)) if sys.version_info >= (3, 8) else None
+        if self.sock is None:
+            self.sock = socket.socket()
+            self.sock.bind(("127.0.0.1", 0))
+            self.sock.listen(5)
+        self.port = self.sock.getsockname()[1]
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                peer = self.sock.accept()[0]
+            except OSError:
+                return
+            with peer:
+                peer.settimeout(5)
+                self.heard += peer.recv(65536)
+                if self.reply is None:
+                    # Says nothing until the other side gives up.
+                    while True:
+                        data = peer.recv(65536)
+                        self.heard += data
+                        if not data:
+                            break
+                else:
+                    peer.sendall(self.reply)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.shutdown(socket.SHUT_RDWR)
+        self.sock.close()
+        self.join(10)
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{}\r\n\r\nhi"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nX-DCC-MCP-Kind: standalone\r\nX-DCC-MCP-Proof: 00\r\n"
+        b"Content-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nContent-Length: 0\r\n\r\n",
+        b"220 smtp ready\r\n",
+        b"",
+    ],
+    ids=["web server", "false proof", "asks for a token", "mail server", "closes"],
+)
+@pytest.mark.parametrize("command", [("status",), ("call", "get_status"), ("tools",)])
+def test_a_stranger_on_the_port_is_told_nothing(home, reply, command):
+    from dcc_mcp_embed.clock import SystemClock
+    from dcc_mcp_embed.server.secret import open_secret
+
+    secret = open_secret(home, SystemClock())
+    with Stranger(reply) as stranger:
+        url = "http://127.0.0.1:{}/mcp".format(stranger.port)
+        done = run(home, command[0], url, *command[1:])
+        assert done.returncode == 3, done
+        assert "prove" in done.stdout + done.stderr
+        assert stranger.heard.count(b"HTTP/1.1\r\n") == 1
+        for kind in ("standalone", "maya", "houdini", "blender", "3dsmax", ""):
+            assert secret.token(kind, stranger.port).encode() not in stranger.heard
+        assert b"uthorization" not in stranger.heard
+
+
+def test_a_port_that_accepts_and_says_nothing_is_a_held_host(home):
+    with Stranger(None) as stranger:
+        url = "http://127.0.0.1:{}/mcp".format(stranger.port)
+        done = run(home, "status", url, "--timeout", "0.3")
+        assert done.returncode == 1
+        assert json.loads(done.stdout)["verdict"] == "host_busy_native"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["nonsense", "https://127.0.0.1:1/mcp", "http://127.0.0.1/mcp", "http://example.com:80/mcp",
+     "http://127.0.0.1:99999/mcp"],
+)  # fmt: skip
+def test_a_url_that_cannot_be_used_is_refused_in_words(home, url):
+    done = run(home, "tools", url)
+    assert done.returncode in (2, 3)
+    assert url.split("/")[-1] in done.stderr or "machine" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# -- the rest ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nope"],
+        ["serve", "--bogus"],
+        ["serve", "--port", "many"],
+        ["serve", "--exec", "maybe"],
+        ["call"],
+        ["secret", "show"],
+        [],
+    ],
+    ids=" ".join,
+)
+def test_wrong_arguments_end_with_status_2_and_the_usage(home, arguments):
+    done = run(home, *arguments)
+    assert done.returncode == 2
+    assert "usage:" in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--port", "70000"], ["--adapter", "cinema"]])
+def test_values_that_cannot_be_used_are_refused_in_words(home, arguments):
+    done = run(home, "serve", *arguments)
+    assert done.returncode in (2, 3)
+    assert arguments[1] in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_rotated_secret_ends_every_token_with_the_next_start(home):
+    with Served(home) as served:
+        before = served.facts
+    done = run(home, "secret", "rotate")
+    assert done.returncode == 0
+    with Served(home, port=before["port"]) as served:
+        assert served.facts["token"] != before["token"]
+        with served.connect() as wire:
+            headers = {"Authorization": "Bearer " + before["token"]}
+            answer = wire.rpc("ping", headers=headers)
+            assert answer.status == 401
+            assert answer.headers["www-authenticate"] == "Bearer"
+            assert "rotated" in answer.json["error"]
+
+
+def test_a_server_from_before_the_rotation_is_not_trusted(home):
+    with Served(home) as served:
+        assert run(home, "secret", "rotate").returncode == 0
+        done = run(home, "status", served.facts["plain_url"])
+        assert done.returncode == 3
+        assert "rotated" in json.loads(done.stdout)["message"]
+
+
+def test_the_secret_is_never_shown(home):
+    with Served(home) as served:
+        outputs = [served.stdout, served.stderr]
+    done = run(home, "secret", "rotate")
+    outputs += [done.stdout, done.stderr]
+    secrets = []
+    for name in os.listdir(home):
+        with open(os.path.join(home, name), "rb") as file:
+            secrets += [word for word in file.read().decode("latin-1").split() if len(word) > 30]
+    assert secrets
+    assert not any(secret in output for secret in secrets for output in outputs)
+
+
+def test_demo_tells_its_story_and_ends(home):
+    done = run(home, "demo", "--once", "--port", "0")
+    assert done.returncode == 0, done
+    assert done.stderr == ""
+    assert "create_object" in done.stdout
+    assert "set_transform" in done.stdout
+    assert "not_found" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_demo_keeps_serving_and_shows_what_to_paste(home, number):
+    with Served(home, command=("demo",)) as served:
+        lines = []
+        while "Ctrl-C ends it" not in (lines or [""])[-1]:
+            line = served.line()
+            assert line is not None, served.stderr
+            lines.append(line)
+        shown = "".join(lines)
+        config = json.loads(shown[shown.index('{\n  "mcpServers"') : shown.rindex("}") + 1])
+        entry = config["mcpServers"]["standalone"]
+        port = int(entry["url"].split(":")[2].split("/")[0])
+        served.facts = {"port": port, "token": entry["headers"]["Authorization"][7:]}
+        with served.connect() as wire:
+            found = wire.tool("list_objects", {"parent": "/still_life"})
+            assert len(found["structuredContent"]["data"]["items"]) == 2
+        assert served.end(number) == 0
+        assert not taken(port)
