@@ -7,7 +7,7 @@ import sys
 from typing import List
 
 from .. import __version__
-from ..errors import EmbedError, ProtocolError, ToolError
+from ..errors import ConfigError, EmbedError, ToolError, Unreachable
 from . import client, demo, serve
 
 __all__ = ["main"]
@@ -16,6 +16,9 @@ _ABOUT = """\
 An MCP server that lives inside Maya, Houdini, 3ds Max and Blender; on the command line with a
 scene of its own. Start with: python3 -m dcc_mcp_embed demo
 """
+
+#: The exit status of each kind of error; the first that fits.
+_STATUS = ((ConfigError, 2), (Unreachable, 3), (EmbedError, 1))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -112,11 +115,8 @@ def main(arguments: List[str]) -> int:
         hint = " " + error.hint if error.hint else ""
         print("{}: {}{}".format(error.code, error.message, hint), file=sys.stderr)
         return 1
-    except ProtocolError as error:
-        print(str(error), file=sys.stderr)
-        return 1
     except EmbedError as error:
         print(str(error), file=sys.stderr)
-        return 3
+        return next(status for kind, status in _STATUS if isinstance(error, kind))
     except KeyboardInterrupt:
         return 130

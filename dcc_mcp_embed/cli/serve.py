@@ -3,35 +3,51 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
 import signal
 import sys
 import threading
 import time
+import traceback
 from typing import Any, Dict, Optional
 
 from .. import __version__, embed
+from ..errors import ConfigError, EmbedError
 from ..logbook import Line, LogBook
+from ..tools import loader
 
 __all__ = ["StderrLog", "describe", "end_on_signals", "run"]
 
 
 class StderrLog:
-    """Print log lines to stderr from a thread of its own: the loop must not wait for a pipe."""
+    """Print log lines to stderr from a thread of its own: the loop must not wait for a pipe.
+
+    Lines that come while too many wait already are dropped; ``get_log`` still has them.
+    """
+
+    #: How many lines wait for a reader at most.
+    WAITING = 2000
 
     def __init__(self, logbook: LogBook) -> None:
-        self._lines: queue.Queue[Optional[Line]] = queue.Queue()
-        for line in logbook.read(1000):
-            self._lines.put(line)
+        self._lines: queue.Queue[Optional[Line]] = queue.Queue(self.WAITING)
+        for line in logbook.read(self.WAITING // 2):
+            self._put(line)
         self._logbook = logbook
         self._thread = threading.Thread(target=self._run, name="dcc-mcp-embed log", daemon=True)
         self._thread.start()
-        logbook.forward(self._lines.put)
+        logbook.forward(self._put)
+
+    def _put(self, line: Optional[Line]) -> None:
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            pass
 
     def close(self) -> None:
-        """Print what is left and end the thread."""
+        """Print what is left, waiting at most a second for a reader, and end the thread."""
         self._logbook.forward(None)
-        self._lines.put(None)
+        self._put(None)
         self._thread.join(1.0)
 
     def _run(self) -> None:
@@ -41,9 +57,12 @@ class StderrLog:
                 return
             moment = time.strftime("%H:%M:%S", time.localtime(line.wall))
             text = "{} {:7} {}: {}\n".format(moment, line.level, line.source, line.text)
+            data = text.encode(sys.stderr.encoding or "utf-8", "backslashreplace")
             try:
-                sys.stderr.write(text)
-                sys.stderr.flush()
+                # On the bare descriptor: a thread that waits inside sys.stderr for a reader holds
+                # its lock, and the interpreter aborts at exit when it cannot have it.
+                while data:
+                    data = data[os.write(sys.stderr.fileno(), data) :]
             except (OSError, ValueError):
                 # Nobody reads it any more.
                 return
@@ -73,9 +92,25 @@ def end_on_signals(server: embed.EmbeddedServer) -> None:
     signal.signal(signal.SIGINT, end)
 
 
+def _load(name: str) -> Any:
+    """Return the module with tools that ``name`` names. Raises ConfigError for a broken one too."""
+    try:
+        return loader.load(name)
+    except EmbedError:
+        raise
+    except Exception as error:
+        what = traceback.format_exception_only(type(error), error)
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        if not isinstance(error, SyntaxError):
+            what.insert(0, "{}:{}: ".format(place.filename, place.lineno))
+        raise ConfigError(
+            "The tools of {} cannot be loaded:\n{}".format(name, "".join(what).rstrip())
+        ) from error
+
+
 def run(options: Any) -> int:
     """Run a server until a signal ends it."""
-    names = [name for group in options.tools for name in group]
+    modules = [_load(name) for group in options.tools for name in group]
     server = embed.start(
         adapter=options.adapter,
         port=options.port,
@@ -83,7 +118,7 @@ def run(options: Any) -> int:
         exec_mode=options.exec_mode,
         gateway=options.gateway,
         registry_dir=options.registry_dir,
-        tools=names,
+        tools=modules,
     )
     log = StderrLog(server.logbook)
     try:

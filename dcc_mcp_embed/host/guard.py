@@ -18,15 +18,23 @@ Address = Tuple[str, int]
 
 _served: Dict[Address, Tuple[Any, Dispatcher]] = {}
 
+#: What a client may write for the one address that servers listen on.
+_LOOPBACK = {"localhost": "127.0.0.1", "::1": "127.0.0.1", "[::1]": "127.0.0.1"}
+
+
+def _same(address: Address) -> Address:
+    host = address[0].lower()
+    return _LOOPBACK.get(host, host), address[1]
+
 
 def publish(address: Address, executor: Any, dispatcher: Dispatcher) -> None:
     """Say that ``address`` is served by this process, by ``dispatcher`` on ``executor``."""
-    _served[address] = (executor, dispatcher)
+    _served[_same(address)] = (executor, dispatcher)
 
 
 def withdraw(address: Address) -> None:
     """Take that back; unknown addresses are fine."""
-    _served.pop(address, None)
+    _served.pop(_same(address), None)
 
 
 @contextmanager
@@ -37,9 +45,10 @@ def blocking(address: Address) -> Iterator[None]:
     otherwise has it refuse foreign calls until the wait is over (A waits for B, B calls A).
     """
     held = []
+    target = _served.get(_same(address))
     for executor, dispatcher in list(_served.values()):
         if executor.is_main_thread():
-            if address in _served and _served[address][1] is dispatcher:
+            if target is not None and target[1] is dispatcher:
                 raise WouldDeadlock(
                     "This is the host's main thread, and the server at {}:{} is this same host: "
                     "the call would wait for the thread that waits.".format(*address),

@@ -157,3 +157,6 @@ class Display(Process):
         except BaseException:
             self.close()
             raise
+
+    def __enter__(self) -> Display:
+        return self

@@ -98,18 +98,18 @@ def live(tmp_path, monkeypatch):
     lives[0].close()
 
 
-def ask(live, tool, **arguments):
+def ask(live, name, **arguments):
     with live.connect() as wire:
         wire.sock.settimeout(DEADLINE)
-        result = wire.tool(tool, arguments)
+        result = wire.tool(name, arguments)
     assert result["isError"] is False, result
     return result["structuredContent"]["data"]
 
 
-@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "LOCALHOST"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST"])
 @pytest.mark.parametrize("tool", ["on_main", "on_worker", "get_status"])
-def test_over_http_to_itself(live, name, tool):
-    url = "http://{}:{}/mcp".format(name, live.port)
+def test_over_http_to_itself(live, host, tool):
+    url = "http://{}:{}/mcp".format(host, live.port)
     found = ask(live, "over_http", url=url, tool=tool)
     assert found["error"] == "would_deadlock"
     assert "another thread" in found["hint"]
