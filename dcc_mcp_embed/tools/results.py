@@ -29,6 +29,8 @@ MEDIA_LIMIT = 1536 * 1024
 #: Characters of an error's message, warnings in a text block.
 _MAX_MESSAGE = 2000
 _MAX_WARNINGS = 20
+#: Where a result without an envelope says which instance it came from.
+META_INSTANCE = "dcc-mcp-embed/instance"
 
 # Not ASCII-only: a model reads this text, and escapes cost it six characters for one.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -55,9 +57,9 @@ def success(
             return _raw(value)
         notes = [plain(one) for one in warnings]
         if isinstance(value, (str, Content)):
-            return _contents([value], notes, facts, limit)
+            return _contents([value], instance, notes, facts, limit)
         if isinstance(value, (list, tuple)) and any(isinstance(one, Content) for one in value):
-            return _contents(value, notes, facts, limit)
+            return _contents(value, instance, notes, facts, limit)
         data, text, cursor, truncated = _data(value, tool, notes, limit)
         evidence = _evidence(facts, notes, limit)
     except Exception as error:
@@ -253,7 +255,11 @@ def _warned(notes: List[str]) -> Dict[str, Any]:
 
 
 def _contents(
-    parts: Sequence[Any], notes: List[str], facts: Optional[Mapping[str, Any]], limit: int
+    parts: Sequence[Any],
+    instance: Optional[Dict[str, Any]],
+    notes: List[str],
+    facts: Optional[Mapping[str, Any]],
+    limit: int,
 ) -> Result:
     blocks: List[Dict[str, Any]] = []
     text = media = 0
@@ -279,7 +285,9 @@ def _contents(
         blocks.append({"type": "text", "text": "Evidence: {}".format(_encode(evidence))})
     if notes:
         blocks.append(_warned(notes))
-    return {"content": blocks, "isError": False}
+    # No envelope: clients that find structured content may show nothing else. The instance goes
+    # where only those look that want to know it.
+    return {"content": blocks, "isError": False, "_meta": {META_INSTANCE: instance}}
 
 
 def _block(part: Any, place: int) -> Dict[str, Any]:

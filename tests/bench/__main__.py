@@ -36,6 +36,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--placement", choices=("same", "split"), help="only this one")
     parser.add_argument("--python", metavar="PATH", help="the interpreter of our server")
     parser.add_argument("--quick", action="store_true", help="a minute in all, noisier")
+    parser.add_argument(
+        "--nice",
+        type=int,
+        metavar="N",
+        help="run servers and client at this niceness; below 0 needs the right to",
+    )
     parser.add_argument("--json", metavar="FILE", help="write every single result there")
     parser.add_argument(
         "--check", action="store_true", help="exit status 1 unless ours beats dcc-mcp-core"
@@ -180,6 +186,8 @@ def main() -> int:
     """Run with what the command line says."""
     options = _arguments()
     status = 1
+    if options.nice is not None:
+        os.setpriority(os.PRIO_PROCESS, 0, options.nice)
     try:
         with ExitStack() as stack:
             status = run(options, stack)

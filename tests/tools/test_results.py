@@ -102,7 +102,9 @@ def test_values_become_data(value, data):
 
 
 def test_text_is_content_alone():
-    assert answer("done") == {"content": [{"type": "text", "text": "done"}], "isError": False}
+    found = answer("done")
+    assert found.pop("_meta") == {"dcc-mcp-embed/instance": INSTANCE}
+    assert found == {"content": [{"type": "text", "text": "done"}], "isError": False}
     assert texts(answer("a\udc80")) == ["a\ufffd"]
 
 
