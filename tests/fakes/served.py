@@ -20,7 +20,7 @@ def environment(home: str, **more: str) -> Dict[str, str]:
     """Return the environment of a process that finds this very package and uses ``home``."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(dcc_mcp_embed.__file__)))
     found = {k: v for k, v in os.environ.items() if not k.startswith("DCC_MCP_")}
-    return dict(found, PYTHONPATH=package, DCC_MCP_EMBED_HOME=home, PYTHONUNBUFFERED="1", **more)
+    return dict(found, PYTHONPATH=package, DCC_MCP_EMBED_HOME=home, **more)
 
 
 def run(home: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -636,6 +636,21 @@ def test_a_call_that_was_cancelled_while_it_waited_for_consent_never_runs(start)
     assert data(run(live, mine).result())["result"] == 42
 
 
+def test_a_call_that_has_its_consent_can_still_be_cancelled(start, stage):
+    live = start(Attended)
+    mine = client(live, "claude")
+    pending = Pending(live, "execute_python", CODE, "x", mine)
+    live.adapter.reply("client")
+    assert data(pending.result())["result"] == 42
+    holding = blocked(live, stage)
+    pending = Pending(live, "execute_python", CODE, "x", mine)
+    until(live, lambda found: found["queue_depth"] == 1)
+    cancel(live, "x", mine["Mcp-Session-Id"])
+    assert pending.error()["code"] == "cancelled"
+    stage.leave.set()
+    assert text(holding.result()) == "block"
+
+
 def test_who_left_while_the_person_thought_gets_nothing_run(start, stage):
     live = start(Attended)
     ran = "import dcc_mcp_embed; dcc_mcp_embed.ran = getattr(dcc_mcp_embed, 'ran', 0) + 1"
