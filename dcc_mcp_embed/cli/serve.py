@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import signal
 import sys
@@ -57,12 +56,9 @@ class StderrLog:
                 return
             moment = time.strftime("%H:%M:%S", time.localtime(line.wall))
             text = "{} {:7} {}: {}\n".format(moment, line.level, line.source, line.text)
-            data = text.encode(sys.stderr.encoding or "utf-8", "backslashreplace")
             try:
-                # On the bare descriptor: a thread that waits inside sys.stderr for a reader holds
-                # its lock, and the interpreter aborts at exit when it cannot have it.
-                while data:
-                    data = data[os.write(sys.stderr.fileno(), data) :]
+                sys.stderr.write(text)
+                sys.stderr.flush()
             except (OSError, ValueError):
                 # Nobody reads it any more.
                 return

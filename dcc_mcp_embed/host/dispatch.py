@@ -145,6 +145,8 @@ class Dispatcher:
         error: Optional[ToolError] = None
         with self._lock:
             waited = now - job.created
+            # Taken now: once it is detached its thread may end and release it at any moment.
+            settled = job.settled
             if job.claim_locked(ABANDONED):
                 self._timeouts += 1
                 self._forget(job)
@@ -153,7 +155,9 @@ class Dispatcher:
                 self._timeouts += 1
                 error = refusals.timed_out_running(job.name, waited, job.job_id)
         if error is not None:
-            job.settled(job, None, error)
+            settled(job, None, error)
+        if job.state == ABANDONED:
+            job.release()
 
     def cancel(self, job_id: str) -> Tuple[str, str]:
         """Cancel a job and return (its state before, the effect). Any thread. Raises NotFound.
@@ -172,7 +176,7 @@ class Dispatcher:
             elif before in (RUNNING, DETACHED):
                 job.cancel_requested = True
         if removed:
-            job.settled(job, None, refusals.cancelled_in_time())
+            _refuse(job, refusals.cancelled_in_time())
             return before, "removed_from_queue"
         return before, "cancel_requested" if before in (RUNNING, DETACHED) else "already_done"
 
@@ -208,13 +212,15 @@ class Dispatcher:
             for job in waiting:
                 started = job.state == RUNNING
                 if job.claim_locked(DROPPED):
-                    dropped.append((job, "running" if started else "not_started"))
+                    dropped.append((job, job.settled, "running" if started else "not_started"))
             self._orphans = [job for job in self._live.values() if job.stepper is not None]
             self._queue.clear()
             self._live.clear()
-        for job, state in dropped:
+        for job, settled, state in dropped:
             job.cancel_requested = True
-            job.settled(job, None, HostShuttingDown(reason, state=state))
+            settled(job, None, HostShuttingDown(reason, state=state))
+            if state == "not_started":
+                job.release()
         if self._executor.is_main_thread():
             self._close_orphans()
         else:
@@ -381,6 +387,8 @@ class Dispatcher:
             self._suspend(job, value)
         else:
             self._end(job, value, error, now)
+        # Its traceback holds this frame: no cycle may be left that only a collection would end.
+        error = None
         if interrupt is not None:
             raise interrupt
 
@@ -393,7 +401,7 @@ class Dispatcher:
                 if claimed:
                     self._forget(job)
             if claimed:
-                job.settled(job, None, refusals.modal(modal))
+                _refuse(job, refusals.modal(modal))
             return False
         if not job.claim(RUNNING):
             return False
@@ -455,7 +463,7 @@ class Dispatcher:
             job.settled(job, answer, failure)
         elif job.state == LATE:
             self._log("info", "{} ended after {:.1f} s".format(job.name, job.ran))
-        job.stepper = job.poll = None
+        job.release()
 
 
 class _Hold:
@@ -473,6 +481,12 @@ class _Hold:
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         with self._dispatcher._lock:
             self._dispatcher._held_by = self._before
+
+
+def _refuse(job: Job, error: ToolError) -> None:
+    """Settle a job that has not started and never will."""
+    job.settled(job, None, error)
+    job.release()
 
 
 def _advance(job: Job) -> Tuple[bool, Any]:

@@ -59,6 +59,10 @@ class Report(NamedTuple):
     undo_steps: int
 
 
+def _over(*_: Any) -> Any:
+    raise AssertionError("this job is over")
+
+
 class Job:
     """One unit of work for the thread of a dispatcher.
 
@@ -130,6 +134,15 @@ class Job:
         self.poll: Optional[Callable[[], Any]] = None
         self.latest: Any = None
         self.answer: Any = None
+
+    def release(self) -> None:
+        """Let go of what the run needed; what is left says how it ended. Once, at the very end.
+
+        Its functions hold the call's context, which holds the job: a cycle that only a garbage
+        collection would end, and none runs while the host is idle.
+        """
+        self.stepper = self.poll = self.progress = None
+        self.run = self.finish = self.settled = _over
 
     def attach(self, lock: threading.Lock, now: float) -> None:
         """Give the job to the dispatcher whose ``lock`` guards its state from now on."""

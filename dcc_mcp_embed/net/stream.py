@@ -234,5 +234,7 @@ class Stream:
             self._events = 0
         self._sock.close()
         self._out = bytearray()
-        protocol: Any = self._protocol
+        protocol = self._protocol
+        # The protocol holds the stream: no cycle may be left that only a collection would end.
+        self._protocol = Protocol()
         protocol.connection_lost(error)

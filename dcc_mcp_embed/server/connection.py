@@ -8,14 +8,14 @@ reading on.
 from __future__ import annotations
 
 import socket
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple, Union
 
 from ..config import Limits
 from ..net.loop import Loop
 from ..net.stream import Protocol, Stream
 from ..net.timers import Timer
 from ..wire import http1, jsonrpc
-from .admission import Admission, Refused
+from .admission import Admission, Admitted, Refused
 
 __all__ = ["EVENT_STREAM", "JSON", "Connection", "Exchange", "Front", "Headers", "problem"]
 
@@ -60,6 +60,7 @@ class Exchange:
     def reply(self, status: int, headers: Headers, body: bytes) -> None:
         """Answer with one complete response; the first answer counts."""
         connection, self._connection = self._connection, None
+        self.gone = None
         if connection is not None:
             connection.finish(self, status, headers, body)
 
@@ -86,6 +87,7 @@ class Exchange:
     def end_stream(self, piece: bytes) -> None:
         """Send the last piece and end the stream."""
         connection, self._connection = self._connection, None
+        self.gone = None
         if connection is not None:
             connection.finish_stream(piece)
 
@@ -115,6 +117,8 @@ class Connection(Protocol):
         self._head: Any = None
         self._path = ""
         self._refused: Optional[Refused] = None
+        self._judged: Any = None
+        self._verdict: Union[Admitted, Refused, None] = None
         self._in_body = False
         # Which part of a message the running deadline is for; a slow peer does not get a new one
         # with each byte.
@@ -226,7 +230,11 @@ class Connection(Protocol):
         self._head = head
         self._in_body = True
         self._keep_alive = head.keep_alive and not self._eof
-        verdict = front.admission.judge(head)
+        if head is not self._judged:
+            # The parser hands out the same object for a head that came before, byte for byte.
+            self._judged, self._verdict = head, front.admission.judge(head)
+        verdict = self._verdict
+        assert verdict is not None
         if isinstance(verdict, Refused):
             if head.body_length == 0:
                 # Nothing more to come: the connection can live, only the request is refused.

@@ -292,7 +292,7 @@ def test_memory_stays_bounded_whatever_is_sent(tmp_path):
             sender.join(20)
         # Requests whose answers nobody reads.
         listing = whole(served, b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}')
-        deaf = [served.connect() for _ in range(8)]
+        deaf = [served.connect() for _ in range(30)]
         for wire in deaf:
             wire.sock.settimeout(0.3)
         for sender in [Sender(wire, [listing * 100] * 100) for wire in deaf]:

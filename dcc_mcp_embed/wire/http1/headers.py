@@ -35,7 +35,9 @@ class Headers:
 
     def get(self, name: str, default: Optional[str] = None) -> Optional[str]:
         """Return the value; the values joined with ``, `` where the name came several times."""
-        return self._joined.get(name.lower(), default)
+        # Asked in lower case almost always, and on every request.
+        found = self._joined.get(name)
+        return self._joined.get(name.lower(), default) if found is None else found
 
     def get_all(self, name: str) -> List[str]:
         """Return every value that came under ``name``, in order."""
