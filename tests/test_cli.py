@@ -12,11 +12,11 @@ import sys
 import threading
 
 import pytest
-from fakes.served import Served, environment, run
 
 from dcc_mcp_embed.cli.main import main
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.server.secret import open_secret
+from fakes.served import Served, environment, run
 
 FIELDS = {"url", "plain_url", "port", "pid", "instance_id", "token", "dcc_type", "version"}
 
@@ -216,7 +216,7 @@ def test_tools_lists_them(shared):
 
 @pytest.mark.parametrize("url", ["url", "plain_url"])
 def test_call_prints_the_result(shared, url):
-    arguments = '{"kind": "cube", "name": "from_%s"}' % url
+    arguments = json.dumps({"kind": "cube", "name": "from_" + url})
     done = run(shared.home, "call", shared.facts[url], "create_object", "--args", arguments)
     assert done.returncode == 0, done
     assert json.loads(done.stdout)["data"]["path"] == "/from_" + url
@@ -315,8 +315,7 @@ class Stranger(threading.Thread):
     "reply",
     [
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
-        b"HTTP/1.1 200 OK\r\nX-DCC-MCP-Kind: standalone\r\nX-DCC-MCP-Proof: 00\r\n"
-        b"Content-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nX-DCC-MCP-Kind: maya\r\nX-DCC-MCP-Proof: 00\r\n\r\nhi",
         b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nContent-Length: 0\r\n\r\n",
         b"220 smtp ready\r\n",
         b"",

@@ -7,6 +7,7 @@ the third nobody inside can answer, and the command line says so from outside.
 from __future__ import annotations
 
 import json
+import socket
 import statistics
 import threading
 import time
@@ -18,8 +19,9 @@ from fakes.served import Served, run
 pytestmark = pytest.mark.heavy
 
 #: Seconds in which every question of a round is answered. A thread that wants the interpreter gets
-#: it after the switch interval (5 ms by default), once per question, because what the loop does then
-#: takes less than that; the rest is room for the machine.
+#: it after the switch interval (5 ms by default): once per question on a connection that is open,
+#: twice on a new one, because what the loop does in between takes less. The rest is room for the
+#: machine.
 BOUND = 0.050
 ROUNDS = 4
 ASKED = 40
@@ -140,9 +142,13 @@ def test_native_code_that_keeps_the_interpreter_is_told_from_outside(served, tmp
         # The call is on its way: the next question goes unanswered.
         wire.sock.settimeout(1.0)
         deadline = time.monotonic() + 10
-        with pytest.raises(OSError):
-            while time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            try:
                 status(wire)
+            except socket.timeout:
+                break
+        else:
+            raise AssertionError("it still answers")
         begun = time.monotonic()
         done = run(str(tmp_path), "status", url, "--timeout", "2")
         assert time.monotonic() - begun < 5

@@ -7,12 +7,12 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from fakes.live import Live
+from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 
 import dcc_mcp_embed
-from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 from dcc_mcp_embed.config import Limits
 from dcc_mcp_embed.tools.declare import Progress
+from fakes.live import Live
 
 DEADLINE = 10.0
 SOON = 0.15

@@ -7,12 +7,12 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from fakes.live import Live
-from fakes.served import Served
 
 import dcc_mcp_embed
 from dcc_mcp_embed.errors import ToolError, WouldDeadlock
 from dcc_mcp_embed.mcp.http_client import HttpClient
+from fakes.live import Live
+from fakes.served import Served
 
 DEADLINE = 10.0
 AT_ONCE = 2.0
@@ -168,9 +168,7 @@ def test_two_hosts_that_call_each_other_do_not_wait_for_each_other(live, tmp_pat
     home.mkdir()
     (home / "call_back.py").write_text(CALL_BACK)
     with Served(str(home), "--tools", "call_back.py") as other:
-        found = ask(
-            live, "through", url=other.facts["url"], url_back=live.server.url, tool=tool
-        )
+        found = ask(live, "through", url=other.facts["url"], url_back=live.server.url, tool=tool)
         assert found["seconds"] < 5.0
         assert "error" not in found, found
         # The other host did its part; what it was told is in its answer.

@@ -26,7 +26,9 @@ BOUND_MIB = 48
 @pytest.fixture(scope="module")
 def live(tmp_path_factory):
     patch = pytest.MonkeyPatch()
-    one = Live(str(tmp_path_factory.mktemp("home")), patch, limits=Limits(connect_grace=0.2, linger=20.0))
+    one = Live(
+        str(tmp_path_factory.mktemp("home")), patch, limits=Limits(connect_grace=0.2, linger=20.0)
+    )
     yield one
     one.close()
     patch.undo()

@@ -1,4 +1,4 @@
-"""The end of a server: everybody is told, the port is given back, and it can start again at once."""
+"""The end of a server: everybody is told, the port is free, and it can start again at once."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from fakes.live import Live
+from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 
 import dcc_mcp_embed
 from dcc_mcp_embed import embed
-from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 from dcc_mcp_embed.tools.declare import Progress
+from fakes.live import Live
 
 DEADLINE = 10.0
 

@@ -24,7 +24,7 @@ import bpy
 from dcc_mcp_embed.adapters.blender.ticker import Ticker
 
 HOW, SECONDS = {how!r}, {seconds!r}
-ticker = Ticker() if HOW == "flag" else None
+ticker = Ticker(time.monotonic) if HOW == "flag" else None
 waiting, lock = [], threading.Lock()
 
 def pump():

@@ -1,0 +1,111 @@
+"""Nothing that a call leaves behind needs the garbage collector: an idle host never runs it."""
+
+from __future__ import annotations
+
+import gc
+import types
+
+import dcc_mcp_embed
+import pytest
+from dcc_mcp_embed.config import Limits
+from fakes.live import Live
+
+MODERN = "2026-07-28"
+META = {
+    "io.modelcontextprotocol/protocolVersion": MODERN,
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+ROUNDS = 30
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory):
+    tools = types.ModuleType("garbage_tools")
+
+    for thread in ("loop", "worker", "main"):
+
+        def good() -> dict:
+            return {"a": 1}
+
+        def bad() -> dict:
+            raise ValueError("always")
+
+        good.__name__, bad.__name__ = "good_" + thread, "bad_" + thread
+        good.__qualname__, bad.__qualname__ = good.__name__, bad.__name__
+        for function in (good, bad):
+            function.__doc__ = "Do it."
+            setattr(tools, function.__name__, dcc_mcp_embed.tool(thread=thread)(function))
+
+    @dcc_mcp_embed.tool()
+    def in_steps() -> dict:
+        """Go in steps."""
+        yield dcc_mcp_embed.Progress(1)
+        return {}
+
+    @dcc_mcp_embed.tool(timeout=0.000001)
+    def no_time() -> dict:
+        """Have no time at all."""
+        return {}
+
+    tools.in_steps, tools.no_time = in_steps, no_time
+    patch = pytest.MonkeyPatch()
+    one = Live(str(tmp_path_factory.mktemp("home")), patch, tools=[tools], limits=Limits())
+    with one.connect() as wire:
+        # Its thread starts with the first call and stays.
+        in_handshake_era(wire, "good_worker")
+    yield one
+    one.close()
+    patch.undo()
+
+
+def in_handshake_era(wire, name):
+    wire.rpc("tools/call", {"name": name, "arguments": {}})
+
+
+def in_stateless_era(wire, name):
+    headers = {"MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call", "Mcp-Name": name}
+    wire.rpc("tools/call", {"name": name, "arguments": {}, "_meta": META}, 1, headers)
+
+
+def left_behind(action):
+    """Return how many objects only a collection could free after many rounds of ``action``."""
+    for _ in range(3):
+        action()
+    threshold = gc.get_threshold()
+    gc.collect()
+    # Not gc.disable(): that switch is the server's own to restore.
+    gc.set_threshold(10_000_000)
+    try:
+        for _ in range(ROUNDS):
+            action()
+        return gc.collect()
+    finally:
+        gc.set_threshold(*threshold)
+
+
+@pytest.mark.parametrize("ask", [in_handshake_era, in_stateless_era])
+@pytest.mark.parametrize(
+    "name",
+    ["good_loop", "good_worker", "good_main", "bad_loop", "bad_worker", "bad_main", "in_steps"]
+    + ["get_status", "create_object", "nothing_of_this_name", "no_time"],
+)
+def test_a_call_leaves_nothing_to_collect(live, ask, name):
+    with live.connect() as wire:
+        # Fewer than one object for each round: what is left is not of the calls.
+        assert left_behind(lambda: ask(wire, name)) < ROUNDS // 2
+
+
+def test_a_connection_leaves_nothing_to_collect(live):
+    def come_and_go():
+        with live.connect() as wire:
+            assert wire.rpc("ping").status == 200
+
+    assert left_behind(come_and_go) < ROUNDS // 2
+
+
+def test_a_refused_request_leaves_nothing_to_collect(live):
+    def be_refused():
+        with live.connect() as wire:
+            assert wire.rpc("ping", headers={"Authorization": None}).status == 401
+
+    assert left_behind(be_refused) < ROUNDS // 2
