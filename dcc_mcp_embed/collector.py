@@ -23,7 +23,7 @@ import gc
 import threading
 from typing import Any, Dict, Set
 
-__all__ = ["guard", "pause", "resume", "unguard"]
+__all__ = ["catch_up", "due", "guard", "pause", "resume", "unguard"]
 
 _lock = threading.Lock()
 _pausing = 0
@@ -77,6 +77,17 @@ def unguard() -> None:
         _guards -= 1
         if not _guards:
             gc.callbacks.remove(_veto)
+
+
+def due() -> bool:
+    """Return whether a collection is due that no thread of the host has run yet. Any thread."""
+    limit = gc.get_threshold()[0]
+    return 0 < limit < gc.get_count()[0]
+
+
+def catch_up() -> None:
+    """Collect what is young, for a host that allocates nothing itself. Host's main thread."""
+    gc.collect(0)
 
 
 def _veto(phase: str, info: Dict[str, Any]) -> None:

@@ -15,10 +15,10 @@ import threading
 from contextlib import ExitStack
 from typing import Any, Dict, List, Optional, Sequence, Union
 
-from . import __version__
+from . import __version__, collector
 from .clock import Clock, SystemClock
 from .config import PREFERRED_PORTS, Limits, Settings, settings_from
-from .errors import ConfigError, StartError
+from .errors import ConfigError, StartError, ToolError
 from .host import guard
 from .host.adapter import HostAdapter
 from .host.dispatch import Dispatcher
@@ -41,6 +41,9 @@ __all__ = ["EmbeddedServer", "start", "stop"]
 ADAPTERS = {"blender": "bpy", "standalone": ""}
 #: How long the calling thread waits for the loop thread at the end, seconds (DESIGN: 300 ms).
 _GRACE = 0.3
+
+#: How long the worker waits for an idle main thread to collect, seconds.
+_CATCH_UP = 0.05
 
 _running: Optional[EmbeddedServer] = None
 _lock = threading.RLock()
@@ -174,7 +177,7 @@ class EmbeddedServer:
         interactive = self.adapter.is_interactive()
         self._loop = Loop(clock, self._loop_error)
         undo.callback(self._loop.close)
-        self._worker = Worker()
+        self._worker = Worker(self._collect_on_main)
         lanes: Dict[str, Dispatcher] = {
             "main": self._lane(self.adapter),
             "worker": self._lane(self._worker),
@@ -242,6 +245,27 @@ class EmbeddedServer:
     def _later(self, delay: float, function: Any, *args: Any) -> None:
         self._loop.call_soon(self._loop.call_later, delay, function, *args)
 
+    def _collect_on_main(self) -> None:
+        """Have the host's main thread collect what a worker tool has left. Worker thread.
+
+        An idle host does so at once; a busy one allocates, and so collects, by itself.
+        """
+        over = threading.Event()
+        job = Job(
+            self._clock.token_bytes(8).hex(),
+            "collect",
+            collector.catch_up,
+            lambda value, error, report: value,
+            lambda job, answer, error: over.set(),
+            writes=False,
+        )
+        try:
+            self._lanes["main"].submit(job)
+        except ToolError:
+            # Busy, stalled or closing: a later call finds it still due.
+            return
+        over.wait(_CATCH_UP)
+
     def _loop_error(self, where: str, error: BaseException) -> None:
         self.logbook.error("loop", "{}: {!r}".format(where, error))
 
@@ -294,7 +318,11 @@ class EmbeddedServer:
         context.cancelled = job.cancelled
         value, error = self._lanes[tool.thread].call(job, timeout)
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                # Its traceback holds this frame, which must not hold it.
+                error = None
         return value
 
     def serve_forever(self) -> None:

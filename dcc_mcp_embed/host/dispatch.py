@@ -114,7 +114,11 @@ class Dispatcher:
         if refusal is None or probe:
             self._executor.wake(self.pump)
         if refusal is not None:
-            raise refusal
+            try:
+                raise refusal
+            finally:
+                # Its traceback holds this frame, which must not hold it.
+                refusal = None
 
     def call(self, job: Job, timeout: float) -> Any:
         """Run ``job`` and wait for its answer at most ``timeout`` seconds; raises its ToolError.
@@ -136,7 +140,10 @@ class Dispatcher:
             self.expire(job)
             over.wait()
         if box[1] is not None:
-            raise box[1]
+            try:
+                raise box[1]
+            finally:
+                box.clear()
         return box[0]
 
     def expire(self, job: Job) -> None:

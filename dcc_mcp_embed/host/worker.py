@@ -15,10 +15,14 @@ class Worker:
     """An executor with a daemon thread of its own, started by the first wake.
 
     Automatic garbage collection is off while a tool runs here (see ``collector``): a tool must not
-    be the one on whose thread the host's objects are finalised.
+    be the one on whose thread the host's objects are finalised. ``litter()`` is called here when
+    its garbage has made a collection due, which an idle host would never run by itself.
     """
 
-    def __init__(self, name: str = "dcc-mcp-embed tools") -> None:
+    def __init__(
+        self, litter: Callable[[], None] = lambda: None, name: str = "dcc-mcp-embed tools"
+    ) -> None:
+        self._litter = litter
         self._name = name
         self._condition = threading.Condition()
         self._thread: Optional[threading.Thread] = None
@@ -70,6 +74,8 @@ class Worker:
                 collector.pause()
                 try:
                     pump()
+                    if collector.due():
+                        self._litter()
                 finally:
                     collector.resume()
         finally:

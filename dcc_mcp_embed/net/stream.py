@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from typing import Any, Optional
+from typing import Optional
 
 from .loop import READ, WRITE, Loop
 

@@ -235,6 +235,7 @@ class Calls:
         try:
             lane.submit(job, deadline)
         except ToolError as error:
+            job.release()
             timer.cancel()
             answer(failure(error, self._instance.block))
 

@@ -8,6 +8,7 @@ could not be read carries no ``id`` at all.
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any, Dict, NamedTuple, Optional, Union
 
 __all__ = [
@@ -78,7 +79,18 @@ def _no_constant(name: str) -> Any:
     raise ValueError("{} is not JSON".format(name))
 
 
-_decoder = json.JSONDecoder(parse_constant=_no_constant)
+def _short_integer(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError("an integer has more than {} digits".format(_MAX_DIGITS))
+    return int(digits)
+
+
+#: The limit that newer Pythons have by themselves: reading a longer number takes quadratic time.
+_MAX_DIGITS = 4300
+_decoder = json.JSONDecoder(
+    parse_constant=_no_constant,
+    parse_int=None if hasattr(sys, "get_int_max_str_digits") else _short_integer,
+)
 # ASCII output: any text survives it, lone surrogates included, and it is the encoder's fast path.
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import types
 
-import dcc_mcp_embed
 import pytest
+
+import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
 from fakes.live import Live
 
@@ -47,7 +48,30 @@ def live(tmp_path_factory):
         """Have no time at all."""
         return {}
 
+    class Cycle:
+        alive = 0
+
+        def __init__(self) -> None:
+            Cycle.alive += 1
+            self.itself = self
+
+        def __del__(self) -> None:
+            Cycle.alive -= 1
+
+    @dcc_mcp_embed.tool(thread="worker")
+    def litter() -> dict:
+        """Leave cycles."""
+        for _ in range(1000):
+            Cycle()
+        return {}
+
+    @dcc_mcp_embed.tool(thread="worker")
+    def count_litter() -> dict:
+        """Count them."""
+        return {"alive": Cycle.alive}
+
     tools.in_steps, tools.no_time = in_steps, no_time
+    tools.litter, tools.count_litter = litter, count_litter
     patch = pytest.MonkeyPatch()
     one = Live(str(tmp_path_factory.mktemp("home")), patch, tools=[tools], limits=Limits())
     with one.connect() as wire:
@@ -109,3 +133,14 @@ def test_a_refused_request_leaves_nothing_to_collect(live):
             assert wire.rpc("ping", headers={"Authorization": None}).status == 401
 
     assert left_behind(be_refused) < ROUNDS // 2
+
+
+def test_the_garbage_of_a_worker_tool_is_collected_by_the_idle_host(live):
+    """The tool makes cycles; the host's main thread does nothing of its own."""
+    with live.connect() as wire:
+        most = 0
+        for _ in range(40):
+            wire.tool("litter")
+            most = max(most, wire.tool("count_litter")["structuredContent"]["data"]["alive"])
+        # Each call leaves a thousand cycles; a collection comes due at hundreds.
+        assert most < 20_000

@@ -20,7 +20,11 @@ MIB = 1024 * 1024
 BIG = 100 * MIB
 #: Seconds in which the next well-formed request is answered, whatever came before.
 NEXT = 1.0
-BOUND_MIB = 48
+#: Mebibytes by which all of it together may make the process larger. Most of it is what 30 peers
+#: who do not read have been written: one high-water mark each, and their answers under way.
+BOUND_MIB = 80
+PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+LISTING = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +97,7 @@ HEADS = [
     ("evil host", lambda s: head(s, host="evil.example.com"), 421),
     ("rebound host", lambda s: head(s, host="evil.example.com:{}".format(s.port)), 421),
     ("evil origin", lambda s: head(s, "Origin: http://evil.example.com"), 403),
-    ("evil origin, no token", lambda s: head(s, "Origin: https://evil.example.com", token=False), 403),
+    ("evil origin, no token", lambda s: head(s, "Origin: http://a.example", token=False), 403),
     ("public path with a body", lambda s: head(s, "Content-Length: 5", path="/", token=False), 413),
 ]  # fmt: skip
 
@@ -140,8 +144,8 @@ BODIES = [
     ("params is a string", b'{"jsonrpc":"2.0","id":1,"method":"ping","params":"x"}', -32602),
     ("method is a number", b'{"jsonrpc":"2.0","id":1,"method":5}', -32600),
     ("a name that is no text", call({"a": 1}), -32602),
-    ("a name that is missing", b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}', -32602),
-    ("50 000 messages", b"[" + b",".join([b'{"jsonrpc":"2.0","id":1,"method":"ping"}'] * 50000) + b"]", -32600),
+    ("a name that is missing", call().replace(b'"name"', b'"nome"'), -32602),
+    ("50 000 messages", b"[" + b",".join([PING] * 50000) + b"]", -32600),
 ]  # fmt: skip
 
 
@@ -168,9 +172,9 @@ ARGUMENTS = [
     ("NUL in a path", call("get_object", {"path": "/a\0b"})),
     ("surrogate in a path", call("get_object", {"path": "/\ud83d"})),
     ("a path of a megabyte", call("get_object", {"path": "/" + "x" * MIB})),
-    ("a number without end", call("set_transform", {"path": "/", "translate": [0, 0, 1]}).replace(b"0, 1]", b"0, 1e999]")),
+    ("a number without end", call("get_log", {"lines": 7}).replace(b"7", b"1e999")),
     ("an integer of 4000 digits", call("get_log", {"lines": [int("9" * 4000)]})),
-    ("deep arguments", call("get_log", {"lines": 1}).replace(b": 1}", b": " + b"[" * 500 + b"]" * 500 + b"}")),
+    ("deep arguments", call("get_log", {"lines": 7}).replace(b"7", b"[" * 500 + b"]" * 500)),
     ("a name that cannot be made", call("create_object", {"kind": "cube", "name": "\ud800\0/"})),
 ]  # fmt: skip
 
@@ -191,11 +195,9 @@ def test_bad_arguments_are_a_failed_call_that_teaches(live, name, body):
 
 @pytest.mark.parametrize("token", ["1e999", '"\\ud800"', "1" * 4000, "[1]", "null", "{}"])
 def test_a_strange_progress_token_does_no_harm(live, token):
-    body = call("get_selection", _meta={"progressToken": 0})
+    body = call("get_selection", _meta={"progressToken": "T"})
     with live.connect() as wire:
-        wire.send(
-            whole(live, body.replace(b'"progressToken": 0', b'"progressToken": ' + token.encode()))
-        )
+        wire.send(whole(live, body.replace(b'"T"', token.encode("ascii"))))
         answer = wire.read()
         assert answer.status in (200, 400), answer
 
@@ -293,7 +295,7 @@ def test_memory_stays_bounded_whatever_is_sent(tmp_path):
         for sender in senders:
             sender.join(20)
         # Requests whose answers nobody reads.
-        listing = whole(served, b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}')
+        listing = whole(served, LISTING)
         deaf = [served.connect() for _ in range(30)]
         for wire in deaf:
             wire.sock.settimeout(0.3)
@@ -328,7 +330,7 @@ LEAVING = [
     ("in a chunk", lambda s: head(s, "Transfer-Encoding: chunked") + b"ff\r\nabc"),
     ("before the answer", lambda s: whole(s, call("get_scene_info"))),
     ("before many answers", lambda s: whole(s, call("get_scene_info")) * 50),
-    ("before a large answer", lambda s: whole(s, b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}') * 50),
+    ("before large answers", lambda s: whole(s, LISTING) * 50),
     ("before a refusal", lambda s: head(s, token=False) * 3),
 ]  # fmt: skip
 
@@ -369,28 +371,21 @@ def test_a_peer_that_ends_inside_a_request_is_told(live):
 # -- anything ---------------------------------------------------------------------------------
 
 
+SPOILERS = [b"\r\n", b"\n", b"\0", b" ", b":", b"\r\n\r\n", b"{", b"]", b'"', b"\\ud800", b"9" * 40]
+
+
 @st.composite
 def mutations(draw):
     """Return a function that spoils bytes."""
     kind = draw(st.sampled_from(["flip", "cut", "insert", "repeat", "join"]))
     where = draw(st.floats(0, 1))
-    what = draw(
-        st.one_of(
-            st.binary(min_size=1, max_size=8),
-            st.sampled_from(
-                [b"\r\n", b"\n", b"\0", b" ", b":", b"\r\n\r\n", b"{", b"]", b'"', b"\\ud800", b"9" * 40]
-            ),
-        )
-    )  # fmt: skip
+    what = draw(st.one_of(st.binary(min_size=1, max_size=8), st.sampled_from(SPOILERS)))
 
     def spoil(data):
         at = int(where * len(data))
         if kind == "flip":
-            return (
-                data[:at] + bytes([data[at] ^ 1 << len(what) % 8]) + data[at + 1 :]
-                if at < len(data)
-                else data
-            )
+            flipped = bytes(one ^ 1 << len(what) % 8 for one in data[at : at + 1])
+            return data[:at] + flipped + data[at + 1 :]
         if kind == "cut":
             return data[:at]
         if kind == "insert":
@@ -400,6 +395,20 @@ def mutations(draw):
         return data + data[at:]
 
     return spoil
+
+
+def count_answers(wire):
+    """Read whole answers until the server closes."""
+    answers = 0
+    while True:
+        try:
+            wire.read()
+        except EOFError as error:
+            end = str(error)
+            break
+        answers += 1
+    assert "b''" in end, "the last answer is cut off"
+    return answers
 
 
 @settings(max_examples=150)
@@ -434,13 +443,8 @@ def test_whatever_is_sent_the_server_goes_on(live, body, lines, spoils, pieces, 
                 reset(wire)
             elif ending == "end":
                 wire.sock.shutdown(socket.SHUT_WR)
-                answers = 0
-                with pytest.raises(EOFError, match="with b''"):
-                    while True:
-                        wire.read()
-                        answers += 1
-                if not spoils:
-                    assert answers == 1
+                answers = count_answers(wire)
+                assert spoils or answers == 1
         except ConnectionError:
             # A refusal closes the connection; what is sent after it may find it closed.
             assert spoils

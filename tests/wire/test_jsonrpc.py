@@ -72,6 +72,8 @@ def test_notifications_and_responses_are_told_apart():
         b'{"a": Infinity}',
         b"{}{}",
         b"[" * 100_000,
+        b"1" * 5000,
+        b'{"a": -' + b"1" * 5000 + b"}",
         '{"a": 1}'.encode("utf-16"),
     ],
 )
