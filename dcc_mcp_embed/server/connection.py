@@ -8,99 +8,21 @@ reading on.
 from __future__ import annotations
 
 import socket
-from typing import Any, Callable, Dict, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
 
-from ..config import Limits
-from ..net.loop import Loop
 from ..net.stream import Protocol, Stream
 from ..net.timers import Timer
-from ..wire import http1, jsonrpc
-from .admission import Admission, Admitted, Refused
+from ..wire import http1
+from .admission import Admitted, Refused
+from .exchange import JSON, Exchange, Headers, problem
 
-__all__ = ["EVENT_STREAM", "JSON", "Connection", "Exchange", "Front", "Headers", "problem"]
+if TYPE_CHECKING:
+    from .front import Front
 
-Headers = Tuple[Tuple[str, str], ...]
+__all__ = ["AHEAD", "Connection"]
 
-JSON = (("Content-Type", "application/json"),)
-#: Server-sent events must reach the client as they happen, through whatever stands between.
-EVENT_STREAM = (
-    ("Content-Type", "text/event-stream"),
-    ("Cache-Control", "no-cache, no-transform"),
-    ("X-Accel-Buffering", "no"),
-)
-# Past this much sent ahead of an unanswered request a peer is not read any more.
-_AHEAD = 64 * 1024
-
-
-class Exchange:
-    """One request and its one answer. Loop thread.
-
-    ``gone`` is called once if the peer ends its side before the answer.
-    """
-
-    __slots__ = ("_connection", "_streaming", "body", "gone", "head", "path")
-
-    def __init__(self, connection: Connection, head: Any, path: str, body: bytes) -> None:
-        self._connection: Optional[Connection] = connection
-        self._streaming = False
-        self.head = head
-        self.path = path
-        self.body = body
-        self.gone: Optional[Callable[[], None]] = None
-
-    @property
-    def streaming(self) -> bool:
-        return self._streaming
-
-    @property
-    def peer(self) -> Tuple[str, int]:
-        """Return the address at the other end; ("", 0) when it is gone."""
-        return self._connection.peer if self._connection is not None else ("", 0)
-
-    def reply(self, status: int, headers: Headers, body: bytes) -> None:
-        """Answer with one complete response; the first answer counts."""
-        connection, self._connection = self._connection, None
-        self.gone = None
-        if connection is not None:
-            connection.finish(self, status, headers, body)
-
-    def begin_stream(self, headers: Headers = EVENT_STREAM) -> None:
-        """Start an answer that comes in pieces, if the peer can take one (:attr:`can_stream`)."""
-        if self._connection is not None and not self._streaming:
-            self._streaming = True
-            self._connection.stream.write(http1.stream_head(200, headers))
-
-    @property
-    def can_stream(self) -> bool:
-        return self._connection is not None and self.head.version >= 1
-
-    @property
-    def congested(self) -> bool:
-        """Return whether the peer is so far behind in reading that only the result is worth it."""
-        return self._connection is not None and self._connection.blocked
-
-    def send(self, piece: bytes) -> None:
-        """Send one piece of a started stream."""
-        if self._connection is not None:
-            self._connection.stream.write(http1.chunk(piece))
-
-    def end_stream(self, piece: bytes) -> None:
-        """Send the last piece and end the stream."""
-        connection, self._connection = self._connection, None
-        self.gone = None
-        if connection is not None:
-            connection.finish_stream(piece)
-
-    def peer_left(self) -> None:
-        """Tell whoever works on the answer that nobody may be waiting for it."""
-        gone, self.gone = self.gone, None
-        if gone is not None:
-            gone()
-
-    def lose(self) -> None:
-        """Tell it that nothing can be answered any more."""
-        self._connection = None
-        self.peer_left()
+#: Past this much sent ahead of an unanswered request a peer is not read any more, bytes.
+AHEAD = 64 * 1024
 
 
 class Connection(Protocol):
@@ -143,7 +65,7 @@ class Connection(Protocol):
         self._parser.receive_data(data)
         if self._exchange is None:
             self._advance()
-        elif self._parser.buffered > _AHEAD:
+        elif self._parser.buffered > AHEAD:
             self.stream.pause_reading()
 
     def receive_eof(self) -> None:
@@ -341,126 +263,3 @@ class Connection(Protocol):
             self.refuse(Refused(408, "The request did not come to its end in time."))
         else:
             self.end_politely()
-
-
-class Front:
-    """All connections of one server: quotas, admission, and the handler. Loop thread."""
-
-    def __init__(
-        self,
-        loop: Loop,
-        limits: Limits,
-        admission: Admission,
-        handlers: Dict[str, Callable[[Exchange], None]],
-        public: Tuple[str, ...],
-        log: Callable[[str, str], None],
-    ) -> None:
-        self.loop = loop
-        self.limits = limits
-        self.admission = admission
-        self.log = log
-        self._handlers = handlers
-        self._public = frozenset(public)
-        self._connections: Dict[Connection, None] = {}
-        # In order of age: the first one is the first to go.
-        self._strangers: Dict[Connection, None] = {}
-        self._refused: Dict[Connection, None] = {}
-        self._done: Optional[Callable[[], None]] = None
-
-    def __len__(self) -> int:
-        return len(self._connections)
-
-    def admission_needed(self, path: str) -> bool:
-        return path not in self._public
-
-    def accept(self, sock: socket.socket, peer: Tuple[str, int]) -> None:
-        """Take a new connection, or refuse it if there are too many."""
-        full = len(self._connections) >= self.limits.connections
-        crowded = len(self._strangers) >= self.limits.unauthenticated
-        if (full or crowded) and self._evict_stranger():
-            full = False
-        if full and len(self._refused) >= self.limits.unauthenticated:
-            self._turn_away(sock)
-            return
-        connection = Connection(self, sock, peer)
-        if full:
-            self._refused[connection] = None
-            connection.refuse(self._too_many())
-            return
-        self._connections[connection] = None
-        self._strangers[connection] = None
-
-    def _too_many(self) -> Refused:
-        return Refused(
-            503,
-            "{} connections are open already; close some.".format(self.limits.connections),
-            (("Retry-After", "1"),),
-        )
-
-    def _turn_away(self, sock: socket.socket) -> None:
-        """Refuse in words without keeping anything of a connection; best effort."""
-        refused = self._too_many()
-        try:
-            sock.setblocking(False)
-            sock.send(
-                http1.response(
-                    refused.status, JSON + refused.headers, problem(refused.message), False
-                )
-            )
-            sock.shutdown(socket.SHUT_WR)
-            # Closing with a request unread resets the connection, and the words may be lost.
-            sock.recv(_AHEAD)
-        except OSError:
-            pass
-        finally:
-            sock.close()
-
-    def _evict_stranger(self) -> bool:
-        """Drop the oldest connection without a token, unless even that one is merely new."""
-        for connection in self._strangers:
-            if self.loop.clock.monotonic() - connection.opened < self.limits.connect_grace:
-                return False
-            self.log("warning", "a connection without a token made room for another")
-            connection.stream.abort()
-            return True
-        return False
-
-    def authenticated(self, connection: Connection) -> None:
-        self._strangers.pop(connection, None)
-
-    def forget(self, connection: Connection) -> None:
-        self._connections.pop(connection, None)
-        self._strangers.pop(connection, None)
-        self._refused.pop(connection, None)
-        self._check_done()
-
-    def handle(self, exchange: Exchange) -> None:
-        self._handlers[exchange.path](exchange)
-
-    def close(self, done: Callable[[], None]) -> None:
-        """End every connection, answers that are under way first; then call ``done`` once."""
-        self._done = done
-        for connection in list(self._connections) + list(self._refused):
-            connection.stream.close()
-        self._check_done()
-
-    def _check_done(self) -> None:
-        done = self._done
-        if done is not None and not self._connections and not self._refused:
-            self._done = None
-            done()
-
-    def abort(self) -> None:
-        """End every connection now."""
-        for connection in list(self._connections) + list(self._refused):
-            connection.stream.abort()
-
-    def disown(self) -> None:
-        """Close this process's copies of the connections after a fork; they live on elsewhere."""
-        for connection in list(self._connections) + list(self._refused):
-            connection.stream.disown()
-
-
-def problem(message: str) -> bytes:
-    """Return the JSON body of an answer that is not MCP's own."""
-    return jsonrpc.encode({"error": message})

@@ -17,7 +17,7 @@ from ..wire.jsonrpc import Fault
 from ..wire.mcp.machine import Accepted, Cancel, McpMachine, Opened, Reply, ToolCall, version_of
 from ..wire.mcp.revisions import BATCHES
 from .calls import Calls, Running
-from .connection import EVENT_STREAM, JSON, Exchange, problem
+from .exchange import EVENT_STREAM, JSON, Exchange, problem
 from .sessions import Session, Sessions
 
 __all__ = ["McpEndpoint"]

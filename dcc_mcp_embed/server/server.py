@@ -20,9 +20,10 @@ from ..tools.table import ToolTable
 from ..wire.mcp.machine import McpMachine
 from .admission import Admission
 from .calls import Calls
-from .connection import Exchange, Front, Headers
 from .control import Control
+from .exchange import Exchange, Headers
 from .exec_gate import CHOICES, ExecGate
+from .front import Front
 from .instructions import instructions
 from .mcp_endpoint import McpEndpoint
 from .ports import CHALLENGE, KIND, PROOF

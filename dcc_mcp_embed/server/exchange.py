@@ -1,0 +1,98 @@
+"""One request and its one answer, whatever carries them. Loop thread only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
+
+from ..wire import http1, jsonrpc
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+__all__ = ["EVENT_STREAM", "JSON", "Exchange", "Headers", "problem"]
+
+Headers = Tuple[Tuple[str, str], ...]
+
+JSON = (("Content-Type", "application/json"),)
+#: Server-sent events must reach the client as they happen, through whatever stands between.
+EVENT_STREAM = (
+    ("Content-Type", "text/event-stream"),
+    ("Cache-Control", "no-cache, no-transform"),
+    ("X-Accel-Buffering", "no"),
+)
+
+
+class Exchange:
+    """One request and its one answer. Loop thread.
+
+    ``gone`` is called once if the peer ends its side before the answer.
+    """
+
+    __slots__ = ("_connection", "_streaming", "body", "gone", "head", "path")
+
+    def __init__(self, connection: Connection, head: Any, path: str, body: bytes) -> None:
+        self._connection: Optional[Connection] = connection
+        self._streaming = False
+        self.head = head
+        self.path = path
+        self.body = body
+        self.gone: Optional[Callable[[], None]] = None
+
+    @property
+    def streaming(self) -> bool:
+        return self._streaming
+
+    @property
+    def peer(self) -> Tuple[str, int]:
+        """Return the address at the other end; ("", 0) when it is gone."""
+        return self._connection.peer if self._connection is not None else ("", 0)
+
+    def reply(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answer with one complete response; the first answer counts."""
+        connection, self._connection = self._connection, None
+        self.gone = None
+        if connection is not None:
+            connection.finish(self, status, headers, body)
+
+    def begin_stream(self, headers: Headers = EVENT_STREAM) -> None:
+        """Start an answer that comes in pieces, if the peer can take one (:attr:`can_stream`)."""
+        if self._connection is not None and not self._streaming:
+            self._streaming = True
+            self._connection.stream.write(http1.stream_head(200, headers))
+
+    @property
+    def can_stream(self) -> bool:
+        return self._connection is not None and self.head.version >= 1
+
+    @property
+    def congested(self) -> bool:
+        """Return whether the peer is so far behind in reading that only the result is worth it."""
+        return self._connection is not None and self._connection.blocked
+
+    def send(self, piece: bytes) -> None:
+        """Send one piece of a started stream."""
+        if self._connection is not None:
+            self._connection.stream.write(http1.chunk(piece))
+
+    def end_stream(self, piece: bytes) -> None:
+        """Send the last piece and end the stream."""
+        connection, self._connection = self._connection, None
+        self.gone = None
+        if connection is not None:
+            connection.finish_stream(piece)
+
+    def peer_left(self) -> None:
+        """Tell whoever works on the answer that nobody may be waiting for it."""
+        gone, self.gone = self.gone, None
+        if gone is not None:
+            gone()
+
+    def lose(self) -> None:
+        """Tell it that nothing can be answered any more."""
+        self._connection = None
+        self.peer_left()
+
+
+def problem(message: str) -> bytes:
+    """Return the JSON body of an answer that is not MCP's own."""
+    return jsonrpc.encode({"error": message})

@@ -1,0 +1,133 @@
+"""All connections of one server: how many, whose, and what is behind them. Loop thread only."""
+
+from __future__ import annotations
+
+import socket
+from typing import Callable, Dict, Optional, Tuple
+
+from ..config import Limits
+from ..net.loop import Loop
+from ..wire import http1
+from .admission import Admission, Refused
+from .connection import AHEAD, Connection
+from .exchange import JSON, Exchange, problem
+
+__all__ = ["Front"]
+
+
+class Front:
+    """All connections of one server: quotas, admission, and the handler. Loop thread."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        limits: Limits,
+        admission: Admission,
+        handlers: Dict[str, Callable[[Exchange], None]],
+        public: Tuple[str, ...],
+        log: Callable[[str, str], None],
+    ) -> None:
+        self.loop = loop
+        self.limits = limits
+        self.admission = admission
+        self.log = log
+        self._handlers = handlers
+        self._public = frozenset(public)
+        self._connections: Dict[Connection, None] = {}
+        # In order of age: the first one is the first to go.
+        self._strangers: Dict[Connection, None] = {}
+        self._refused: Dict[Connection, None] = {}
+        self._done: Optional[Callable[[], None]] = None
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def admission_needed(self, path: str) -> bool:
+        return path not in self._public
+
+    def accept(self, sock: socket.socket, peer: Tuple[str, int]) -> None:
+        """Take a new connection, or refuse it if there are too many."""
+        full = len(self._connections) >= self.limits.connections
+        crowded = len(self._strangers) >= self.limits.unauthenticated
+        if (full or crowded) and self._evict_stranger():
+            full = False
+        if full and len(self._refused) >= self.limits.unauthenticated:
+            self._turn_away(sock)
+            return
+        connection = Connection(self, sock, peer)
+        if full:
+            self._refused[connection] = None
+            connection.refuse(self._too_many())
+            return
+        self._connections[connection] = None
+        self._strangers[connection] = None
+
+    def _too_many(self) -> Refused:
+        return Refused(
+            503,
+            "{} connections are open already; close some.".format(self.limits.connections),
+            (("Retry-After", "1"),),
+        )
+
+    def _turn_away(self, sock: socket.socket) -> None:
+        """Refuse in words without keeping anything of a connection; best effort."""
+        refused = self._too_many()
+        try:
+            sock.setblocking(False)
+            sock.send(
+                http1.response(
+                    refused.status, JSON + refused.headers, problem(refused.message), False
+                )
+            )
+            sock.shutdown(socket.SHUT_WR)
+            # Closing with a request unread resets the connection, and the words may be lost.
+            sock.recv(AHEAD)
+        except OSError:
+            pass
+        finally:
+            sock.close()
+
+    def _evict_stranger(self) -> bool:
+        """Drop the oldest connection without a token, unless even that one is merely new."""
+        for connection in self._strangers:
+            if self.loop.clock.monotonic() - connection.opened < self.limits.connect_grace:
+                return False
+            self.log("warning", "a connection without a token made room for another")
+            connection.stream.abort()
+            return True
+        return False
+
+    def authenticated(self, connection: Connection) -> None:
+        self._strangers.pop(connection, None)
+
+    def forget(self, connection: Connection) -> None:
+        self._connections.pop(connection, None)
+        self._strangers.pop(connection, None)
+        self._refused.pop(connection, None)
+        self._check_done()
+
+    def handle(self, exchange: Exchange) -> None:
+        self._handlers[exchange.path](exchange)
+
+    def close(self, done: Callable[[], None]) -> None:
+        """End every connection, answers that are under way first; then call ``done`` once."""
+        self._done = done
+        for connection in list(self._connections) + list(self._refused):
+            connection.stream.close()
+        self._check_done()
+
+    def _check_done(self) -> None:
+        done = self._done
+        if done is not None and not self._connections and not self._refused:
+            self._done = None
+            done()
+
+    def abort(self) -> None:
+        """End every connection now."""
+        for connection in list(self._connections) + list(self._refused):
+            connection.stream.abort()
+
+    def disown(self) -> None:
+        """Close this process's copies of the connections after a fork; they live on elsewhere."""
+        for connection in list(self._connections) + list(self._refused):
+            connection.stream.disown()
