@@ -161,12 +161,6 @@ class EmbeddedServer:
         bound = self._listen(secret)
         undo.callback(bound.sock.close)
         self.port = bound.port
-        if bound.stranger:
-            self.logbook.warning(
-                "server",
-                "port {} is held by a stranger; its token is retired".format(self._preferred()),
-            )
-            retire_token(settings.data_dir, self.dcc_type, self._preferred(), clock)
         self.token = secret.token(self.dcc_type, self.port) if settings.auth else None
         self.plain_url = "http://127.0.0.1:{}/mcp".format(self.port)
         self.url = (
@@ -203,8 +197,10 @@ class EmbeddedServer:
         self._thread = LoopThread(self._loop)
         self._thread.on_fork(self._server.disown)
         self._loop.call_soon(self._server.open)
-        self._thread.start()
         self._address = ("127.0.0.1", self.port)
+        self._thread.start()
+        # From here on there is a thread to end: whatever fails now is undone by a whole stop.
+        undo.callback(self.stop)
         guard.publish(self._address, self.adapter, lanes["main"])
         atexit.register(self.stop)
         self.adapter.on_exit(self.stop)
@@ -215,10 +211,16 @@ class EmbeddedServer:
 
     def _listen(self, secret: Secret) -> Bound:
         wanted = self.settings.port
-        challenge = self._clock.token_bytes(16).hex()
 
         def occupant(port: int) -> Occupant:
-            return who_answers(port, secret, challenge)
+            found = who_answers(port, secret, self._clock)
+            if found.state == "stranger":
+                # A client with a pasted configuration may have shown it this port's token.
+                retire_token(self.settings.data_dir, self.dcc_type, port, self._clock)
+                self.logbook.warning(
+                    "server", "port {} is held by a stranger; its token is retired".format(port)
+                )
+            return found
 
         try:
             return listen(

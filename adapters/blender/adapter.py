@@ -6,13 +6,15 @@ import atexit
 import threading
 from typing import Any, Callable, List, Optional
 
+from ...clock import SystemClock
 from ...errors import Unsupported
 from ...host.adapter import HostAdapter, Question, UndoChunk
 from ...host.waiter import MainThreadWaiter
 from .questions import Questions
 from .scene import BlenderScene
 from .ticker import Ticker
-from .undo import ChangeWatch, Step
+from .undo import Step
+from .watch import ChangeWatch
 
 __all__ = ["BlenderAdapter"]
 
@@ -41,8 +43,9 @@ class BlenderAdapter(HostAdapter):
         if self._background:
             self._waiter = MainThreadWaiter()
         else:
-            self._ticker = Ticker()
-            self._watch = ChangeWatch()
+            now = SystemClock().monotonic
+            self._ticker = Ticker(now)
+            self._watch = ChangeWatch(now)
             self._questions = Questions()
 
     def version(self) -> str:
@@ -71,16 +74,26 @@ class BlenderAdapter(HostAdapter):
         return not self._background
 
     def modal_state(self) -> Optional[str]:
-        """Return what keeps Blender from being changed: a render, or a modal operator (4.2+)."""
+        """Return what keeps Blender from being changed: a render, or an operator that runs.
+
+        Deleting or undoing while the user drags crashes Blender (tried in 3.4.1). Blender tells
+        of running operators from 4.2 on; before, changes that just came in and that no operator
+        has finished are taken for a drag.
+        """
         import bpy
 
-        # Both came to the Python API late: before, Blender does not tell.
+        # Came to the Python API after 3.0.
         running = getattr(bpy.app, "is_job_running", None)
         if running is not None and running("RENDER"):
             return "Render"
+        told = "modal_operators" in bpy.types.Window.bl_rna.properties
+        if not told:
+            moving = self._watch is not None and self._watch.in_motion()
+            return "A change by hand that is not finished" if moving else None
         for window in bpy.context.window_manager.windows:
-            for operator in getattr(window, "modal_operators", ()):
-                return str(operator.name)
+            for operator in window.modal_operators:
+                if _is_built_in(operator.bl_idname):
+                    return str(operator.name)
         return None
 
     def undo_chunk(self, label: str) -> UndoChunk:
@@ -121,3 +134,13 @@ class BlenderAdapter(HostAdapter):
         for part in (self._ticker, self._watch, self._questions):
             if part is not None:
                 part.close()
+
+
+def _is_built_in(operator: str) -> bool:
+    """Return whether Blender itself brings this operator.
+
+    Those of add-ons do not count: some run as long as Blender does, to watch keys or the mouse.
+    """
+    import bpy
+
+    return bpy.types.Operator.bl_rna_get_subclass_py(operator) is None

@@ -11,18 +11,12 @@ import math
 from typing import Any, Dict, List, Optional, Sequence
 
 from ...errors import InvalidArgument
+from ...tools import matrix as m
 
-__all__ = ["local_of", "place_local", "place_world", "shape", "world_of"]
+__all__ = ["local_of", "place_local", "place_world", "world_of"]
 
-
-def shape(translate: Any, rotate: Any, scale: Any, matrix: Any) -> Dict[str, Any]:
-    """Return a transform of the contract."""
-    return {
-        "translate": [float(x) for x in translate],
-        "rotate": [math.degrees(x) for x in rotate],
-        "scale": [float(x) for x in scale],
-        "matrix": [[float(x) for x in row] for row in matrix],
-    }
+#: A parent whose axes span less than this part of a box of their lengths flattens space.
+FLAT = 1e-6
 
 
 def world_of(item: Any) -> Dict[str, Any]:
@@ -34,8 +28,12 @@ def local_of(item: Any) -> Dict[str, Any]:
     """Return where ``item`` is in the space of its parent."""
     if not _is_direct(item):
         return _split(item.matrix_local)
-    rotate = _rotation(item)
-    return shape(item.location, rotate, item.scale, item.matrix_basis)
+    return {
+        "translate": list(item.location),
+        "rotate": [math.degrees(x) for x in _rotation(item)],
+        "scale": list(item.scale),
+        "matrix": [list(row) for row in _rows(item.matrix_basis)],
+    }
 
 
 def place_local(
@@ -67,8 +65,8 @@ def place_world(
 
     above = mathutils.Matrix.Identity(4)
     if item.parent is not None:
-        above = item.matrix_world @ item.matrix_basis.inverted_safe()
-        if abs(above.to_3x3().determinant()) < 1e-12:
+        above = _above(item)
+        if _is_flat(above):
             raise InvalidArgument(
                 "The parent of {!r} flattens space; world values cannot be met below it.".format(
                     item.name
@@ -81,7 +79,30 @@ def place_world(
             place = above.inverted() @ mathutils.Vector(translate)
             item.location = place - mathutils.Vector(item.delta_location)
         return
-    item.matrix_world = _join(_split(item.matrix_world), translate, rotate, scale)
+    wanted = _join(_split(item.matrix_world), translate, rotate, scale)
+    if _has_deltas(item):
+        item.matrix_world = wanted
+        return
+    # Not through matrix_world: Blender loses the rotation of an object with a scale of zero.
+    parts = m.decompose(_rows(above.inverted() @ wanted))
+    item.location = parts.translate
+    _set_rotation(item, parts.rotate)
+    item.scale = parts.scale
+
+
+def _above(item: Any) -> Any:
+    """Return the matrix of the space that the channels of a parented object are in."""
+    if item.parent_type == "OBJECT":
+        return item.parent.matrix_world @ item.matrix_parent_inverse
+    # Below a bone or vertices only the result tells; it does not where the object itself is flat.
+    return item.matrix_world @ item.matrix_basis.inverted_safe()
+
+
+def _is_flat(matrix: Any) -> bool:
+    """Return whether space is flattened, whatever its scale: single precision, so nearly."""
+    axes = [column.to_3d().length for column in matrix.col[:3]]
+    volume = axes[0] * axes[1] * axes[2]
+    return volume == 0.0 or bool(abs(matrix.to_3x3().determinant()) < FLAT * volume)
 
 
 def _is_direct(item: Any) -> bool:
@@ -93,10 +114,16 @@ def _is_direct(item: Any) -> bool:
         (item.parent is None or item.matrix_parent_inverse == identity)
         and item.parent_type == "OBJECT"
         and not item.constraints
-        and not any(item.delta_location)
-        and not any(item.delta_rotation_euler)
-        and all(x == 1.0 for x in item.delta_scale)
-        and tuple(item.delta_rotation_quaternion) == (1.0, 0.0, 0.0, 0.0)
+        and not _has_deltas(item)
+    )
+
+
+def _has_deltas(item: Any) -> bool:
+    return (
+        any(item.delta_location)
+        or any(item.delta_rotation_euler)
+        or any(x != 1.0 for x in item.delta_scale)
+        or tuple(item.delta_rotation_quaternion) != (1.0, 0.0, 0.0, 0.0)
     )
 
 
@@ -124,9 +151,19 @@ def _set_rotation(item: Any, degrees: Sequence[float]) -> None:
         item.rotation_euler = euler.to_matrix().to_euler(mode)
 
 
+def _rows(matrix: Any) -> Any:
+    return tuple(tuple(float(x) for x in row) for row in matrix)
+
+
 def _split(matrix: Any) -> Dict[str, Any]:
-    translate, turn, scale = matrix.decompose()
-    return shape(translate, turn.to_euler("XYZ"), scale, matrix)
+    rows = _rows(matrix)
+    parts = m.decompose(rows)
+    return {
+        "translate": list(parts.translate),
+        "rotate": list(parts.rotate),
+        "scale": list(parts.scale),
+        "matrix": [list(row) for row in rows],
+    }
 
 
 def _join(
@@ -137,12 +174,10 @@ def _join(
 ) -> Any:
     import mathutils
 
-    place = now["translate"] if translate is None else translate
-    turn = now["rotate"] if rotate is None else rotate
-    size = now["scale"] if scale is None else scale
-    matrix = mathutils.Euler([math.radians(x) for x in turn], "XYZ").to_matrix().to_4x4()
-    for column, factor in enumerate(size):
-        for row in range(3):
-            matrix[row][column] *= factor
-    matrix.translation = place
-    return matrix
+    return mathutils.Matrix(
+        m.compose(
+            now["translate"] if translate is None else translate,
+            now["rotate"] if rotate is None else rotate,
+            now["scale"] if scale is None else scale,
+        )
+    )

@@ -6,6 +6,7 @@ the newest one at once; it vanishes when the mouse leaves it, which is no answer
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any, Dict, List
 
 from ...host.adapter import Question
@@ -16,6 +17,8 @@ __all__ = ["Questions"]
 PANEL = "VIEW3D_PT_dcc_mcp_questions"
 OPERATOR = "dcc_mcp.answer"
 LATER = "later"
+#: Characters in a line: the panel cuts longer ones, and what is asked must not be cut.
+WIDTH = 36
 
 
 class Questions:
@@ -110,7 +113,8 @@ class Questions:
     def _draw(self, layout: Any, number: int) -> None:
         question = self._open[number]
         layout.label(text=question.title, icon="QUESTION")
-        layout.label(text=question.text)
+        for line in textwrap.wrap(question.text, WIDTH):
+            layout.label(text=line)
         for choice, label in question.choices:
             button = layout.operator(OPERATOR, text=label)
             button.number = number

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ...errors import InvalidArgument, NotFound, Unsupported
 from ...tools.backend import Row, SceneBackend, Transform, find_path
 from .geometry import KINDS, make_data
+from .identities import Identities
 from .placing import local_of, place_local, place_world, world_of
 
 __all__ = ["BlenderScene"]
@@ -30,7 +30,7 @@ class BlenderScene(SceneBackend):
         self._undoable = undoable
         #: Set by every write of ours; the undo step asks whether there is anything to push.
         self.touched = False
-        self._ids = _Identities()
+        self._ids = Identities()
         self._parts: Dict[str, Callable[[Any], Any]] = {
             "bbox": self._box,
             "attributes": _attributes,
@@ -41,7 +41,7 @@ class BlenderScene(SceneBackend):
                 {"name": modifier.name, "type": modifier.type.lower()}
                 for modifier in item.modifiers
             ],
-            "children": lambda item: [_path(child) for child in _children(item)],
+            "children": lambda item: [_path(child) for child in _tree().get(item.name, ())],
         }
 
     # -- reading ------------------------------------------------------------------------------
@@ -87,18 +87,15 @@ class BlenderScene(SceneBackend):
         return shape
 
     def rows(self) -> Iterator[Row]:
-        below: Dict[Optional[str], List[Any]] = {}
+        self._ids.begin()
+        tree = _tree()
+        # Parents in another scene are not walked through; their children are listed at the top.
         inside = {item.name for item in _scene().objects}
-        for item in sorted(_scene().objects, key=lambda one: one.name):
-            # A parent in another scene is not walked through; its children are listed at the top.
-            parent = item.parent
-            key = parent.name if parent is not None and parent.name in inside else None
-            below.setdefault(key, []).append(item)
-        waiting = list(reversed(below.get(None, [])))
-        while waiting:
-            item = waiting.pop()
-            yield self._row(item)
-            waiting.extend(reversed(below.get(item.name, [])))
+        tops = [one for name, found in tree.items() if name not in inside for one in found]
+        for top in sorted(tops, key=_name_of):
+            yield self._row(top)
+            for item in _below(top, tree):
+                yield self._row(item)
 
     def resolve(self, path: str) -> str:
         # The common case without walking the scene: the last part is a name, and names are unique.
@@ -108,6 +105,7 @@ class BlenderScene(SceneBackend):
         return find_path(path, (_path(item) for item in _scene().objects))
 
     def row(self, path: str) -> Row:
+        self._ids.begin()
         return self._row(_item(path))
 
     def _row(self, item: Any) -> Row:
@@ -135,8 +133,9 @@ class BlenderScene(SceneBackend):
 
         graph = bpy.context.evaluated_depsgraph_get()
         corners: List[Any] = []
-        for one in [item, *_below(item)]:
-            if one.type in _SOLID:
+        for one in [item, *_below(item, _tree())]:
+            # Blender gives a mesh without any vertices a box of two units.
+            if one.type in _SOLID and not (one.type == "MESH" and not _has_vertices(one, graph)):
                 seen = one.evaluated_get(graph)
                 corners += [seen.matrix_world @ mathutils.Vector(c) for c in seen.bound_box]
         if not corners:
@@ -147,7 +146,7 @@ class BlenderScene(SceneBackend):
         }
 
     def descendants(self, path: str) -> List[str]:
-        return [_path(item) for item in _below(_item(path))]
+        return [_path(item) for item in _below(_item(path), _tree())]
 
     def selection(self) -> List[str]:
         layer = _layer()
@@ -199,17 +198,18 @@ class BlenderScene(SceneBackend):
     def delete(self, paths: Sequence[str]) -> List[str]:
         import bpy
 
+        tree = _tree()
         doomed: Dict[str, Any] = {}
-        for path in paths:
-            item = _item(path)
-            for one in [item, *_below(item)]:
+        for item in [_item(path) for path in paths]:
+            for one in [item, *_below(item, tree)]:
                 doomed[_path(one)] = one
-        orphans = [item.data for item in doomed.values() if item.data is not None]
         for item in doomed.values():
             self._ids.forget(item)
-            bpy.data.objects.remove(item, do_unlink=True)
-        # Each datablock once: two objects may share one.
-        left = {data.as_pointer(): data for data in orphans if data.users == 0}
+        # By place in memory: two objects may share a datablock, which goes with the last of them.
+        held = [item.data for item in doomed.values() if item.data is not None]
+        # All at once: one by one, Blender walks through the whole file for each.
+        bpy.data.batch_remove(list(doomed.values()))
+        left = {data.as_pointer(): data for data in held if data.users == 0}
         bpy.data.batch_remove(list(left.values()))
         self.touched = True
         self.settle()
@@ -260,47 +260,6 @@ class BlenderScene(SceneBackend):
         _layer().update()
 
 
-class _Identities:
-    """Ids that stay with an object through renaming, and through undo, which moves it in memory.
-
-    Blender tells of an identity of its own only from 4.2 on. Before, an object is known by its
-    name, and after a renaming by its place in memory.
-    """
-
-    def __init__(self) -> None:
-        self._numbers = itertools.count(1)
-        self._by_name: Dict[str, str] = {}
-        self._by_place: Dict[int, str] = {}
-        self._name_of: Dict[str, str] = {}
-
-    def of(self, item: Any) -> str:
-        """Return the id of an object."""
-        uid = getattr(item, "session_uid", None)
-        if uid is not None:
-            return "o{}".format(uid)
-        place, name = item.as_pointer(), item.name
-        ident = self._by_name.get(name) or self._renamed(place)
-        if ident is None:
-            ident = "o{}".format(next(self._numbers))
-        self._by_name[name] = ident
-        self._by_place[place] = ident
-        self._name_of[ident] = name
-        return ident
-
-    def _renamed(self, place: int) -> Optional[str]:
-        """Return the id of what was at ``place`` under a name that nothing has any more."""
-        ident = self._by_place.get(place)
-        if ident is None or _scene().objects.get(self._name_of[ident]) is not None:
-            return None
-        self._by_name.pop(self._name_of[ident], None)
-        return ident
-
-    def forget(self, item: Any) -> None:
-        """An object goes away: its place and its name may soon be another's."""
-        self._by_name.pop(item.name, None)
-        self._by_place.pop(item.as_pointer(), None)
-
-
 def _scene() -> Any:
     """Return the scene of the first window: a timer has no window, so the context may lack it."""
     import bpy
@@ -336,7 +295,9 @@ def _home() -> Any:
     """Return where new objects go: the active collection if it shows, else the scene's own."""
     active = _layer().active_layer_collection
     shows = active is not None and active.is_visible and not active.exclude
-    return active.collection if shows else _scene().collection
+    # A collection linked from another file cannot be changed here.
+    usable = shows and active.collection.library is None
+    return active.collection if usable else _scene().collection
 
 
 def _item(path: str) -> Any:
@@ -360,18 +321,34 @@ def _path(item: Any) -> str:
     return "/" + "/".join(reversed(names))
 
 
-def _children(item: Any) -> List[Any]:
-    inside = _scene().objects
-    found = [one for one in item.children if inside.get(one.name) is not None]
-    return sorted(found, key=lambda one: str(one.name))
+def _name_of(item: Any) -> str:
+    return str(item.name)
 
 
-def _below(item: Any) -> List[Any]:
-    found = []
-    for child in _children(item):
-        found.append(child)
-        found += _below(child)
-    return found
+def _tree() -> Dict[Optional[str], List[Any]]:
+    """Return parent's name -> its children in this scene by name, None -> those without one.
+
+    ``Object.children`` walks through all objects of the file for each parent.
+    """
+    tree: Dict[Optional[str], List[Any]] = {}
+    for item in sorted(_scene().objects, key=_name_of):
+        parent = item.parent
+        tree.setdefault(None if parent is None else parent.name, []).append(item)
+    return tree
+
+
+def _below(item: Any, tree: Dict[Optional[str], List[Any]]) -> Iterator[Any]:
+    """Yield everything below ``item``, parents first."""
+    waiting = list(reversed(tree.get(item.name, [])))
+    while waiting:
+        one = waiting.pop()
+        yield one
+        waiting.extend(reversed(tree.get(one.name, [])))
+
+
+def _has_vertices(item: Any, graph: Any) -> bool:
+    seen = item.evaluated_get(graph)
+    return len(seen.data.vertices) > 0
 
 
 def _checked_name(name: str) -> str:

@@ -15,9 +15,8 @@ per burst, and the other way has a race in its source (BLI_timer.c) whether or n
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Callable, Optional
-
-from ...clock import SystemClock
 
 __all__ = ["Ticker"]
 
@@ -31,13 +30,14 @@ LINGER = 1.0
 
 
 class Ticker:
-    """One persistent timer. Made and closed on the main thread."""
+    """One persistent timer. Made and closed on the main thread; ``now``: monotonic seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
         import bpy
 
-        self._now = SystemClock().monotonic
+        self._now = now
         self._pump: Optional[Callable[[], None]] = None
+        self._woken = False
         self._busy_until = 0.0
         self._timers: Any = bpy.app.timers
         # The bound method is kept: Blender knows a timer by the identity of its function.
@@ -48,13 +48,20 @@ class Ticker:
     def wake(self, pump: Callable[[], None]) -> None:
         """Have ``pump`` run in Blender's next round. Any thread: it only leaves a note."""
         self._pump = pump
+        self._woken = True
 
     def _tick(self) -> float:
-        pump, self._pump = self._pump, None
-        if pump is None:
+        if not self._woken:
             return BUSY if self._now() < self._busy_until else IDLE
+        # Taken down before the pump runs: a note that comes in between is never lost.
+        self._woken = False
+        pump = self._pump
         try:
-            pump()
+            if pump is not None:
+                pump()
+        except BaseException:
+            # Blender drops a timer that raises; nobody would be served any more.
+            sys.excepthook(*sys.exc_info())
         finally:
             self._busy_until = self._now() + LINGER
         return BUSY

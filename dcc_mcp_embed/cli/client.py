@@ -37,9 +37,11 @@ def connect(url: str, timeout: float) -> HttpClient:
         raise ConfigError("{} is not this machine; only servers here can be reached".format(host))
     clock = SystemClock()
     known = open_secret(data_dir(os.environ, sys.platform), clock)
-    found = who_answers(port, known, clock.token_bytes(16).hex(), timeout)
+    found = who_answers(port, known, clock, timeout)
     if found.state == "ours":
-        return HttpClient(url, known.token(found.kind, port), timeout)
+        # To the very address that was asked: ``localhost`` and ``::1`` may be somebody else.
+        proven = "http://127.0.0.1:{}/mcp".format(port)
+        return HttpClient(proven, known.token(found.kind, port), timeout)
     if found.state == "silent":
         raise HostBusyNative(
             "The port {} accepts connections and nobody answers.".format(port),

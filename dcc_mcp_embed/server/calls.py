@@ -66,6 +66,7 @@ class Calls:
         host: Any,
         scene: Any,
         control: Any,
+        log: Callable[[str, str], None],
     ) -> None:
         self._loop = loop
         self._clock = clock
@@ -76,6 +77,7 @@ class Calls:
         self._host = host
         self._scene = scene
         self.control = control
+        self._log = log
         self.total = 0
 
     def start(
@@ -83,10 +85,14 @@ class Calls:
         tool: Tool,
         arguments: Dict[str, Any],
         client: str,
+        identity: Any,
         answer: Answer,
         progress: Optional[Progress] = None,
     ) -> Optional[Running]:
         """Call ``tool`` and hand its CallToolResult to ``answer`` on the loop thread, once.
+
+        ``client`` is the name it gives itself; ``identity`` is what it cannot choose (see
+        ExecGate).
 
         Returns what can be cancelled, None if the call is over already. ``progress`` gets what a
         stepwise tool yields, on the loop thread.
@@ -105,6 +111,7 @@ class Calls:
         if "code" in tool.capabilities:
             self._ask_first(
                 client,
+                identity,
                 answer,
                 running,
                 lambda: self._queue(tool, kwargs, wanted, client, answer, progress, running),
@@ -128,11 +135,17 @@ class Calls:
                 None,
                 {"queued_ms": 0, "ran_ms": round(ran, 3)},
             )
-        except Exception as error:
+        except BaseException as error:
+            # SystemExit too: it is the loop thread that would end.
             return failure(error, self._instance.block)
 
     def _ask_first(
-        self, client: str, answer: Answer, running: Running, go_on: Callable[[], None]
+        self,
+        client: str,
+        identity: Any,
+        answer: Answer,
+        running: Running,
+        go_on: Callable[[], None],
     ) -> None:
         """Let the gate decide before the call is queued; give up when nobody answers it."""
 
@@ -145,7 +158,7 @@ class Calls:
                 answer(failure(refusal, self._instance.block))
 
         def leave(refusal: ToolError) -> None:
-            if self._gate.leave(client, verdict):
+            if self._gate.leave(identity, verdict):
                 verdict(refusal)
 
         def too_late() -> None:
@@ -162,7 +175,7 @@ class Calls:
 
         timer = self._loop.call_later(self._limits.ask_timeout, too_late)
         running.withdraw = withdraw
-        self._gate.enter(client, verdict)
+        self._gate.enter(identity, client, verdict)
 
     def _queue(
         self,
@@ -189,7 +202,7 @@ class Calls:
             # On the tool's own thread: whatever the host gave out does not leave it.
             timing = {"queued_ms": round(report.queued_ms, 3), "ran_ms": round(report.ran_ms, 3)}
             if on_main:
-                self._instance.scene = self._host.scene_path()
+                self._note_scene()
             block = self._instance.block
             if error is not None:
                 return failure(error, block, timing)
@@ -238,6 +251,13 @@ class Calls:
             job.release()
             timer.cancel()
             answer(failure(error, self._instance.block))
+
+    def _note_scene(self) -> None:
+        """Have results name the open scene; the last one stays if the host cannot say."""
+        try:
+            self._instance.scene = self._host.scene_path()
+        except Exception as error:
+            self._log("warning", "the scene's path is not known: {!r}".format(error))
 
     def _wishes(self, tool: Tool, kwargs: Dict[str, Any]) -> Wishes:
         """Return how long one call may take, and whether the dispatcher opens an undo step for it.

@@ -34,7 +34,7 @@ class Connection(Protocol):
         self._parser = http1.RequestParser(limits.head_bytes, limits.body_bytes)
         self.peer: Tuple[str, int] = peer
         self.authenticated = False
-        self.opened = front.loop.clock.monotonic()
+        self.opened: float = front.loop.clock.monotonic()
         self._exchange: Optional[Exchange] = None
         self._head: Any = None
         self._path = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..clock import Clock
 from ..errors import NotFound
@@ -53,20 +53,24 @@ class Control:
         """Return log lines, oldest first."""
         return [line.to_dict() for line in self._logbook.read(lines, level, since)]
 
-    def job(self, job_id: str) -> Dict[str, Any]:
-        """Return one job's state, progress and result. Raises NotFound."""
+    def instance(self) -> Dict[str, Any]:
+        """Return the block that results carry."""
+        return self._instance.block
+
+    def job(self, job_id: str) -> Tuple[Dict[str, Any], Optional[Dict[str, Any]]]:
+        """Return one job's state and, when it has ended, its CallToolResult. Raises NotFound."""
         _, job = self._find(job_id)
         now = self._clock.monotonic()
         latest = job.latest
-        return {
+        state = {
             "job_id": job.job_id,
             "tool": job.name,
             "client": job.client,
             "state": _SHOWN.get(job.state, job.state),
             "age_ms": int(((job.ended or now) - job.created) * 1000),
             "progress": latest._asdict() if hasattr(latest, "_asdict") else None,
-            "result": job.answer,
         }
+        return state, job.answer
 
     def cancel(self, job_id: str) -> Tuple[str, str]:
         """Cancel a job; returns (state before, effect). Raises NotFound."""

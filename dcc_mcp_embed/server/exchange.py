@@ -47,6 +47,12 @@ class Exchange:
         """Return the address at the other end; ("", 0) when it is gone."""
         return self._connection.peer if self._connection is not None else ("", 0)
 
+    @property
+    def origin(self) -> Tuple[Any, ...]:
+        """Return what tells this connection from every other one, also from later ones."""
+        connection = self._connection
+        return () if connection is None else (connection.peer, connection.opened)
+
     def reply(self, status: int, headers: Headers, body: bytes) -> None:
         """Answer with one complete response; the first answer counts."""
         connection, self._connection = self._connection, None

@@ -169,7 +169,9 @@ class McpEndpoint:
             def progress(step: Any) -> None:
                 sink.event(self._machine.progress(call, step.done, step.total, step.message))
 
-        running = self._calls.start(tool, call.arguments, client, answer, progress)
+        # A name is a claim. A session id that we gave out, or the connection, is not.
+        identity = key[0] if key[0] and self._sessions.get(key[0]) else exchange.origin
+        running = self._calls.start(tool, call.arguments, client, identity, answer, progress)
         if running is None or sink.over:
             return
         if call.stateless:

@@ -33,26 +33,19 @@ KIND = "X-DCC-MCP-Kind"
 
 
 class Bound(NamedTuple):
-    """A listening socket. ``stranger``: the preferred port is held by somebody who is not us."""
+    """A socket that listens on ``port``."""
 
     sock: socket.socket
     port: int
-    stranger: bool
 
 
-def listen(
-    preferred: int,
-    exact: bool,
-    occupant: Callable[[int], Occupant],
-    clock: Clock,
-) -> Bound:
+def listen(preferred: int, exact: bool, occupant: Callable[[int], Occupant], clock: Clock) -> Bound:
     """Bind ``preferred`` on loopback, or any free port unless ``exact``. Blocks at most a second.
 
-    ``occupant(port)`` says who holds a port. Raises OSError
-    when ``exact`` and the port stays taken.
+    ``occupant(port)`` is asked who holds a port that is taken. Raises OSError when ``exact`` and
+    the port stays taken.
     """
     problem: Optional[OSError] = None
-    stranger = False
     for attempt in range(_TRIES):
         try:
             sock = bind(_LOOPBACK, preferred)
@@ -61,17 +54,15 @@ def listen(
                 raise
             problem = error
         else:
-            return Bound(sock, sock.getsockname()[1], False)
-        holder = occupant(preferred).state
-        if holder != "nobody":
-            stranger = holder == "stranger"
+            return Bound(sock, sock.getsockname()[1])
+        if occupant(preferred).state != "nobody":
             break
         if attempt < _TRIES - 1:
             clock.sleep(_PAUSE)
     if exact and problem is not None:
         raise problem
     sock = bind(_LOOPBACK, 0)
-    return Bound(sock, sock.getsockname()[1], stranger)
+    return Bound(sock, sock.getsockname()[1])
 
 
 class Occupant(NamedTuple):
@@ -82,12 +73,15 @@ class Occupant(NamedTuple):
 
 
 def who_answers(
-    port: int, secret: Secret, challenge: str, timeout: float = PROBE_TIMEOUT
+    port: int, secret: Secret, clock: Clock, timeout: float = PROBE_TIMEOUT
 ) -> Occupant:
     """Ask the server on a loopback ``port`` to prove that it holds our secret. Blocks ``timeout``.
 
-    It is shown nothing but the random ``challenge``.
+    It is shown nothing but a random challenge. The time is for everything together: a stranger
+    that sends a byte now and then must not hold up a host's start.
     """
+    challenge = clock.token_bytes(16).hex()
+    deadline = clock.monotonic() + timeout
     try:
         sock = socket.create_connection((_LOOPBACK, port), timeout)
     except socket.timeout:
@@ -108,7 +102,7 @@ def who_answers(
                     b"",
                 )
             )
-            head = _read_head(sock)
+            head = _read_head(sock, deadline, clock)
         except socket.timeout:
             return Occupant("silent")
         except OSError:
@@ -124,13 +118,28 @@ def who_answers(
     return Occupant("ours", kind)
 
 
-def _read_head(sock: socket.socket) -> Any:
+def _read_head(sock: socket.socket, deadline: float, clock: Clock) -> Any:
+    """Return the head of the answer; None for anything else, and for one that trickles in.
+
+    Raises socket.timeout if nothing came at all: ours answers in one piece or not yet.
+    """
     parser = http1.ResponseParser(16384, 65536)
+    begun = False
     while True:
         event = parser.next_event()
         if event is not None:
             return event if type(event) is http1.ResponseHead else None
-        data = sock.recv(16384)
+        left = deadline - clock.monotonic()
+        if left <= 0 and begun:
+            return None
+        sock.settimeout(max(left, 0.001))
+        try:
+            data = sock.recv(16384)
+        except socket.timeout:
+            if begun:
+                return None
+            raise
         if not data:
             return None
+        begun = True
         parser.receive_data(data)

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from ..clock import Clock
 from ..config import Limits, Settings
-from ..errors import HostShuttingDown, ToolError
+from ..errors import HostShuttingDown, PermissionDenied, ToolError
 from ..host.adapter import HostAdapter, Question
 from ..host.dispatch import Dispatcher
 from ..host.identity import Instance
@@ -74,10 +74,12 @@ class Server:
         self._version = version
         self._listener: Optional[Listener] = None
         mode = settings.exec_mode or ("confirm" if interactive else "off")
-        self.gate = ExecGate(mode, self._ask if interactive else None)
+        self.gate = ExecGate(mode, self._ask if interactive else None, clock)
         self.sessions = Sessions(limits.sessions)
         control = Control(clock, version, instance, lanes, logbook, self._facts)
-        self.calls = Calls(loop, clock, limits, instance, lanes, self.gate, adapter, scene, control)
+        self.calls = Calls(
+            loop, clock, limits, instance, lanes, self.gate, adapter, scene, control, self._log
+        )
         machine = McpMachine(
             {
                 "name": "dcc-mcp-embed-" + instance.dcc_type,
@@ -168,8 +170,8 @@ class Server:
         loop = self._loop
         question = Question(
             "Run code?",
-            "{} wants to run Python code in this {}.".format(
-                client or "A client without a name", self._instance.dcc_type
+            "A client that calls itself {!r} wants to run Python code in this {}.".format(
+                _shown(client), self._instance.dcc_type
             ),
             CHOICES,
             lambda choice: loop.call_soon(decided, choice),
@@ -181,7 +183,8 @@ class Server:
         def finish(value: Any, error: Optional[BaseException], report: Report) -> Any:
             if error is not None:
                 self._log("error", "the question could not be shown: {!r}".format(error))
-                loop.call_soon(failed, ToolError("The user could not be asked: {}".format(error)))
+                refusal = PermissionDenied("The user could not be asked: {}".format(error))
+                loop.call_soon(failed, refusal)
             return {}
 
         def settled(job: Job, answer: Any, error: Optional[BaseException]) -> None:
@@ -195,6 +198,11 @@ class Server:
             failed(error)
             return
         loop.call_later(self._limits.ask_timeout, self._lanes["main"].expire, job)
+
+
+def _shown(name: str) -> str:
+    """Return a client's name fit for a question: one short line of printable characters."""
+    return "".join(char for char in name if char.isprintable())[:60] or "nameless"
 
 
 def preload() -> List[str]:

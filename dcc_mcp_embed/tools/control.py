@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any, Dict, Optional
 
 from .declare import tool
+from .results import success
 
 __all__ = ["cancel_job", "get_job", "get_log", "get_status"]
+
+#: Where the result of a late call says which job it was.
+META_JOB = "dcc-mcp-embed/job"
 
 _NOTHING: Dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
 _JOB_ID = {"type": "string", "description": "The job_id of a timeout_running error."}
@@ -55,6 +59,7 @@ def get_log(ctx: Any, lines: int = 100, level: str = "info", since: int = 0) -> 
     thread="loop",
     read_only=True,
     idempotent=True,
+    raw=True,
     input_schema={
         "type": "object",
         "properties": {"job_id": _JOB_ID},
@@ -63,9 +68,12 @@ def get_log(ctx: Any, lines: int = 100, level: str = "info", since: int = 0) -> 
     },
 )
 def get_job(ctx: Any, job_id: str) -> Dict[str, Any]:
-    """Return the state of a call that outlived its time, and its result once it has one."""
-    job: Dict[str, Any] = ctx.control.job(job_id)
-    return job
+    """Return how far a call is that outlived its time (data.state); once it has ended, the very
+    result that it would have returned."""
+    state, result = ctx.control.job(job_id)
+    if result is None:
+        return success(state, None, ctx.control.instance())
+    return dict(result, _meta=dict(result.get("_meta") or {}, **{META_JOB: state}))
 
 
 @tool(

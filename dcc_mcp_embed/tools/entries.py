@@ -169,6 +169,11 @@ class Tool:
                 "a generator works in steps, but thread='loop' must answer at once. Use 'main' "
                 "or 'worker'."
             )
+        if "code" in self.capabilities and self.thread == "loop":
+            self._fail(
+                "code may have to wait for the user's consent, but thread='loop' must answer at "
+                "once. Use 'main' or 'worker'."
+            )
         timeout = self.timeout
         if timeout is not None and (
             isinstance(timeout, bool)

@@ -152,21 +152,34 @@ def set_transform(
     ),
 )
 def rename_object(ctx: ToolContext, path: str, new_name: str) -> Dict[str, Any]:
-    """Rename one object. Where the name is taken the host makes it unique; collisions then
-    lists the objects that have it. Paths of everything below it change too.
+    """Rename one object. Where the name is taken the host makes one of them unique; collisions
+    lists the others concerned, as they are called now. Paths of everything below change too.
     """
     scene = ctx.scene
     if not new_name.strip():
         raise InvalidArgument("'new_name' is empty.")
     old = scene.resolve(path)
-    same = scene.row(old)["id"]
-    taken = [row["id"] for row in scene.rows() if row["name"] == new_name and row["id"] != same]
+    before = {row["id"]: (row["path"], row["name"]) for row in scene.rows()}
     new = scene.rename(old, new_name)
-    name = scene.row(new)["name"]
-    collisions: List[str] = []
+    row = scene.row(new)
+    below = set(scene.descendants(new))
+    own, name = row["id"], row["name"]
+    others = [
+        other
+        for other in scene.rows()
+        if other["id"] != own and other["path"] not in below and other["id"] in before
+    ]
+    # Blender gives the name and takes it from the object that had it.
+    moved = [other for other in others if (other["path"], other["name"]) != before[other["id"]]]
+    collisions: List[str] = [other["path"] for other in moved]
     if name != new_name:
-        collisions = [row["path"] for row in scene.rows() if row["id"] in taken]
         ctx.warn("The name '{}' became '{}'.".format(new_name, name))
+        collisions = [
+            other["path"] for other in others if other in moved or other["name"] == new_name
+        ]
+    if moved:
+        changes = ["{} is now {}".format(before[o["id"]][0], o["path"]) for o in moved[:20]]
+        ctx.warn("Other objects were renamed by the host: {}.".format("; ".join(changes)))
     ctx.evidence(name=name)
     return {"old": old, "new": new, "collisions": collisions}
 

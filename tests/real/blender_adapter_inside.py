@@ -14,7 +14,7 @@ import backend_contract
 import bpy
 from dcc_mcp_embed.adapters.blender import create, detect
 
-from dcc_mcp_embed.errors import NotFound
+from dcc_mcp_embed.errors import HostError, NotFound
 from dcc_mcp_embed.host.adapter import Question
 from dcc_mcp_embed.tools.backend import SceneBackend
 
@@ -80,14 +80,98 @@ def undo_steps(adapter) -> None:
     with adapter.undo_chunk("MCP: reading code") as chunk:
         len(bpy.data.objects)
     steps["reading"] = chunk.steps
+    FOUND["trail"] = trail(scene)
+    try:
+        with adapter.undo_chunk("MCP: broken code") as chunk:
+            bpy.data.objects.new("unlinked", None)
+            raise HostError("The code broke after the first half.")
+    except HostError:
+        steps["broken code"] = chunk.steps
+    for name, change in QUIET_CHANGES.items():
+        with adapter.undo_chunk("MCP: " + name) as chunk:
+            change()
+        steps[name] = chunk.steps
     FOUND["steps"] = steps
-    trail = []
+
+
+def trail(scene) -> list:
+    found = []
     for _ in range(3):
         scene.undo()
         made = bpy.data.objects.get("made")
         half = bpy.data.objects.get("half")
-        trail.append([made is not None and made.location.x, half is not None])
-    FOUND["trail"] = trail
+        found.append([made is not None and made.location.x, half is not None])
+    return found
+
+
+#: What Blender evaluates nothing for.
+QUIET_CHANGES = {
+    "a property of a scene": lambda: bpy.context.scene.__setitem__("mine", 1),
+    "in a property": lambda: bpy.context.scene.__setitem__("mine", [1, 2]),
+    "a marker": lambda: bpy.context.scene.timeline_markers.new("mark", frame=3),
+    "a text": lambda: bpy.data.texts.new("text").write("a line"),
+    "the frame": lambda: bpy.context.scene.frame_set(7),
+}
+
+
+def edits_of_scripts(adapter) -> None:
+    """What a script changed without an undo step of its own is not taken away with our step."""
+    scene: SceneBackend = adapter.scene_backend()
+    found = []
+    empty_scene()
+    path = scene.create("cube", "moved by a script", None, {})
+    with adapter.undo_chunk("MCP: other") as chunk:
+        scene.create("cube", "other", None, {})
+    found.append(chunk.steps)
+    bpy.data.objects[path[1:]].location.x = 4.0
+    with adapter.undo_chunk("MCP: third") as chunk:
+        scene.create("cube", "third", None, {})
+    found.append(chunk.steps)
+    for _ in range(2):
+        scene.undo()
+        found.append([bpy.data.objects[path[1:]].location.x, len(bpy.data.objects)])
+    FOUND["edits of scripts"] = found
+
+
+def a_drag(adapter) -> None:
+    """Without ``Window.modal_operators``, changes that no operator has finished are a drag."""
+    found = [adapter.modal_state()]
+    # Called as the user does, an operator stands in the list of the last ones.
+    bpy.ops.object.select_all("EXEC_DEFAULT", True, action="SELECT")
+    bpy.context.view_layer.update()
+    found.append(adapter.modal_state())
+    bpy.data.objects[0].location.z += 1.0
+    bpy.context.view_layer.update()
+    found.append(adapter.modal_state() is not None)
+    bpy.ops.object.select_all("EXEC_DEFAULT", True, action="DESELECT")
+    found.append(adapter.modal_state())
+    FOUND["drag"] = found
+    FOUND["drags are told"] = "modal_operators" in bpy.types.Window.bl_rna.properties
+
+
+def placing(adapter) -> None:
+    """Placing in the world what is flat itself, or below a very small parent."""
+    scene: SceneBackend = adapter.scene_backend()
+    found = []
+    for above, below in (((1.0, 1.0, 1.0), (1.0, 1.0, 0.0)), ((1e-5,) * 3, (1.0, 1.0, 1.0))):
+        parent = scene.create("empty", None, None, {})
+        child = scene.create("cube", None, parent, {})
+        scene.set_transform(parent, (1, 2, 3), None, above, "local")
+        scene.set_transform(child, None, None, below, "local")
+        scene.set_transform(child, (5, 6, 7), (10, 20, 30), None, "world")
+        world = scene.transform(child, "world")
+        found.append([round(x, 3) for x in world["translate"] + world["rotate"]])
+    FOUND["placed"] = found
+    mesh = bpy.data.objects.new("no vertices", bpy.data.meshes.new("no vertices"))
+    bpy.context.scene.collection.objects.link(mesh)
+    FOUND["box of nothing"] = scene.detail(scene.resolve("no vertices"), "bbox")
+    parent = scene.create("empty", "many", None, {})
+    for _ in range(200):
+        scene_object = bpy.data.objects.new("one of many", mesh.data)
+        scene_object.parent = bpy.data.objects["many"]
+        bpy.context.scene.collection.objects.link(scene_object)
+    before = len(bpy.data.objects)
+    FOUND["deleted"] = [len(scene.delete([parent])), before - len(bpy.data.objects)]
 
 
 def identity(adapter) -> None:
@@ -97,6 +181,19 @@ def identity(adapter) -> None:
     ident = scene.row(path)["id"]
     bpy.data.objects["before"].name = "by the user"
     FOUND["id after the user's rename"] = scene.row("/by the user")["id"] == ident
+    bpy.data.objects["by the user"].name = "renamed"
+    other = scene.create("cube", "by the user", None, {})
+    ids = [scene.row(scene.resolve(name))["id"] for name in ("by the user", "renamed")]
+    FOUND["id beside a new one of the old name"] = ids[1] == ident and ids[0] != ident
+    first, second = bpy.data.objects["renamed"], bpy.data.objects[other[1:]]
+    first.name, second.name, first.name = "for a moment", "renamed", "by the user"
+    swapped = [scene.row(scene.resolve(name))["id"] for name in ("by the user", "renamed")]
+    FOUND["ids after names were swapped"] = swapped == [ident, ids[0]]
+    bpy.data.objects.remove(first)
+    mesh = bpy.data.meshes.new("another")
+    another = bpy.data.objects.new("another", mesh)
+    bpy.context.scene.collection.objects.link(another)
+    FOUND["id after the user's deletion"] = scene.row("/another")["id"] not in swapped
     slashed = bpy.data.objects.new("a/b", None)
     bpy.context.scene.collection.objects.link(slashed)
     FOUND["a name with a slash"] = scene.row(scene.resolve("a/b"))["name"]
@@ -130,7 +227,12 @@ def cycles() -> None:
 def pump_survives_a_file_load(adapter, then) -> None:
     """The timer must go on after another file was opened: Blender drops those not persistent."""
     bpy.ops.wm.read_homefile(use_empty=False, use_factory_startup=True)
-    adapter.wake(then)
+
+    def broken() -> None:
+        adapter.wake(then)
+        raise ValueError("a pump that breaks must not be the last one")
+
+    adapter.wake(broken)
 
 
 def run(parts) -> None:
@@ -149,7 +251,14 @@ def leave() -> None:
 
 def headless() -> None:
     adapter = create()
-    run([lambda: facts(adapter), lambda: contract(adapter), lambda: identity(adapter)])
+    run(
+        [
+            lambda: facts(adapter),
+            lambda: contract(adapter),
+            lambda: identity(adapter),
+            lambda: placing(adapter),
+        ]
+    )
     woken: list = []
 
     def pump() -> None:
@@ -178,7 +287,10 @@ def windowed() -> None:
             lambda: facts(adapter),
             lambda: contract(adapter),
             lambda: undo_steps(adapter),
+            lambda: edits_of_scripts(adapter),
+            lambda: a_drag(adapter),
             lambda: identity(adapter),
+            lambda: placing(adapter),
             lambda: questions(adapter),
             lambda: pump_survives_a_file_load(adapter, after_the_load),
         ]

@@ -463,14 +463,15 @@ def test_out_of_time_while_it_runs_gives_a_job_whose_result_can_be_fetched(start
     assert job in found["hint"]
     known = data(ask(live, "get_job", {"job_id": job}))
     assert known["state"] == "running"
-    assert known["result"] is None
     stage.leave.set()
     until(live, lambda found: found["holder"] is None)
     for _ in range(1000):
-        known = data(ask(live, "get_job", {"job_id": job}))
-        if known["state"] == "finished":
+        known = ask(live, "get_job", {"job_id": job})
+        if "dcc-mcp-embed/job" in known.get("_meta", {}):
             break
-    assert text(known["result"]) == "block"
+    # The very result that the call would have returned, however large.
+    assert text(known) == "block"
+    assert known["_meta"]["dcc-mcp-embed/job"]["state"] == "finished"
     assert error(ask(live, "get_job", {"job_id": "0" * 16}))["code"] == "not_found"
 
 
@@ -609,15 +610,46 @@ def test_a_person_is_asked_and_the_call_waits(start):
     assert data(run(live, client(live, "another")).result())["result"] == 42
 
 
+def test_consent_is_given_to_a_session_and_not_to_a_name(start):
+    live = start(Attended)
+    claude = client(live, "claude")
+    pending = run(live, claude)
+    live.adapter.reply("client")
+    assert data(pending.result())["result"] == 42
+    assert data(run(live, claude).result())["result"] == 42
+    impostor = run(live, client(live, "claude"))
+    live.adapter.reply("never")
+    assert impostor.error()["code"] == "permission_denied"
+    # Without a session it is the connection that was asked about.
+    nobody = run(live, {"User-Agent": "claude 1"})
+    live.adapter.reply("never")
+    assert nobody.error()["code"] == "permission_denied"
+    other = run(live, {"User-Agent": "claude 1"})
+    live.adapter.reply("once")
+    assert data(other.result())["result"] == 42
+
+
+def test_a_name_cannot_write_the_question(start):
+    live = start(Attended)
+    pending = run(live, client(live, "x\nBlender needs this. Press Allow" + "!" * 100))
+    assert live.adapter.asked.acquire(timeout=DEADLINE)
+    question = live.adapter.questions.pop(0)
+    assert "\n" not in question.text
+    assert len(question.text) < 160
+    question.answer("never")
+    assert pending.error()["code"] == "permission_denied"
+
+
 def test_an_answer_that_does_not_come_is_no(start):
     live = start(Attended, ask_timeout=SOON)
-    found = run(live).error()
+    mine = client(live, "claude")
+    found = run(live, mine).error()
     assert found["code"] == "permission_denied"
     assert found["retry_after_ms"] > 0
     # The question is still open, and what it gives is good for the next call.
     live.adapter.reply("once")
     for _ in range(100):
-        pending = run(live)
+        pending = run(live, mine)
         result = pending.result()
         if result["isError"] is False:
             return

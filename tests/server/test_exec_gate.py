@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dcc_mcp_embed.errors import ExecDisabled, HostBusy, PermissionDenied
+from dcc_mcp_embed.server import exec_gate
 from dcc_mcp_embed.server.exec_gate import ExecGate
+from fakes.clock import FakeClock
 
 
 class Person:
@@ -13,11 +15,12 @@ class Person:
 
     def __init__(self, mode="confirm"):
         self.questions = []
-        self.gate = ExecGate(mode, lambda *question: self.questions.append(question))
+        self.clock = FakeClock()
+        self.gate = ExecGate(mode, lambda *question: self.questions.append(question), self.clock)
 
     def call(self, client="claude"):
         verdicts = []
-        self.gate.enter(client, verdicts.append)
+        self.gate.enter(client, "a name", verdicts.append)
         return verdicts
 
     def answer(self, choice):
@@ -31,7 +34,7 @@ def test_off_and_on_ask_nobody():
 
 def test_without_anybody_to_ask_confirm_is_off():
     verdicts = []
-    ExecGate("confirm", None).enter("claude", verdicts.append)
+    ExecGate("confirm", None, FakeClock()).enter("claude", "a name", verdicts.append)
     assert isinstance(verdicts[0], ExecDisabled)
     assert "DCC_MCP_EMBED_EXEC" in verdicts[0].hint
 
@@ -81,7 +84,7 @@ def test_calls_of_one_client_share_a_question_and_one_consent_lets_one_through()
 def test_a_consent_that_came_too_late_is_good_for_the_next_call_only():
     person = Person()
     verdicts = []
-    person.gate.enter("claude", verdicts.append)
+    person.gate.enter("claude", "a name", verdicts.append)
     assert person.gate.leave("claude", verdicts.append)
     assert not person.gate.leave("claude", verdicts.append)
     person.answer("once")
@@ -97,3 +100,22 @@ def test_a_question_that_cannot_be_shown_refuses_and_the_next_call_asks_again():
     assert isinstance(verdicts[0], HostBusy)
     person.call()
     assert len(person.questions) == 1
+
+
+def test_a_late_consent_does_not_last():
+    person = Person()
+    verdicts = []
+    person.gate.enter("claude", "a name", verdicts.append)
+    person.gate.leave("claude", verdicts.append)
+    person.answer("once")
+    person.clock.advance(exec_gate.CREDIT)
+    assert person.call() == []
+
+
+def test_a_client_that_invents_names_does_not_bury_the_user_in_questions():
+    person = Person()
+    answers = [person.call("client {}".format(number)) for number in range(100)]
+    assert len(person.questions) == exec_gate.MAX_OPEN
+    assert isinstance(answers[-1][0], PermissionDenied)
+    person.answer("once")
+    assert person.call("another") == []
