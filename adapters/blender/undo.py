@@ -52,8 +52,10 @@ class Step(UndoChunk):
             )
             if changed:
                 label = self._label if kind is None else self._label + " (failed)"
-                bpy.ops.ed.undo_push(message=label)
-                self.steps = 1
+                # A call that opened a file has begun a new history: there is nothing to push onto.
+                if bpy.ops.ed.undo_push.poll():
+                    bpy.ops.ed.undo_push(message=label)
+                    self.steps = 1
         finally:
             self._watch.end()
         return None

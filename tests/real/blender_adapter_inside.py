@@ -213,6 +213,12 @@ def questions(adapter) -> None:
     FOUND["answers"] = answers
 
 
+def a_file_opened_in_a_call(adapter) -> None:
+    with adapter.undo_chunk("MCP: opens") as chunk:
+        bpy.ops.wm.read_homefile(use_empty=True)
+    FOUND["opened"] = [chunk.steps, len(bpy.data.objects)]
+
+
 def cycles() -> None:
     before = hung_on_blender()
     for _ in range(10):
@@ -292,6 +298,7 @@ def windowed() -> None:
             lambda: identity(adapter),
             lambda: placing(adapter),
             lambda: questions(adapter),
+            lambda: a_file_opened_in_a_call(adapter),
             lambda: pump_survives_a_file_load(adapter, after_the_load),
         ]
     )

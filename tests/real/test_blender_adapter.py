@@ -116,6 +116,13 @@ def test_nothing_is_changed_while_the_user_drags(found):
     assert found["drag"] == [None, None, True, None]
 
 
+def test_a_call_may_open_a_file_and_then_has_nothing_to_undo(found):
+    if not found["window"]:
+        assert "opened" not in found
+        return
+    assert found["opened"] == [0, 0]
+
+
 def test_a_question_is_shown_and_answered_once(found):
     if not found["window"]:
         assert "answers" not in found
