@@ -65,7 +65,6 @@ class Settings(NamedTuple):
     exec_mode: Optional[str] = None
     gateway: bool = False
     registry_dir: Optional[str] = None
-    tools: Tuple[str, ...] = ()
     #: More origins that may call, besides loopback ones: ``scheme://host[:port]``.
     origins: Tuple[str, ...] = ()
     limits: Limits = Limits()
@@ -115,7 +114,6 @@ def settings_from(
     exec_mode: Optional[str] = None,
     gateway: bool = False,
     registry_dir: Optional[str] = None,
-    tools: Tuple[str, ...] = (),
     origins: Tuple[str, ...] = (),
     limits: Limits = Limits(),
 ) -> Settings:
@@ -139,7 +137,6 @@ def settings_from(
         exec_mode=exec_mode,
         gateway=gateway,
         registry_dir=registry_dir or environ.get("DCC_MCP_REGISTRY_DIR") or None,
-        tools=tools,
         origins=origins,
         limits=limits,
     )

@@ -39,6 +39,8 @@ __all__ = ["EmbeddedServer", "start", "stop"]
 
 #: Adapters and the module by which their host shows in an interpreter; standalone is what is left.
 ADAPTERS = {"blender": "bpy", "standalone": ""}
+#: Below the user's data directory: every Python file in it is loaded at start.
+TOOLS_FOLDER = "tools"
 #: How long the calling thread waits for the loop thread at the end, seconds (DESIGN: 300 ms).
 _GRACE = 0.3
 
@@ -63,7 +65,8 @@ def start(
 ) -> EmbeddedServer:
     """Start the server in this host and return it; the running one if there is one already.
 
-    Call on the host's main thread. ``adapter``: an adapter's name or object; None detects the
+    Call on the host's main thread. A running server keeps its settings; ``tools`` are added to it.
+    ``adapter``: an adapter's name or object; None detects the
     host. ``port``: fixed; None takes the preferred port of this kind of host, or any free one.
     ``auth=False`` lets every local process in. ``exec_mode``: off, confirm or on; None confirms
     where somebody can be asked and is off elsewhere. ``tools``: modules, module names or files
@@ -73,6 +76,7 @@ def start(
     global _running
     with _lock:
         if _running is not None:
+            _running.add_tools(tools)
             return _running
         settings = settings_from(
             os.environ,
@@ -152,8 +156,16 @@ class EmbeddedServer:
         modules: List[Any] = [control, scene, code] + list(self.adapter.tool_modules())
         for module in modules:
             table.add_module(module)
-        for wanted in tools:
-            self.register_tools(loader.load(wanted) if isinstance(wanted, str) else wanted)
+        self.add_tools(tools)
+        folder = os.path.join(self.settings.data_dir, TOOLS_FOLDER)
+        if not os.path.isdir(folder):
+            return
+        found, problems = loader.load_folder(folder)
+        for problem in problems:
+            # Somebody's broken file must not keep the host from starting.
+            self.logbook.error("tools", str(problem))
+        for module in found:
+            self.register_tools(module)
 
     def _open(self, undo: ExitStack) -> None:
         settings, clock = self.settings, self._clock
@@ -272,6 +284,11 @@ class EmbeddedServer:
         self.logbook.error("loop", "{}: {!r}".format(where, error))
 
     # -- for whoever started it ---------------------------------------------------------------
+
+    def add_tools(self, tools: Sequence[Any]) -> None:
+        """Add the tools of modules, module names or files. Main thread. Raises ConfigError."""
+        for wanted in tools:
+            self.register_tools(loader.load(wanted) if isinstance(wanted, str) else wanted)
 
     def register_tools(self, module: Any) -> int:
         """Add the tools declared in ``module``; return how many. Any thread. Raises ConfigError."""

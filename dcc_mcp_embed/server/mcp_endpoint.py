@@ -121,6 +121,11 @@ class McpEndpoint:
             sink.reply(outcome)  # type: ignore[arg-type]
 
     def _open(self, outcome: Any, sink: _Sink) -> None:
+        if not sink.opens_sessions:
+            # 2025-03-26, lifecycle: initialize is no part of a batch.
+            fault = Fault(jsonrpc.INVALID_REQUEST, "initialize stands alone", outcome.message["id"])
+            sink.reply(self._machine.refuse(fault))
+            return
         ident = self._clock.token_bytes(16).hex()
         self._sessions.open(ident, outcome.version, outcome.client)
         sink.headers = ((_SESSION, ident),)
@@ -195,6 +200,8 @@ class _Sink:
 
     headers: Any = ()
     over = False
+    #: Whether there is an answer of its own to carry a session id.
+    opens_sessions = True
 
     def nothing(self) -> None:
         raise NotImplementedError
@@ -256,6 +263,8 @@ class _Gathered:
 
 class _Member(_Sink):
     """The message was one of a batch."""
+
+    opens_sessions = False
 
     def __init__(self, gathered: _Gathered) -> None:
         self._gathered = gathered

@@ -12,7 +12,8 @@ import hmac
 import json
 import os
 import stat
-from typing import Dict
+from contextlib import contextmanager
+from typing import Dict, Iterator
 
 from .._compat import replace
 from ..clock import Clock
@@ -24,6 +25,7 @@ _SIZE = 32
 _TOKEN_LENGTH = 40
 SECRET_FILE = "secret"
 RETIRED_FILE = "retired.json"
+_ROTATE = "run `python3 -m dcc_mcp_embed secret rotate`"
 
 
 class Secret:
@@ -57,29 +59,43 @@ def open_secret(directory: str, clock: Clock) -> Secret:
     Raises ConfigError when either is a link or somebody else's: such a place is not trusted.
     Reads two small files on the calling thread.
     """
-    _own_directory(directory)
     path = os.path.join(directory, SECRET_FILE)
-    try:
-        value = _read_private(path)
-    except FileNotFoundError:
-        _write_private(path, clock.token_bytes(_SIZE), clock, exclusive=True)
-        value = _read_private(path)
+    with _explained(directory):
+        _own_directory(directory)
+        try:
+            value = _read_private(path)
+        except FileNotFoundError:
+            _write_private(path, clock.token_bytes(_SIZE), clock, exclusive=True)
+            value = _read_private(path)
+        retired = _read_retired(os.path.join(directory, RETIRED_FILE))
     if len(value) != _SIZE:
         raise ConfigError(
-            "{} is damaged ({} bytes instead of {}); run "
-            "`python3 -m dcc_mcp_embed secret rotate`".format(path, len(value), _SIZE)
+            "{} is damaged ({} bytes instead of {}); {}".format(path, len(value), _SIZE, _ROTATE)
         )
-    return Secret(value, _read_retired(os.path.join(directory, RETIRED_FILE)))
+    return Secret(value, retired)
 
 
 def rotate_secret(directory: str, clock: Clock) -> None:
     """Replace the secret: every token ever given out stops working at the next server start."""
-    _own_directory(directory)
-    _write_private(os.path.join(directory, SECRET_FILE), clock.token_bytes(_SIZE), clock)
+    with _explained(directory):
+        _own_directory(directory)
+        _write_private(os.path.join(directory, SECRET_FILE), clock.token_bytes(_SIZE), clock)
+        try:
+            os.unlink(os.path.join(directory, RETIRED_FILE))
+        except FileNotFoundError:
+            pass
+
+
+@contextmanager
+def _explained(directory: str) -> Iterator[None]:
+    """Raise ConfigError instead of an OSError: the place is the user's to mend."""
     try:
-        os.unlink(os.path.join(directory, RETIRED_FILE))
-    except FileNotFoundError:
-        pass
+        yield
+    except OSError as error:
+        raise ConfigError(
+            "{} cannot be used for the secret: {}. Mend it, or set DCC_MCP_EMBED_HOME to another "
+            "directory.".format(directory, error)
+        ) from error
 
 
 def retire_token(directory: str, kind: str, port: int, clock: Clock) -> None:
@@ -151,12 +167,13 @@ def _write_private(path: str, content: bytes, clock: Clock, exclusive: bool = Fa
 
 
 def _read_retired(path: str) -> Dict[str, int]:
+    """Return place -> generation. Raises ConfigError for a damaged file: it guards old tokens."""
     try:
         content = json.loads(_read_private(path).decode("utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError:
-        return {}
-    if not isinstance(content, dict):
-        return {}
-    return {key: count for key, count in content.items() if isinstance(count, int)}
+        content = None
+    if not isinstance(content, dict) or not all(isinstance(n, int) for n in content.values()):
+        raise ConfigError("{} is damaged; {}".format(path, _ROTATE))
+    return content

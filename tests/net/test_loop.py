@@ -83,6 +83,30 @@ def test_an_error_is_reported_and_the_loop_goes_on(loop, failures):
     assert isinstance(failures[0][1], ZeroDivisionError)
 
 
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("place", ["call", "timer", "socket"])
+def test_what_ends_a_program_does_not_end_the_loop(loop, failures, kind, place):
+    def leaving(*_):
+        raise kind("out")
+
+    left, right = socket.socketpair()
+    with left, right:
+        if place == "call":
+            loop.call_soon(leaving)
+        elif place == "timer":
+            loop.call_later(0.0, leaving)
+        else:
+            loop.register(left, READ, leaving)
+            right.send(b"x")
+        seen = []
+        loop.call_soon(seen.append, "on")
+        loop.turn()
+        assert seen == ["on"]
+        assert [type(error) for _, error in failures] == [kind]
+        if place == "socket":
+            loop.unregister(left)
+
+
 def test_other_threads_wake_it(failures):
     loop = Loop(SystemClock(), lambda where, error: failures.append((where, error)))
     thread = LoopThread(loop)

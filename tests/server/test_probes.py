@@ -90,6 +90,15 @@ PROBES = [
         "batch",
     ),
     ("empty batch", post(b"[]"), 400, -32600),
+    (
+        "initialize in a batch",
+        post(
+            b'[{"jsonrpc":"2.0","id":7,"method":"initialize","params":{}}]',
+            MCP_Protocol_Version="2025-03-26",
+        ),
+        200,
+        "batch of errors",
+    ),
     ("not UTF-8", post(b'{"jsonrpc":"2.0","id":7,"method":"\xff"}'), 400, -32700),
     ("Accept */*", rpc("ping", Accept="*/*"), 200, None),
     ("Accept json only", rpc("ping", Accept="application/json"), 200, None),
@@ -161,6 +170,9 @@ def test_probe(live, name, send, status, wanted):
             assert len(answer.json["error"]) > 20, "an error says what to change"
         elif wanted == "empty":
             assert answer.body == b""
+        elif wanted == "batch of errors":
+            assert [one["error"]["code"] for one in answer.json] == [-32600]
+            assert "mcp-session-id" not in answer.headers
         elif wanted == "batch":
             assert [one["id"] for one in answer.json] == [7, 7]
         else:

@@ -74,7 +74,7 @@ def test_a_link_is_not_trusted(tmp_path):
         open_secret(str(tmp_path / "home"), SystemClock())
     (tmp_path / "stolen").write_bytes(b"x" * 32)
     os.symlink(str(tmp_path / "stolen"), str(target / "secret"))
-    with pytest.raises(OSError):
+    with pytest.raises(ConfigError):
         open_secret(str(target), SystemClock())
 
 
@@ -83,6 +83,30 @@ def test_a_damaged_secret_says_what_to_do(tmp_path):
     with pytest.raises(ConfigError) as caught:
         open_secret(str(tmp_path), SystemClock())
     assert "secret rotate" in str(caught.value)
+
+
+def test_a_damaged_list_of_retired_tokens_does_not_bring_them_back(tmp_path):
+    open_secret(str(tmp_path), SystemClock())
+    retire_token(str(tmp_path), "maya", 1, SystemClock())
+    for damaged in (b"", b"{", b"[]", b'{"maya|1": "x"}'):
+        (tmp_path / "retired.json").write_bytes(damaged)
+        with pytest.raises(ConfigError) as caught:
+            open_secret(str(tmp_path), SystemClock())
+        assert "secret rotate" in str(caught.value)
+    rotate_secret(str(tmp_path), SystemClock())
+    open_secret(str(tmp_path), SystemClock())
+
+
+@pytest.mark.parametrize("kind", ["a file", "a folder as the secret"])
+def test_a_place_that_cannot_be_used_is_told_in_words(tmp_path, kind):
+    home = tmp_path / "home"
+    if kind == "a file":
+        home.write_bytes(b"")
+    else:
+        (home / "secret").mkdir(parents=True)
+    with pytest.raises(ConfigError) as caught:
+        open_secret(str(home), SystemClock())
+    assert "DCC_MCP_EMBED_HOME" in str(caught.value)
 
 
 def test_hosts_that_start_together_agree_on_one_secret(tmp_path):

@@ -6,6 +6,7 @@ import math
 
 import pytest
 from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
+from dcc_mcp_embed.adapters.standalone.backend import StandaloneBackend
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -378,6 +379,39 @@ def test_rename_to_a_taken_name_lists_who_has_it(built):
 
 def test_an_equal_name_elsewhere_is_no_collision(built):
     assert built.call("rename_object", path="/sun", new_name="door")["collisions"] == []
+
+
+class TakesNames(StandaloneBackend):
+    """Blender's way: the object gets the name, and the one that had it gets another."""
+
+    def rename(self, path, new_name):
+        for row in self.rows():
+            if row["name"] == new_name and row["path"] != path:
+                old = super().rename(row["path"], new_name + ".001")
+                path = (
+                    old + path[len(row["path"]) :] if path.startswith(row["path"] + "/") else path
+                )
+        return super().rename(path, new_name)
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "new", "collisions", "said"),
+    [
+        ("/sun", "tree", "/tree", ["/tree.001"], "/tree is now /tree.001"),
+        # Taken from one below: its path changes anyway, its name does not.
+        ("/house", "door", "/door", ["/door/door.001"], "/house/door is now /door/door.001"),
+        ("/sun", "moon", "/moon", [], ""),
+        ("/house", "home", "/home", [], ""),
+    ],
+)
+def test_a_host_that_takes_the_name_from_another_object_is_seen_doing_it(
+    built, path, name, new, collisions, said
+):
+    built.backend = TakesNames(built.scene)
+    done = built.call("rename_object", path=path, new_name=name)
+    assert done == {"old": path, "new": new, "collisions": collisions}
+    assert said in built.warned
+    assert bool(built.warned) is bool(said)
 
 
 def test_an_empty_name_is_refused(built):

@@ -1,0 +1,310 @@
+"""What breaks outside a tool costs one call at most, and a suspended writer is never forgotten."""
+
+from __future__ import annotations
+
+import pytest
+
+from dcc_mcp_embed.host import dispatch, holder
+from dcc_mcp_embed.host.adapter import UndoChunk
+from fakes.caller import Caller
+
+
+class Broken(UndoChunk):
+    """An undo step that raises where it is told to."""
+
+    def __init__(self, where, kind=RuntimeError):
+        self.where = where
+        self.kind = kind
+
+    def __enter__(self):
+        if self.where == "enter":
+            raise self.kind("no undo")
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if self.where == "exit":
+            raise self.kind("no undo")
+
+
+def raising(error):
+    def function(*_):
+        raise error
+
+    return function
+
+
+def alive(calls):
+    """Check that the dispatcher serves on, for writers too."""
+    calls.submit("next")
+    calls.host.run()
+    assert calls.told["next"] == [("value", "next")]
+    assert calls.dispatcher.holder() is None
+    assert calls.dispatcher.status()["verdict"] == "healthy"
+
+
+# -- what the adapter does wrong --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("where", ["make", "enter", "exit"])
+def test_an_undo_step_that_raises_ends_its_call_only(where, kind):
+    calls = Caller()
+    usual = calls.host.undo_chunk
+    calls.host.undo_chunk = (
+        raising(kind("no undo")) if where == "make" else lambda label: Broken(where, kind)
+    )
+    calls.submit("a", undo_label="MCP: a")
+    calls.host.run()
+    assert calls.told["a"][0][0] == "error"
+    assert type(calls.told["a"][0][1]) is kind
+    assert calls.effects == (["a"] if where == "exit" else [])
+    calls.host.undo_chunk = usual
+    alive(calls)
+
+
+@pytest.mark.parametrize("many", ["steps", "poll"])
+def test_an_undo_step_that_raises_between_two_steps_ends_the_call_and_its_generator(many):
+    calls = Caller()
+    calls.host.undo_chunk = lambda label: Broken("exit")
+
+    def steps():
+        try:
+            yield 1
+            yield 2
+        finally:
+            calls.effects.append("closed")
+
+    calls.submit("a", steps if many == "steps" else lambda: lambda: None, undo_label="MCP: a")
+    calls.host.run()
+    kind, error = calls.told["a"][0]
+    assert (kind, str(error)) == ("error", "no undo")
+    assert calls.effects == (["closed"] if many == "steps" else [])
+    assert calls.laters == []
+    alive(calls)
+
+
+def test_a_host_that_cannot_say_whether_a_dialog_is_open_refuses_the_call():
+    calls = Caller()
+    usual = calls.host.modal_state
+    calls.host.modal_state = raising(RuntimeError("no windows"))
+    calls.submit("a")
+    calls.submit("read", writes=False)
+    calls.host.run()
+    assert calls.told["a"] == ["host_error"]
+    assert calls.errors["a"].state == "not_started"
+    assert "no windows" in str(calls.errors["a"])
+    assert calls.effects == ["read"]
+    assert any(level == "error" and "no windows" in text for level, text in calls.logged)
+    calls.host.modal_state = usual
+    alive(calls)
+
+
+def test_it_ends_a_writer_between_two_steps_as_well():
+    calls = Caller()
+
+    def steps():
+        try:
+            yield 1
+            calls.effects.append("second step")
+        finally:
+            calls.effects.append("closed")
+
+    calls.submit("a", steps)
+    calls.host.modal_state = iter_states([None, RuntimeError("no windows")])
+    calls.host.run()
+    assert calls.told["a"][0][0] == "error"
+    assert calls.effects == ["closed"]
+    del calls.host.modal_state
+    alive(calls)
+
+
+def iter_states(states):
+    left = iter(states)
+
+    def modal_state():
+        state = next(left)
+        if isinstance(state, Exception):
+            raise state
+        return state
+
+    return modal_state
+
+
+# -- what our own callbacks do wrong ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("part", ["finish", "settled", "progress"])
+def test_a_callback_that_raises_does_not_stop_the_others(part, kind):
+    calls = Caller()
+
+    def steps():
+        yield 1
+        calls.effects.append("over")
+
+    one = calls.job("a", steps, progress=lambda value: None)
+    setattr(one, part, raising(kind("broken")))
+    calls.dispatcher.submit(one)
+    interrupt = calls.dispatcher.pump()
+    # An answer that cannot be made is the tool's fault, whatever it raised.
+    assert (type(interrupt) is KeyboardInterrupt) is (
+        kind is KeyboardInterrupt and part != "finish"
+    )
+    calls.host.run()
+    if part != "settled":
+        assert len(calls.told["a"]) == 1, "told once"
+    alive(calls)
+
+
+def test_a_host_that_cannot_be_woken_does_not_end_the_pump():
+    calls = Caller(budget=0.0)
+    calls.submit("a")
+    calls.submit("b")
+    calls.host.wake = raising(RuntimeError("no timer"))
+    calls.dispatcher.pump()
+    assert calls.effects == ["a"]
+    assert any("no timer" in text for _, text in calls.logged)
+    del calls.host.wake
+    calls.submit("c")
+    calls.host.run()
+    assert calls.effects == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_a_generator_that_ends_badly_does_not_end_the_pump(kind):
+    calls = Caller()
+
+    def steps():
+        try:
+            yield 1
+        finally:
+            raise kind("out")
+
+    calls.submit("a", steps)
+    calls.dispatcher.pump()
+    calls.dispatcher.shutdown("the end")
+    calls.host.run()
+    assert calls.told["a"] == ["host_shutting_down"]
+
+
+# -- a writer between two steps ---------------------------------------------------------------
+
+
+def polling(calls):
+    left = [None, None, "value"]
+    return lambda: lambda: left.pop(0)
+
+
+def stepping(calls):
+    def steps():
+        for number in range(3):
+            calls.effects.append(number)
+            yield None
+        return "value"
+
+    return steps
+
+
+def suspended(calls, make, **options):
+    """Start a writer of two steps or more; it is between two of them when this returns."""
+    calls.submit("paint", make(calls), client="Studio", **options)
+    calls.host.turn()
+    if make is polling:
+        assert calls.laters
+
+
+@pytest.mark.parametrize("make", [polling, stepping])
+def test_a_writer_between_two_steps_holds_the_thread_since_its_start(make):
+    calls = Caller(budget=0.0)
+    suspended(calls, make)
+    calls.clock.advance(holder.STACK_AFTER + 2)
+    found = calls.dispatcher.holder()
+    assert (found.tool, found.client, found.job_id) == ("paint", "Studio", "id-paint")
+    assert found.age == holder.STACK_AFTER + 2
+    assert found.stack is None, "the thread does something else now"
+    status = calls.dispatcher.status()
+    assert status["verdict"] == "busy"
+    assert status["holder"]["tool"] == "paint"
+    while calls.laters or calls.host.pump:
+        calls.host.run()
+        if calls.laters:
+            calls.later()
+    assert calls.told["paint"] == [("value", "value")]
+    alive(calls)
+
+
+def test_in_a_step_the_age_of_a_writer_still_counts_from_its_start():
+    calls = Caller(budget=0.0)
+    ages = []
+
+    def steps():
+        for _ in range(3):
+            ages.append(calls.dispatcher.holder().age)
+            yield None
+
+    calls.submit("paint", steps)
+    while calls.host.turn():
+        calls.clock.advance(1.0)
+    assert ages == [0.0, 1.0, 2.0]
+
+
+def test_a_reader_between_two_steps_holds_nothing():
+    calls = Caller(budget=0.0)
+    suspended(calls, polling, writes=False)
+    assert calls.dispatcher.holder() is None
+    assert calls.dispatcher.status()["verdict"] == "healthy"
+
+
+@pytest.mark.parametrize("make", [polling, stepping])
+def test_a_write_that_waited_for_it_in_vain_is_told_its_name(make):
+    calls = Caller(budget=0.0)
+    suspended(calls, make)
+    waiting = calls.submit("waiting")
+    reading = calls.submit("reading", writes=False)
+    calls.clock.advance(3.0)
+    calls.dispatcher.expire(waiting)
+    calls.dispatcher.expire(reading)
+    assert calls.told["waiting"] == ["timeout_not_started"]
+    assert "paint of Studio has held it for 3.0 s" in calls.errors["waiting"].hint
+    assert "paint" not in calls.errors["reading"].hint, "it was not in the way"
+
+
+def test_a_suspended_writer_holds_nothing_after_the_shutdown():
+    calls = Caller(budget=0.0)
+    suspended(calls, polling)
+    calls.dispatcher.shutdown("the end")
+    calls.host.run()
+    assert calls.dispatcher.holder() is None
+
+
+@pytest.mark.parametrize("make", [polling, stepping])
+def test_a_writer_takes_no_step_while_a_dialog_is_open_and_goes_on_afterwards(make):
+    calls = Caller(budget=0.0)
+    suspended(calls, make)
+    before = list(calls.effects)
+    calls.host.modal = "Save changes?"
+    for _ in range(4):
+        calls.host.run()
+        calls.later()
+    calls.host.run()
+    assert calls.effects == before
+    assert "paint" not in calls.told
+    assert calls.dispatcher.status()["verdict"] == "modal"
+    assert calls.laters[0][0] == dispatch.MODAL_EVERY, "nobody spins meanwhile"
+    calls.host.modal = None
+    while calls.laters or calls.host.pump:
+        calls.host.run()
+        if calls.laters:
+            calls.later()
+    assert calls.told["paint"] == [("value", "value")]
+    alive(calls)
+
+
+def test_a_reader_goes_on_while_a_dialog_is_open():
+    calls = Caller()
+    suspended(calls, polling, writes=False)
+    calls.host.modal = "Save changes?"
+    while calls.laters:
+        calls.later()
+        calls.host.run()
+    assert calls.told["paint"] == [("value", "value")]
