@@ -28,6 +28,8 @@ class Limits(NamedTuple):
 
     head_bytes: int = 16 * 1024
     body_bytes: int = 16 * 1024 * 1024
+    #: Of all bodies together that have begun and not ended, not counting the first 64 KiB of each.
+    bodies_in_flight: int = 64 * 1024 * 1024
     connections: int = 256
     #: Connections that have not shown a token yet; see ``connect_grace``.
     unauthenticated: int = 32

@@ -10,10 +10,12 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
 from dcc_mcp_embed.cli.main import main
+from dcc_mcp_embed.cli.serve import GRACE
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.server.secret import open_secret
 from fakes.served import Served, environment, run
@@ -122,6 +124,66 @@ def test_serve_ends_while_a_client_waits_and_the_client_is_told(home):
         assert served.end() == 0
         caller.join(10)
         assert answers[0]["structuredContent"]["error"]["code"] == "host_shutting_down"
+
+
+STUCK = """
+import time
+import dcc_mcp_embed
+
+@dcc_mcp_embed.tool
+def stuck() -> str:
+    'Wait.'
+    while True:
+        time.sleep(0.01)
+"""
+
+
+class Stuck(Served):
+    """A server whose main thread is held by a tool that does not end."""
+
+    def __init__(self, home):
+        with open(os.path.join(home, "stuck.py"), "w") as file:
+            file.write(STUCK)
+        super().__init__(home, "--tools", "stuck.py")
+        self.answers = []
+        self.caller = threading.Thread(target=self._call, name="caller")
+        self.caller.start()
+        while not self.held():
+            pass
+
+    def _call(self):
+        with self.connect() as wire:
+            self.answers.append(wire.tool("stuck"))
+
+    def held(self):
+        with self.connect() as wire:
+            status = wire.tool("get_status")["structuredContent"]["data"]
+            return status["holder"]
+
+
+def test_sigterm_ends_a_server_whose_tool_does_not_end(home):
+    with Stuck(home) as served:
+        begun = time.monotonic()
+        assert served.end(signal.SIGTERM) == 1
+        assert GRACE <= time.monotonic() - begun < GRACE + 10
+        served.caller.join(10)
+        assert served.answers[0]["structuredContent"]["error"]["code"] == "host_shutting_down"
+        assert "a tool still runs 3 s after SIGTERM" in served.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_a_second_signal_breaks_off_a_tool_that_does_not_end(home, number):
+    with Stuck(home) as served:
+        served.process.send_signal(signal.SIGINT)
+        for _ in range(20):
+            assert served.held(), "the first one lets it go on"
+        begun = time.monotonic()
+        assert served.end(number) == 130
+        assert time.monotonic() - begun < GRACE
+        served.caller.join(10)
+        assert served.answers[0]["isError"]
+        assert "broken off" in served.stderr
+        assert "Traceback (most recent" not in served.stderr
 
 
 def test_a_restart_gets_the_same_port_and_token_back(home):

@@ -1,22 +1,31 @@
-"""``serve``: one JSON line on stdout once ready, logs on stderr, until Ctrl-C or SIGTERM."""
+"""``serve``: one JSON line on stdout once ready, logs on stderr, until Ctrl-C or SIGTERM.
+
+A tool that is running is waited for. A second signal breaks it off; one SIGTERM alone ends the
+process after :data:`GRACE` seconds all the same (see :func:`end_on_signals`).
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import queue
 import signal
 import sys
 import threading
 import time
 import traceback
-from typing import Any, Dict, Optional
+from typing import Any, Callable, Dict, Optional
 
 from .. import __version__, embed
 from ..errors import ConfigError, EmbedError
 from ..logbook import Line, LogBook
 from ..tools import loader
 
-__all__ = ["StderrLog", "describe", "end_on_signals", "run"]
+__all__ = ["GRACE", "StderrLog", "describe", "end_on_signals", "run"]
+
+#: How long after SIGTERM a running tool may go on, seconds. Service managers and container engines
+#: kill after 10 s and more; whoever waits for an answer should be told before.
+GRACE = 3.0
 
 
 class StderrLog:
@@ -78,14 +87,52 @@ def describe(server: embed.EmbeddedServer) -> Dict[str, Any]:
     }
 
 
-def end_on_signals(server: embed.EmbeddedServer) -> None:
-    """Let SIGTERM and Ctrl-C end ``serve_forever``. Main thread of a process that is ours."""
+def end_on_signals(
+    server: embed.EmbeddedServer, flush: Callable[[], None] = lambda: None, grace: float = GRACE
+) -> None:
+    """Let SIGTERM and Ctrl-C end ``serve_forever``. Main thread of a process that is ours.
 
-    def end(number: int, frame: Any) -> None:
+    The first signal ends it as soon as no tool runs. The second one puts the default handlers back
+    and raises KeyboardInterrupt, so that a tool that does not end is broken off. If the first one
+    was SIGTERM, nobody may be there to send another: ``grace`` seconds later every caller is told,
+    ``flush()`` prints the log, and the process ends with status 1. Code that never gives the
+    interpreter back holds up all of this.
+    """
+    asked = threading.Lock()
+    asked.acquire()
+
+    def first(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGTERM, second)
+        signal.signal(signal.SIGINT, second)
         server.adapter.close()
+        if number == signal.SIGTERM:
+            # The thread waits since before: starting one takes locks that this very thread,
+            # interrupted anywhere, may hold.
+            asked.release()
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
+    def second(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt
+
+    def give_up() -> None:
+        asked.acquire()
+        time.sleep(grace)
+        try:
+            server.logbook.error(
+                "serve",
+                "a tool still runs {:.0f} s after SIGTERM; the process ends without it".format(
+                    grace
+                ),
+            )
+            server.stop()
+            flush()
+        finally:
+            os._exit(1)
+
+    threading.Thread(target=give_up, name="dcc-mcp-embed end", daemon=True).start()
+    signal.signal(signal.SIGTERM, first)
+    signal.signal(signal.SIGINT, first)
 
 
 def _load(name: str) -> Any:
@@ -105,7 +152,7 @@ def _load(name: str) -> Any:
 
 
 def run(options: Any) -> int:
-    """Run a server until a signal ends it."""
+    """Run a server until a signal ends it. Raises KeyboardInterrupt if it took two."""
     modules = [_load(name) for group in options.tools for name in group]
     server = embed.start(
         adapter=options.adapter,
@@ -118,7 +165,7 @@ def run(options: Any) -> int:
     )
     log = StderrLog(server.logbook)
     try:
-        end_on_signals(server)
+        end_on_signals(server, log.close)
         if options.gateway or options.registry_dir:
             server.logbook.warning(
                 "serve", "--gateway and --registry-dir have no effect in this version"
@@ -126,6 +173,9 @@ def run(options: Any) -> int:
         print(json.dumps(describe(server)), flush=True)
         server.serve_forever()
         server.logbook.info("serve", "stopping")
+    except KeyboardInterrupt:
+        server.logbook.warning("serve", "stopping; what was running was broken off")
+        raise
     finally:
         server.stop()
         log.close()

@@ -42,6 +42,8 @@ STALLED_AFTER = 2
 PROBE_EVERY = 2.0
 #: How long between two looks at a job that returned a poll callable, seconds.
 POLL_EVERY = 0.05
+#: How long between two looks whether the dialog is gone that a suspended writer waits for, seconds.
+MODAL_EVERY = 0.25
 
 
 class Dispatcher:
@@ -103,7 +105,7 @@ class Dispatcher:
                 probe = now - self._probed_at >= PROBE_EVERY
                 if probe:
                     self._probed_at = now
-                refusal = refusals.stalled(self._timeouts, self._who(now), PROBE_EVERY)
+                refusal = refusals.stalled(self._timeouts, self._who(now, job), PROBE_EVERY)
             elif len(self._queue) >= self._limit:
                 refusal = refusals.queue_full(self._limit)
             else:
@@ -157,7 +159,7 @@ class Dispatcher:
             if job.claim_locked(ABANDONED):
                 self._timeouts += 1
                 self._forget(job)
-                error = refusals.timed_out_waiting(job.name, waited, self._who(now))
+                error = refusals.timed_out_waiting(job.name, waited, self._who(now, job))
             elif job.claim_locked(DETACHED):
                 self._timeouts += 1
                 error = refusals.timed_out_running(job.name, waited, job.job_id)
@@ -223,6 +225,9 @@ class Dispatcher:
             self._orphans = [job for job in self._live.values() if job.stepper is not None]
             self._queue.clear()
             self._live.clear()
+            if self._writer is not self._current:
+                # Suspended, and never to be continued.
+                self._writer = None
         for job, settled, state in dropped:
             job.cancel_requested = True
             settled(job, None, HostShuttingDown(reason, state=state))
@@ -246,20 +251,33 @@ class Dispatcher:
         # It stays where it is: without it an advance under way would start the tool anew.
         try:
             job.stepper.close()
-        except Exception as error:
+        except BaseException as error:
             self._log("warning", "{} did not end cleanly: {!r}".format(job.name, error))
 
     # -- status: any thread -------------------------------------------------------------------
 
     def holder(self) -> Optional[Holder]:
-        """Return who has the thread right now, None if nobody of ours. Any thread."""
+        """Return who has the thread, None if nobody of ours. Any thread.
+
+        A writer has it from its start to its end, between two steps too: no other may write then.
+        """
         with self._lock:
-            job, since, ident = self._current, self._current_since, self._thread_id
+            job, since = self._held()
+            suspended, ident = self._current is None, self._thread_id
         if job is None:
             return None
         age = self._clock.monotonic() - since
-        stack = stack_of(ident) if age >= STACK_AFTER else None
+        stack = stack_of(ident) if age >= STACK_AFTER and not suspended else None
         return Holder(job.name, job.client, job.job_id, age, stack)
+
+    def _held(self) -> Tuple[Optional[Job], float]:
+        """Return the job that has the thread, and since when."""
+        job = self._current or self._writer
+        if job is None:
+            return None, 0.0
+        if job.writes and job.started is not None:
+            return job, job.started
+        return job, self._current_since
 
     def status(self) -> Dict[str, Any]:
         """Describe the queue for ``get_status``. Any thread; takes no host call."""
@@ -288,18 +306,22 @@ class Dispatcher:
             return "busy"
         return "healthy"
 
-    def _who(self, now: float) -> Optional[str]:
-        job = self._current
-        if job is None:
+    def _who(self, now: float, waiting: Job) -> Optional[str]:
+        """Say who is in the way of ``waiting``; a suspended writer is, but only of writers."""
+        job, since = self._held()
+        if job is None or (self._current is None and not waiting.writes):
             return None
-        return "{} of {} has held it for {:.1f} s.".format(
-            job.name, job.client or "another client", now - self._current_since
+        return "{} of {} has held it for {:.1f} s{}.".format(
+            job.name,
+            job.client or "another client",
+            now - since,
+            " and is between two steps" if self._current is None else "",
         )
 
     def _forget(self, job: Job) -> None:
         """Drop a job that is settled; one that outlived its caller is kept for a while."""
         self._live.pop(job.job_id, None)
-        if job.state in (ABANDONED, CANCELLED) and job in self._queue:
+        if job.state in (ABANDONED, CANCELLED, DROPPED, LATE) and job in self._queue:
             self._queue.remove(job)
         if job.state == LATE:
             self._kept[job.job_id] = job
@@ -310,14 +332,18 @@ class Dispatcher:
 
     # -- the executor's thread ----------------------------------------------------------------
 
-    def pump(self) -> None:
+    def pump(self) -> Optional[KeyboardInterrupt]:
         """Run what is waiting: at least one job, then until the budget is spent. Executor's thread.
 
-        Called from within a job (a tool that spins the host's event loop) it does nothing.
+        Called from within a job (a tool that spins the host's event loop) it does nothing. Raises
+        nothing, so that no tool and no adapter can end what calls it. A KeyboardInterrupt is
+        returned, after its caller was told: Ctrl-C for a process that is run by us, and nothing
+        to act on for a host's event loop or a worker.
         """
         if self._pumping:
-            return
+            return None
         self._pumping = True
+        interrupt: Optional[KeyboardInterrupt] = None
         start = self._clock.monotonic()
         with self._lock:
             # The thread is free: whatever stalled it is over.
@@ -333,16 +359,29 @@ class Dispatcher:
                 job = self._next()
                 if job is None:
                     break
-                self._step(job)
-                if self._clock.monotonic() - start >= self._budget:
+                try:
+                    interrupt = self._step(job)
+                except BaseException as raised:
+                    interrupt = raised if isinstance(raised, KeyboardInterrupt) else None
+                    self._drop(job, raised)
+                if interrupt is not None or self._clock.monotonic() - start >= self._budget:
                     break
         finally:
             self._pumping = False
             with self._lock:
                 self._pumped_at = self._clock.monotonic()
                 more = self._runnable() is not None
-            if more:
+        if more:
+            try:
                 self._executor.wake(self.pump)
+            except Exception as raised:
+                # The next call wakes it again.
+                self._log("error", "The host could not be woken: {!r}".format(raised))
+        try:
+            return interrupt
+        finally:
+            # Its traceback holds this frame: no cycle may be left that only a collection would end.
+            interrupt = None
 
     def _runnable(self) -> Optional[Job]:
         """Return the first job that may run: no writer while another is between two steps."""
@@ -359,9 +398,32 @@ class Dispatcher:
                 self._queue.remove(job)
             return job
 
-    def _step(self, job: Job) -> None:
-        if job.started is None and not self._begin(job):
-            return
+    def _drop(self, job: Job, raised: BaseException) -> None:
+        """Be rid of a job whose handling failed, as opposed to the job itself."""
+        self._log("error", "The call of {} could not be handled: {!r}".format(job.name, raised))
+        with self._lock:
+            self._current = None
+            settled = job.settled
+            claimed = job.claim_locked(DROPPED)
+            if not claimed:
+                job.claim_locked(LATE)
+            self._forget(job)
+        if claimed:
+            try:
+                settled(job, None, HostError("{} broke off: {!r}".format(job.name, raised)))
+            except Exception as again:
+                self._log("error", "{} was not told: {!r}".format(job.client, again))
+        if job.stepper is not None:
+            self._close_stepper(job)
+        job.release()
+
+    def _step(self, job: Job) -> Optional[KeyboardInterrupt]:
+        if job.writes and not self._writable(job):
+            return None
+        if job.started is None:
+            if not job.claim(RUNNING):
+                return None
+            job.started = self._clock.monotonic()
         since = self._clock.monotonic()
         with self._lock:
             self._current, self._current_since = job, since
@@ -370,16 +432,15 @@ class Dispatcher:
         suspended = False
         value: Any = None
         error: Optional[BaseException] = None
-        interrupt: Optional[BaseException] = None
-        chunk = self._chunk(job)
+        interrupt: Optional[KeyboardInterrupt] = None
+        chunk: Optional[UndoChunk] = None
         try:
+            chunk = self._chunk(job)
             if chunk is None:
                 suspended, value = _advance(job)
             else:
                 with chunk:
                     suspended, value = _advance(job)
-        except Exception as raised:
-            error = raised
         except BaseException as raised:
             error = raised
             interrupt = raised if isinstance(raised, KeyboardInterrupt) else None
@@ -390,30 +451,51 @@ class Dispatcher:
                 job.undo_steps += chunk.steps
             with self._lock:
                 self._current = None
-        if suspended:
+        if suspended and error is None:
             self._suspend(job, value)
         else:
+            # The step may have gone well and only its undo step not; then the tool is told here.
+            if job.stepper is not None:
+                self._close_stepper(job)
             self._end(job, value, error, now)
-        # Its traceback holds this frame: no cycle may be left that only a collection would end.
-        error = None
-        if interrupt is not None:
-            raise interrupt
+        try:
+            return interrupt
+        finally:
+            # Their tracebacks hold this frame: no cycle may be left that only a collection ends.
+            error = interrupt = None
 
-    def _begin(self, job: Job) -> bool:
-        modal = self._executor.modal_state() if job.writes else None
-        if modal is not None:
-            with self._lock:
-                self._modal = modal
-                claimed = job.claim_locked(DROPPED)
-                if claimed:
-                    self._forget(job)
+    def _writable(self, job: Job) -> bool:
+        """Return whether nothing in the host forbids the next step of a job that writes.
+
+        With a dialog open a job that has not started is refused, one between two steps stays there.
+        """
+        refusal: ToolError
+        try:
+            modal = self._executor.modal_state()
+        except Exception as raised:
+            text = "The host could not say whether a dialog is open: {!r}".format(raised)
+            self._log("error", text)
+            modal = None
+            if job.started is not None:
+                if job.stepper is not None:
+                    self._close_stepper(job)
+                self._end(job, None, HostError(text), self._clock.monotonic())
+                return False
+            refusal = HostError(text, state="not_started")
+        else:
+            if modal is None:
+                return True
+            refusal = refusals.modal(modal)
+        with self._lock:
+            self._modal = modal
+            claimed = job.started is None and job.claim_locked(DROPPED)
             if claimed:
-                _refuse(job, refusals.modal(modal))
-            return False
-        if not job.claim(RUNNING):
-            return False
-        job.started = self._clock.monotonic()
-        return True
+                self._forget(job)
+        if claimed:
+            _refuse(job, refusal)
+        elif job.started is not None:
+            self._later(MODAL_EVERY, self._look_again, job)
+        return False
 
     def _chunk(self, job: Job) -> Optional[UndoChunk]:
         if job.undo_label is None or (job.poll is not None):
@@ -434,7 +516,10 @@ class Dispatcher:
                 self._close_stepper(job)
             return
         if value is not None and job.progress is not None:
-            job.progress(value)
+            try:
+                job.progress(value)
+            except Exception as raised:
+                self._log("warning", "Progress of {} is lost: {!r}".format(job.name, raised))
         if waits:
             self._later(POLL_EVERY, self._look_again, job)
 
@@ -455,7 +540,7 @@ class Dispatcher:
         failure: Optional[ToolError] = None
         try:
             answer = job.finish(value, error, report)
-        except Exception as raised:
+        except BaseException as raised:
             answer = None
             failure = HostError("The answer of {} could not be made: {!r}".format(job.name, raised))
         job.ended = now

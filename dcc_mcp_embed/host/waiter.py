@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Callable, List, Optional
+from typing import Any, Callable, List, Optional
 
 from ..errors import EmbedError
 
@@ -30,7 +30,7 @@ class MainThreadWaiter:
         # flag and the wait, so waking is one call, coalesces by itself, and takes no other lock.
         self._nothing = threading.Lock()
         self._nothing.acquire()
-        self._pump: Optional[Callable[[], None]] = None
+        self._pump: Optional[Callable[[], Any]] = None
         self._closed = False
         self._on_exit: List[Callable[[], None]] = []
 
@@ -38,7 +38,7 @@ class MainThreadWaiter:
         """Return whether the caller is the main thread. Any thread."""
         return threading.get_ident() == (self._owner if self._server is None else self._server)
 
-    def wake(self, pump: Callable[[], None]) -> None:
+    def wake(self, pump: Callable[[], Any]) -> None:
         """Have the serving thread run ``pump`` soon. Any thread, never blocks."""
         self._pump = pump
         self._release()
@@ -50,7 +50,8 @@ class MainThreadWaiter:
     def serve_forever(self) -> None:
         """Run the pump whenever it is woken, until :meth:`close`; then call the exit callbacks.
 
-        Ctrl-C passes through as KeyboardInterrupt. Raises EmbedError if another thread serves.
+        Ctrl-C passes through as KeyboardInterrupt, also where a job ended with it: the pump then
+        returns it, and no other host's loop takes it. Raises EmbedError if another thread serves.
         """
         if self._server is not None:
             raise EmbedError("serve_forever() already runs; one thread at a time can serve.")
@@ -60,8 +61,13 @@ class MainThreadWaiter:
             while not self._closed:
                 if self._nothing.acquire(timeout=timeout) and not self._closed:
                     pump = self._pump
-                    if pump is not None:
-                        pump()
+                    interrupt = pump() if pump is not None else None
+                    if isinstance(interrupt, KeyboardInterrupt):
+                        try:
+                            raise interrupt
+                        finally:
+                            # Its traceback holds this frame, which must not hold it.
+                            interrupt = None
         except BaseException:
             # What ended the serving matters more than what goes wrong on the way out.
             self._exit()

@@ -16,13 +16,18 @@ class Worker:
 
     Automatic garbage collection is off while a tool runs here (see ``collector``): a tool must not
     be the one on whose thread the host's objects are finalised. ``litter()`` is called here when
-    its garbage has made a collection due, which an idle host would never run by itself.
+    its garbage has made a collection due, which an idle host would never run by itself. Whatever
+    is raised here goes to ``log(level, text)``, and the thread goes on.
     """
 
     def __init__(
-        self, litter: Callable[[], None] = lambda: None, name: str = "dcc-mcp-embed tools"
+        self,
+        litter: Callable[[], None] = lambda: None,
+        name: str = "dcc-mcp-embed tools",
+        log: Callable[[str, str], None] = lambda level, text: None,
     ) -> None:
         self._litter = litter
+        self._log = log
         self._name = name
         self._condition = threading.Condition()
         self._thread: Optional[threading.Thread] = None
@@ -76,6 +81,9 @@ class Worker:
                     pump()
                     if collector.due():
                         self._litter()
+                except BaseException as error:
+                    # Also what ends a program: nobody sits at this thread to have it ended.
+                    self._log("error", "The tools' thread goes on after {!r}".format(error))
                 finally:
                     collector.resume()
         finally:

@@ -139,7 +139,8 @@ class Loop:
     def _call(self, function: Callable[..., Any], args: Tuple[Any, ...]) -> None:
         try:
             function(*args)
-        except Exception as error:
+        except BaseException as error:
+            # SystemExit and KeyboardInterrupt too: on this thread there is nobody to interrupt.
             self._on_error(getattr(function, "__qualname__", repr(function)), error)
 
     def _drain_waker(self, events: int) -> None:

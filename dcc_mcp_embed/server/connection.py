@@ -42,6 +42,9 @@ class Connection(Protocol):
         self._judged: Any = None
         self._verdict: Union[Admitted, Refused, None] = None
         self._in_body = False
+        # Of a chunked body: what came of it. Of any: what the front has counted of it.
+        self._came = 0
+        self._room = 0
         # Which part of a message the running deadline is for; a slow peer does not get a new one
         # with each byte.
         self._timed: Optional[str] = None
@@ -65,6 +68,9 @@ class Connection(Protocol):
         self._parser.receive_data(data)
         if self._exchange is None:
             self._advance()
+            if self._in_body and not self._ending and self._head.body_length is None:
+                self._came += len(data)
+                self._make_room(self._came)
         elif self._parser.buffered > AHEAD:
             self.stream.pause_reading()
 
@@ -91,6 +97,7 @@ class Connection(Protocol):
             self._timer.cancel()
             self._timer = None
         exchange, self._exchange = self._exchange, None
+        self._free_room()
         self._front.forget(self)
         if exchange is not None:
             exchange.lose()
@@ -172,8 +179,27 @@ class Connection(Protocol):
             # Strangers come here: what they may send ends with the head.
             self.refuse(Refused(413, "No body is taken at {!r}.".format(verdict.path)))
             return
+        self._came = 0
+        if not self._make_room(head.body_length or 0):
+            return
         if head.expects_continue and not self._parser.buffered:
             self.stream.write(http1.CONTINUE)
+
+    def _make_room(self, size: int) -> bool:
+        """Have ``size`` bytes of the body counted; else refuse the request and return False."""
+        more = size - AHEAD - self._room
+        if more > 0:
+            refused = self._front.make_room(more)
+            if refused is not None:
+                self.refuse(refused)
+                return False
+            self._room += more
+        return True
+
+    def _free_room(self) -> None:
+        if self._room:
+            self._front.free_room(self._room)
+            self._room = 0
 
     def _authenticate(self) -> None:
         if not self.authenticated:
@@ -184,6 +210,7 @@ class Connection(Protocol):
         self._deadline = None
         self._timed = None
         self._in_body = False
+        self._free_room()
         exchange = Exchange(self, self._head, self._path, body)
         self._exchange = exchange
         refused = self._refused
@@ -210,10 +237,14 @@ class Connection(Protocol):
         if self._ending:
             return
         self._ending = True
+        limits = self._front.limits
+        # What came of a request that is not served is not kept while the peer reads the answer.
+        self._parser = http1.RequestParser(limits.head_bytes, limits.body_bytes)
+        self._free_room()
         if self._eof:
             self.stream.close()
             return
-        self._arm(self._front.limits.linger)
+        self._arm(limits.linger)
         self.stream.close_politely()
 
     # -- deadlines ----------------------------------------------------------------------------

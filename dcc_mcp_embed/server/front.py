@@ -37,6 +37,7 @@ class Front:
         # In order of age: the first one is the first to go.
         self._strangers: Dict[Connection, None] = {}
         self._refused: Dict[Connection, None] = {}
+        self._bodies = 0
         self._done: Optional[Callable[[], None]] = None
 
     def __len__(self) -> int:
@@ -99,6 +100,22 @@ class Front:
 
     def authenticated(self, connection: Connection) -> None:
         self._strangers.pop(connection, None)
+
+    def make_room(self, size: int) -> Optional[Refused]:
+        """Count ``size`` bytes of bodies under way, or return why there is no room for them."""
+        allowed = self.limits.bodies_in_flight
+        if self._bodies + size > allowed:
+            return Refused(
+                503,
+                "Large requests of others are still being sent ({} MiB are taken at a time); "
+                "try again in a moment, or send less at once.".format(allowed // (1024 * 1024)),
+                (("Retry-After", "1"),),
+            )
+        self._bodies += size
+        return None
+
+    def free_room(self, size: int) -> None:
+        self._bodies -= size
 
     def forget(self, connection: Connection) -> None:
         self._connections.pop(connection, None)

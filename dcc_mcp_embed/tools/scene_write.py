@@ -164,22 +164,23 @@ def rename_object(ctx: ToolContext, path: str, new_name: str) -> Dict[str, Any]:
     row = scene.row(new)
     below = set(scene.descendants(new))
     own, name = row["id"], row["name"]
-    others = [
-        other
-        for other in scene.rows()
-        if other["id"] != own and other["path"] not in below and other["id"] in before
-    ]
-    # Blender gives the name and takes it from the object that had it.
-    moved = [other for other in others if (other["path"], other["name"]) != before[other["id"]]]
-    collisions: List[str] = [other["path"] for other in moved]
+    collisions: List[str] = []
+    changes: List[str] = []
+    for other in scene.rows():
+        if other["id"] == own or other["id"] not in before:
+            continue
+        was_path, was_name = before[other["id"]]
+        # Blender gives the name and takes it from the object that had it, wherever that stands.
+        moved = other["path"] != was_path and other["path"] not in below
+        if moved or other["name"] != was_name:
+            changes.append("{} is now {}".format(was_path, other["path"]))
+            collisions.append(other["path"])
+        elif name != new_name == other["name"]:
+            collisions.append(other["path"])
     if name != new_name:
         ctx.warn("The name '{}' became '{}'.".format(new_name, name))
-        collisions = [
-            other["path"] for other in others if other in moved or other["name"] == new_name
-        ]
-    if moved:
-        changes = ["{} is now {}".format(before[o["id"]][0], o["path"]) for o in moved[:20]]
-        ctx.warn("Other objects were renamed by the host: {}.".format("; ".join(changes)))
+    if changes:
+        ctx.warn("The host renamed others for it: {}.".format("; ".join(changes[:20])))
     ctx.evidence(name=name)
     return {"old": old, "new": new, "collisions": collisions}
 

@@ -70,6 +70,7 @@ def test_an_undo_step_that_raises_between_two_steps_ends_the_call_and_its_genera
     def steps():
         try:
             yield 1
+            calls.effects.append("second step")
             yield 2
         finally:
             calls.effects.append("closed")
@@ -172,7 +173,7 @@ def test_a_host_that_cannot_be_woken_does_not_end_the_pump():
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
 def test_a_generator_that_ends_badly_does_not_end_the_pump(kind):
-    calls = Caller()
+    calls = Caller(budget=0.0)
 
     def steps():
         try:

@@ -48,15 +48,15 @@ def answers_at_once(live):
         assert wire.rpc("ping").status == 200
 
 
-def post(live, body=LISTING, length=None, token=True):
+def post(live, body=LISTING, length=None, *lines_more):
     lines = [
         "POST /mcp HTTP/1.1",
         "Host: localhost",
         "Content-Type: application/json",
         "Content-Length: {}".format(len(body) if length is None else length),
     ]
-    if token:
-        lines.append("Authorization: " + live.authorization["Authorization"])
+    lines.append("Authorization: " + live.authorization["Authorization"])
+    lines.extend(lines_more)
     return "\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + body
 
 
@@ -308,6 +308,100 @@ def test_a_process_without_descriptors_left_serves_again_once_it_has_some(tmp_pa
             answers_at_once(served)
             log = wire.tool("get_log", {"level": "warning"})["structuredContent"]["data"]["items"]
             assert any("no new connections" in line["text"] for line in log), log
+
+
+# -- bodies -----------------------------------------------------------------------------------
+
+MIB = 1024 * 1024
+#: Two bodies of this size have room, a third has not.
+LARGE = 3 * MIB // 2
+ROOM = {"bodies_in_flight": 3 * MIB, "body_timeout": 20.0}
+
+
+def half(live, size=LARGE):
+    """Return a connection that has sent half of a large body, as soon as there is room for it."""
+    for _ in range(100):
+        wire = live.connect()
+        wire.send(post(live, b"", size, "Expect: 100-continue"))
+        if wire.read().status == 100:
+            wire.send(b" " * (size // 2))
+            return wire
+        wire.close()
+        # One that has closed may not have been noticed yet.
+        passes(HEAD / 10)
+    raise AssertionError("the room stays taken")
+
+
+def refused(live):
+    with live.connect() as wire:
+        wire.send(post(live, b"", LARGE, "Expect: 100-continue"))
+        answer = wire.read()
+        assert answer.status in (100, 503)
+        if answer.status == 503:
+            assert answer.headers["retry-after"] == "1"
+            assert "at a time" in answer.json["error"]
+            assert wire.at_end()
+        return answer.status == 503
+
+
+def test_a_large_body_that_has_no_room_is_refused_before_it_is_sent(start):
+    live = start(**ROOM)
+    with half(live), half(live):
+        assert refused(live)
+        with live.connect() as wire:
+            assert wire.rpc("ping", {"x": "x" * 60000}).status == 200, "a small one needs no room"
+            wire.send(post(live, b" " * LARGE + LISTING))
+            assert wire.read().status == 503, "and the connection was in use before"
+
+
+@pytest.mark.parametrize("end", ["finished", "lost", "late", "chunked and too large"])
+def test_room_is_free_again_however_a_body_ended(start, end):
+    timeout = 4 * HEAD if end == "late" else 20.0
+    live = start(**dict(ROOM, body_timeout=timeout, body_bytes=2 * MIB))
+    for _ in range(4):
+        with half(live) as first, half(live) as second:
+            if end == "finished":
+                assert refused(live)
+                for wire in (first, second):
+                    wire.send(b" " * (LARGE - LARGE // 2 - len(LISTING)) + LISTING)
+                    assert wire.read().status == 200
+                assert not refused(live)
+            elif end == "late":
+                assert refused(live)
+                assert [wire.read().status for wire in (first, second)] == [408, 408]
+                assert not refused(live)
+            elif end == "lost":
+                assert refused(live)
+                first.close()
+                second.close()
+            else:
+                first.close()
+                with live.connect() as wire:
+                    wire.send(chunked(live))
+                    wire.send(b"%x\r\n" % (8 * MIB))
+                    assert wire.read().status == 413
+
+
+def chunked(live):
+    head = post(live, b"", 0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+    assert b"chunked" in head
+    return head
+
+
+def test_what_comes_in_chunks_is_counted_as_it_comes(start):
+    live = start(**ROOM)
+    with half(live), live.connect() as wire:
+        wire.send(chunked(live))
+        piece = b"10000\r\n" + b" " * 65536 + b"\r\n"
+        for _ in range(16):
+            wire.send(piece)
+        assert not select.select([wire.sock], [], [], HEAD)[0]
+        assert refused(live)
+        for _ in range(16):
+            wire.send(piece)
+        assert wire.read().status == 503
+        with half(live):
+            assert refused(live)
 
 
 # -- load -------------------------------------------------------------------------------------

@@ -387,10 +387,7 @@ class TakesNames(StandaloneBackend):
     def rename(self, path, new_name):
         for row in self.rows():
             if row["name"] == new_name and row["path"] != path:
-                old = super().rename(row["path"], new_name + ".001")
-                path = (
-                    old + path[len(row["path"]) :] if path.startswith(row["path"] + "/") else path
-                )
+                super().rename(row["path"], new_name + ".001")
         return super().rename(path, new_name)
 
 
