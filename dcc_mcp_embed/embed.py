@@ -183,7 +183,10 @@ class EmbeddedServer:
         interactive = self.adapter.is_interactive()
         self._loop = Loop(clock, self._loop_error)
         undo.callback(self._loop.close)
-        self._worker = Worker(self._collect_on_main)
+        self._worker = Worker(
+            self._collect_on_main,
+            log=lambda level, text: self.logbook.add(level, "worker", text),
+        )
         lanes: Dict[str, Dispatcher] = {
             "main": self._lane(self.adapter),
             "worker": self._lane(self._worker),

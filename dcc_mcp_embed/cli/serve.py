@@ -17,6 +17,7 @@ import traceback
 from typing import Any, Callable, Dict, Optional
 
 from .. import __version__, embed
+from ..clock import SystemClock
 from ..errors import ConfigError, EmbedError
 from ..logbook import Line, LogBook
 from ..tools import loader
@@ -117,7 +118,7 @@ def end_on_signals(
 
     def give_up() -> None:
         asked.acquire()
-        time.sleep(grace)
+        SystemClock().sleep(grace)
         try:
             server.logbook.error(
                 "serve",

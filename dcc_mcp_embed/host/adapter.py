@@ -62,7 +62,9 @@ class HostAdapter:
     def wake(self, pump: Callable[[], None]) -> None:
         """Ask the host to run ``pump`` on its main thread soon. Any thread, never blocks.
 
-        ``pump`` is always the same callable. Waking twice before it ran is one run.
+        ``pump`` is always the same callable. Waking twice before it ran is one run. It never
+        raises; it returns the KeyboardInterrupt that a tool was broken off by, if there was one,
+        for hosts whose main thread is ours to interrupt.
         """
         raise NotImplementedError
 

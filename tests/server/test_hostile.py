@@ -315,6 +315,29 @@ def test_memory_stays_bounded_whatever_is_sent(tmp_path):
         assert grown < BOUND_MIB, "{} MiB more".format(grown)
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="memory is measured by /proc")
+def test_memory_stays_bounded_with_many_large_bodies_half_sent(tmp_path):
+    with Served(str(tmp_path)) as served:
+        with served.connect() as wire:
+            assert wire.tool("get_scene_info")["structuredContent"]["ok"]
+        before = resident(served.process.pid)
+        wires = [served.connect() for _ in range(40)]
+        senders = []
+        for wire in wires:
+            wire.send(head(served, "Content-Length: {}".format(15 * MIB)))
+            senders.append(Sender(wire, [PIECE] * 14))
+        for sender in senders:
+            sender.join(20)
+        grown = resident(served.process.pid) - before
+        with served.connect() as wire:
+            wire.sock.settimeout(NEXT)
+            assert wire.rpc("ping").status == 200
+        for wire in wires:
+            wire.close()
+        # What the limit allows, and half as much again for buffers that grow.
+        assert grown < 96, "{} MiB more".format(grown)
+
+
 # -- peers that leave -------------------------------------------------------------------------
 
 
