@@ -25,7 +25,7 @@ class Caller:
             **options,
         )
         if lock is not None:
-            self.dispatcher._lock = lock
+            self.dispatcher._lane.lock = lock
         self.told = {}
         self.errors = {}
         self.effects = []

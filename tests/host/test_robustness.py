@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dcc_mcp_embed.host import dispatch, holder
+from dcc_mcp_embed.host import holder, pump
 from dcc_mcp_embed.host.adapter import UndoChunk
 from fakes.caller import Caller
 
@@ -291,7 +291,7 @@ def test_a_writer_takes_no_step_while_a_dialog_is_open_and_goes_on_afterwards(ma
     assert calls.effects == before
     assert "paint" not in calls.told
     assert calls.dispatcher.status()["verdict"] == "modal"
-    assert calls.laters[0][0] == dispatch.MODAL_EVERY, "nobody spins meanwhile"
+    assert calls.laters[0][0] == pump.MODAL_EVERY, "nobody spins meanwhile"
     calls.host.modal = None
     while calls.laters or calls.host.pump:
         calls.host.run()

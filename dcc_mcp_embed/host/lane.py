@@ -1,0 +1,86 @@
+"""The jobs of one thread, as plain state: what waits, what runs, what is kept.
+
+Everything here is guarded by :attr:`Lane.lock`; the two that share it, the callers' side
+(``dispatch``) and the thread's side (``pump``), decide under the lock and act after it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from typing import Deque, Dict, List, Optional, Tuple
+
+from .job import ABANDONED, CANCELLED, DROPPED, LATE, Job
+
+__all__ = ["KEPT_RESULTS", "Lane"]
+
+#: Jobs that outlived their caller and can still be asked for; the oldest go first.
+KEPT_RESULTS = 64
+
+
+class Lane:
+    """See the module. Methods are called with the lock held, :meth:`next` takes it itself."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        #: Waiting for the thread, in order; a suspended job joins again at the end.
+        self.queue: Deque[Job] = deque()
+        #: Not over, by id.
+        self.live: Dict[str, Job] = {}
+        #: Over, and nobody was told the result, by id.
+        self.kept: OrderedDict[str, Job] = OrderedDict()
+        #: Why no new jobs are taken, once that is so.
+        self.shut: Optional[str] = None
+        #: The writer that has begun and not ended; between its steps no other writer runs.
+        self.writer: Optional[Job] = None
+        #: The job whose step runs right now, and since when.
+        self.current: Optional[Job] = None
+        self.current_since = 0.0
+        #: The thread, and when it last began or ended a pump.
+        self.thread_id = 0
+        self.pumped_at: Optional[float] = None
+        #: Calls in a row that ran out of time.
+        self.timeouts = 0
+        #: The peer that the thread itself waits for.
+        self.held_by: Optional[str] = None
+        #: The title of the dialog that was open when last looked.
+        self.modal: Optional[str] = None
+        #: Jobs whose generators have to be closed on the thread.
+        self.orphans: List[Job] = []
+
+    def held(self) -> Tuple[Optional[Job], float]:
+        """Return the job that has the thread, and since when."""
+        job = self.current or self.writer
+        if job is None:
+            return None, 0.0
+        if job.writes and job.started is not None:
+            return job, job.started
+        return job, self.current_since
+
+    def runnable(self) -> Optional[Job]:
+        """Return the first job that may run: no writer while another is between two steps."""
+        writer = self.writer
+        for job in self.queue:
+            if writer is None or job is writer or not job.writes:
+                return job
+        return None
+
+    def next(self) -> Optional[Job]:
+        """Take the next job from the queue, None if none may run."""
+        with self.lock:
+            job = self.runnable()
+            if job is not None:
+                self.queue.remove(job)
+            return job
+
+    def forget(self, job: Job) -> None:
+        """Drop a job that is settled; one that outlived its caller is kept for a while."""
+        self.live.pop(job.job_id, None)
+        if job.state in (ABANDONED, CANCELLED, DROPPED, LATE) and job in self.queue:
+            self.queue.remove(job)
+        if job.state == LATE:
+            self.kept[job.job_id] = job
+            while len(self.kept) > KEPT_RESULTS:
+                self.kept.popitem(last=False)
+        if self.writer is job:
+            self.writer = None

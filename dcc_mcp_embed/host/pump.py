@@ -1,0 +1,301 @@
+"""The executor's side of a dispatcher: run what waits in steps, survive whatever it raises.
+
+All of it runs on the executor's own thread (a host's main thread, the worker).
+"""
+
+from __future__ import annotations
+
+import threading
+from types import GeneratorType
+from typing import Any, Callable, Optional, Tuple
+
+from ..clock import Clock
+from ..errors import Cancelled, HostError, ToolError
+from . import refusals
+from .adapter import UndoChunk
+from .job import CANCELLED, DONE, DROPPED, LATE, RUNNING, Job, Report
+from .lane import Lane
+
+__all__ = ["MODAL_EVERY", "POLL_EVERY", "Pump", "refuse"]
+
+#: How long between two looks at a job that returned a poll callable, seconds.
+POLL_EVERY = 0.05
+#: How long between two looks whether the dialog is gone that a suspended writer waits for, seconds.
+MODAL_EVERY = 0.25
+
+
+class Pump:
+    """Run the jobs of a lane. See Dispatcher for the arguments."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        executor: Any,
+        clock: Clock,
+        later: Callable[..., Any],
+        log: Callable[[str, str], None],
+        budget: float,
+    ) -> None:
+        self._lane = lane
+        self._executor = executor
+        self._clock = clock
+        self._later = later
+        self._log = log
+        self._budget = budget
+        self._pumping = False
+
+    def run(self) -> Optional[KeyboardInterrupt]:
+        """Run what is waiting: at least one job, then until the budget is spent. Executor's thread.
+
+        Called from within a job (a tool that spins the host's event loop) it does nothing. Raises
+        nothing, so that no tool and no adapter can end what calls it. A KeyboardInterrupt is
+        returned, after its caller was told: Ctrl-C for a process that is run by us, and nothing
+        to act on for a host's event loop or a worker.
+        """
+        if self._pumping:
+            return None
+        self._pumping = True
+        interrupt: Optional[KeyboardInterrupt] = None
+        start = self._clock.monotonic()
+        with self._lane.lock:
+            # The thread is free: whatever stalled it is over.
+            self._lane.timeouts = 0
+            self._lane.pumped_at = start
+            self._lane.thread_id = threading.get_ident()
+            self._lane.modal = None
+            orphans = bool(self._lane.orphans)
+        try:
+            if orphans:
+                self.close_orphans()
+            while True:
+                job = self._lane.next()
+                if job is None:
+                    break
+                try:
+                    interrupt = self._step(job)
+                except BaseException as raised:
+                    interrupt = raised if isinstance(raised, KeyboardInterrupt) else None
+                    self._drop(job, raised)
+                if interrupt is not None or self._clock.monotonic() - start >= self._budget:
+                    break
+        finally:
+            self._pumping = False
+            with self._lane.lock:
+                self._lane.pumped_at = self._clock.monotonic()
+                more = self._lane.runnable() is not None
+        if more:
+            try:
+                self._executor.wake(self.run)
+            except Exception as raised:
+                # The next call wakes it again.
+                self._log("error", "The host could not be woken: {!r}".format(raised))
+        try:
+            return interrupt
+        finally:
+            # Its traceback holds this frame: no cycle may be left that only a collection would end.
+            interrupt = None
+
+    def _drop(self, job: Job, raised: BaseException) -> None:
+        """Be rid of a job whose handling failed, as opposed to the job itself."""
+        self._log("error", "The call of {} could not be handled: {!r}".format(job.name, raised))
+        with self._lane.lock:
+            self._lane.current = None
+            settled = job.settled
+            claimed = job.claim_locked(DROPPED)
+            if not claimed:
+                job.claim_locked(LATE)
+            self._lane.forget(job)
+        if claimed:
+            try:
+                settled(job, None, HostError("{} broke off: {!r}".format(job.name, raised)))
+            except Exception as again:
+                self._log("error", "{} was not told: {!r}".format(job.client, again))
+        if job.stepper is not None:
+            self._close_stepper(job)
+        job.release()
+
+    def _step(self, job: Job) -> Optional[KeyboardInterrupt]:
+        if job.writes and not self._writable(job):
+            return None
+        if job.started is None:
+            if not job.claim(RUNNING):
+                return None
+            job.started = self._clock.monotonic()
+        since = self._clock.monotonic()
+        with self._lane.lock:
+            self._lane.current, self._lane.current_since = job, since
+            if job.writes:
+                self._lane.writer = job
+        suspended = False
+        value: Any = None
+        error: Optional[BaseException] = None
+        interrupt: Optional[KeyboardInterrupt] = None
+        chunk: Optional[UndoChunk] = None
+        try:
+            chunk = self._chunk(job)
+            if chunk is None:
+                suspended, value = _advance(job)
+            else:
+                with chunk:
+                    suspended, value = _advance(job)
+        except BaseException as raised:
+            error = raised
+            interrupt = raised if isinstance(raised, KeyboardInterrupt) else None
+        finally:
+            now = self._clock.monotonic()
+            job.ran += now - since
+            if chunk is not None:
+                job.undo_steps += chunk.steps
+            with self._lane.lock:
+                self._lane.current = None
+        if suspended and error is None:
+            self._suspend(job, value)
+        else:
+            # The step may have gone well and only its undo step not; then the tool is told here.
+            if job.stepper is not None:
+                self._close_stepper(job)
+            self._end(job, value, error, now)
+        try:
+            return interrupt
+        finally:
+            # Their tracebacks hold this frame: no cycle may be left that only a collection ends.
+            error = interrupt = None
+
+    def _writable(self, job: Job) -> bool:
+        """Return whether nothing in the host forbids the next step of a job that writes.
+
+        With a dialog open a job that has not started is refused, one between two steps stays there.
+        """
+        refusal: ToolError
+        try:
+            modal = self._executor.modal_state()
+        except Exception as raised:
+            text = "The host could not say whether a dialog is open: {!r}".format(raised)
+            self._log("error", text)
+            modal = None
+            if job.started is not None:
+                if job.stepper is not None:
+                    self._close_stepper(job)
+                self._end(job, None, HostError(text), self._clock.monotonic())
+                return False
+            refusal = HostError(text, state="not_started")
+        else:
+            if modal is None:
+                return True
+            refusal = refusals.modal(modal)
+        with self._lane.lock:
+            self._lane.modal = modal
+            claimed = job.started is None and job.claim_locked(DROPPED)
+            if claimed:
+                self._lane.forget(job)
+        if claimed:
+            refuse(job, refusal)
+        elif job.started is not None:
+            self._later(MODAL_EVERY, self._look_again, job)
+        return False
+
+    def _chunk(self, job: Job) -> Optional[UndoChunk]:
+        if job.undo_label is None or (job.poll is not None):
+            return None
+        chunk: UndoChunk = self._executor.undo_chunk(job.undo_label)
+        return chunk
+
+    def _suspend(self, job: Job, value: Any) -> None:
+        """Put a job that has more to do behind the others."""
+        job.latest = value if value is not None else job.latest
+        waits = job.poll is not None
+        with self._lane.lock:
+            shut = self._lane.shut is not None
+            if not shut and not waits:
+                self._lane.queue.append(job)
+        if shut:
+            if job.stepper is not None:
+                self._close_stepper(job)
+            return
+        if value is not None and job.progress is not None:
+            try:
+                job.progress(value)
+            except Exception as raised:
+                self._log("warning", "Progress of {} is lost: {!r}".format(job.name, raised))
+        if waits:
+            self._later(POLL_EVERY, self._look_again, job)
+
+    def _look_again(self, job: Job) -> None:
+        with self._lane.lock:
+            if self._lane.shut is not None:
+                return
+            self._lane.queue.append(job)
+        self._executor.wake(self.run)
+
+    def _end(self, job: Job, value: Any, error: Optional[BaseException], now: float) -> None:
+        report = Report(
+            ((job.started or now) - job.created) * 1000,
+            job.ran * 1000,
+            job.undo_label,
+            job.undo_steps,
+        )
+        failure: Optional[ToolError] = None
+        try:
+            answer = job.finish(value, error, report)
+        except BaseException as raised:
+            answer = None
+            failure = HostError("The answer of {} could not be made: {!r}".format(job.name, raised))
+        job.ended = now
+        # Between steps only: a tool that ended by itself is reported as what it did.
+        ending = CANCELLED if isinstance(error, Cancelled) and job.cancel_requested else DONE
+        with self._lane.lock:
+            settled = job.claim_locked(ending)
+            if settled or job.claim_locked(LATE):
+                job.answer = answer
+                self._lane.forget(job)
+        if settled:
+            job.settled(job, answer, failure)
+        elif job.state == LATE:
+            self._log("info", "{} ended after {:.1f} s".format(job.name, job.ran))
+        job.release()
+
+    def close_orphans(self) -> None:
+        """End generators nobody waits for on the thread that ran them: they hold host objects."""
+        with self._lane.lock:
+            orphans, self._lane.orphans = self._lane.orphans, []
+        for job in orphans:
+            # One that is running right now called for the shutdown itself; see _suspend.
+            if job.stepper is not None and not job.stepper.gi_running:
+                self._close_stepper(job)
+
+    def _close_stepper(self, job: Job) -> None:
+        # It stays where it is: without it an advance under way would start the tool anew.
+        try:
+            job.stepper.close()
+        except BaseException as error:
+            self._log("warning", "{} did not end cleanly: {!r}".format(job.name, error))
+
+
+def refuse(job: Job, error: ToolError) -> None:
+    """Settle a job that has not started and never will."""
+    job.settled(job, None, error)
+    job.release()
+
+
+def _advance(job: Job) -> Tuple[bool, Any]:
+    """Take one step: (True, progress or None) if there is more, (False, value) at the end."""
+    if job.cancel_requested and (job.stepper is not None or job.poll is not None):
+        if job.stepper is not None:
+            # Its ``finally`` blocks run here, on the host's thread and inside the undo step.
+            job.stepper.close()
+        raise Cancelled("The call was cancelled between two steps.")
+    if job.poll is not None:
+        value = job.poll()
+        return (True, None) if value is None else (False, value)
+    if job.stepper is None:
+        value = job.run()
+        if callable(value):
+            job.poll = value
+            return True, None
+        if type(value) is not GeneratorType:
+            return False, value
+        job.stepper = value
+    try:
+        return True, next(job.stepper)
+    except StopIteration as end:
+        return False, end.value
