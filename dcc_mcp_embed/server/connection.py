@@ -14,7 +14,7 @@ from ..net.stream import Protocol, Stream
 from ..net.timers import Timer
 from ..wire import http1
 from .admission import Admitted, Refused
-from .exchange import JSON, Exchange, Headers, problem
+from .exchange import JSON, Carrier, Exchange, Headers, problem
 
 if TYPE_CHECKING:
     from .front import Front
@@ -25,7 +25,7 @@ __all__ = ["AHEAD", "Connection"]
 AHEAD = 64 * 1024
 
 
-class Connection(Protocol):
+class Connection(Protocol, Carrier):
     """Drive the parser, ask admission, hand exchanges to the front, mind the deadlines."""
 
     def __init__(self, front: Front, sock: socket.socket, peer: Tuple[str, int]) -> None:

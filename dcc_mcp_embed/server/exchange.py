@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
+from typing import Any, Callable, Optional, Tuple
 
+from ..net.stream import Stream
 from ..wire import http1, jsonrpc
 
-if TYPE_CHECKING:
-    from .connection import Connection
-
-__all__ = ["EVENT_STREAM", "JSON", "Exchange", "Headers", "problem"]
+__all__ = ["EVENT_STREAM", "JSON", "Carrier", "Exchange", "Headers", "problem"]
 
 Headers = Tuple[Tuple[str, str], ...]
 
@@ -22,6 +20,27 @@ EVENT_STREAM = (
 )
 
 
+class Carrier:
+    """What an exchange needs of the connection that it came by."""
+
+    peer: Tuple[str, int]
+    opened: float
+    stream: Stream
+
+    @property
+    def blocked(self) -> bool:
+        """Return whether the peer has to read before it gets more."""
+        raise NotImplementedError
+
+    def finish(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
+        """Send the whole answer to ``exchange``."""
+        raise NotImplementedError
+
+    def finish_stream(self, piece: bytes) -> None:
+        """Send the end of a streamed answer."""
+        raise NotImplementedError
+
+
 class Exchange:
     """One request and its one answer. Loop thread.
 
@@ -30,8 +49,8 @@ class Exchange:
 
     __slots__ = ("_connection", "_streaming", "body", "gone", "head", "path")
 
-    def __init__(self, connection: Connection, head: Any, path: str, body: bytes) -> None:
-        self._connection: Optional[Connection] = connection
+    def __init__(self, connection: Carrier, head: Any, path: str, body: bytes) -> None:
+        self._connection: Optional[Carrier] = connection
         self._streaming = False
         self.head = head
         self.path = path
