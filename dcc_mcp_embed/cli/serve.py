@@ -67,11 +67,18 @@ class StderrLog:
             moment = time.strftime("%H:%M:%S", time.localtime(line.wall))
             text = "{} {:7} {}: {}\n".format(moment, line.level, line.source, line.text)
             try:
-                sys.stderr.write(text)
-                sys.stderr.flush()
-            except (OSError, ValueError):
-                # Nobody reads it any more.
+                self._write(text.encode("utf-8", "backslashreplace"))
+            except (OSError, ValueError, AttributeError):
+                # Nobody reads it any more, or there is no stderr at all.
                 return
+
+    @staticmethod
+    def _write(data: bytes) -> None:
+        # Not through sys.stderr: a thread that waits inside its buffer for a reader would make
+        # the interpreter wait for that buffer at its end.
+        descriptor = sys.stderr.fileno()
+        while data:
+            data = data[os.write(descriptor, data) :]
 
 
 def describe(server: embed.EmbeddedServer) -> Dict[str, Any]:

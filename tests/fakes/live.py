@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from typing import Any, Dict, List, Optional, Tuple
+import time
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from dcc_mcp_embed.adapters.standalone import create
 
 from dcc_mcp_embed import embed
 
 DEADLINE = 20.0
+
+
+def tries(seconds: float = DEADLINE) -> Iterator[None]:
+    """Yield again and again until the time is over: for what becomes true on another thread."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        yield
 
 
 class Live:

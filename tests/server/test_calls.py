@@ -12,7 +12,7 @@ from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
 from dcc_mcp_embed.tools.declare import Progress
-from fakes.live import Live
+from fakes.live import Live, tries
 
 DEADLINE = 10.0
 SOON = 0.15
@@ -196,7 +196,7 @@ def status(live):
 
 def until(live, check):
     """Ask for the status until it is as wanted."""
-    for _ in range(2000):
+    for _ in tries():
         found = status(live)
         if check(found):
             return found
@@ -465,7 +465,7 @@ def test_out_of_time_while_it_runs_gives_a_job_whose_result_can_be_fetched(start
     assert known["state"] == "running"
     stage.leave.set()
     until(live, lambda found: found["holder"] is None)
-    for _ in range(1000):
+    for _ in tries():
         known = ask(live, "get_job", {"job_id": job})
         if "dcc-mcp-embed/job" in known.get("_meta", {}):
             break
@@ -648,7 +648,7 @@ def test_an_answer_that_does_not_come_is_no(start):
     assert found["retry_after_ms"] > 0
     # The question is still open, and what it gives is good for the next call.
     live.adapter.reply("once")
-    for _ in range(100):
+    for _ in tries():
         pending = run(live, mine)
         result = pending.result()
         if result["isError"] is False:

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dcc_mcp_embed.config import Limits
-from fakes.live import Live
+from fakes.live import Live, tries
 from fakes.served import Served
 
 MIB = 1024 * 1024
@@ -366,7 +366,7 @@ def test_a_peer_that_leaves_is_forgotten(live, name, data, leave):
         wire.send(data(live))
         leave(wire)
     with live.connect() as wire:
-        for _ in range(1000):
+        for _ in tries():
             if wire.tool("get_status")["structuredContent"]["data"]["connections"] == 1:
                 return
     raise AssertionError("a connection is kept whose peer is gone")

@@ -16,7 +16,7 @@ import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
 from dcc_mcp_embed.mcp.http_client import HttpClient
 from dcc_mcp_embed.tools.declare import Progress
-from fakes.live import Live
+from fakes.live import Live, tries
 from fakes.served import Served
 
 #: Short enough for a test, long enough for a busy machine.
@@ -320,7 +320,7 @@ ROOM = {"bodies_in_flight": 3 * MIB, "body_timeout": 20.0}
 
 def half(live, size=LARGE):
     """Return a connection that has sent half of a large body, as soon as there is room for it."""
-    for _ in range(100):
+    for _ in tries():
         wire = live.connect()
         wire.send(post(live, b"", size, "Expect: 100-continue"))
         if wire.read().status == 100:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import threading
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +13,7 @@ from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 import dcc_mcp_embed
 from dcc_mcp_embed import embed
 from dcc_mcp_embed.tools.declare import Progress
-from fakes.live import Live
+from fakes.live import Live, tries
 
 DEADLINE = 10.0
 
@@ -132,7 +131,7 @@ def nobody_listens(port):
 
 def until_queued(live, count):
     with live.connect() as wire:
-        for _ in range(2000):
+        for _ in tries():
             if wire.tool("get_status")["structuredContent"]["data"]["queue_depth"] == count:
                 return
     raise AssertionError("they never queued")
