@@ -10,7 +10,9 @@ cross the allocation threshold, so two things are done.
 * The moment between a blocking call and our first line is not covered by that: the kernel's answer
   is a list, and its allocation may be the one. A collection that starts on one of our threads all
   the same finds nothing to collect, because :func:`guard` has every object set aside for its
-  duration. They end up in the oldest generation, to be looked at later, by the host.
+  duration. They end up in the oldest generation, to be looked at later, by the host. What another
+  thread makes and drops in the microsecond between the setting aside and the collection is the
+  one thing that can still be collected there.
 
 Both are process-wide: a host that switches collection off while we work finds its wish undone when
 we block, and objects that it has frozen (``gc.freeze``) may be thawed. Either costs time; the crash

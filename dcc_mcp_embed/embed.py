@@ -267,6 +267,9 @@ class EmbeddedServer:
 
         An idle host does so at once; a busy one allocates, and so collects, by itself.
         """
+        main = self._lanes["main"]
+        if main.holder() is not None:
+            return
         over = threading.Event()
         job = Job(
             self._clock.token_bytes(8).hex(),
@@ -277,7 +280,7 @@ class EmbeddedServer:
             writes=False,
         )
         try:
-            self._lanes["main"].submit(job)
+            main.submit(job)
         except ToolError:
             # Busy, stalled or closing: a later call finds it still due.
             return
