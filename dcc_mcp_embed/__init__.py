@@ -58,6 +58,30 @@ if TYPE_CHECKING:
     from .tools.declare import prompt as prompt
     from .tools.declare import resource as resource
     from .tools.declare import tool as tool
+    from .transport_errors import AcquireTimeout as AcquireTimeout
+    from .transport_errors import CallFailed as CallFailed
+    from .transport_errors import CallTimeout as CallTimeout
+    from .transport_errors import CircuitOpen as CircuitOpen
+    from .transport_errors import ConnectionClosed as ConnectionClosed
+    from .transport_errors import ConnectionFailed as ConnectionFailed
+    from .transport_errors import ConnectionTimeout as ConnectionTimeout
+    from .transport_errors import FrameTooLarge as FrameTooLarge
+    from .transport_errors import Internal as Internal
+    from .transport_errors import InvalidSessionState as InvalidSessionState
+    from .transport_errors import Io as Io
+    from .transport_errors import IpcConnectionFailed as IpcConnectionFailed
+    from .transport_errors import IpcNotSupported as IpcNotSupported
+    from .transport_errors import PingTimeout as PingTimeout
+    from .transport_errors import PoolExhausted as PoolExhausted
+    from .transport_errors import ReconnectFailed as ReconnectFailed
+    from .transport_errors import ReconnectionFailed as ReconnectionFailed
+    from .transport_errors import RegistryFile as RegistryFile
+    from .transport_errors import Serialization as Serialization
+    from .transport_errors import ServiceAlreadyRegistered as ServiceAlreadyRegistered
+    from .transport_errors import ServiceNotFound as ServiceNotFound
+    from .transport_errors import SessionNotFound as SessionNotFound
+    from .transport_errors import Shutdown as Shutdown
+    from .transport_errors import TransportError as TransportError
 
 __version__ = "0.1.0"
 
@@ -96,6 +120,32 @@ _SOURCES = {
         "Unreachable",
         "Unsupported",
         "WouldDeadlock",
+    ),
+    ".transport_errors": (
+        "AcquireTimeout",
+        "CallFailed",
+        "CallTimeout",
+        "CircuitOpen",
+        "ConnectionClosed",
+        "ConnectionFailed",
+        "ConnectionTimeout",
+        "FrameTooLarge",
+        "Internal",
+        "InvalidSessionState",
+        "Io",
+        "IpcConnectionFailed",
+        "IpcNotSupported",
+        "PingTimeout",
+        "PoolExhausted",
+        "ReconnectFailed",
+        "ReconnectionFailed",
+        "RegistryFile",
+        "Serialization",
+        "ServiceAlreadyRegistered",
+        "ServiceNotFound",
+        "SessionNotFound",
+        "Shutdown",
+        "TransportError",
     ),
 }
 _SOURCE_OF = {name: source for source, names in _SOURCES.items() for name in names}

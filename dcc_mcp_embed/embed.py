@@ -28,8 +28,8 @@ from .host.worker import Worker
 from .logbook import LogBook
 from .net.loop import Loop
 from .net.thread import LoopThread
+from .secret import Secret, open_secret, retire_token
 from .server.ports import Bound, Occupant, listen, who_answers
-from .server.secret import Secret, open_secret, retire_token
 from .server.server import Server, preload
 from .tools import code, control, loader, scene
 from .tools.context import ToolContext

@@ -17,7 +17,7 @@ import pytest
 from dcc_mcp_embed.cli.main import main
 from dcc_mcp_embed.cli.serve import GRACE
 from dcc_mcp_embed.clock import SystemClock
-from dcc_mcp_embed.server.secret import open_secret
+from dcc_mcp_embed.secret import open_secret
 from fakes.served import Served, environment, run
 
 FIELDS = {"url", "plain_url", "port", "pid", "instance_id", "token", "dcc_type", "version"}

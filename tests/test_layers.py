@@ -23,7 +23,9 @@ LEVELS: Dict[str, int] = {
     "errors": 0,
     "clock": 0,
     "config": 0,
+    "secret": 0,
     "address": 0,
+    "transport_errors": 0,
     "collector": 0,
     "logbook": 0,
     "wire": 1,
@@ -75,9 +77,7 @@ FORMATS_TIME = {"cli"}
 HEAVY = {"dataclasses", "inspect", "asyncio", "http", "ssl", "email", "urllib.request"} | {
     "logging.config"
 }
-NOT_SERVING = {"cli", "__main__", "bridge", "transport", "ipc", "mcp", "installers"} | {
-    "install_lifecycle"
-}
+NOT_SERVING = {"cli", "__main__", "bridge", "ipc", "mcp", "installers"} | {"install_lifecycle"}
 #: Would only resolve in a checkout, or to somebody else's package.
 OWN_TOP_LEVEL = {"dcc_mcp_embed", "adapters", "installers", "vendor", *VENDORED}
 

@@ -15,9 +15,10 @@ from helpers import ROOT
 SOURCE_OF = dict(dcc_mcp_embed._SOURCE_OF)
 
 
-def test_every_error_is_public() -> None:
-    errors = import_module("dcc_mcp_embed.errors")
-    assert set(errors.__all__) == {n for n, source in SOURCE_OF.items() if source == ".errors"}
+@pytest.mark.parametrize("source", [".errors", ".transport_errors"])
+def test_every_error_is_public(source: str) -> None:
+    errors = import_module("dcc_mcp_embed" + source)
+    assert set(errors.__all__) == {n for n, where in SOURCE_OF.items() if where == source}
 
 
 @pytest.mark.parametrize("name", sorted(SOURCE_OF))

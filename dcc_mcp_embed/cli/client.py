@@ -15,8 +15,8 @@ from ..clock import SystemClock
 from ..config import data_dir
 from ..errors import ConfigError, HostBusyNative, Unreachable
 from ..mcp.http_client import HttpClient, split_url
+from ..secret import open_secret, rotate_secret
 from ..server.ports import who_answers
-from ..server.secret import open_secret, rotate_secret
 
 __all__ = ["call_tool", "connect", "list_tools", "secret", "status"]
 

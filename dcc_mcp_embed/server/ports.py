@@ -16,8 +16,8 @@ from typing import Any, Callable, NamedTuple, Optional
 
 from ..clock import Clock
 from ..net.listener import bind
+from ..secret import Secret
 from ..wire import http1
-from .secret import Secret
 
 __all__ = ["CHALLENGE", "KIND", "PROOF", "Bound", "Occupant", "listen", "who_answers"]
 

@@ -16,6 +16,7 @@ from ..host.job import Job, Report
 from ..logbook import LogBook
 from ..net.listener import Listener
 from ..net.loop import Loop
+from ..secret import Secret
 from ..tools.table import ToolTable
 from ..wire.mcp.machine import McpMachine
 from .admission import Admission
@@ -27,7 +28,6 @@ from .front import Front
 from .instructions import instructions
 from .mcp_endpoint import McpEndpoint
 from .ports import CHALLENGE, KIND, PROOF
-from .secret import Secret
 from .sessions import Sessions
 
 __all__ = ["Server"]

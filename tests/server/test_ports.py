@@ -10,8 +10,8 @@ import pytest
 from dcc_mcp_embed import embed
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.errors import StartError
+from dcc_mcp_embed.secret import Secret, open_secret
 from dcc_mcp_embed.server import ports
-from dcc_mcp_embed.server.secret import Secret, open_secret
 from fakes.clock import FakeClock
 from fakes.live import Live
 

@@ -10,7 +10,7 @@ import pytest
 
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.errors import ConfigError
-from dcc_mcp_embed.server.secret import Secret, open_secret, retire_token, rotate_secret
+from dcc_mcp_embed.secret import Secret, open_secret, retire_token, rotate_secret
 from fakes.clock import FakeClock
 
 

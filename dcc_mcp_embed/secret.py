@@ -15,9 +15,9 @@ import stat
 from contextlib import contextmanager
 from typing import Dict, Iterator
 
-from .._compat import replace
-from ..clock import Clock
-from ..errors import ConfigError
+from ._compat import replace
+from .clock import Clock
+from .errors import ConfigError
 
 __all__ = ["Secret", "open_secret", "retire_token", "rotate_secret"]
 
@@ -45,6 +45,10 @@ class Secret:
     def proof(self, kind: str, port: int, challenge: str) -> str:
         """Return what only a holder of the secret can answer to ``challenge``."""
         return self._mac("proof|{}|{}|{}".format(kind, port, challenge))
+
+    def wire_key(self) -> bytes:
+        """Return the key with which both ends of a framed connection prove that they know us."""
+        return hmac.new(self._value, b"framed", hashlib.sha256).digest()
 
     def _mac(self, text: str) -> str:
         return hmac.new(self._value, text.encode("utf-8"), hashlib.sha256).hexdigest()

@@ -1,0 +1,1 @@
+"""The framed peer, sans-IO: hello and authentication, correlation, ping, back-off."""

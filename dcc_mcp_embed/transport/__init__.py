@@ -1,0 +1,1 @@
+"""TransportManager and what it is made of: sessions, pool, routing, channels, listeners."""
