@@ -288,7 +288,9 @@ class Connection(Protocol, Carrier):
         now = self._front.loop.clock.monotonic()
         if now < self._deadline:
             self._timer = self._front.loop.call_at(self._deadline, self._tick)
-        elif self._ending:
+        elif self._ending or self.blocked:
+            # A peer that does not read would not read a farewell either, and until it did, all it
+            # goes on sending would be read and dropped.
             self.stream.abort()
         elif self._timed in ("head", "body"):
             self.refuse(Refused(408, "The request did not come to its end in time."))
