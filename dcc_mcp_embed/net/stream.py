@@ -76,6 +76,10 @@ class Stream:
         """Return how many bytes wait for the peer to read."""
         return len(self._out)
 
+    def hand_over(self, protocol: Protocol) -> None:
+        """Drive ``protocol`` from now on instead of the one before."""
+        self._protocol = protocol
+
     def write(self, data: bytes) -> None:
         """Send ``data``; what the socket does not take now is kept and sent later."""
         if self.closed or self._closing:

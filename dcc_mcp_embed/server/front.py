@@ -3,48 +3,53 @@
 from __future__ import annotations
 
 import socket
-from typing import Callable, Dict, Optional, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..config import Limits
 from ..net.loop import Loop
+from ..net.stream import Stream
 from ..wire import http1
 from .admission import Admission, Refused
-from .connection import AHEAD, Connection
+from .arrival import Arrival, Speaker
+from .connection import AHEAD
 from .exchange import JSON, Exchange, problem
 
 __all__ = ["Front"]
 
 
 class Front:
-    """All connections of one server: quotas, admission, and the handler. Loop thread."""
+    """All connections of one server: quotas, admission, and the handlers. Loop thread.
+
+    ``speakers`` makes a connection for each protocol (see :mod:`.arrival`). ``public``: paths that
+    need no token, with the largest body that is taken there, bytes.
+    """
 
     def __init__(
         self,
         loop: Loop,
         limits: Limits,
+        speakers: Mapping[str, Speaker],
         admission: Admission,
         handlers: Dict[str, Callable[[Exchange], None]],
-        public: Tuple[str, ...],
+        public: Mapping[str, int],
         log: Callable[[str, str], None],
     ) -> None:
         self.loop = loop
         self.limits = limits
+        self.speakers = speakers
         self.admission = admission
+        self.public = public
         self.log = log
         self._handlers = handlers
-        self._public = frozenset(public)
-        self._connections: Dict[Connection, None] = {}
-        # In order of age: the first one is the first to go.
-        self._strangers: Dict[Connection, None] = {}
-        self._refused: Dict[Connection, None] = {}
+        self._connections: Dict[Stream, None] = {}
+        # When each came, in that order: the first one is the first to go.
+        self._strangers: Dict[Stream, float] = {}
+        self._refused: Dict[Stream, None] = {}
         self._bodies = 0
         self._done: Optional[Callable[[], None]] = None
 
     def __len__(self) -> int:
         return len(self._connections)
-
-    def admission_needed(self, path: str) -> bool:
-        return path not in self._public
 
     def accept(self, sock: socket.socket, peer: Tuple[str, int]) -> None:
         """Take a new connection, or refuse it if there are too many."""
@@ -55,13 +60,12 @@ class Front:
         if full and len(self._refused) >= self.limits.unauthenticated:
             self._turn_away(sock)
             return
-        connection = Connection(self, sock, peer)
+        arrival = Arrival(self, sock, peer, self._too_many() if full else None)
         if full:
-            self._refused[connection] = None
-            connection.refuse(self._too_many())
+            self._refused[arrival.stream] = None
             return
-        self._connections[connection] = None
-        self._strangers[connection] = None
+        self._connections[arrival.stream] = None
+        self._strangers[arrival.stream] = arrival.opened
 
     def _too_many(self) -> Refused:
         return Refused(
@@ -90,16 +94,16 @@ class Front:
 
     def _evict_stranger(self) -> bool:
         """Drop the oldest connection without a token, unless even that one is merely new."""
-        for connection in self._strangers:
-            if self.loop.clock.monotonic() - connection.opened < self.limits.connect_grace:
+        for stream, opened in self._strangers.items():
+            if self.loop.clock.monotonic() - opened < self.limits.connect_grace:
                 return False
             self.log("warning", "a connection without a token made room for another")
-            connection.stream.abort()
+            stream.abort()
             return True
         return False
 
-    def authenticated(self, connection: Connection) -> None:
-        self._strangers.pop(connection, None)
+    def authenticated(self, stream: Stream) -> None:
+        self._strangers.pop(stream, None)
 
     def make_room(self, size: int) -> Optional[Refused]:
         """Count ``size`` bytes of bodies under way, or return why there is no room for them."""
@@ -117,10 +121,10 @@ class Front:
     def free_room(self, size: int) -> None:
         self._bodies -= size
 
-    def forget(self, connection: Connection) -> None:
-        self._connections.pop(connection, None)
-        self._strangers.pop(connection, None)
-        self._refused.pop(connection, None)
+    def forget(self, stream: Stream) -> None:
+        self._connections.pop(stream, None)
+        self._strangers.pop(stream, None)
+        self._refused.pop(stream, None)
         self._check_done()
 
     def handle(self, exchange: Exchange) -> None:
@@ -129,8 +133,8 @@ class Front:
     def close(self, done: Callable[[], None]) -> None:
         """End every connection, answers that are under way first; then call ``done`` once."""
         self._done = done
-        for connection in list(self._connections) + list(self._refused):
-            connection.stream.close()
+        for stream in self._streams():
+            stream.close()
         self._check_done()
 
     def _check_done(self) -> None:
@@ -141,10 +145,13 @@ class Front:
 
     def abort(self) -> None:
         """End every connection now."""
-        for connection in list(self._connections) + list(self._refused):
-            connection.stream.abort()
+        for stream in self._streams():
+            stream.abort()
 
     def disown(self) -> None:
         """Close this process's copies of the connections after a fork; they live on elsewhere."""
-        for connection in list(self._connections) + list(self._refused):
-            connection.stream.disown()
+        for stream in self._streams():
+            stream.disown()
+
+    def _streams(self) -> List[Stream]:
+        return list(self._connections) + list(self._refused)

@@ -20,11 +20,13 @@ from ..secret import Secret
 from ..tools.table import ToolTable
 from ..wire.mcp.machine import McpMachine
 from .admission import Admission
+from .arrival import HTTP
 from .calls import Calls
 from .control import Control
 from .exchange import Exchange, Headers
 from .exec_gate import CHOICES, ExecGate
 from .front import Front
+from .http_connection import HttpConnection
 from .instructions import instructions
 from .mcp_endpoint import McpEndpoint
 from .ports import CHALLENGE, KIND, PROOF
@@ -96,11 +98,12 @@ class Server:
             "/mcp": endpoint.handle,
             "/": self._about,
         }
-        public = ("/",)
+        public = {"/": 0}
         self.front = Front(
             loop,
             limits,
-            Admission(self._port, token, tuple(handlers), public, settings.origins),
+            {HTTP: HttpConnection},
+            Admission(self._port, token, tuple(handlers), tuple(public), settings.origins),
             handlers,
             public,
             self._log,
