@@ -58,6 +58,10 @@ if TYPE_CHECKING:
     from .tools.declare import prompt as prompt
     from .tools.declare import resource as resource
     from .tools.declare import tool as tool
+    from .transport.codec import decode_envelope as decode_envelope
+    from .transport.codec import encode_notify as encode_notify
+    from .transport.codec import encode_request as encode_request
+    from .transport.codec import encode_response as encode_response
     from .transport_errors import AcquireTimeout as AcquireTimeout
     from .transport_errors import CallFailed as CallFailed
     from .transport_errors import CallTimeout as CallTimeout
@@ -120,6 +124,12 @@ _SOURCES = {
         "Unreachable",
         "Unsupported",
         "WouldDeadlock",
+    ),
+    ".transport.codec": (
+        "decode_envelope",
+        "encode_notify",
+        "encode_request",
+        "encode_response",
     ),
     ".transport_errors": (
         "AcquireTimeout",

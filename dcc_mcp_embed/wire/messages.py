@@ -1,0 +1,147 @@
+"""Messages to bytes and back, without MessagePack's general reader and writer on the way.
+
+The envelope has a fixed shape, so it is written and read by hand: the pure-Python MessagePack is
+the main cost of a call. What is written is what MessagePack would write; what is read here is read
+the same by ``forms``, which also has everything that is not the usual case.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, Tuple, Type
+
+from ..transport_errors import Serialization
+from .envelope import (
+    KINDS,
+    OURS,
+    REFERENCE,
+    Form,
+    Message,
+    Notify,
+    Ping,
+    Pong,
+    Request,
+    Response,
+    Shutdown,
+    id_bytes,
+    id_text,
+)
+from .forms import read_message
+from .heads import array_head, bin_head, map_head, text_head
+from .octets import pack_octets
+
+__all__ = [
+    "OURS",
+    "REFERENCE",
+    "Form",
+    "Message",
+    "Notify",
+    "Ping",
+    "Pong",
+    "Request",
+    "Response",
+    "Shutdown",
+    "decode",
+    "encode",
+    "id_bytes",
+    "id_text",
+]
+
+_NIL, _FALSE, _TRUE = b"\xc0", b"\xc2", b"\xc3"
+#: Head of an id: ``bin`` of 16 bytes.
+_ID = b"\xc4\x10"
+
+
+# Writing: one writer for each kind of field.
+
+
+def _write_id(value: bytes) -> bytes:
+    if len(value) != 16:
+        raise Serialization("an id has 16 bytes, not {}".format(len(value)))
+    return _ID + value
+
+
+def _write_text(value: str) -> bytes:
+    try:
+        data = value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise Serialization(str(error)) from None
+    return text_head(len(data)) + data
+
+
+def _write_bin(value: bytes) -> bytes:
+    return bin_head(len(value)) + value
+
+
+def _write_flag(value: bool) -> bytes:
+    return _TRUE if value else _FALSE
+
+
+def _write_milliseconds(value: int) -> bytes:
+    if not 0 <= value < 1 << 64:
+        raise Serialization("{} is no 64-bit timestamp".format(value))
+    if value < 0x80:
+        return bytes([value])
+    for head, size in ((b"\xcc", 1), (b"\xcd", 2), (b"\xce", 4)):
+        if value < 1 << 8 * size:
+            return head + value.to_bytes(size, "big")
+    return b"\xcf" + value.to_bytes(8, "big")
+
+
+_Writer = Callable[..., bytes]
+
+
+def _or_nil(writer: _Writer) -> _Writer:
+    return lambda value: _NIL if value is None else writer(value)
+
+
+_BYTES_WRITERS: Dict[str, _Writer] = {"array": pack_octets, "bin": _write_bin}
+
+
+def _writers(octets: _Writer) -> Dict[Type[Message], Tuple[_Writer, ...]]:
+    return {
+        Request: (_write_id, _write_text, octets),
+        Response: (_write_id, _write_flag, octets, _or_nil(_write_text)),
+        Ping: (_write_id, _write_milliseconds),
+        Pong: (_write_id, _write_milliseconds),
+        Notify: (_or_nil(_write_id), _write_text, octets),
+        Shutdown: (_or_nil(_write_text),),
+    }
+
+
+_WRITERS = {bytes_as: _writers(octets) for bytes_as, octets in _BYTES_WRITERS.items()}
+_TAGS = {kind: _write_text(name) for name, kind in KINDS.items()}
+_KEYS = {kind: tuple(_write_text(field) for field in kind._fields) for kind in KINDS.values()}
+#: What a tagged array of each kind begins with.
+_TAGGED = {kind: array_head(1 + len(_KEYS[kind])) + tag for kind, tag in _TAGS.items()}
+#: What a bare array begins with; the other messages have no bare form.
+_BARE: Dict[Type[Message], bytes] = {
+    kind: array_head(len(_KEYS[kind])) for kind in (Request, Response)
+}
+
+
+def encode(message: Message, form: Form = REFERENCE) -> bytes:
+    """Return the payload (no length in front) that is ``message`` in ``form``.
+
+    A message that has no bare form is tagged. Raises Serialization for an id that has not 16
+    bytes, a text that UTF-8 cannot say and a timestamp that 64 bits cannot.
+    """
+    kind = type(message)
+    parts = [write(value) for write, value in zip(_WRITERS[form.bytes_as][kind], message)]
+    if form.shape == "map":
+        pairs = [piece for pair in zip(_KEYS[kind], parts) for piece in pair]
+        head = map_head(1 + len(parts)) + _write_text("type") + _TAGS[kind]
+        return b"".join([head, *pairs])
+    head = _BARE.get(kind, _TAGGED[kind]) if form.shape == "bare" else _TAGGED[kind]
+    return b"".join([head, *parts])
+
+
+# Reading.
+
+
+def decode(payload: bytes) -> Tuple[Message, Form]:
+    """Return the message in ``payload`` (no length in front) and the form it has.
+
+    Every accepted form is read, see ``forms``; what follows the message is ignored. Raises
+    Serialization with what is wrong.
+    """
+    return read_message(payload)
