@@ -418,6 +418,8 @@ def test_closing_the_stream_ends_a_stepwise_call_in_the_stateless_revision(start
     status(live)
     stage.next.release()
     assert text(ask(live, "look")) == "seen"
+    # It may have been in line before the next step, so the end of that is waited for.
+    until(live, lambda found: found["holder"] is None)
     assert stage.done == [0, "left"]
 
 
