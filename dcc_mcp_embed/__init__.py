@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ._compat import Annotated as Annotated
     from ._compat import Literal as Literal
     from ._compat import TypedDict as TypedDict
+    from .address import TransportAddress as TransportAddress
+    from .address import TransportScheme as TransportScheme
     from .embed import start as start
     from .embed import stop as stop
     from .errors import AlreadyExists as AlreadyExists
@@ -91,6 +93,7 @@ __version__ = "0.1.0"
 
 #: Where each public name comes from: submodule -> names.
 _SOURCES = {
+    ".address": ("TransportAddress", "TransportScheme"),
     ".embed": ("start", "stop"),
     ".tools.declare": ("tool", "resource", "prompt", "Progress"),
     ".tools.content": ("Image", "Audio", "Resource", "Link"),
