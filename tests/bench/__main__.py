@@ -5,61 +5,41 @@ from __future__ import annotations
 
 import argparse
 import base64
-import json
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Tuple
 
 # Run as a folder, this folder is first on the path; its names are those of the package "bench".
 _TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[0] = _TESTS
 
-from bench import messages, report  # noqa: E402
-from bench.client import BadAnswer  # noqa: E402
-from bench.processes import ServerProcess, StartError  # noqa: E402
+from bench import command, messages, report  # noqa: E402
+from bench.processes import (  # noqa: E402
+    ClientError,
+    ServerProcess,
+    ask_client,
+    machine,
+    placements,
+)
 from bench.targets import TARGETS, Running, start  # noqa: E402
-from bench.venvs import SetupError, preferred_python  # noqa: E402
+from bench.venvs import preferred_python  # noqa: E402
 
 _CLIENT = os.path.join(_TESTS, "bench", "client.py")
 
 
 def _arguments() -> argparse.Namespace:
     names = [target.name for target in TARGETS]
-    parser = argparse.ArgumentParser(prog="python3 tests/bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, help="medians are over them (5)")
-    parser.add_argument("--seconds", type=float, help="per target, placement and round (2.5)")
-    parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, help=", ".join(names))
-    parser.add_argument("--placement", choices=("same", "split"), help="only this one")
-    parser.add_argument("--python", metavar="PATH", help="the interpreter of our server")
-    parser.add_argument("--quick", action="store_true", help="a minute in all, noisier")
+    check = "exit status 1 unless ours beats dcc-mcp-core"
+    parser = command.parser("python3 tests/bench", str(__doc__), names, check)
     parser.add_argument(
         "--nice",
         type=int,
         metavar="N",
         help="run servers and client at this niceness; below 0 needs the right to",
     )
-    parser.add_argument("--json", metavar="FILE", help="write every single result there")
-    parser.add_argument(
-        "--check", action="store_true", help="exit status 1 unless ours beats dcc-mcp-core"
-    )
-    options = parser.parse_args()
-    rounds, seconds = (3, 0.8) if options.quick else (5, 2.5)
-    options.rounds = options.rounds or rounds
-    options.seconds = options.seconds or seconds
-    return options
-
-
-def placements(cpus: Set[int], only: Optional[str]) -> Dict[str, Tuple[int, int]]:
-    """Return placement -> (CPU of the server, CPU of the client)."""
-    first, last = min(cpus), max(cpus)
-    found = {"same": (last, last)}
-    if first != last:
-        found["split"] = (first, last)
-    return {name: pair for name, pair in found.items() if only in (None, name)}
+    return command.parse(parser, full=(5, 2.5), quick=(3, 0.8))
 
 
 def measure(running: Running, server_cpu: int, client_cpu: int, seconds: float) -> Dict[str, Any]:
@@ -76,16 +56,10 @@ def measure(running: Running, server_cpu: int, client_cpu: int, seconds: float) 
         "text": messages.TEXT,
         "large_text": messages.LARGE_TEXT,
     }
-    done = subprocess.run(
-        [sys.executable, "-I", _CLIENT],
-        input=json.dumps(order).encode("ascii"),
-        stdout=subprocess.PIPE,
-        timeout=60.0 + 10 * seconds,
-    )
-    if done.returncode:
-        return {"calls": 0, "errors": 1, "error": "the measuring process failed; see above"}
-    result: Dict[str, Any] = json.loads(done.stdout.decode("utf-8"))
-    return result
+    try:
+        return ask_client([sys.executable, "-I", _CLIENT], order, 60.0 + 10 * seconds)
+    except ClientError as error:
+        return {"calls": 0, "errors": 1, "error": str(error)}
 
 
 def bare_memory(python: str) -> float:
@@ -110,13 +84,7 @@ def run(options: argparse.Namespace, stack: ExitStack) -> int:
             started.append(start(target, ours, base, home))
             stack.callback(started[-1].process.stop)
 
-    print(
-        "{}, {} CPUs, load {:.1f}; ours on {}".format(
-            platform.platform(), os.cpu_count(), os.getloadavg()[0], _version(ours)
-        )
-    )
-    if os.getloadavg()[0] > 0.5:
-        print("something else is running here: compare within this run only")
+    print(machine(ours))
     results: List[Dict[str, Any]] = []
     for number in range(options.rounds):
         for placement, (server_cpu, client_cpu) in where.items():
@@ -132,26 +100,9 @@ def run(options: argparse.Namespace, stack: ExitStack) -> int:
     summary = report.medians(results)
     verdicts = report.verdicts(summary, rise)
     if options.json:
-        _write(options.json, results, memory, summary, verdicts)
+        found = {"units": results, "medians": summary, "memory": memory}
+        command.write(options.json, found, verdicts)
     return _print(results, memory, summary, verdicts, options.check)
-
-
-def _version(python: str) -> str:
-    code = "import platform; print('Python', platform.python_version())"
-    return subprocess.check_output([python, "-c", code]).decode("ascii").strip()
-
-
-def _write(path: str, results: Any, memory: Any, summary: Any, verdicts: Any) -> None:
-    found = {
-        "platform": platform.platform(),
-        "units": results,
-        "medians": summary,
-        "memory": memory,
-        "verdicts": [one._asdict() for one in verdicts],
-    }
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(found, file, indent=1)
-        file.write("\n")
 
 
 def _print(
@@ -166,34 +117,17 @@ def _print(
     print(report.table(summary, memory))
     print("\nratios (above 1: ours takes longer, or does more calls)")
     print("\n".join(report.ratios(summary)))
-    print("\nverdicts")
-    for verdict in verdicts:
-        print("{:3}  {}".format("yes" if verdict.good else "NO", verdict.text))
-    errors = [unit for unit in results if unit["errors"]]
-    for unit in errors:
-        print("ERROR {target} {placement} round {round}: {error}".format(**unit))
-    if errors:
-        print("\nINVALID: there were errors, so the numbers above prove nothing")
-        return 1
-    gates = [verdict for verdict in verdicts if verdict.gating]
-    if check and not gates:
-        print("\n--check has nothing to look at: it needs ours-loop and dcc-mcp-core")
-        return 1
-    return int(check and not all(verdict.good for verdict in gates))
+    lines, status = report.closing(results, verdicts, check)
+    print("\n".join(lines))
+    return status
 
 
 def main() -> int:
     """Run with what the command line says."""
     options = _arguments()
-    status = 1
     if options.nice is not None:
         os.setpriority(os.PRIO_PROCESS, 0, options.nice)
-    try:
-        with ExitStack() as stack:
-            status = run(options, stack)
-    except (BadAnswer, SetupError, StartError) as error:
-        print("INVALID: {}".format(error), file=sys.stderr)
-    return status
+    return command.run_guarded(run, options)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,82 @@
-"""Server processes: start, wait for the JSON line, pin to a CPU, look at, stop. Linux only."""
+"""Processes that are measured and that measure: start, place on a CPU, ask, stop. Linux only."""
 
 from __future__ import annotations
 
 import json
 import os
+import platform
 import selectors
 import subprocess
 import tempfile
 import time
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Dict, List, Optional, Set, Tuple
 
-__all__ = ["ServerProcess", "StartError", "resident"]
+__all__ = [
+    "ClientError",
+    "ServerProcess",
+    "StartError",
+    "ask_client",
+    "machine",
+    "placements",
+    "resident",
+]
 
 _READY_SECONDS = 30.0
 
 
 class StartError(Exception):
     """A server did not come up; the text holds what it printed."""
+
+
+class ClientError(Exception):
+    """A measuring process gave no result; the text says what it did instead."""
+
+
+def machine(python: str) -> str:
+    """Return what the figures are from, for the head of a report; ``python``: that of ours."""
+    code = "import platform; print('Python', platform.python_version())"
+    version = subprocess.check_output([python, "-c", code]).decode("ascii").strip()
+    load = os.getloadavg()[0]
+    head = "{}, {} CPUs, load {:.1f}; ours on {}"
+    text = head.format(platform.platform(), os.cpu_count(), load, version)
+    if load > 0.5:
+        text += "\nsomething else is running here: compare within this run only"
+    return text
+
+
+def placements(cpus: Set[int], only: Optional[str]) -> Dict[str, Tuple[int, int]]:
+    """Return placement -> (CPU of the server, CPU of the client)."""
+    first, last = min(cpus), max(cpus)
+    found = {"same": (last, last)}
+    if first != last:
+        found["split"] = (first, last)
+    return {name: pair for name, pair in found.items() if only in (None, name)}
+
+
+def ask_client(
+    command: List[str],
+    order: Dict[str, Any],
+    timeout: float,
+    environ: Optional[Dict[str, str]] = None,
+) -> Dict[str, Any]:
+    """Give a measuring process its order on stdin; return the JSON it printed.
+
+    Raises ClientError. What the process says on stderr is seen.
+    """
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps(order).encode("ascii"),
+            stdout=subprocess.PIPE,
+            env=environ,
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired:
+        raise ClientError("the measuring process hung for {:.0f} s".format(timeout)) from None
+    if done.returncode:
+        raise ClientError("the measuring process failed; see above")
+    result: Dict[str, Any] = json.loads(done.stdout.decode("utf-8"))
+    return result
 
 
 def resident(pid: int) -> float:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from statistics import median
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-__all__ = ["Verdict", "medians", "ratios", "table", "verdicts"]
+__all__ = [
+    "Summary",
+    "Verdict",
+    "aligned",
+    "closing",
+    "medians",
+    "number",
+    "ratios",
+    "table",
+    "verdicts",
+]
 
 #: target name -> placement -> metric -> median over the rounds.
 Summary = Dict[str, Dict[str, Dict[str, float]]]
@@ -38,11 +48,11 @@ class Verdict(NamedTuple):
     gating: bool
 
 
-def medians(results: Sequence[Dict[str, Any]]) -> Summary:
+def medians(results: Sequence[Dict[str, Any]], metrics: Sequence[str] = METRICS) -> Summary:
     """Return the median of each metric; ``results`` are units with "target" and "placement"."""
     collected: Dict[Tuple[str, str, str], List[float]] = {}
     for unit in results:
-        for metric in METRICS:
+        for metric in metrics:
             if metric in unit:
                 key = (unit["target"], unit["placement"], metric)
                 collected.setdefault(key, []).append(unit[metric])
@@ -52,10 +62,21 @@ def medians(results: Sequence[Dict[str, Any]]) -> Summary:
     return summary
 
 
-def _number(value: Optional[float]) -> str:
+def number(value: Optional[float]) -> str:
+    """Return a cell of a table."""
     if value is None:
         return "–"
     return "{:.1f}".format(value) if value < 100 else "{:,.0f}".format(value)
+
+
+def aligned(rows: Sequence[Sequence[str]], left: int = 2) -> str:
+    """Return the rows as lines, the first ``left`` columns flush left, the others flush right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [row[i].ljust(widths[i]) for i in range(left)]
+        lines.append("  ".join(cells + [row[i].rjust(widths[i]) for i in range(left, len(row))]))
+    return "\n".join(lines)
 
 
 def table(summary: Summary, memory: Dict[str, Tuple[float, float]]) -> str:
@@ -66,15 +87,10 @@ def table(summary: Summary, memory: Dict[str, Tuple[float, float]]) -> str:
             idle, after = memory.get(target, (0.0, 0.0))
             rows.append(
                 [target, placement]
-                + [_number(values.get(metric)) for metric, _ in _COLUMNS]
+                + [number(values.get(metric)) for metric, _ in _COLUMNS]
                 + ["{:.1f} > {:.1f}".format(idle, after)]
             )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        left = [row[i].ljust(widths[i]) for i in range(2)]
-        lines.append("  ".join(left + [row[i].rjust(widths[i]) for i in range(2, len(row))]))
-    return "\n".join(lines)
+    return aligned(rows)
 
 
 def _best(
@@ -151,3 +167,20 @@ def verdicts(summary: Summary, rise: Optional[float]) -> List[Verdict]:
     if rise is not None:
         judge("memory: at most 15 MB above the bare interpreter ({:.1f})".format(rise), rise <= 15)
     return lines
+
+
+def closing(
+    results: Sequence[Dict[str, Any]], verdicts: Sequence[Verdict], check: bool
+) -> Tuple[List[str], int]:
+    """Return the last lines of a report and the exit status; ``check``: gating verdicts count."""
+    lines = ["", "verdicts"]
+    lines += ["{:3}  {}".format("yes" if one.good else "NO", one.text) for one in verdicts]
+    errors = [unit for unit in results if unit["errors"]]
+    for unit in errors:
+        lines.append("ERROR {target} {placement} round {round}: {error}".format(**unit))
+    if errors:
+        return [*lines, "", "INVALID: there were errors, so the numbers above prove nothing"], 1
+    gates = [verdict for verdict in verdicts if verdict.gating]
+    if check and not gates:
+        return [*lines, "", "--check has nothing to look at: what it compares was not measured"], 1
+    return lines, int(check and not all(verdict.good for verdict in gates))
