@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 from contextlib import ExitStack
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
 from . import __version__, collector
 from .clock import Clock, SystemClock
@@ -30,6 +30,8 @@ from .net.loop import Loop
 from .net.thread import LoopThread
 from .secret import Secret, open_secret, retire_token
 from .server.ports import Bound, Occupant, listen, who_answers
+from .server.readiness import State
+from .server.safe_stop import make_pass
 from .server.server import Server, preload
 from .tools import code, control, loader, scene
 from .tools.context import ToolContext
@@ -141,6 +143,7 @@ class EmbeddedServer:
         self.pid = os.getpid()
         self.dcc_type = adapter.dcc_type
         self._instance = Instance(self.instance_id, self.dcc_type, adapter.version(), os.getpid())
+        self._stop_pass = make_pass(clock)
         self._stopped = False
         self._table = ToolTable()
         self._scene = adapter.scene_backend()
@@ -188,7 +191,7 @@ class EmbeddedServer:
             log=lambda level, text: self.logbook.add(level, "worker", text),
         )
         lanes: Dict[str, Dispatcher] = {
-            "main": self._lane(self.adapter),
+            "main": self._lane(self.adapter, self._main_turned),
             "worker": self._lane(self._worker),
         }
         self._lanes = lanes
@@ -207,6 +210,9 @@ class EmbeddedServer:
             lanes,
             self.logbook,
             __version__,
+            self._stop_pass,
+            self.stop,
+            self._state_changed,
         )
         self._instance.scene = self.adapter.scene_path()
         self._thread = LoopThread(self._loop)
@@ -248,7 +254,7 @@ class EmbeddedServer:
                 )
             ) from error
 
-    def _lane(self, executor: Any) -> Dispatcher:
+    def _lane(self, executor: Any, turned: Callable[[], None] = lambda: None) -> Dispatcher:
         limits = self.settings.limits
         return Dispatcher(
             executor,
@@ -257,7 +263,11 @@ class EmbeddedServer:
             lambda level, text: self.logbook.add(level, "dispatch", text),
             limits.queued_jobs,
             limits.pump_budget,
+            turned,
         )
+
+    def _main_turned(self) -> None:
+        self._loop.call_soon(self._server.readiness.look)
 
     def _later(self, delay: float, function: Any, *args: Any) -> None:
         self._loop.call_soon(self._loop.call_later, delay, function, *args)
@@ -286,10 +296,25 @@ class EmbeddedServer:
             return
         over.wait(_CATCH_UP)
 
+    def _state_changed(self, state: State) -> None:
+        if state.failure_reason is not None:
+            self.logbook.warning("server", state.failure_reason)
+        else:
+            self.logbook.info("server", "dispatch is {}".format(state.status))
+
     def _loop_error(self, where: str, error: BaseException) -> None:
         self.logbook.error("loop", "{}: {!r}".format(where, error))
 
     # -- for whoever started it ---------------------------------------------------------------
+
+    @property
+    def dispatch_status(self) -> str:
+        """Return whether calls reach the host's main thread. Any thread.
+
+        ``booting`` until it has run a first job, then ``ready``; ``unavailable`` while it does not
+        answer.
+        """
+        return self._server.readiness.state.status
 
     def add_tools(self, tools: Sequence[Any]) -> None:
         """Add the tools of modules, module names or files. Main thread. Raises ConfigError."""

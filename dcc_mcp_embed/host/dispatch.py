@@ -16,13 +16,11 @@ from ..errors import HostShuttingDown, ToolError
 from . import refusals
 from .holder import STACK_AFTER, Holder, stack_of
 from .job import ABANDONED, CANCELLED, DETACHED, DROPPED, QUEUED, RUNNING, Job
-from .lane import KEPT_RESULTS, Lane
+from .lane import KEPT_RESULTS, STALLED_AFTER, Lane
 from .pump import Pump, refuse
 
 __all__ = ["Dispatcher"]
 
-#: After so many time-outs in a row new calls are refused at once until the thread shows life.
-STALLED_AFTER = 2
 #: How often a refused call may wake a stalled thread again, seconds.
 PROBE_EVERY = 2.0
 
@@ -33,6 +31,8 @@ class Dispatcher:
     ``executor`` offers ``wake(pump)``, ``is_main_thread()``, ``modal_state()`` and
     ``undo_chunk(label)`` (see HostAdapter). ``later(delay, function, *args)`` calls back after
     ``delay`` seconds on any thread. ``log(level, text)`` takes what nobody is there to be told.
+    ``turned()`` is called, on any thread, when :attr:`stalled` may have changed; it must be quick
+    and raise nothing.
     """
 
     def __init__(
@@ -43,12 +43,14 @@ class Dispatcher:
         log: Callable[[str, str], None],
         limit: int = 64,
         budget: float = 0.008,
+        turned: Callable[[], None] = lambda: None,
     ) -> None:
         self._executor = executor
         self._clock = clock
         self._limit = limit
         self._lane = Lane()
-        self._pump = Pump(self._lane, executor, clock, later, log, budget)
+        self._pump = Pump(self._lane, executor, clock, later, log, budget, turned)
+        self._turned = turned
         self._probed_at = 0.0
         #: What the executor is woken with: always the same callable, which raises nothing.
         self.pump = self._pump.run
@@ -68,7 +70,7 @@ class Dispatcher:
                 refusal = HostShuttingDown(self._lane.shut, state="not_started")
             elif self._lane.held_by is not None:
                 refusal = refusals.held(self._lane.held_by)
-            elif self._lane.timeouts >= STALLED_AFTER:
+            elif self._lane.stalled:
                 probe = now - self._probed_at >= PROBE_EVERY
                 if probe:
                     self._probed_at = now
@@ -120,6 +122,7 @@ class Dispatcher:
         now = self._clock.monotonic()
         error: Optional[ToolError] = None
         with self._lane.lock:
+            before = self._lane.timeouts
             waited = now - job.created
             # Taken now: once it is detached its thread may end and release it at any moment.
             settled = job.settled
@@ -130,6 +133,9 @@ class Dispatcher:
             elif job.claim_locked(DETACHED):
                 self._lane.timeouts += 1
                 error = refusals.timed_out_running(job.name, waited, job.job_id)
+            turned = before < STALLED_AFTER <= self._lane.timeouts
+        if turned:
+            self._turned()
         if error is not None:
             settled(job, None, error)
         if job.state == ABANDONED:
@@ -209,6 +215,16 @@ class Dispatcher:
 
     # -- status: any thread -------------------------------------------------------------------
 
+    @property
+    def stalled(self) -> bool:
+        """Return whether calls ran out of time in a row and the thread has not moved since."""
+        return self._lane.stalled
+
+    @property
+    def shut(self) -> bool:
+        """Return whether no job will run any more."""
+        return self._lane.shut is not None
+
     def holder(self) -> Optional[Holder]:
         """Return who has the thread, None if nobody of ours. Any thread.
 
@@ -242,7 +258,7 @@ class Dispatcher:
     def _verdict(self, holder: Optional[Holder]) -> str:
         if self._lane.shut is not None:
             return "shutting_down"
-        if self._lane.timeouts >= STALLED_AFTER:
+        if self._lane.stalled:
             return "hung"
         if self._lane.modal is not None:
             return "modal"

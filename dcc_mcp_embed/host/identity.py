@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict
+from typing import Any, Callable, Dict, Optional
 
 __all__ = ["Instance"]
 
 
 class Instance:
-    """One running host. ``scene`` is pushed from the main thread; everything else is fixed."""
+    """One running host. ``scene`` is pushed from the main thread; everything else is fixed.
+
+    ``scene_changed()``, if there is one, is called there when it has changed.
+    """
 
     def __init__(self, instance_id: str, dcc_type: str, version: str, pid: int) -> None:
         self.instance_id = instance_id
         self.dcc_type = dcc_type
         self.version = version
         self.pid = pid
+        self.scene_changed: Optional[Callable[[], None]] = None
         self._scene = ""
         self._block = self._make()
 
@@ -37,6 +41,8 @@ class Instance:
         if path != self._scene:
             self._scene = path
             self._block = self._make()
+            if self.scene_changed is not None:
+                self.scene_changed()
 
     @property
     def block(self) -> Dict[str, Any]:

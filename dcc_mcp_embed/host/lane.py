@@ -12,10 +12,12 @@ from typing import Deque, Dict, List, Optional, Tuple
 
 from .job import ABANDONED, CANCELLED, DROPPED, LATE, Job
 
-__all__ = ["KEPT_RESULTS", "Lane"]
+__all__ = ["KEPT_RESULTS", "STALLED_AFTER", "Lane"]
 
 #: Jobs that outlived their caller and can still be asked for; the oldest go first.
 KEPT_RESULTS = 64
+#: After so many time-outs in a row new calls are refused at once until the thread shows life.
+STALLED_AFTER = 2
 
 
 class Lane:
@@ -47,6 +49,17 @@ class Lane:
         self.modal: Optional[str] = None
         #: Jobs whose generators have to be closed on the thread.
         self.orphans: List[Job] = []
+
+    @property
+    def stalled(self) -> bool:
+        """Return whether the thread is taken for one that does not answer."""
+        return self.timeouts >= STALLED_AFTER
+
+    def show_life(self) -> bool:
+        """Note that the thread moves; return whether it had been taken for stalled."""
+        stalled = self.stalled
+        self.timeouts = 0
+        return stalled
 
     def held(self) -> Tuple[Optional[Job], float]:
         """Return the job that has the thread, and since when."""

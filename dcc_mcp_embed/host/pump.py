@@ -35,6 +35,7 @@ class Pump:
         later: Callable[..., Any],
         log: Callable[[str, str], None],
         budget: float,
+        turned: Callable[[], None],
     ) -> None:
         self._lane = lane
         self._executor = executor
@@ -42,6 +43,7 @@ class Pump:
         self._later = later
         self._log = log
         self._budget = budget
+        self._turned = turned
         self._pumping = False
 
     def run(self) -> Optional[KeyboardInterrupt]:
@@ -59,11 +61,13 @@ class Pump:
         start = self._clock.monotonic()
         with self._lane.lock:
             # The thread is free: whatever stalled it is over.
-            self._lane.timeouts = 0
+            turned = self._lane.show_life()
             self._lane.pumped_at = start
             self._lane.thread_id = threading.get_ident()
             self._lane.modal = None
             orphans = bool(self._lane.orphans)
+        if turned:
+            self._turned()
         try:
             if orphans:
                 self.close_orphans()
@@ -83,6 +87,10 @@ class Pump:
             with self._lane.lock:
                 self._lane.pumped_at = self._clock.monotonic()
                 more = self._lane.runnable() is not None
+                # Calls may have run out of time while a job of this very run had the thread.
+                turned = self._lane.show_life()
+            if turned:
+                self._turned()
         if more:
             try:
                 self._executor.wake(self.run)

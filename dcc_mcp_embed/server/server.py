@@ -30,6 +30,9 @@ from .http_connection import HttpConnection
 from .instructions import instructions
 from .mcp_endpoint import McpEndpoint
 from .ports import CHALLENGE, KIND, PROOF
+from .readiness import Readiness, State
+from .safe_stop import MAX_BODY, Pass, SafeStop
+from .safe_stop import PATH as SAFE_STOP
 from .sessions import Sessions
 
 __all__ = ["Server"]
@@ -42,7 +45,9 @@ _TEXT = (("Content-Type", "text/plain; charset=utf-8"),)
 class Server:
     """Everything between a listening socket and the two lanes on which tools run.
 
-    Built on the host's main thread, opened and closed on the loop thread.
+    Built on the host's main thread, opened and closed on the loop thread. ``stop()`` is called on
+    the host's main thread when somebody with ``stop_pass`` asks for the end, ``state_changed`` on
+    the loop thread.
     """
 
     def __init__(
@@ -61,6 +66,9 @@ class Server:
         lanes: Dict[str, Dispatcher],
         logbook: LogBook,
         version: str,
+        stop_pass: Pass,
+        stop: Callable[[], None],
+        state_changed: Callable[[State], None],
     ) -> None:
         limits: Limits = settings.limits
         self._loop = loop
@@ -94,11 +102,16 @@ class Server:
         endpoint = McpEndpoint(
             machine, table, self.calls, self.sessions, clock, lambda: instance.block
         )
+        self.readiness = Readiness(lanes["main"], state_changed)
+        safe_stop = SafeStop(instance, stop_pass, lanes["main"], clock, stop, self._log)
         handlers: Dict[str, Callable[[Exchange], None]] = {
             "/mcp": endpoint.handle,
             "/": self._about,
+            "/v1/readyz": self.readiness.readyz,
+            "/health": self.readiness.health,
+            SAFE_STOP: safe_stop.handle,
         }
-        public = {"/": 0}
+        public = {"/": 0, "/v1/readyz": 0, "/health": 0, SAFE_STOP: MAX_BODY}
         self.front = Front(
             loop,
             limits,
@@ -112,8 +125,31 @@ class Server:
     # -- loop thread --------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Begin to accept connections. Loop thread."""
+        """Begin to accept connections, and see whether the host's main thread runs jobs."""
         self._listener = Listener(self._loop, self._sock, self.front.accept, self._exhausted)
+        self._reach()
+
+    def _reach(self) -> None:
+        """Queue a first job; it waits for as long as the host takes to come to its event loop."""
+
+        def settled(job: Job, answer: Any, error: Optional[BaseException]) -> None:
+            if error is None:
+                self._loop.call_soon(self.readiness.reached)
+
+        job = Job(
+            self._clock.uuid(),
+            "first-contact",
+            lambda: None,
+            lambda value, error, report: True,
+            settled,
+            client="dcc_mcp_embed",
+            writes=False,
+        )
+        try:
+            self._lanes["main"].submit(job)
+        except HostShuttingDown:
+            # Stopped before it was open.
+            return
 
     def wind_down(self, done: Callable[[], None]) -> None:
         """Stop accepting, let answers that are ready go out, then call ``done``. Loop thread."""

@@ -37,6 +37,11 @@ class Live:
         if self._problem:
             self._thread.join(DEADLINE)
             raise self._problem[0]
+        for _ in tries():
+            if self.server.dispatch_status != "booting":
+                return
+            threading.Event().wait(0.001)
+        raise AssertionError("the host's main thread runs no job")
 
     def _run(self) -> None:
         try:
