@@ -1,0 +1,364 @@
+"""The pool's decisions: who gets which place, in which order, and what has to be closed."""
+
+from __future__ import annotations
+
+import pytest
+
+from dcc_mcp_embed.transport.config import PoolConfig
+from dcc_mcp_embed.transport.pool import CONNECTING, GONE, IDLE, LEASED, PoolTable, Waiter
+from dcc_mcp_embed.transport_errors import ServiceNotFound, Shutdown
+from fakes.clock import FakeClock
+
+
+class Bench:
+    """A table whose handles are names; ``closed`` and ``woken`` are in order of happening."""
+
+    def __init__(self, **config):
+        self.clock = FakeClock()
+        self.table = PoolTable(PoolConfig(**config), self.clock.uuid)
+        self.closed = []
+        self.woken = []
+
+    def act(self, acts):
+        self.closed += acts.close
+        self.woken += acts.wake
+        for waiter in acts.wake:
+            waiter.wake()
+
+    def enter(self, instance="a", holder="thread", dcc_type="maya", wait=True):
+        waiter = Waiter(dcc_type, instance, holder, lambda: None)
+        self.act(self.table.enter(waiter, self.clock.now, wait))
+        return waiter
+
+    def lease(self, instance="a", holder="thread", dcc_type="maya", handle=None):
+        """Return a leased place, connected as ``handle`` if it needs a connection."""
+        place = self.enter(instance, holder, dcc_type).place
+        if place.state == CONNECTING:
+            assert self.table.connected(place, handle or place.connection_id, self.clock.now)
+        return place
+
+    def give_back(self, place):
+        self.act(self.table.give_back(place, self.clock.now))
+
+    def release(self, instance="a", holder="thread", dcc_type="maya"):
+        self.act(self.table.give_back_oldest(dcc_type, instance, holder, self.clock.now))
+
+    def discard(self, place):
+        self.act(self.table.discard(place, self.clock.now))
+
+    def drop(self, instance="a", dcc_type="maya"):
+        self.act(self.table.drop(dcc_type, instance, self.clock.now))
+
+    def sweep(self):
+        before = len(self.closed)
+        self.act(self.table.sweep(self.clock.now))
+        return len(self.closed) - before
+
+
+@pytest.fixture
+def bench():
+    return Bench(max_connections_per_type=2)
+
+
+def test_the_first_has_to_connect(bench):
+    place = bench.enter().place
+    assert place.state == CONNECTING
+    assert bench.table.size() == 0, "it is none yet"
+    assert bench.table.connected(place, "socket", bench.clock.now)
+    assert (place.state, place.handle) == (LEASED, "socket")
+    assert bench.table.size() == bench.table.size("maya") == 1
+    assert bench.table.size("houdini") == 0
+
+
+def test_an_idle_connection_is_used_again(bench):
+    place = bench.lease()
+    bench.give_back(place)
+    assert place.state == IDLE
+    assert bench.enter(holder="other").place is place
+    assert (place.state, place.holder) == (LEASED, "other")
+
+
+def test_two_leases_are_two_connections(bench):
+    one, other = bench.lease(), bench.lease()
+    assert one.connection_id != other.connection_id
+    assert bench.table.size() == 2
+
+
+def test_the_limit_is_kept_and_counts_each_kind_of_host_alone(bench):
+    bench.lease()
+    bench.enter()  # still connecting: it counts
+    assert bench.enter(wait=False).place is None
+    assert bench.enter(dcc_type="houdini", wait=False).place is not None
+
+
+def test_who_may_not_wait_does_not_stand_in_line(bench):
+    first = bench.lease()
+    bench.lease()
+    bench.enter(wait=False)
+    bench.give_back(first)
+    assert bench.woken == []
+    assert first.state == IDLE
+
+
+def test_the_line_is_served_in_order(bench):
+    places = [bench.lease(), bench.lease()]
+    waiting = [bench.enter(holder=name) for name in "xyz"]
+    assert [waiter.place for waiter in waiting] == [None] * 3
+    bench.give_back(places[1])
+    bench.give_back(places[0])
+    assert bench.woken == waiting[:2]
+    assert [waiter.place for waiter in waiting] == [places[1], places[0], None]
+    assert [place.holder for place in places] == ["y", "x"]
+
+
+def test_nobody_overtakes_the_line(bench):
+    first = bench.lease("a")
+    bench.lease("a")
+    waiting = bench.enter("b")
+    bench.give_back(first)
+    newcomer = bench.enter("a", wait=False)
+    assert newcomer.place is None, "the idle connection went to the head of the line at once"
+    assert waiting.place.state == CONNECTING
+    assert bench.closed == [first.connection_id]
+
+
+def test_who_waited_too_long_leaves_the_line(bench):
+    first = bench.lease()
+    bench.lease()
+    gone, stays = bench.enter(), bench.enter()
+    assert bench.table.leave(gone) is None
+    assert bench.table.leave(gone) is None
+    bench.give_back(first)
+    assert bench.woken == [stays]
+    assert bench.table.leave(stays) is first
+
+
+def test_a_place_given_in_the_last_moment_is_kept(bench):
+    first = bench.lease()
+    bench.lease()
+    waiter = bench.enter()
+    bench.give_back(first)
+    assert bench.table.leave(waiter) is first
+    assert first.state == LEASED
+
+
+def test_failed_connect_gives_its_place_to_the_line(bench):
+    bench.lease()
+    failing = bench.enter().place
+    waiter = bench.enter()
+    bench.discard(failing)
+    assert failing.state == GONE
+    assert waiter.place.state == CONNECTING
+    assert bench.closed == []
+    bench.discard(failing)
+    assert len(bench.woken) == 1
+
+
+def test_discarding_a_lease_closes_it(bench):
+    place = bench.lease(handle="socket")
+    bench.discard(place)
+    assert bench.closed == ["socket"]
+    assert bench.table.size() == 0
+    bench.give_back(place)
+    assert bench.table.size() == 0
+
+
+def test_idle_connections_of_other_instances_make_room_the_longest_unused_first(bench):
+    old, young = bench.lease("a", handle="old"), bench.lease("b", handle="young")
+    bench.give_back(old)
+    bench.clock.advance(1)
+    bench.give_back(young)
+    place = bench.enter("c").place
+    assert place.state == CONNECTING
+    assert bench.closed == ["old"]
+    assert old.state == GONE
+    assert bench.enter("b").place is young
+
+
+def test_leased_connections_never_make_room(bench):
+    bench.lease("a")
+    bench.lease("b")
+    assert bench.enter("c", wait=False).place is None
+    assert bench.closed == []
+
+
+def test_the_connection_used_last_is_used_next(bench):
+    one, other = bench.lease(), bench.lease()
+    bench.give_back(other)
+    bench.clock.advance(1)
+    bench.give_back(one)
+    assert bench.enter().place is one
+
+
+def test_releasing_frees_the_oldest_lease_of_this_thread(bench):
+    bench = Bench()
+    first, second = bench.lease(), bench.lease()
+    others = bench.lease(holder="other")
+    bench.release()
+    assert [p.state for p in (first, second, others)] == [IDLE, LEASED, LEASED]
+    assert bench.lease() is first, "leased again: now the younger of the two"
+    bench.release()
+    assert [p.state for p in (first, second, others)] == [LEASED, IDLE, LEASED]
+
+
+@pytest.mark.parametrize("whose", [{"holder": "other"}, {"instance": "b"}, {"dcc_type": "houdini"}])
+def test_releasing_what_one_does_not_hold_is_nothing(bench, whose):
+    place = bench.lease()
+    bench.release(**whose)
+    assert place.state == LEASED
+
+
+def test_releasing_twice_is_nothing(bench):
+    place = bench.lease()
+    bench.release()
+    bench.release()
+    bench.give_back(place)
+    assert place.state == IDLE
+
+
+def test_dead_connection_is_made_anew_on_its_place(bench):
+    place = bench.lease(handle="dead")
+    identity = place.connection_id
+    bench.enter("b")
+    waiter = bench.enter("b")
+    bench.act(bench.table.renew(place))
+    assert bench.closed == ["dead"]
+    assert (place.state, place.handle) == (CONNECTING, None)
+    assert place.connection_id != identity
+    assert waiter.place is None, "the place was not up for grabs meanwhile"
+
+
+def test_idle_and_old_connections_go_and_leased_ones_stay():
+    bench = Bench(max_idle_time=10, max_lifetime=100)
+    place, leased = bench.lease(), bench.lease()
+    bench.give_back(place)
+    bench.clock.advance(10)
+    assert bench.sweep() == 0, "exactly the limit is not over it"
+    bench.clock.advance(0.001)
+    assert bench.sweep() == 1
+    assert place.state == GONE
+    bench.clock.advance(100)
+    assert bench.sweep() == 0
+    bench.give_back(leased)
+    assert bench.sweep() == 1, "not idle for long, but old"
+
+
+def test_connection_over_its_time_is_not_lent_again():
+    bench = Bench(max_idle_time=10, max_lifetime=100)
+    place = bench.lease(handle="first")
+    bench.give_back(place)
+    bench.clock.advance(11)
+    assert bench.enter().place is place
+    assert place.state == CONNECTING
+    assert bench.closed == ["first"]
+    bench.table.connected(place, "second", bench.clock.now)
+    for _ in range(11):
+        bench.give_back(place)
+        bench.clock.advance(9.5)
+        bench.lease(handle="third")
+    assert bench.closed == ["first", "second"]
+
+
+def test_idle_ones_can_be_looked_at_and_given_up_unless_lent_meanwhile(bench):
+    one, other = bench.lease(), bench.lease()
+    bench.give_back(one)
+    bench.give_back(other)
+    bench.clock.advance(5)
+    assert bench.table.idle(5, bench.clock.now) == []
+    bench.clock.advance(0.001)
+    found = bench.table.idle(5, bench.clock.now)
+    assert {place.connection_id for place in found} == {one.connection_id, other.connection_id}
+    lent = bench.enter().place
+    bench.act(bench.table.evict(found))
+    assert lent.state == LEASED
+    assert len(bench.closed) == 1
+
+
+def test_callers_are_counted_per_instance(bench):
+    bench = Bench()
+    bench.lease("a")
+    bench.enter("a")
+    bench.give_back(bench.lease("b"))
+    assert bench.table.in_flight("maya") == {"a": 2}
+    assert bench.table.in_flight("houdini") == {}
+
+
+def test_leaving_instance_takes_its_connections_with_it():
+    bench = Bench()
+    leased, idle = bench.lease("a", handle="leased"), bench.lease("a", handle="idle")
+    bench.give_back(idle)
+    connecting = bench.enter("a").place
+    other = bench.lease("b")
+    bench.drop("a")
+    assert sorted(bench.closed) == ["idle", "leased"]
+    assert [p.state for p in (leased, idle, connecting, other)] == [GONE, GONE, GONE, LEASED]
+    assert not bench.table.connected(connecting, "late", bench.clock.now)
+    assert connecting.handle is None
+    for place in (leased, connecting):
+        with pytest.raises(ServiceNotFound, match="dcc_type=maya, instance_id=a"):
+            raise place.lost()
+    assert bench.table.size() == 1
+
+
+def test_leaving_instance_ends_the_wait_for_it(bench):
+    bench.lease("b")
+    bench.lease("b")
+    waiting, other = bench.enter("a"), bench.enter("b")
+    bench.drop("a")
+    assert bench.woken == [waiting]
+    with pytest.raises(ServiceNotFound, match="dcc_type=maya, instance_id=a"):
+        bench.table.leave(waiting)
+    assert bench.table.leave(other) is None
+
+
+def test_leaving_instance_makes_room_for_the_others_in_line(bench):
+    bench.lease("a")
+    bench.lease("a")
+    waiting = bench.enter("b")
+    bench.drop("a")
+    assert bench.woken == [waiting]
+    assert bench.table.leave(waiting).state == CONNECTING
+
+
+def test_shutting_down_ends_everything(bench):
+    leased = bench.lease(handle="leased")
+    connecting = bench.enter().place
+    waiting = [bench.enter(), bench.enter("b")]
+    bench.act(bench.table.shut())
+    assert bench.closed == ["leased"]
+    assert bench.woken == waiting
+    for waiter in waiting:
+        with pytest.raises(Shutdown):
+            bench.table.leave(waiter)
+    assert not bench.table.connected(connecting, "late", bench.clock.now)
+    with pytest.raises(Shutdown):
+        bench.enter()
+    bench.give_back(leased)
+    bench.discard(leased)
+    assert bench.table.size() == 0
+    assert bench.table.shut() == ([], [])
+
+
+def test_place_given_and_then_taken_away_is_not_handed_out(bench):
+    first = bench.lease()
+    bench.lease()
+    waiter = bench.enter()
+    bench.give_back(first)
+    bench.act(bench.table.shut())
+    with pytest.raises(Shutdown):
+        bench.table.leave(waiter)
+
+
+def test_no_room_at_all_is_a_line_that_never_moves():
+    bench = Bench(max_connections_per_type=0)
+    assert bench.enter(wait=False).place is None
+    assert bench.table.leave(bench.enter()) is None
+
+
+def test_forked_child_owns_nothing_and_finds_a_free_lock(bench):
+    bench.lease(handle="leased")
+    bench.give_back(bench.lease(handle="idle"))
+    bench.table._lock.acquire()  # some thread of the parent was in the middle of something
+    assert sorted(bench.table.disown()) == ["idle", "leased"]
+    assert bench.table.size() == 0
+    assert bench.enter().place.state == CONNECTING
