@@ -52,6 +52,9 @@ if TYPE_CHECKING:
     from .errors import Unreachable as Unreachable
     from .errors import Unsupported as Unsupported
     from .errors import WouldDeadlock as WouldDeadlock
+    from .registry.entry import ServiceEntry as ServiceEntry
+    from .registry.file_registry import FileRegistry as FileRegistry
+    from .registry.status import ServiceStatus as ServiceStatus
     from .tools.content import Audio as Audio
     from .tools.content import Image as Image
     from .tools.content import Link as Link
@@ -98,6 +101,9 @@ _SOURCES = {
     ".tools.declare": ("tool", "resource", "prompt", "Progress"),
     ".tools.content": ("Image", "Audio", "Resource", "Link"),
     "._compat": ("Annotated", "Literal", "TypedDict"),
+    ".registry.entry": ("ServiceEntry",),
+    ".registry.file_registry": ("FileRegistry",),
+    ".registry.status": ("ServiceStatus",),
     ".errors": (
         "EmbedError",
         "ConfigError",

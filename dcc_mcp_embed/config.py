@@ -7,7 +7,16 @@ from typing import Mapping, NamedTuple, Optional, Tuple
 
 from .errors import ConfigError
 
-__all__ = ["EXEC_MODES", "PREFERRED_PORTS", "Limits", "Settings", "data_dir", "settings_from"]
+__all__ = [
+    "EXEC_MODES",
+    "PREFERRED_PORTS",
+    "Limits",
+    "Settings",
+    "data_dir",
+    "registry_lock_times",
+    "settings_from",
+    "temp_dir",
+]
 
 #: Where each kind of host listens if it can. Below every system's ephemeral range (Linux starts
 #: at 32768, Windows at 49152) and clear of the ports other DCC bridges are known to use (9876,
@@ -88,6 +97,49 @@ def data_dir(environ: Mapping[str, str], platform: str) -> str:
     else:
         base = environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
     return os.path.join(base, "dcc_mcp_embed")
+
+
+#: What Python calls ``CS_DARWIN_USER_TEMP_DIR``, where it knows the name.
+_DARWIN_TEMP = 65537
+
+
+def temp_dir(environ: Mapping[str, str], platform: str) -> str:
+    """Return the directory for temporary files in which programs in Rust look for the registry.
+
+    That is not always Python's: on POSIX they ask ``TMPDIR`` only, on Windows the system, which
+    asks ``TMP``, ``TEMP`` and ``USERPROFILE`` (std::env::temp_dir, GetTempPath).
+    """
+    if platform == "win32":
+        named = (environ.get(name) for name in ("TMP", "TEMP", "USERPROFILE"))
+        return next(filter(None, named), environ.get("SystemRoot") or "C:\\Windows")
+    fallback = "/tmp"
+    if platform == "darwin" and not environ.get("TMPDIR"):
+        try:
+            fallback = os.confstr(_DARWIN_TEMP) or fallback
+        except (OSError, ValueError):
+            pass  # a system that does not know the number
+    return environ.get("TMPDIR") or fallback
+
+
+#: Milliseconds, as dcc-mcp-core has them: to wait for the registry's lock, and between attempts.
+_REGISTRY_LOCK = (
+    ("DCC_MCP_REGISTRY_LOCK_TIMEOUT_MS", 2000),
+    ("DCC_MCP_REGISTRY_LOCK_BACKOFF_MS", 10),
+)
+
+
+def registry_lock_times(environ: Mapping[str, str]) -> Tuple[float, float]:
+    """Return how long to wait for the registry's lock, and between two attempts. Seconds.
+
+    Environment: ``DCC_MCP_REGISTRY_LOCK_TIMEOUT_MS``, ``DCC_MCP_REGISTRY_LOCK_BACKOFF_MS``. What
+    is no positive number counts as absent, as it does for dcc-mcp-core.
+    """
+    found = []
+    for name, default in _REGISTRY_LOCK:
+        text = environ.get(name, "").strip()
+        value = int(text) if text.isdecimal() and len(text) < 10 else 0
+        found.append((value or default) / 1000)
+    return found[0], found[1]
 
 
 def _port(text: str, source: str) -> int:
