@@ -12,6 +12,7 @@ import threading
 from enum import Enum
 from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
+from ..rpc.backoff import Backoff
 from ..transport_errors import InvalidSessionState, ReconnectionFailed, SessionNotFound
 from .config import SessionConfig
 from .latency import Latencies, bucket_of
@@ -115,6 +116,11 @@ class SessionTable:
         self, config: SessionConfig, new_id: Callable[[], str], chance: Callable[[], float]
     ) -> None:
         self._config = config
+        self._backoff = Backoff(
+            config.reconnect_backoff_base,
+            config.reconnect_backoff_cap,
+            config.reconnect_backoff_jitter,
+        )
         self._new_id = new_id
         self._chance = chance
         self._lock = threading.Lock()
@@ -202,7 +208,7 @@ class SessionTable:
                     session_id, config.reconnect_max_retries, "max retries exceeded"
                 )
             attempt = session.attempts
-        return 1000 * attempt
+        return round(1000 * self._backoff.delay(attempt, self._chance()))
 
     def reconnect_success(self, session_id: str, now: float) -> None:
         """Make a session connected and forget its attempts.
