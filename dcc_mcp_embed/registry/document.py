@@ -31,10 +31,14 @@ _BOMS = (
 
 
 class Row(NamedTuple):
-    """One row: its text as it stands in the file, and what that means."""
+    """One row: its text as it stands in the file, and what that means; never changed.
+
+    ``key`` is None for what we cannot read. Such a row is left as it is.
+    """
 
     text: str
     value: Dict[str, Any]
+    key: Optional[rows.Key]
 
 
 class Document(NamedTuple):
@@ -55,7 +59,11 @@ _scan = json.JSONDecoder(parse_constant=_no_constant).raw_decode
 
 def row_of(value: Dict[str, Any]) -> Row:
     """Return a row to be written. One line per row: the fast encoder does not indent."""
-    return Row(json.dumps(value, ensure_ascii=False, allow_nan=False), value)
+    return _row(json.dumps(value, ensure_ascii=False, allow_nan=False), value)
+
+
+def _row(text: str, value: Dict[str, Any]) -> Row:
+    return Row(text, value, None if rows.is_newer(value) else rows.key_of(value))
 
 
 def render(all_rows: Iterable[Row]) -> bytes:
@@ -115,7 +123,7 @@ def _whole_array(text: str) -> List[Row]:
         value, end = _scan(text, position)
         if not isinstance(value, dict):
             raise ValueError("there is a row that is no object at character {}".format(position))
-        found.append(Row(text[position:end], value))
+        found.append(_row(text[position:end], value))
         position = _skip(text, end)
         mark = text[position : position + 1]
         if mark == "]":
@@ -152,15 +160,15 @@ def _salvage(text: str) -> List[Row]:
         except (ValueError, RecursionError):
             position += 1
             continue
-        row = Row(text[position:end], value)
         key = rows.key_of(value)
-        if key is None or not _is_text(row.text):
-            # An inner object of a row that has lost its beginning or its end.
-            position = position + 1 if key is None else end
+        if key is None:
+            # Perhaps an inner object of a row that has lost its beginning or its end.
+            position += 1
             continue
+        row = _row(text[position:end], value)
         position = end
         other = found.get(key)
-        if other is None or _beat(other) < _beat(row):
+        if _is_text(row.text) and (other is None or _beat(other) < _beat(row)):
             found[key] = row
     return list(found.values())
 

@@ -19,7 +19,7 @@ class Draft:
 
     def __init__(self, found: Iterable[Row]) -> None:
         self._rows: List[Row] = list(found)
-        self._keys: List[Optional[rows.Key]] = [rows.key_of(row.value) for row in self._rows]
+        self._places = self._map()
         self.changed = False
 
     def __iter__(self) -> Iterator[Row]:
@@ -27,32 +27,30 @@ class Draft:
 
     def get(self, key: rows.Key) -> Optional[Mapping[str, Any]]:
         """Return the row with this key, not to be changed; None if there is none."""
-        for index in range(len(self._rows) - 1, -1, -1):
-            if self._keys[index] == key:
-                return self._rows[index].value
-        return None
+        place = self._places.get(key)
+        return None if place is None else self._rows[place].value
 
     def put(self, key: rows.Key, value: Dict[str, Any]) -> None:
         """Write a row in its old place, or at the end. Raises ValueError if it is not fit."""
         rows.check(value)
         if self.get(key) == value:
             return
-        fresh = row_of(value)
-        place = self._keys.index(key) if key in self._keys else len(self._keys)
-        self._drop(key)
-        self._rows.insert(place, fresh)
-        self._keys.insert(place, key)
+        place = self._places.get(key)
+        if place is None:
+            self._places[key] = len(self._rows)
+            self._rows.append(row_of(value))
+        else:
+            self._rows[place] = row_of(value)
         self.changed = True
 
-    def remove(self, key: rows.Key) -> bool:
+    def remove(self, key: Optional[rows.Key]) -> bool:
         """Take a row away; return whether there was one."""
-        found = key in self._keys
-        if found:
-            self._drop(key)
-            self.changed = True
-        return found
+        if key is None or key not in self._places:
+            return False
+        self._rows = [row for row in self._rows if row.key != key]
+        self._places = self._map()
+        self.changed = True
+        return True
 
-    def _drop(self, key: rows.Key) -> None:
-        left = [(row, other) for row, other in zip(self._rows, self._keys) if other != key]
-        self._rows = [row for row, _ in left]
-        self._keys = [other for _, other in left]
+    def _map(self) -> Dict[rows.Key, int]:
+        return {row.key: place for place, row in enumerate(self._rows) if row.key is not None}

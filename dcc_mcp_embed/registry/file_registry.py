@@ -13,7 +13,7 @@ import sys
 import threading
 import weakref
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional
 
 from .. import config
 from ..address import TransportAddress
@@ -25,15 +25,12 @@ from .draft import Draft
 from .entry import ServiceEntry
 from .liveness import LOCKS, is_dead, sentinel_name
 from .locking import FileLock, Sentinel
+from .own import OwnRow
 from .place import Place, choose
 from .status import ServiceStatus
 from .store import Store
 
 __all__ = ["FileRegistry", "open_registry"]
-
-#: Says what a row is in the eyes of whoever looks for its owner; put back if another program, which
-#: does not know these fields, has dropped them.
-_IDENTITY = ("pid", "host_pid", "sentinel_path")
 
 
 def _no_log(level: str, text: str) -> None:
@@ -55,20 +52,6 @@ def open_registry(
         log("warning", "Registry in {} ({}): {}".format(place.directory, place.source, remark))
     timeout, backoff = config.registry_lock_times(environ)
     return FileRegistry(place, clock, log, timeout, backoff)
-
-
-class _Own:
-    """One of our rows: as it stood in the file last, and the lock that proves that we live."""
-
-    __slots__ = ("row", "sentinel")
-
-    def __init__(self, row: Dict[str, Any]) -> None:
-        self.row = row
-        self.sentinel: Optional[Sentinel] = None
-
-    def release(self) -> None:
-        if self.sentinel is not None:
-            self.sentinel.release()
 
 
 class FileRegistry:
@@ -98,25 +81,25 @@ class FileRegistry:
         lock_path = os.path.join(place.directory, "services.lock")
         self._lock = FileLock(lock_path, lock_backoff, clock, self._mode)
         self._mutex = threading.Lock()
-        self._own: Dict[rows.Key, _Own] = {}
+        self._own: Dict[rows.Key, OwnRow] = {}
         self._closed = False
 
     # Reading.
 
     def entries(self, dcc_type: Optional[str] = None) -> List[ServiceEntry]:
         """Return the rows of one kind of host (or all), oldest first. Raises RegistryFile."""
-        found = {}
-        for row in self._store.read().rows:
-            key = rows.key_of(row.value)
-            if key is not None and dcc_type in (None, key[0]) and not rows.is_newer(row.value):
-                found[key] = row.value
+        found = {
+            row.key: row.value
+            for row in self._store.read().rows
+            if row.key is not None and dcc_type in (None, row.key[0])
+        }
         return [ServiceEntry(row) for row in found.values()]
 
     def get(self, dcc_type: str, instance_id: str) -> Optional[ServiceEntry]:
-        """Return one row; None if there is none."""
+        """Return one row; None if there is none. Raises RegistryFile."""
         key = rows.make_key(dcc_type, instance_id)
-        found = Draft(self._store.read().rows).get(key)
-        return None if found is None else ServiceEntry(found)
+        found = [row.value for row in self._store.read().rows if row.key == key]
+        return ServiceEntry(found[-1]) if found else None
 
     def own(self) -> List[rows.Key]:
         """Return the keys of the rows that this process keeps alive."""
@@ -170,40 +153,52 @@ class FileRegistry:
         }
         row = making.new_row(key, self._clock.wall(), facts)
         rows.check(row)
-        own = _Own(row)
+        own = OwnRow(key, row, self._log)
+        _leave_at_exit(self)
         try:
             with self._changes() as draft:
-                if self._closed:
-                    raise Shutdown
                 self._refuse_double(key, draft)
-                self._guard(key, own)
+                self._guard(own)
                 draft.put(key, own.row)
+                self._own[key] = own
         except RegistryFile as error:
             if not insist:
-                own.release()
+                self._forget(own)
                 raise
+            self._own[key] = own
             self._log("warning", "{}:{} is not registered yet: {}".format(*key, error))
         except BaseException:
-            own.release()
+            self._forget(own)
             raise
-        self._own[key] = own
-        _leave_at_exit(self)
         return ServiceEntry(own.row)
 
     def _refuse_double(self, key: rows.Key, draft: Draft) -> None:
+        if self._closed:
+            raise Shutdown
         there = draft.get(key)
         if key in self._own or (there is not None and not is_dead(there, self.directory)):
             raise ServiceAlreadyRegistered(*key)
+
+    def _guard(self, own: OwnRow) -> None:
+        # Not for a beat that goes on while somebody gives up waiting for it and closes.
+        if not self._closed:
+            own.guard(self.directory, 0o700 if self.place.trusted else 0o777, self._mode)
+
+    def _forget(self, own: OwnRow) -> None:
+        if self._own.get(own.key) is own:
+            del self._own[own.key]
+        own.release()
 
     def deregister(self, dcc_type: str, instance_id: str) -> bool:
         """Remove a row, ours or another's; return whether there was one."""
         key = rows.make_key(dcc_type, instance_id)
         with self._changes() as draft:
             found = draft.remove(key)
-            own = self._own.pop(key, None)
-        if own is not None:
-            own.release()
-        return found or own is not None
+        own = self._own.get(key)
+        if own is None:
+            return found
+        self._forget(own)
+        return True
 
     def heartbeat(self, dcc_type: str, instance_id: str) -> bool:
         """Say that a row's owner lives; return whether there is such a row. Its status stays."""
@@ -225,6 +220,7 @@ class FileRegistry:
             if there is None:
                 return False
             row = dict(there)
+            rows.plain_moments(row)
             making.apply(row, changes)
             if touch:
                 row["last_heartbeat"] = rows.timestamp(self._clock.wall())
@@ -237,53 +233,13 @@ class FileRegistry:
         """Say that all our rows live, in one change; those that somebody took away come back."""
         if not self._own:
             return
-        fresh: List[Tuple[_Own, Dict[str, Any]]] = []
         with self._changes() as draft:
-            now = rows.timestamp(self._clock.wall())
-            for key, own in list(self._own.items()):
-                self._guard(key, own)
-                row = {**self._as_it_stands(key, own, draft), "last_heartbeat": now}
-                draft.put(key, row)
-                fresh.append((own, row))
-        for own, row in fresh:
+            renewed = []
+            for own in list(self._own.values()):
+                self._guard(own)
+                renewed.append((own, own.renewed(draft, self._clock.wall())))
+        for own, row in renewed:
             own.row = row
-
-    def _as_it_stands(self, key: rows.Key, own: _Own, draft: Draft) -> Dict[str, Any]:
-        """Return our row as others have left it, if that is still a row that all can read."""
-        there = draft.get(key)
-        if there is None:
-            return own.row
-        row = {name: value for name, value in there.items() if name not in _IDENTITY}
-        row.update((name, own.row[name]) for name in _IDENTITY if name in own.row)
-        try:
-            rows.check({**row, "last_heartbeat": own.row["last_heartbeat"]})
-        except ValueError as error:
-            self._log("warning", "{}:{} was spoilt by somebody: {}".format(*key, error))
-            return own.row
-        return row
-
-    def _guard(self, key: rows.Key, own: _Own) -> None:
-        """Hold the row's sentinel, again if somebody deleted it. Without one, the pid counts."""
-        if own.sentinel is not None:
-            if own.sentinel.intact():
-                return
-            own.release()
-        path = os.path.join(self.directory, LOCKS, sentinel_name(key))
-        row = {name: value for name, value in own.row.items() if name != "sentinel_path"}
-        try:
-            self._make_locks()
-            own.sentinel = Sentinel.hold(path, self._mode)
-            row["sentinel_path"] = path
-        except OSError as error:
-            own.sentinel = None
-            self._log("warning", "{}:{} has no sentinel: {}".format(*key, error))
-        own.row = row
-
-    def _make_locks(self) -> None:
-        folder = os.path.join(self.directory, LOCKS)
-        os.makedirs(folder, mode=0o700 if self.place.trusted else 0o777, exist_ok=True)
-        if os.path.islink(folder):
-            raise OSError("{} is a link".format(folder))
 
     def sweep(self, stale_after: Optional[float] = None) -> List[ServiceEntry]:
         """Remove the rows whose owners are provably gone, and return them.
@@ -295,32 +251,28 @@ class FileRegistry:
             return []
         with self._changes() as draft:
             removed = self._gone(draft, stale_after)
-            for key, _ in removed:
-                draft.remove(key)
-        for key, row in removed:
-            self._clear(key, row)
-        return [ServiceEntry(row) for _, row in removed]
+            for row in removed:
+                draft.remove(row.key)
+        for row in removed:
+            self._clear(row)
+        return [ServiceEntry(row.value) for row in removed]
 
-    def _gone(
-        self, found: Iterable[Row], stale_after: Optional[float]
-    ) -> List[Tuple[rows.Key, Dict[str, Any]]]:
-        now = self._clock.wall()
-        gone = []
-        for row in found:
-            key = rows.key_of(row.value)
-            if key is None or key in self._own:
-                continue
-            beat = rows.seconds_of(row.value.get("last_heartbeat")) or 0.0
-            if stale_after is not None and now - beat <= stale_after:
-                continue
-            if is_dead(row.value, self.directory):
-                gone.append((key, row.value))
-        return gone
+    def _gone(self, found: Iterable[Row], stale_after: Optional[float]) -> List[Row]:
+        latest = self._clock.wall() - (stale_after or 0.0)
+        return [
+            row
+            for row in found
+            if row.key is not None
+            and row.key not in self._own
+            and (stale_after is None or _beaten_at(row) < latest)
+            and is_dead(row.value, self.directory)
+        ]
 
-    def _clear(self, key: rows.Key, row: Mapping[str, Any]) -> None:
+    def _clear(self, row: Row) -> None:
         """Delete the sentinel that a dead row leaves, if it is the one that such a row has."""
-        name = sentinel_name(key)
-        if not str(row.get("sentinel_path")).endswith(os.sep + name):
+        assert row.key is not None
+        name = sentinel_name(row.key)
+        if not str(row.value.get("sentinel_path")).endswith(os.sep + name):
             return
         path = os.path.join(self.directory, LOCKS, name)
         try:
@@ -344,30 +296,21 @@ class FileRegistry:
         if self._own:
             try:
                 with self._changes(timeout) as draft:
-                    for key in list(self._own):
-                        self._leave(key, draft, deregister)
+                    for own in list(self._own.values()):
+                        own.leave(draft, deregister)
             except RegistryFile as error:
                 self._log("warning", "The registry was not told of our end: {}".format(error))
                 told = False
-        for key in list(self._own):
-            self._own.pop(key).release()
+        for own in list(self._own.values()):
+            self._forget(own)
         return told
-
-    def _leave(self, key: rows.Key, draft: Draft, deregister: bool) -> None:
-        there = draft.get(key)
-        if deregister:
-            draft.remove(key)
-        elif there is not None:
-            stays = {name: value for name, value in there.items() if name != "sentinel_path"}
-            draft.put(key, stays)
 
     def disown(self) -> None:
         """Forget the rows that a forked child inherited, without unlocking what is its parent's."""
         for own in self._own.values():
-            if own.sentinel is not None:
-                own.sentinel.abandon()
+            own.disown()
         self._own = {}
-        self._lock.abandon()
+        self._lock.disown()
         # Whichever thread held it does not exist here.
         self._mutex = threading.Lock()
 
@@ -394,6 +337,10 @@ class FileRegistry:
                     self._store.write(draft)
         finally:
             mutex.release()
+
+
+def _beaten_at(row: Row) -> float:
+    return rows.seconds_of(row.value.get("last_heartbeat")) or 0.0
 
 
 _open: weakref.WeakSet[FileRegistry] = weakref.WeakSet()

@@ -23,7 +23,7 @@ _hooked = False
 
 
 def in_child(thing: Any) -> None:
-    """Have ``thing.disown()`` called in every forked child."""
+    """Have ``thing.disown()`` called in every forked child, more than once perhaps."""
     global _hooked
     if not _hooked and hasattr(os, "register_at_fork"):
         _hooked = True

@@ -58,9 +58,11 @@ def _sentinel_held(path: str, directory: str) -> Optional[bool]:
             return None
         handle = open_plain(ours, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     except FileNotFoundError:
-        given = os.path.dirname(path)
-        belongs = not os.path.isabs(path) or os.path.realpath(given) == os.path.realpath(locks)
-        return False if belongs else None
+        # A program with another spelling of our folder, or another folder: its process tells.
+        # (Resolving the row's path would already be a look at wherever it leads.)
+        given = os.path.normpath(os.path.dirname(path))
+        belongs = given in (os.path.normpath(locks), os.path.realpath(locks))
+        return False if belongs or not os.path.isabs(path) else None
     except OSError:
         return None
     try:

@@ -134,7 +134,7 @@ class FileLock:
             finally:
                 os.close(handle)
 
-    def abandon(self) -> None:
+    def disown(self) -> None:
         """Close the inherited descriptor in a forked child; the parent's lock stays."""
         handle, self._handle = self._handle, None
         if handle is not None:
@@ -157,6 +157,7 @@ class Sentinel:
                 if not try_lock(handle) or not _same_file(handle, path):
                     raise BlockingIOError(errno.EAGAIN, "it is held by another", path)
                 sentinel, handle = cls(path, handle), -1
+                forks.in_child(sentinel)
                 return sentinel
             finally:
                 if handle >= 0:
@@ -180,7 +181,7 @@ class Sentinel:
         if os.name == "nt" and os.path.exists(self.path):
             os.unlink(self.path)  # what is open cannot be deleted there
 
-    def abandon(self) -> None:
+    def disown(self) -> None:
         """Close the inherited descriptor in a forked child; the parent's lock stays."""
         handle, self._handle = self._handle, None
         if handle is not None:

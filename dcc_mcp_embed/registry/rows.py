@@ -19,6 +19,7 @@ __all__ = [
     "is_newer",
     "key_of",
     "make_key",
+    "plain_moments",
     "seconds_of",
     "timestamp",
     "uuid_text",
@@ -39,6 +40,8 @@ _UUID = re.compile(
 )
 _STATUSES = frozenset(status.value for status in ServiceStatus)
 _U32, _U64 = 2**32 - 1, 2**64 - 1
+#: Levels of JSON in a row; serde_json refuses a file with more than 127 in all.
+_DEPTH = 100
 
 
 def uuid_text(text: str) -> str:
@@ -91,6 +94,14 @@ def seconds_of(moment: object) -> Optional[float]:
     return float(moment) if _is_number(moment) else None  # type: ignore[arg-type]
 
 
+def plain_moments(row: Dict[str, Any]) -> None:
+    """Make objects of a row's timestamps that are numbers, which only some readers know."""
+    for name in ("registered_at", "last_heartbeat", "lease_expires_at"):
+        moment = row.get(name)
+        if _is_number(moment) and 0 <= moment <= _U64:  # type: ignore[operator]
+            row[name] = timestamp(moment)  # type: ignore[arg-type]
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
@@ -123,14 +134,16 @@ def _metadata(value: object) -> bool:
     return isinstance(value, dict) and all(_text(k) and _text(v) for k, v in value.items())
 
 
-def _json(value: object) -> bool:
+def _json(value: object, depth: int = _DEPTH) -> bool:
     if isinstance(value, dict):
-        return all(_text(name) and _json(one) for name, one in value.items())
+        return depth > 0 and all(_text(k) and _json(v, depth - 1) for k, v in value.items())
     if isinstance(value, list):
-        return all(_json(one) for one in value)
+        return depth > 0 and all(_json(one, depth - 1) for one in value)
     if isinstance(value, float):
         return value - value == 0.0  # neither infinite nor not a number
-    return value is None or isinstance(value, (bool, int)) or _text(value)
+    if isinstance(value, int):
+        return -(2**63) <= value <= _U64
+    return value is None or _text(value)
 
 
 def _extras(value: object) -> bool:
@@ -180,7 +193,7 @@ _FIELDS = {
     "extras": _Field(_extras, "an object of JSON values"),
     "registered_at": _Field(_moment, "a moment", required=True),
     "last_heartbeat": _Field(_moment, "a moment", required=True),
-    "status": _Field(lambda value: value in _STATUSES, "a known status"),
+    "status": _Field(lambda v: isinstance(v, str) and v in _STATUSES, "a known status"),
     "capacity": _Field(_whole(_U32), "a number"),
     "lease_owner": _Field(_text, "text", nullable=True),
     "current_job_id": _Field(_text, "text", nullable=True),

@@ -7,6 +7,7 @@ file is taken for damaged.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import Callable, Iterable, NamedTuple, Optional, Tuple
@@ -21,8 +22,10 @@ from .locking import open_plain
 __all__ = ["FILE", "Store"]
 
 FILE = "services.json"
-#: A registry of a thousand hosts has 2 MiB.
+#: A registry of a thousand hosts has 2 MiB. What is longer is damaged.
 _LIMIT = 16 * 1024 * 1024
+#: What opening a link without following it ends in; the second on BSD.
+_LINK = (errno.ELOOP, errno.EMLINK)
 #: Seconds between looks at a file that is damaged or held (dcc-mcp-core waits the same).
 _RETRIES = (0.005, 0.010, 0.015, 0.020)
 #: A file that was young when it was read may change without looking any different: the system
@@ -93,14 +96,15 @@ class Store:
             handle = open_plain(self.path, os.O_RDONLY)
         except FileNotFoundError:
             return Document(), None
+        except OSError as error:
+            if error.errno not in _LINK:
+                raise
+            return Document(damage="it is a link"), None
         with os.fdopen(handle, "rb") as file:
             facts = os.fstat(handle)
             if not stat.S_ISREG(facts.st_mode):
-                raise OSError("it is not a file")
-            data = file.read(_LIMIT + 1)
-        if len(data) > _LIMIT:
-            raise OSError("it is over {} bytes".format(_LIMIT))
-        return document.parse(data), _look(facts)
+                return Document(damage="it is not a file"), None
+            return document.parse(file.read(_LIMIT)), _look(facts)
 
     def write(self, rows: Iterable[Row]) -> None:
         """Replace the file: whole and on disk, or not at all. Raises RegistryFile."""
