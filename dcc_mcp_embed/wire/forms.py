@@ -23,8 +23,8 @@ from .envelope import (
     Shutdown,
     id_bytes,
 )
-from .frames import unpack
-from .heads import ARRAY, BIN, MAP, TEXT, end_of, read_head
+from .frames import unpack_at
+from .heads import ARRAY, BIN, MAP, MAX_ELEMENTS, TEXT, read_head
 from .octets import read_octets
 
 __all__ = ["read_message"]
@@ -101,56 +101,59 @@ def read_message(payload: bytes) -> Tuple[Message, Form]:
 
     Raises Serialization with what is wrong.
     """
-    group, count, at = read_head(payload, 0)
-    if group == ARRAY and count <= _LONGEST:
-        shape, name, values = _array(payload, count, at)
-    elif group == MAP:
-        shape, name, values = _map(payload, count, at)
+    group, size, at = read_head(payload, 0)
+    values = _Values(payload, at, MAX_ELEMENTS - size * (2 if group == MAP else 1))
+    if group == ARRAY and size <= _LONGEST:
+        shape, name, found = _array(values, size)
+    elif group == MAP and values.elements >= 0:
+        shape, name, found = _map(values, size)
     else:
-        raise Serialization("a message is an array of at most 5 elements, or a map")
+        raise Serialization(
+            "a message is an array of at most {} elements, or a map".format(_LONGEST)
+        )
     kind = KINDS[name]
+    rules = _RULES[kind]
     fields = []
-    for field, rule, value in zip(kind._fields, _RULES[kind], values):
+    for field, rule, value in zip(kind._fields, rules, found):
         try:
             fields.append(rule(value))
         except ValueError as error:
             raise Serialization("{} of a {}: {}".format(field, name, error)) from None
-    as_bin = any(rule is _bytes and type(v) is bytes for rule, v in zip(_RULES[kind], values))
+    as_bin = any(rule is _bytes and type(value) is bytes for rule, value in zip(rules, found))
     return kind(*fields), Form(shape, "bin" if as_bin else "array")
 
 
-def _array(data: bytes, count: int, at: int) -> Tuple[str, str, List[Any]]:
+def _array(values: _Values, size: int) -> Tuple[str, str, List[Any]]:
     """Return shape, name and the fields' values."""
-    values = []
-    for _ in range(count):
-        # No field takes anything else that has parts: do not make them just to refuse them.
-        value, at = _value(data, at, parts=False)
-        values.append(value)
-    name = _tag(values[0]) if values else None
+    # No field takes any other array or a map: none is made just to be refused.
+    found = [values.next(parts=False) for _ in range(size)]
+    name = _tag(found[0]) if found else None
     shape = "bare"
     if name is not None:
         shape = "tagged"
-        del values[0]
-    elif count in _BARE and type(values[0]) in (bytes, str):
-        name = _BARE[count]
+        del found[0]
+    elif size in _BARE and type(found[0]) in (bytes, str):
+        name = _BARE[size]
     if name is None:
         raise Serialization("the first element is no known tag and no id")
-    expected = len(_RULES[KINDS[name]])
-    if len(values) != expected:
-        raise Serialization("a {} has {} fields, not {}".format(name, expected, len(values)))
-    return shape, name, values
+    expected = len(KINDS[name]._fields)
+    if len(found) != expected:
+        raise Serialization("a {} has {} fields, not {}".format(name, expected, len(found)))
+    return shape, name, found
 
 
-def _map(data: bytes, count: int, at: int) -> Tuple[str, str, List[Any]]:
+def _map(values: _Values, size: int) -> Tuple[str, str, List[Any]]:
     """Return shape, name and the fields' values; a missing one is None."""
-    found: Dict[Any, Any] = {}
-    for _ in range(count):
-        if read_head(data, at).group not in (TEXT, BIN):
+    found: Dict[str, Any] = {}
+    for _ in range(size):
+        key = values.next(parts=False)
+        if type(key) is bytes:
+            key = _decoded(key)
+        if type(key) is not str:
             raise Serialization("the keys of a map are texts")
-        key, at = _value(data, at)
         if key in found:
-            raise Serialization("{!r:.60} is there twice".format(key))
-        found[key], at = _value(data, at)
+            raise Serialization("the key {!r:.60} is there twice".format(key))
+        found[key] = values.next()
     if "type" in found:
         name = _tag(found["type"])
     else:
@@ -170,23 +173,50 @@ def _tag(value: Any) -> Optional[str]:
     return value if type(value) is str and value in KINDS else None
 
 
-def _value(data: bytes, at: int, parts: bool = True) -> Tuple[Any, int]:
-    """Return the value at ``at`` and the index after it; an array of bytes as _Octets.
+class _Values:
+    """Values one after the other, at most so many ``elements`` in all of them together.
 
-    Raises Serialization, without ``parts`` also for every other array and for a map.
+    Arrays of bytes are not counted: they cost no more than other bytes.
     """
-    group = read_head(data, at).group
-    if group == ARRAY:
-        octets = read_octets(data, at)
-        if octets is not None:
-            return _Octets(octets[0]), octets[1]
-    elif group == MAP and not parts:
-        raise Serialization("no field of a message takes a map")
-    end = end_of(data, at)
-    value = unpack(data[at:end])
-    if group == ARRAY:
-        if all(type(element) is int and 0 <= element <= 255 for element in value):
-            return _Octets(bytes(value)), end
-        if not parts:
-            raise Serialization("no field of a message takes an array but of integers 0..255")
-    return value, end
+
+    __slots__ = ("_at", "_data", "elements")
+
+    def __init__(self, data: bytes, at: int, elements: int) -> None:
+        self._data = data
+        self._at = at
+        self.elements = elements
+
+    def next(self, parts: bool = True) -> Any:
+        """Return the next value, an array of bytes as _Octets. Raises Serialization.
+
+        Without ``parts`` it raises for every other array and for a map as well.
+        """
+        data = self._data
+        group, size, at = read_head(data, self._at)
+        if group in (TEXT, BIN):
+            self._at = at + size
+            content = data[at : self._at]
+            return content if group == BIN else _decoded(content)
+        if group == ARRAY:
+            octets = read_octets(data, self._at)
+            if octets is not None:
+                self._at = octets[1]
+                return _Octets(octets[0])
+        elif group == MAP and not parts:
+            raise Serialization("a map stands where none can be")
+        value, self._at, counted = unpack_at(data, self._at, self.elements)
+        self.elements -= counted
+        if group == ARRAY:
+            # Not in their shortest form, but integers all the same.
+            if all(type(element) is int and 0 <= element <= 255 for element in value):
+                return _Octets(bytes(value))
+            if not parts:
+                raise Serialization("an array is not one of integers 0..255")
+        return value
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Serialization(str(error)) from None

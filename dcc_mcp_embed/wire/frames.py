@@ -11,9 +11,9 @@ from typing import Any, Dict, List, Optional, Tuple, Union
 # The fallback by name, so that a compiled part is not even looked for: one behaviour everywhere.
 from .._vendor.msgpack.fallback import Packer, unpackb
 from ..transport_errors import FrameTooLarge, Serialization
-from .heads import end_of
+from .heads import MAX_ELEMENTS, measure
 
-__all__ = ["MAX_FRAME", "PREFIX", "FrameReader", "frame", "pack", "unpack"]
+__all__ = ["MAX_FRAME", "PREFIX", "FrameReader", "frame", "pack", "unpack", "unpack_at"]
 
 #: Bytes of payload in one frame at most (reference; equal is allowed).
 MAX_FRAME = 268_435_456
@@ -110,7 +110,7 @@ def pack(value: Any) -> bytes:
         raise Serialization(str(error)) from None
     except RecursionError:
         raise Serialization("nested too deeply") from None
-    end_of(data)
+    measure(data)
     return data
 
 
@@ -120,9 +120,17 @@ def unpack(data: bytes) -> Any:
     Texts are UTF-8, the keys of a map are texts or bytes and differ, there are no extension types,
     and the limits of ``heads`` hold. Raises Serialization otherwise.
     """
-    end = end_of(data)
+    return unpack_at(data, 0, MAX_ELEMENTS)[0]
+
+
+def unpack_at(data: bytes, at: int, elements: int) -> Tuple[Any, int, int]:
+    """Return the value at ``at``, the index after it and how many elements it has.
+
+    As ``unpack``, with at most so many elements.
+    """
+    end, counted = measure(data, at, elements)
     try:
-        return unpackb(data[:end], object_pairs_hook=_distinct)
+        return unpackb(data[at:end], object_pairs_hook=_distinct), end, counted
     except ValueError as error:
         raise Serialization(str(error)) from None
 

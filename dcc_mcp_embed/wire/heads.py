@@ -7,7 +7,7 @@ allocated: an announced length that the received bytes cannot hold is refused as
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional
+from typing import List, NamedTuple, Optional, Tuple
 
 from ..transport_errors import Serialization
 
@@ -22,16 +22,17 @@ __all__ = [
     "Head",
     "array_head",
     "bin_head",
-    "end_of",
     "map_head",
+    "measure",
     "read_head",
     "text_head",
 ]
 
 #: Arrays and maps inside each other; the pure-Python reader takes a stack frame for each.
 MAX_DEPTH = 64
-#: Elements of all arrays and maps of one value together (a pair of a map is two).
-MAX_ELEMENTS = 1 << 20
+#: Elements of all arrays and maps of one value together (a pair of a map is two). The pure-Python
+#: reader takes a microsecond or two for each, and may run on the thread of all connections.
+MAX_ELEMENTS = 1 << 16
 
 #: Groups of heads. ``size`` is bytes for the first three, elements for an array, pairs for a map.
 SCALAR, TEXT, BIN, ARRAY, MAP = range(5)
@@ -99,18 +100,19 @@ def read_head(data: bytes, at: int) -> Head:
     return Head(group, size, at)
 
 
-def end_of(data: bytes, at: int = 0) -> int:
-    """Return the index after the value that begins at ``at``. Raises Serialization.
+def measure(data: bytes, at: int = 0, elements: int = MAX_ELEMENTS) -> Tuple[int, int]:
+    """Return the index after the value that begins at ``at``, and how many elements it has.
 
-    Checks MAX_DEPTH and MAX_ELEMENTS too; needs no stack and no memory but a number per depth.
+    Raises Serialization if they are more than ``elements``, if they are nested deeper than
+    MAX_DEPTH, and as ``read_head``. Takes no stack, and no memory but a number per depth.
     """
-    elements = 0
+    counted = 0
     left = 1
     outer: List[int] = []
     while True:
         while not left:
             if not outer:
-                return at
+                return at, counted
             left = outer.pop()
         left -= 1
         group, size, at = read_head(data, at)
@@ -118,11 +120,11 @@ def end_of(data: bytes, at: int = 0) -> int:
         if not children:
             at += size
             continue
-        elements += children
-        if elements > MAX_ELEMENTS:
-            raise Serialization("more than {} elements in one value".format(MAX_ELEMENTS))
+        counted += children
+        if counted > elements:
+            raise Serialization("too many elements in one value (max: {})".format(MAX_ELEMENTS))
         if len(outer) >= MAX_DEPTH:
-            raise Serialization("nested deeper than {}".format(MAX_DEPTH))
+            raise Serialization("nested too deeply (max: {})".format(MAX_DEPTH))
         outer.append(left)
         left = children
 

@@ -27,7 +27,7 @@ from .envelope import (
 )
 from .forms import read_message
 from .heads import array_head, bin_head, map_head, text_head
-from .octets import pack_octets
+from .octets import pack_octets, read_octets
 
 __all__ = [
     "OURS",
@@ -46,7 +46,9 @@ __all__ = [
     "id_text",
 ]
 
-_NIL, _FALSE, _TRUE = b"\xc0", b"\xc2", b"\xc3"
+_NIL = b"\xc0"
+#: False, true.
+_BOOLEANS = b"\xc2\xc3"
 #: Head of an id: ``bin`` of 16 bytes.
 _ID = b"\xc4\x10"
 
@@ -73,7 +75,7 @@ def _write_bin(value: bytes) -> bytes:
 
 
 def _write_flag(value: bool) -> bytes:
-    return _TRUE if value else _FALSE
+    return b"\xc3" if value else b"\xc2"
 
 
 def _write_milliseconds(value: int) -> bytes:
@@ -135,7 +137,89 @@ def encode(message: Message, form: Form = REFERENCE) -> bytes:
     return b"".join([head, *parts])
 
 
-# Reading.
+# Reading: short cuts for the usual messages in the usual form. Each goes on after what such a
+# message begins with, and raises IndexError or ValueError wherever it does not know any further.
+
+
+def _read_request(data: bytes, at: int) -> Tuple[Message, Form]:
+    start, end = _short_text(data, at + 16)
+    method = data[start:end].decode("utf-8")
+    params, _, form = _read_bytes(data, end)
+    return Request(data[at : at + 16], method, params), form
+
+
+def _read_response(data: bytes, at: int) -> Tuple[Message, Form]:
+    success = _BOOLEANS.index(data[at + 16]) == 1
+    payload, end, form = _read_bytes(data, at + 17)
+    error = None
+    if data[end] != 0xC0:
+        start, end = _short_text(data, end)
+        if end > len(data):
+            raise ValueError
+        error = data[start:end].decode("utf-8")
+    return Response(data[at : at + 16], success, payload, error), form
+
+
+def _read_notify(data: bytes, at: int) -> Tuple[Message, Form]:
+    start, end = _short_text(data, at)
+    topic = data[start:end].decode("utf-8")
+    value, _, form = _read_bytes(data, end)
+    return Notify(None, topic, value), form
+
+
+def _read_ping(data: bytes, at: int) -> Tuple[Message, Form]:
+    return Ping(data[at : at + 16], _milliseconds(data, at + 16)), REFERENCE
+
+
+def _read_pong(data: bytes, at: int) -> Tuple[Message, Form]:
+    return Pong(data[at : at + 16], _milliseconds(data, at + 16)), REFERENCE
+
+
+def _milliseconds(data: bytes, at: int) -> int:
+    """Return a moment of our days: anything after 1970-02-19 takes eight bytes."""
+    if data[at] != 0xCF or at + 9 > len(data):
+        raise ValueError
+    return int.from_bytes(data[at + 1 : at + 9], "big")
+
+
+def _short_text(data: bytes, at: int) -> Tuple[int, int]:
+    """Return where a text of at most 255 bytes begins and ends (perhaps after the data)."""
+    head = data[at]
+    if 0xA0 <= head < 0xC0:
+        return at + 1, at + head - 0x9F
+    if head == 0xD9:
+        return at + 2, at + 2 + data[at + 1]
+    raise ValueError
+
+
+def _read_bytes(data: bytes, at: int) -> Tuple[bytes, int, Form]:
+    """Return bytes in either form, the index after them and which form."""
+    head = data[at]
+    if 0xC4 <= head <= 0xC6:
+        width = 1 << head - 0xC4
+        start = at + 1 + width
+        size = data[at + 1] if width == 1 else int.from_bytes(data[at + 1 : start], "big")
+        at = start + size
+        if at > len(data):
+            raise ValueError
+        return data[start:at], at, OURS
+    octets = read_octets(data, at)
+    if octets is None:
+        raise ValueError
+    return octets[0], octets[1], REFERENCE
+
+
+#: Three bytes of the tag -> what such a message begins with, and who reads the rest.
+_SHORT_CUTS = {
+    begin[1:4]: (begin, reader)
+    for begin, reader in (
+        (_TAGGED[Request] + _ID, _read_request),
+        (_TAGGED[Response] + _ID, _read_response),
+        (_TAGGED[Notify] + _NIL, _read_notify),
+        (_TAGGED[Ping] + _ID, _read_ping),
+        (_TAGGED[Pong] + _ID, _read_pong),
+    )
+}
 
 
 def decode(payload: bytes) -> Tuple[Message, Form]:
@@ -144,4 +228,11 @@ def decode(payload: bytes) -> Tuple[Message, Form]:
     Every accepted form is read, see ``forms``; what follows the message is ignored. Raises
     Serialization with what is wrong.
     """
+    short_cut = _SHORT_CUTS.get(payload[1:4])
+    if short_cut is not None and payload.startswith(short_cut[0]):
+        try:
+            return short_cut[1](payload, len(short_cut[0]))
+        except (IndexError, ValueError):
+            # An unusual or a broken message: the general reader knows which, and says why.
+            pass
     return read_message(payload)
