@@ -28,14 +28,19 @@ from .host.worker import Worker
 from .logbook import LogBook
 from .net.loop import Loop
 from .net.thread import LoopThread
+from .registry.file_registry import open_registry
+from .registry.heartbeat import Heartbeat
 from .secret import Secret, open_secret, retire_token
 from .server.ports import Bound, Occupant, listen, who_answers
 from .server.readiness import State
+from .server.registration import Registration
+from .server.row import About
 from .server.safe_stop import make_pass
 from .server.server import Server, preload
 from .tools import code, control, loader, scene
 from .tools.context import ToolContext
 from .tools.table import ToolTable
+from .transport_errors import TransportError
 
 __all__ = ["EmbeddedServer", "start", "stop"]
 
@@ -45,6 +50,10 @@ ADAPTERS = {"blender": "bpy", "standalone": ""}
 TOOLS_FOLDER = "tools"
 #: How long the calling thread waits for the loop thread at the end, seconds (DESIGN: 300 ms).
 _GRACE = 0.3
+
+#: How often the registry is told that this process lives, seconds. Rows that were silent for 30 s
+#: are not called any more (dcc-mcp gateway); its own servers beat every 5 s too.
+HEARTBEAT = 5.0
 
 #: How long the worker waits for an idle main thread to collect, seconds.
 _CATCH_UP = 0.05
@@ -64,6 +73,7 @@ def start(
     origins: Sequence[str] = (),
     limits: Limits = Limits(),
     clock: Optional[Clock] = None,
+    launch_command: Optional[str] = None,
 ) -> EmbeddedServer:
     """Start the server in this host and return it; the running one if there is one already.
 
@@ -72,8 +82,10 @@ def start(
     host. ``port``: fixed; None takes the preferred port of this kind of host, or any free one.
     ``auth=False`` lets every local process in. ``exec_mode``: off, confirm or on; None confirms
     where somebody can be asked and is off elsewhere. ``tools``: modules, module names or files
-    whose tools are added. Raises ConfigError for unusable settings, StartError when the port is
-    taken or the host cannot be used.
+    whose tools are added. ``registry_dir``: the service registry in which the server is entered;
+    None takes the one that all dcc-mcp programs share. ``launch_command``: what to give a shell to
+    start such a host again, told there. Raises ConfigError for unusable settings, StartError when
+    the port is taken or the host cannot be used.
     """
     global _running
     with _lock:
@@ -92,7 +104,7 @@ def start(
             limits=limits,
         )
         host = adapter if isinstance(adapter, HostAdapter) else load_adapter(adapter)
-        server = EmbeddedServer(host, settings, clock or SystemClock(), tools)
+        server = EmbeddedServer(host, settings, clock or SystemClock(), tools, launch_command)
         _running = server
         return server
 
@@ -131,7 +143,12 @@ class EmbeddedServer:
     """
 
     def __init__(
-        self, adapter: HostAdapter, settings: Settings, clock: Clock, tools: Sequence[Any]
+        self,
+        adapter: HostAdapter,
+        settings: Settings,
+        clock: Clock,
+        tools: Sequence[Any],
+        launch_command: Optional[str] = None,
     ) -> None:
         if not adapter.is_main_thread():
             raise StartError("start() must be called on the host's main thread")
@@ -144,6 +161,8 @@ class EmbeddedServer:
         self.dcc_type = adapter.dcc_type
         self._instance = Instance(self.instance_id, self.dcc_type, adapter.version(), os.getpid())
         self._stop_pass = make_pass(clock)
+        self._launch_command = launch_command
+        self._registration: Optional[Registration] = None
         self._stopped = False
         self._table = ToolTable()
         self._scene = adapter.scene_backend()
@@ -222,10 +241,40 @@ class EmbeddedServer:
         self._thread.start()
         # From here on there is a thread to end: whatever fails now is undone by a whole stop.
         undo.callback(self.stop)
+        self._register()
         guard.publish(self._address, self.adapter, lanes["main"])
         atexit.register(self.stop)
         self.adapter.on_exit(self.stop)
         self.logbook.info("server", "listening on {}".format(self.plain_url))
+
+    def _register(self) -> None:
+        """Have this server entered in the service registry; without one it serves all the same."""
+
+        def log(level: str, text: str) -> None:
+            self.logbook.add(level, "registry", text)
+
+        try:
+            registry = open_registry(self.settings.registry_dir, os.environ, self._clock, log)
+        except TransportError as error:
+            log("warning", "this server cannot be found by others: {}".format(error))
+            return
+        self._registration = Registration(
+            registry,
+            Heartbeat(registry, HEARTBEAT, self._clock, log),
+            self._clock,
+            self._instance,
+            About(
+                self.port,
+                __version__,
+                os.path.dirname(os.path.abspath(__file__)),
+                self._stop_pass,
+                self._launch_command,
+            ),
+            lambda: self._server.readiness.state,
+            log,
+        )
+        self._instance.scene_changed = self._registration.changed
+        self._registration.changed()
 
     def _preferred(self) -> int:
         return PREFERRED_PORTS.get(self.dcc_type, 0)
@@ -301,6 +350,8 @@ class EmbeddedServer:
             self.logbook.warning("server", state.failure_reason)
         else:
             self.logbook.info("server", "dispatch is {}".format(state.status))
+        if self._registration is not None:
+            self._registration.changed()
 
     def _loop_error(self, where: str, error: BaseException) -> None:
         self.logbook.error("loop", "{}: {!r}".format(where, error))
@@ -393,6 +444,8 @@ class EmbeddedServer:
                 _running = None
         atexit.unregister(self.stop)
         guard.withdraw(self._address)
+        if self._registration is not None:
+            self._registration.leave()
         for lane in self._lanes.values():
             lane.shutdown("The server in this host was stopped.")
         self._loop.call_soon(self._server.wind_down, self._loop.stop)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import shutil
 import sys
+import tempfile
 from typing import Any, Generator, Iterator, List
 
 import pytest
@@ -56,6 +58,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--require-real"):
         os.environ[helpers.REQUIRE_REAL] = "1"
     _check_origin()
+    # No server that a test starts, here or in a process of its own, is entered in the registry of
+    # this machine. Fixtures set a directory of their own on top.
+    config._dcc_registry = tempfile.mkdtemp(prefix="registry-")  # type: ignore[attr-defined]
+    os.environ["DCC_MCP_REGISTRY_DIR"] = config._dcc_registry  # type: ignore[attr-defined]
     # Capturing has replaced descriptor 2 while tests run; the stacks of a hung test go here.
     config._dcc_stderr = os.fdopen(os.dup(2), "w")  # type: ignore[attr-defined]
 
@@ -65,6 +71,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     stream = getattr(config, "_dcc_stderr", None)
     if stream is not None:
         stream.close()
+    registry = getattr(config, "_dcc_registry", None)
+    if registry is not None:
+        shutil.rmtree(registry, ignore_errors=True)
 
 
 def _package_dir() -> str:

@@ -94,7 +94,11 @@ def copy(place: str) -> None:
 
 def probe(python: str, host: str, place: str) -> Dict[str, Any]:
     """Return what one fresh process measured with the copy in ``place``."""
-    environ = {**os.environ, "DCC_MCP_EMBED_HOME": os.path.join(place, "home")}
+    environ = {
+        **os.environ,
+        "DCC_MCP_EMBED_HOME": os.path.join(place, "home"),
+        "DCC_MCP_REGISTRY_DIR": os.path.join(place, "registry"),
+    }
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
     output = subprocess.check_output(
         [python, "-c", _PROBE, place, host], env=environ, cwd=place, stdin=subprocess.DEVNULL

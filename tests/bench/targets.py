@@ -76,7 +76,8 @@ def start(target: Target, ours: str, base: str, home: str) -> Running:
     ``ours`` and ``base``: interpreters of our server and of the peers. ``home``: our data folder.
     Raises processes.StartError, venvs.SetupError, client.BadAnswer.
     """
-    environ = {**os.environ, "DCC_MCP_EMBED_HOME": home}
+    registry = os.path.join(home, "registry")
+    environ = {**os.environ, "DCC_MCP_EMBED_HOME": home, "DCC_MCP_REGISTRY_DIR": registry}
     process = ServerProcess(_command(target.kind, ours, base), environ, ROOT)
     try:
         port, token = process.ready["port"], process.ready.get("token")

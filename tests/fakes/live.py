@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 import time
@@ -27,6 +28,9 @@ class Live:
 
     def __init__(self, home: str, monkeypatch: Any, adapter: Any = None, **options: Any) -> None:
         monkeypatch.setenv("DCC_MCP_EMBED_HOME", home)
+        #: Where the server's row is: never the registry of this machine.
+        self.registry_dir = os.path.join(home, "registry")
+        monkeypatch.setenv("DCC_MCP_REGISTRY_DIR", self.registry_dir)
         self._options = dict({"port": 0}, **options)
         self._make_adapter = adapter or create
         self._ready = threading.Event()

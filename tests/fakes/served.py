@@ -17,10 +17,14 @@ DEADLINE = 30.0
 
 
 def environment(home: str, **more: str) -> Dict[str, str]:
-    """Return the environment of a process that finds this very package and uses ``home``."""
+    """Return the environment of a process that finds this very package and uses ``home``.
+
+    That is where its registry is too: no test enters a row in the one of this machine.
+    """
     package = os.path.dirname(os.path.dirname(os.path.abspath(dcc_mcp_embed.__file__)))
     found = {k: v for k, v in os.environ.items() if not k.startswith("DCC_MCP_")}
-    return dict(found, PYTHONPATH=package, DCC_MCP_EMBED_HOME=home, **more)
+    found.update(PYTHONPATH=package, DCC_MCP_EMBED_HOME=home)
+    return dict(found, **dict({"DCC_MCP_REGISTRY_DIR": os.path.join(home, "registry")}, **more))
 
 
 def run(home: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -18,9 +18,14 @@ if sys.argv[2]:
 OURS = "dcc-mcp-embed"
 imported, collected = [], []
 
+def is_loop():
+    # The registry's thread waits for files anyway, and nobody waits for it.
+    name = threading.current_thread().name
+    return name.startswith(OURS) and name != OURS + "-registry"
+
 real_import = builtins.__import__
 def watched_import(name, *rest, **named):
-    if threading.current_thread().name.startswith(OURS):
+    if is_loop():
         imported.append(name)
     return real_import(name, *rest, **named)
 
@@ -42,7 +47,7 @@ builtins.__import__ = watched_import
 if hasattr(sys, "addaudithook"):
     # Statements are not all: importlib.import_module and C code import too.
     def audit(event, arguments):
-        if event == "import" and threading.current_thread().name.startswith(OURS):
+        if event == "import" and is_loop():
             imported.append(arguments[0])
     sys.addaudithook(audit)
 gc.callbacks.append(on_collection)
