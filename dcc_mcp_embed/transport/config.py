@@ -7,7 +7,7 @@ are seconds; anything with ``total_seconds()`` (a ``timedelta``) is taken as wel
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional, Tuple, Type, TypeVar, Union
 
 from ..errors import ConfigError
 
@@ -54,7 +54,7 @@ def _wait(name: str, value: Seconds, zero: bool = False) -> float:
     return seconds
 
 
-def _kind(name: str, value: Optional[T], kind: type, default: T) -> T:
+def _kind(name: str, value: Optional[T], kind: Type[T], default: T) -> T:
     if value is None:
         return default
     if not isinstance(value, kind):
@@ -65,7 +65,7 @@ def _kind(name: str, value: Optional[T], kind: type, default: T) -> T:
 class _Config:
     """Values that are checked once and then stand: managers may share them, on any thread."""
 
-    __slots__ = ()
+    __slots__: Tuple[str, ...] = ()
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("{} cannot be changed; make a new one".format(type(self).__name__))
@@ -88,7 +88,7 @@ class _Config:
         return type(self), tuple(self._values())
 
     def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
+        if not isinstance(other, _Config) or type(other) is not type(self):
             return NotImplemented
         return tuple(self._values()) == tuple(other._values())
 

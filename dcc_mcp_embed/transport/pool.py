@@ -108,13 +108,20 @@ class PoolTable:
         Raises what the wait was ended with.
         """
         with self._lock:
-            line = self._lines.get(waiter.dcc_type)
-            if line is not None and waiter in line:
-                line.remove(waiter)
+            self._leave_line(waiter)
             lost = waiter.lost or (waiter.place.lost if waiter.place is not None else None)
             if lost is not None:
                 raise lost()
             return waiter.place
+
+    def withdraw(self, waiter: Waiter, now: float) -> Acts:
+        """Leave the line, and give up whatever was given: the caller will not use it."""
+        acts = Acts([], [])
+        with self._lock:
+            self._leave_line(waiter)
+            if waiter.place is not None:
+                self._give_up(waiter.place, now, acts)
+        return acts
 
     def renew(self, place: Place) -> Acts:
         """Have a leased place connected anew: its connection turned out to be dead."""
@@ -135,12 +142,10 @@ class PoolTable:
             return True
 
     def discard(self, place: Place, now: float) -> Acts:
-        """Give up a place: its connection could not be made, or is not fit for another use."""
+        """Give up a place: its connection is not fit for another use."""
         acts = Acts([], [])
         with self._lock:
-            if place.state != GONE:
-                self._remove(place, acts)
-                self._serve(place.dcc_type, now, acts)
+            self._give_up(place, now, acts)
         return acts
 
     def give_back(self, place: Place, now: float) -> Acts:
@@ -171,7 +176,7 @@ class PoolTable:
     def size(self, dcc_type: Optional[str] = None) -> int:
         """Return how many connections there are, leased or idle."""
         with self._lock:
-            places = self._all() if dcc_type is None else self._places.get(dcc_type, ())
+            places = self._all() if dcc_type is None else self._places.get(dcc_type, [])
             return sum(place.handle is not None for place in places)
 
     def in_flight(self, dcc_type: str) -> Dict[str, int]:
@@ -300,6 +305,16 @@ class PoolTable:
             acts.close.append(place.handle)
             place.handle = None
         place.state = GONE
+
+    def _leave_line(self, waiter: Waiter) -> None:
+        line = self._lines.get(waiter.dcc_type)
+        if line is not None and waiter in line:
+            line.remove(waiter)
+
+    def _give_up(self, place: Place, now: float, acts: Acts) -> None:
+        if place.state != GONE:
+            self._remove(place, acts)
+            self._serve(place.dcc_type, now, acts)
 
     def _free(self, place: Place, now: float, acts: Acts) -> None:
         place.state = IDLE

@@ -107,7 +107,7 @@ def _round_robin(rows: Rows, facts: Facts) -> Optional[ServiceEntry]:
 
 def _least_busy(rows: Rows, facts: Facts) -> Optional[ServiceEntry]:
     some = _with(ServiceStatus.AVAILABLE, rows) or _with(ServiceStatus.BUSY, rows)
-    return min(some, key=lambda row: facts.in_flight.get(row.instance_id, 0), default=None)
+    return _at(sorted(some, key=lambda row: facts.in_flight.get(row.instance_id, 0)), 0)
 
 
 def _specific(rows: Rows, facts: Facts) -> Optional[ServiceEntry]:

@@ -243,6 +243,11 @@ class SessionTable:
             self._by_id.clear()
             self._by_peer.clear()
 
+    def disown(self) -> None:
+        """Forget everything, lock and all: in a forked child nobody is left to release it."""
+        self._lock = threading.Lock()
+        self.close_all()
+
     def sweep(self, now: float) -> int:
         """Let time pass: return how many sessions became idle or were closed and forgotten."""
         config = self._config

@@ -41,6 +41,8 @@ class PoolMachine(RuleBasedStateMachine):
         #: dcc_type -> those in line, first come first.
         self.lines = {"maya": [], "houdini": []}
         self.shut = False
+        #: The last one who was given each place.
+        self.served = []
 
     # -- the model's own rules ----------------------------------------------------------------
 
@@ -77,10 +79,16 @@ class PoolMachine(RuleBasedStateMachine):
                 assert other.instance_id != waiter.instance_id
                 del self.idle[other]
         self.held[place] = waiter.holder
+        self.served = [one for one in self.served if one.place is not place] + [waiter]
 
     def forget(self, place):
         self.held.pop(place, None)
         self.idle.pop(place, None)
+
+    @property
+    def waiters(self):
+        """Those who were given a place that they may still have in use."""
+        return [waiter for waiter in self.served if self.held.get(waiter.place) == waiter.holder]
 
     # -- what callers do ----------------------------------------------------------------------
 
@@ -103,12 +111,22 @@ class PoolMachine(RuleBasedStateMachine):
             self.got(waiter)
         self.perform(acts)
 
-    @rule(data=st.data(), dcc_type=types)
-    def give_up_waiting(self, data, dcc_type):
+    @rule(data=st.data(), dcc_type=types, interrupted=st.booleans())
+    def give_up_waiting(self, data, dcc_type, interrupted):
         line = self.lines[dcc_type]
         if line:
             waiter = line.pop(data.draw(st.integers(0, len(line) - 1)))
-            assert self.table.leave(waiter) is None
+            if not interrupted:
+                assert self.table.leave(waiter) is None
+            assert self.table.withdraw(waiter, self.clock.now) == ([], [])
+
+    @rule(data=st.data())
+    def give_up_what_was_given(self, data):
+        if self.waiters:
+            waiter = data.draw(st.sampled_from(self.waiters))
+            self.forget(waiter.place)
+            self.perform(self.table.withdraw(waiter, self.clock.now))
+            assert waiter.place.state == GONE
 
     def one_of(self, data, state):
         found = [place for place in self.held if place.state == state]

@@ -154,6 +154,21 @@ def test_failed_connect_gives_its_place_to_the_line(bench):
     assert len(bench.woken) == 1
 
 
+def test_interrupted_waiter_gives_up_what_it_got(bench):
+    first = bench.lease(handle="first")
+    bench.lease()
+    interrupted, behind = bench.enter("b"), bench.enter("b")
+    bench.give_back(first)
+    assert interrupted.place is not None
+    bench.act(bench.table.withdraw(interrupted, bench.clock.now))
+    assert interrupted.place.state == GONE
+    assert behind.place.state == CONNECTING
+    last = bench.enter("b")
+    assert bench.table.withdraw(last, bench.clock.now) == ([], [])
+    bench.discard(behind.place)
+    assert last.place is None
+
+
 def test_discarding_a_lease_closes_it(bench):
     place = bench.lease(handle="socket")
     bench.discard(place)

@@ -1,4 +1,4 @@
-"""Routing: which instance each strategy picks, in which order, and what it says when none will do."""
+"""Routing: which instance each strategy picks, and what is said when none will do."""
 
 from __future__ import annotations
 

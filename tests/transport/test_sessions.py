@@ -269,6 +269,14 @@ def test_closing_by_instance(bench):
     assert bench.get(session) is None
 
 
+def test_forked_child_has_no_sessions_and_finds_a_free_lock(bench):
+    bench.open()
+    bench.table._lock.acquire()  # some thread of the parent was in the middle of something
+    bench.table.disown()
+    assert bench.list() == []
+    bench.open()
+
+
 def test_lists_are_in_order_and_by_exact_type(bench):
     ids = [bench.open(peer) for peer in (MAYA, HOUDINI, OTHER)]
     assert [facts["id"] for facts in bench.list()] == ids
