@@ -63,10 +63,14 @@ if TYPE_CHECKING:
     from .tools.declare import prompt as prompt
     from .tools.declare import resource as resource
     from .tools.declare import tool as tool
+    from .transport.channel import FramedChannel as FramedChannel
     from .transport.codec import decode_envelope as decode_envelope
     from .transport.codec import encode_notify as encode_notify
     from .transport.codec import encode_request as encode_request
     from .transport.codec import encode_response as encode_response
+    from .transport.connect import connect_ipc as connect_ipc
+    from .transport.listener import IpcListener as IpcListener
+    from .transport.listener import ListenerHandle as ListenerHandle
     from .transport_errors import AcquireTimeout as AcquireTimeout
     from .transport_errors import CallFailed as CallFailed
     from .transport_errors import CallTimeout as CallTimeout
@@ -134,12 +138,15 @@ _SOURCES = {
         "Unsupported",
         "WouldDeadlock",
     ),
+    ".transport.channel": ("FramedChannel",),
     ".transport.codec": (
         "decode_envelope",
         "encode_notify",
         "encode_request",
         "encode_response",
     ),
+    ".transport.connect": ("connect_ipc",),
+    ".transport.listener": ("IpcListener", "ListenerHandle"),
     ".transport_errors": (
         "AcquireTimeout",
         "CallFailed",

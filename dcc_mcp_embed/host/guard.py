@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterator, Tuple
 from ..errors import WouldDeadlock
 from .dispatch import Dispatcher
 
-__all__ = ["Address", "blocking", "publish", "withdraw"]
+__all__ = ["Address", "blocking", "is_served_main_thread", "publish", "withdraw"]
 
 Address = Tuple[str, int]
 
@@ -35,6 +35,11 @@ def publish(address: Address, executor: Any, dispatcher: Dispatcher) -> None:
 def withdraw(address: Address) -> None:
     """Take that back; unknown addresses are fine."""
     _served.pop(_same(address), None)
+
+
+def is_served_main_thread() -> bool:
+    """Return whether the caller is the main thread of a host that this process serves."""
+    return any(executor.is_main_thread() for executor, _ in list(_served.values()))
 
 
 @contextmanager

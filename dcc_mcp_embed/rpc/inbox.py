@@ -52,6 +52,11 @@ class Inbox:
         self._bytes -= _size(message)
         return message
 
+    def put_back(self, message: Incoming) -> None:
+        """Make a message that was taken the oldest again; there is always room."""
+        self._messages.appendleft(message)
+        self._bytes += _size(message)
+
 
 def _size(message: Incoming) -> int:
     # The byte field is the third of each: params, payload, data.

@@ -17,6 +17,8 @@ class Pending:
     """
 
     __slots__ = ("deadline", "done", "error", "timeout_ms", "waiter")
+    #: 1: what settles it is read from the peer; 2: it is written to the peer.
+    needs = 1
 
     def __init__(self, deadline: Optional[float] = None, timeout_ms: int = 0) -> None:
         self.deadline = deadline

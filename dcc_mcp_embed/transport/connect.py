@@ -1,0 +1,93 @@
+"""From an address to a channel."""
+
+from __future__ import annotations
+
+import socket
+from typing import Optional, Tuple
+
+from ..address import TransportAddress
+from ..clock import Clock, SystemClock
+from ..net.sockets import connect_address
+from ..rpc.hello import HELLO_TIMEOUT, ClientHello, place
+from ..rpc.peer import Peer
+from ..transport_errors import (
+    ConnectionClosed,
+    ConnectionFailed,
+    ConnectionTimeout,
+    IpcConnectionFailed,
+    TransportError,
+)
+from .arguments import milliseconds
+from .channel import FramedChannel
+from .link import Link
+
+__all__ = ["connect_ipc", "open_channel", "raw_channel"]
+
+
+def connect_ipc(addr: TransportAddress, timeout_ms: int = 10_000) -> FramedChannel:
+    """Connect to ``addr``, raw: nobody is authenticated, nothing is encrypted (see FramedChannel).
+
+    On a unix socket the other end is at least the same user. Raises ConnectionTimeout,
+    IpcConnectionFailed with the system's text, IpcNotSupported.
+    """
+    if not isinstance(addr, TransportAddress):
+        raise TypeError("addr must be a TransportAddress, not {!r}".format(addr))
+    return open_channel(addr, milliseconds(timeout_ms), SystemClock())
+
+
+def open_channel(
+    address: TransportAddress,
+    timeout: float,
+    clock: Clock,
+    key: Optional[bytes] = None,
+    expect_instance: Optional[str] = None,
+) -> FramedChannel:
+    """Connect in at most ``timeout`` seconds; with ``key`` the peer has proved that it knows it.
+
+    Without a key nothing is sent. ``expect_instance``: the only instance to accept. Raises as
+    ``connect_ipc``; ConnectionFailed (TCP) or IpcConnectionFailed when whoever answers is not who
+    was meant or has not finished the hello within two seconds.
+    """
+    deadline = clock.monotonic() + timeout
+    sock = connect_address(address, timeout, clock)
+    if key is None:
+        return raw_channel(sock, address, clock)
+    try:
+        hello = ClientHello(key, place(sock.getpeername()), clock, expect_instance)
+    except OSError as error:
+        sock.close()
+        raise _refused(address, str(error)) from error
+    peer = Peer(clock, hello=hello)
+    link = Link(sock, peer, clock)
+    patience = clock.monotonic() + HELLO_TIMEOUT
+    try:
+        if not link.greet(min(deadline, patience)):
+            if deadline < patience:
+                raise ConnectionTimeout(int(timeout * 1000))
+            raise _refused(address, "no hello within {:g} s".format(HELLO_TIMEOUT))
+    except BaseException as error:
+        link.close(ConnectionClosed(), farewell=False)
+        if peer.greeting.error is error:
+            raise _refused(address, str(error)) from error
+        raise
+    return FramedChannel(link, peer, _place(address), clock)
+
+
+def raw_channel(sock: socket.socket, address: TransportAddress, clock: Clock) -> FramedChannel:
+    """Return a channel over a connected socket that speaks as the reference does.
+
+    ``address`` is the other end's. The channel owns the socket.
+    """
+    peer = Peer(clock, late_answers=True)
+    return FramedChannel(Link(sock, peer, clock), peer, _place(address), clock)
+
+
+def _place(address: TransportAddress) -> Tuple[str, int]:
+    """Return where the peer is, in the words in which a host says where it serves."""
+    return address.host or address.path or "", address.port or 0
+
+
+def _refused(address: TransportAddress, reason: str) -> TransportError:
+    if address.is_tcp:
+        return ConnectionFailed(address.host, address.port, reason)
+    return IpcConnectionFailed(str(address), reason)

@@ -1,0 +1,473 @@
+"""A framed connection that threads share: who waits, reads for everybody.
+
+There is no thread in the background. Of the threads that wait for something, one leads: it polls
+the socket, reads, and hands each message to the thread it is for. A thread that has what it came
+for goes, and if it led, wakes another to lead. So nobody's deadline depends on anybody else, and a
+frame that is half read when a thread leaves is still there, whole, for the next one.
+
+One lock guards everything and is never held while anything blocks: the socket does not block, and
+is read and written under the lock. What it does not take at once is sent by whoever waits: by its
+own sender above all, who also reads meanwhile, so that two ends that both send a lot get on.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import deque
+from typing import Deque, Dict, Iterable, Optional
+
+from ..clock import Clock
+from ..net.readiness import READ, SLICE_S, WRITE, Readiness
+from ..rpc.inbox import Inbox, Incoming
+from ..rpc.peer import Ended, Event, Greeted, Peer
+from ..rpc.pending import Call, Pending, Probe
+from ..transport_errors import ConnectionClosed, Internal, TransportError
+from ..wire.messages import Request, Response
+
+__all__ = ["Link"]
+
+#: Larger than any usual message, small enough that the buffer is not a page fault each time.
+_READ_SIZE = 64 * 1024
+#: For the rest of a frame that is larger.
+_READ_MORE = 256 * 1024
+#: A thread that polls beside the one that leads looks this often whether that one is still there.
+#: Only while the peer does not take what we send, so it costs nothing otherwise.
+_LOOK_S = 0.02
+#: Reads one look at a connection may take: a peer that never stops must not keep us.
+_LOOKS = 16
+_QUEUE_FULL = "the receive queue is full"
+
+
+class _Delivery(Pending):
+    """Somebody waits for a message of the peer's own accord."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, deadline: Optional[float]) -> None:
+        super().__init__(deadline)
+        self.message: Optional[Incoming] = None
+
+
+class _Sending(Pending):
+    """Bytes that the socket has not taken yet."""
+
+    __slots__ = ("begun", "left")
+    needs = WRITE
+
+    def __init__(self, left: memoryview, begun: bool, deadline: Optional[float]) -> None:
+        super().__init__(deadline)
+        self.left = left
+        #: Whether a part of the frame is out: then the rest must follow, or the stream is spoilt.
+        self.begun = begun
+
+
+class Link:
+    """One connection and the threads that wait for it. Any thread.
+
+    Takes over a connected socket. Times are deadlines in monotonic seconds, None for none.
+    """
+
+    def __init__(self, sock: socket.socket, peer: Peer, clock: Clock) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._peer = peer
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._readiness = Readiness(sock)
+        #: What the thread that leads polls for; 0: nobody leads.
+        self._led = 0
+        #: Threads that poll; the socket must not be closed under them.
+        self._polling = 0
+        #: Those who sleep until they are woken. The last is the next to lead.
+        self._followers: Dict[Pending, None] = {}
+        self._receivers: Deque[_Delivery] = deque()
+        self._unsent: Deque[_Sending] = deque()
+        #: Sending has failed; what the peer had sent before may still be read.
+        self._mute = False
+        self._inbox = Inbox()
+        #: Why nothing goes any more.
+        self.failure: Optional[TransportError] = None
+        #: Messages for which there was no room.
+        self.dropped = 0
+
+    # -- callers ------------------------------------------------------------------------------
+
+    def greet(self, deadline: Optional[float]) -> bool:
+        """Do the hello; False if it is not done by the deadline. Raises what ended it."""
+        greeting = self._peer.greeting
+        greeting.deadline = deadline
+        with self._lock:
+            self._answer()
+            try:
+                self._wait(greeting)
+            finally:
+                self._leave()
+        if greeting.error is not None:
+            raise greeting.error
+        return greeting.done
+
+    def call(self, method: str, params: bytes, deadline: float, timeout_ms: int) -> Response:
+        """Send a request and return its answer.
+
+        Raises CallTimeout, CallFailed, ConnectionClosed or what else ended the connection,
+        Serialization, FrameTooLarge, Internal.
+        """
+        call, data = self._peer.compose(method, params, deadline, timeout_ms)
+        with self._lock:
+            self._demand()
+            self._peer.begin(call)
+            try:
+                sending = self._send(data, deadline)
+                if sending is None or self._finish(sending):
+                    self._wait(call)
+            finally:
+                if not call.done:
+                    self._peer.abandon(call)
+                self._leave()
+        return call.result()
+
+    def ping(self, deadline: float, timeout_ms: int) -> float:
+        """Return the seconds a ping takes. Raises PingTimeout and as :meth:`call`."""
+        with self._lock:
+            self._demand()
+            probe = self._peer.ping(deadline, timeout_ms)
+            try:
+                sending = self._send(self._peer.data_to_send(), deadline)
+                if sending is None or self._finish(sending):
+                    self._wait(probe)
+            finally:
+                if not probe.done:
+                    self._peer.abandon(probe)
+                self._leave()
+        if probe.error is not None:
+            raise probe.error
+        return probe.round_trip
+
+    def send(self, data: bytes, deadline: float, timeout_ms: int) -> None:
+        """Send one frame. Raises Internal when it is not out by the deadline, and as above."""
+        with self._lock:
+            self._demand()
+            sending = self._send(data, deadline)
+            if sending is None:
+                self._demand()
+                return
+            try:
+                finished = self._finish(sending)
+            finally:
+                self._leave()
+        if sending.error is not None:
+            raise sending.error
+        if not finished:
+            raise Internal("send timed out after {}ms: the peer does not read".format(timeout_ms))
+
+    def receive(self, deadline: Optional[float]) -> Optional[Incoming]:
+        """Return the next message of the peer's own accord; None after the deadline.
+
+        What has arrived is handed out before the end of the connection is raised.
+        """
+        with self._lock:
+            message = self._inbox.take()
+            if message is not None:
+                return message
+            self._demand()
+            delivery = _Delivery(deadline)
+            self._receivers.append(delivery)
+            try:
+                self._wait(delivery)
+            except BaseException:
+                if delivery.message is not None:
+                    self._inbox.put_back(delivery.message)
+                raise
+            finally:
+                if not delivery.done:
+                    self._receivers.remove(delivery)
+                self._leave()
+        if delivery.error is not None:
+            raise delivery.error
+        return delivery.message
+
+    def receive_now(self) -> Optional[Incoming]:
+        """Return a message that is here already, or None. Raises as :meth:`receive`."""
+        with self._lock:
+            message = self._inbox.take()
+            for _ in range(_LOOKS):
+                if message is not None or not self._look():
+                    break
+                message = self._inbox.take()
+            if message is None:
+                self._demand()
+        return message
+
+    def alive(self) -> bool:
+        """Return whether the connection is still there, as far as the socket knows. No waiting."""
+        with self._lock:
+            for _ in range(_LOOKS):
+                if self._inbox.full or not self._look():
+                    break
+            return self.failure is None
+
+    def close(self, error: TransportError, farewell: bool) -> None:
+        """End the connection: whoever waits gets ``error``; with ``farewell`` the peer is told."""
+        with self._lock:
+            if self.failure is not None:
+                return
+            if farewell and not self._unsent:
+                self._peer.shutdown()
+                self._send(self._peer.data_to_send(), None)
+            self._end(error)
+
+    def abandon(self) -> None:
+        """Close this process's copy of the socket after a fork; the child's only thread.
+
+        The connection itself goes on: it is the parent's. No lock: its holder may not exist here.
+        """
+        self.failure = self.failure or ConnectionClosed()
+        self._sock.close()
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls and pings wait for an answer."""
+        return self._peer.in_flight
+
+    # -- waiting; all of this with the lock held ----------------------------------------------
+
+    def _demand(self) -> None:
+        failure = self.failure
+        if failure is not None:
+            raise type(failure)(*failure.args)
+
+    def _wait(self, pending: Pending) -> None:
+        """Return when ``pending`` is done or its time is over."""
+        while not pending.done:
+            left = None
+            if pending.deadline is not None:
+                left = pending.deadline - self._clock.monotonic()
+                if left <= 0:
+                    return
+            if not self._led:
+                self._lead(left)
+            elif self._led & pending.needs:
+                self._follow(pending, left)
+            else:
+                self._poll_beside(pending.needs, left)
+
+    def _lead(self, left: Optional[float]) -> None:
+        """Poll once for everybody."""
+        events = WRITE if self._unsent else 0
+        # A full queue is read past only for those who wait for an answer.
+        if not self._inbox.full or self._peer.in_flight:
+            events |= READ
+        self._led = events
+        try:
+            ready = self._poll(self._readiness, events, left)
+        finally:
+            self._led = 0
+        self._turn(ready)
+
+    def _poll_beside(self, needs: int, left: Optional[float]) -> None:
+        """Poll for what the one who leads does not look for; nobody can wake that one."""
+        look = _LOOK_S if left is None else min(left, _LOOK_S)
+        self._turn(self._poll(Readiness(self._sock), needs, look))
+
+    def _poll(self, readiness: Readiness, events: int, left: Optional[float]) -> int:
+        self._polling += 1
+        self._lock.release()
+        try:
+            return readiness.wait(events, left)
+        finally:
+            self._lock.acquire()
+            self._polling -= 1
+            if self.failure is not None:
+                self._close_socket()
+
+    def _follow(self, pending: Pending, left: Optional[float]) -> None:
+        """Sleep until woken: because of an answer, to lead, or because of the end."""
+        if SLICE_S is not None:
+            left = SLICE_S if left is None else min(left, SLICE_S)
+        gate = threading.Lock()
+        gate.acquire()
+        pending.waiter = gate
+        self._followers[pending] = None
+        self._lock.release()
+        try:
+            gate.acquire(timeout=-1 if left is None else min(left, threading.TIMEOUT_MAX))
+        finally:
+            self._lock.acquire()
+            if pending.waiter is gate:
+                pending.waiter = None
+                del self._followers[pending]
+
+    def _wake(self, pending: Pending) -> None:
+        gate = pending.waiter
+        if gate is not None:
+            pending.waiter = None
+            del self._followers[pending]
+            gate.release()
+
+    def _leave(self) -> None:
+        """See that somebody leads, if anybody waits."""
+        if self._followers and not self._led:
+            # The one who came last: those before it have their answers sooner, so there are fewer
+            # changes of the lead.
+            pending, _ = self._followers.popitem()
+            gate, pending.waiter = pending.waiter, None
+            gate.release()
+
+    # -- the socket; with the lock held -------------------------------------------------------
+
+    def _look(self) -> bool:
+        """Take in what is here, without waiting; False if nothing is, or somebody else does it."""
+        if self._led or self.failure is not None:
+            return False
+        ready = self._readiness.wait(READ | WRITE if self._unsent else READ, 0)
+        self._turn(ready)
+        return bool(ready & READ)
+
+    def _turn(self, ready: int) -> None:
+        if ready & WRITE and self.failure is None:
+            self._flush()
+        if ready & READ and self.failure is None:
+            self._read()
+
+    def _read(self) -> bool:
+        """Read once and deal with it; False if nothing was there."""
+        try:
+            data = self._sock.recv(_READ_MORE if self._peer.mid_frame else _READ_SIZE)
+            events = self._peer.receive_data(data) if data else self._peer.receive_eof()
+            ended = events.pop() if self._peer.ended is not None and events else None
+            self._deal(events)
+            # Before the end: the peer may still have to be told why.
+            self._answer()
+            if ended is not None:
+                self._deal((ended,))
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            self._deal(self._peer.receive_eof())
+        except BaseException:
+            # Ctrl-C between the kernel and us: what was read, or an answer, may be lost.
+            self._end(Internal("interrupted while reading"))
+            raise
+        return True
+
+    def _answer(self) -> None:
+        """Send what the peer machine has to say of its own accord."""
+        data = self._peer.data_to_send()
+        if data:
+            self._send(data, None)
+
+    def _send(self, data: bytes, deadline: Optional[float]) -> Optional[_Sending]:
+        """Send what the socket takes; return what stands for the rest, if there is any."""
+        if self._mute or self.failure is not None:
+            return None
+        sent = 0
+        try:
+            if not self._unsent:
+                sent = self._sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError:
+            self._fall_silent()
+            return None
+        except BaseException:
+            self._end(Internal("interrupted while sending"))
+            raise
+        if sent == len(data):
+            return None
+        sending = _Sending(memoryview(data)[sent:], sent > 0, deadline)
+        self._unsent.append(sending)
+        self._peer.unsent += len(sending.left)
+        return sending
+
+    def _flush(self) -> None:
+        unsent = self._unsent
+        try:
+            while unsent:
+                sending = unsent[0]
+                sent = self._sock.send(sending.left)
+                self._peer.unsent -= sent
+                sending.left = sending.left[sent:]
+                sending.begun = True
+                if not sending.left:
+                    unsent.popleft()
+                    sending.done = True
+                    self._wake(sending)
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError:
+            self._fall_silent()
+        except BaseException:
+            self._end(Internal("interrupted while sending"))
+            raise
+
+    def _finish(self, sending: _Sending) -> bool:
+        """Wait until it is out; False at its deadline, and then it is not to be sent any more."""
+        try:
+            self._wait(sending)
+        finally:
+            if not sending.done:
+                if sending.begun:
+                    self._end(Internal("a frame was cut off: the peer did not read in time"))
+                else:
+                    self._unsent.remove(sending)
+                    self._peer.unsent -= len(sending.left)
+        return sending.done and sending.error is None
+
+    def _fall_silent(self) -> None:
+        """The peer takes nothing any more: hear what it had said before, then end."""
+        if self._mute:
+            return
+        self._mute = True
+        for _ in range(_LOOKS):
+            if self.failure is not None or not self._read():
+                break
+        self._deal(self._peer.receive_eof())
+
+    # -- what was read; with the lock held ----------------------------------------------------
+
+    def _deal(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if isinstance(event, (Call, Probe)):
+                self._wake(event)
+            elif isinstance(event, Ended):
+                self._fail(event.error)
+            elif isinstance(event, Greeted):
+                self._wake(self._peer.greeting)
+            else:
+                self._arrive(event)
+
+    def _arrive(self, message: Incoming) -> None:
+        if self._receivers:
+            delivery = self._receivers.popleft()
+            delivery.message = message
+            delivery.done = True
+            self._wake(delivery)
+        elif not self._inbox.put(message):
+            self.dropped += 1
+            if isinstance(message, Request) and not self._unsent:
+                self._send(self._peer.answer(message.id, False, b"", _QUEUE_FULL), None)
+
+    def _end(self, error: TransportError) -> None:
+        self._deal(self._peer.end(error))
+
+    def _fail(self, error: TransportError) -> None:
+        """Tell everybody who is still there, and let the socket go."""
+        self.failure = error
+        self._wake(self._peer.greeting)
+        for pending in (*self._receivers, *self._unsent):
+            pending.fail(type(error)(*error.args))
+            self._wake(pending)
+        self._receivers.clear()
+        self._unsent.clear()
+        try:
+            # Whoever polls wakes up.
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            # The peer was quicker.
+            pass
+        self._close_socket()
+
+    def _close_socket(self) -> None:
+        if not self._polling:
+            self._sock.close()
