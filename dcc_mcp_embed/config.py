@@ -46,6 +46,8 @@ class Limits(NamedTuple):
     connect_grace: float = 1.0
     #: A request head that has begun must be complete by then (slow-loris).
     head_timeout: float = 10.0
+    #: The hello of a framed connection must be complete by then (DESIGN: two seconds).
+    hello_timeout: float = 2.0
     #: A body must be complete by then; on loopback even the largest takes a fraction of a second.
     body_timeout: float = 60.0
     #: A silent keep-alive connection is closed after this.
@@ -56,6 +58,8 @@ class Limits(NamedTuple):
     #: answers cannot make us hold more of them.
     high_water: int = 1024 * 1024
     queued_jobs: int = 64
+    #: Calls of one framed connection that are under way at once; more are told that it is busy.
+    framed_calls: int = 64
     #: Main-thread seconds one pump may spend after its first job, so that the host's UI stays live.
     pump_budget: float = 0.008
     #: A tool call without a time of its own. Clients give up after 60 s (TypeScript SDK, Codex).

@@ -257,6 +257,7 @@ class EmbeddedServer:
             registry = open_registry(self.settings.registry_dir, os.environ, self._clock, log)
         except TransportError as error:
             log("warning", "this server cannot be found by others: {}".format(error))
+            self._server.load_framed()
             return
         self._registration = Registration(
             registry,
@@ -274,7 +275,7 @@ class EmbeddedServer:
             log,
         )
         self._instance.scene_changed = self._registration.changed
-        self._registration.changed()
+        self._registration.enter(self._server.load_framed)
 
     def _preferred(self) -> int:
         return PREFERRED_PORTS.get(self.dcc_type, 0)

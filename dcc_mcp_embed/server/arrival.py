@@ -34,7 +34,8 @@ Speaker = Callable[["Front", Stream, Tuple[str, int], float], Connection]
 class Arrival(Protocol):
     """Wait for the first byte, then leave the stream to a connection that understands it.
 
-    ``refusal``: why this peer is not served; it is told so once it is known how.
+    ``refusal``: why this peer is not served; it is told so once it is known how. The framed
+    protocol is loaded when the server runs already: who comes before that waits a moment.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Arrival(Protocol):
         self._front = front
         self._peer = peer
         self._refusal = refusal
+        self._data = b""
         limits = front.limits
         self.opened: float = front.loop.clock.monotonic()
         self.stream: Stream = Stream(front.loop, sock, self, limits.high_water)
@@ -54,12 +56,23 @@ class Arrival(Protocol):
         self._timer: Timer = front.loop.call_at(self.opened + patience, self.stream.close)
 
     def receive_data(self, data: bytes) -> None:
-        self._timer.cancel()
-        stream = self.stream
-        speaker = self._front.speakers.get(_SPOKEN.get(data[0], ""))
-        if speaker is None:
+        self._data = data
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Leave the stream to whoever understands the first byte, if there is somebody already."""
+        stream, data = self.stream, self._data
+        protocol = _SPOKEN.get(data[0])
+        if stream.closed or protocol is None:
             stream.close()
             return
+        speaker = self._front.speakers.get(protocol)
+        if speaker is None:
+            stream.pause_reading()
+            self._front.wait_for_speaker(self)
+            return
+        self._timer.cancel()
+        stream.resume_reading()
         connection = speaker(self._front, stream, self._peer, self.opened)
         stream.hand_over(connection)
         if self._refusal is None:

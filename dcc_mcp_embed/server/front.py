@@ -20,7 +20,8 @@ __all__ = ["Front"]
 class Front:
     """All connections of one server: quotas, admission, and the handlers. Loop thread.
 
-    ``speakers`` makes a connection for each protocol (see :mod:`.arrival`). ``public``: paths that
+    ``speakers`` makes a connection for each protocol (see :mod:`.arrival`); a protocol that is not
+    among them yet is waited for (:meth:`speak`). ``public``: paths that
     need no token, with the largest body that is taken there, bytes.
     """
 
@@ -28,7 +29,7 @@ class Front:
         self,
         loop: Loop,
         limits: Limits,
-        speakers: Mapping[str, Speaker],
+        speakers: Dict[str, Speaker],
         admission: Admission,
         handlers: Dict[str, Callable[[Exchange], None]],
         public: Mapping[str, int],
@@ -45,6 +46,7 @@ class Front:
         # When each came, in that order: the first one is the first to go.
         self._strangers: Dict[Stream, float] = {}
         self._refused: Dict[Stream, None] = {}
+        self._waiting: List[Arrival] = []
         self._bodies = 0
         self._done: Optional[Callable[[], None]] = None
 
@@ -66,6 +68,17 @@ class Front:
             return
         self._connections[arrival.stream] = None
         self._strangers[arrival.stream] = arrival.opened
+
+    def speak(self, protocol: str, speaker: Speaker) -> None:
+        """Speak another protocol from now on, also with those who wait for it."""
+        self.speakers[protocol] = speaker
+        waiting, self._waiting = self._waiting, []
+        for arrival in waiting:
+            arrival.go_on()
+
+    def wait_for_speaker(self, arrival: Arrival) -> None:
+        """Have ``arrival`` go on once another protocol is spoken."""
+        self._waiting.append(arrival)
 
     def _too_many(self) -> Refused:
         return Refused(

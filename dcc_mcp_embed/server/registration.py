@@ -53,8 +53,13 @@ class Registration:
 
     # -- any thread ---------------------------------------------------------------------------
 
+    def enter(self, before: Callable[[], None]) -> None:
+        """Have the row written for the first time, once ``before()`` is done on that thread."""
+        self._heartbeat.defer(before)
+        self.changed()
+
     def changed(self) -> None:
-        """Have the row written, for the first time or again, if it is not true any more."""
+        """Have the row written anew if it is not true any more."""
         if not self._left:
             self._heartbeat.defer(self._write)
 
