@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from ..clock import Clock
 from ..host import guard
 from ..rpc.hello import Facts
 from ..rpc.peer import Peer
-from ..transport_errors import Internal
+from ..transport_errors import Internal, TransportError
 from ..wire.messages import id_bytes, id_text
 from .arguments import Content, as_content, milliseconds, waiting
 from .codec import envelope_dict
@@ -43,6 +43,8 @@ class FramedChannel:
         self._address = address
         self._clock = clock
         self._shut = False
+        #: Told of each call that was made: milliseconds, and the error's text if it failed.
+        self.observer: Optional[Callable[[float, Optional[str]], None]] = None
 
     # -- calls --------------------------------------------------------------------------------
 
@@ -54,9 +56,20 @@ class FramedChannel:
         once when the peer is gone, WouldDeadlock, FrameTooLarge, Internal.
         """
         self._demand()
-        deadline = self._clock.monotonic() + milliseconds(timeout_ms)
-        with guard.blocking(self._address):
-            response = self._link.call(_method(method), as_content(params), deadline, timeout_ms)
+        begun = self._clock.monotonic()
+        deadline = begun + milliseconds(timeout_ms)
+        observer = self.observer
+        try:
+            with guard.blocking(self._address):
+                response = self._link.call(
+                    _method(method), as_content(params), deadline, timeout_ms
+                )
+        except TransportError as error:
+            if observer is not None:
+                observer((self._clock.monotonic() - begun) * 1000, str(error))
+            raise
+        if observer is not None:
+            observer((self._clock.monotonic() - begun) * 1000, None)
         return {
             "id": id_text(response.id),
             "success": response.success,
