@@ -1,9 +1,11 @@
 """Read a message in any form that is accepted, by the rules alone.
 
-This is the whole truth about what is a message; the short cut in ``messages`` says the same sooner
-or says nothing. Accepted: an array that begins with the tag as text, bytes or number; a bare array;
+This is the whole truth about what is a message; the short cuts in ``messages`` say the same sooner
+or say nothing. Accepted: an array that begins with the tag as text, bytes or number; a bare array;
 a map in any order whose unknown keys mean nothing and whose optional fields may be missing. That is
-what the reference takes, but for bytes as ``bin``, the bare array and the map without a tag.
+what the reference takes (tried with the serialisation library it uses), and more: bytes as ``bin``,
+the bare array, a map without a tag. Less only where a map has a key that is no text, the same key
+twice, a text that is not UTF-8 or an extension type.
 """
 
 from __future__ import annotations
@@ -52,6 +54,8 @@ def _identity(value: Any) -> bytes:
 def _text(value: Any) -> str:
     if type(value) is str:
         return value
+    if type(value) is bytes:
+        return value.decode("utf-8")
     raise ValueError("takes a text")
 
 
