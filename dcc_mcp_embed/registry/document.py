@@ -16,9 +16,12 @@ from . import rows
 
 __all__ = ["Document", "Row", "parse", "render", "row_of"]
 
-#: Attempts at finding a row in a damaged file. Each stands at a brace; a file of a thousand rows
-#: has fewer, and one that was made to have more does not deserve the time.
-_ATTEMPTS = 10_000
+#: Characters looked at in vain in search of rows in a damaged file, some tenths of a second of
+#: work. (A failed attempt looks at all from the beginning: its error counts lines.) A file that was
+#: made to need more gets no more.
+_BUDGET = 500_000_000
+#: What an attempt counts that ended without saying where.
+_UNSAID = 1_000_000
 _SPACE = re.compile(r"[ \t\r\n]*")
 _BOMS = (
     # The longer first: the mark of UTF-32 begins with that of UTF-16.
@@ -28,6 +31,7 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_WIDE = ("utf-16", "utf-32")
 
 
 class Row(NamedTuple):
@@ -74,39 +78,27 @@ def render(all_rows: Iterable[Row]) -> bytes:
 
 def parse(data: bytes) -> Document:
     """Return what a file's content says; never raises. An empty file has no rows."""
-    text, damage = _decode(data)
-    if not damage and not text.strip():
-        return Document()
-    if not damage:
-        try:
-            return _judge(_whole_array(text), None)
-        except _NewerLayout as error:
-            return Document(newer=str(error))
-        except (ValueError, RecursionError) as error:
-            damage = str(error)
-    return _judge(_salvage(text), damage)
-
-
-def _decode(data: bytes) -> Tuple[str, Optional[str]]:
-    """Return the text and what was wrong with it; bytes that are no text become surrogates."""
     encoding = next((name for mark, name in _BOMS if data.startswith(mark)), "utf-8")
     try:
-        return data.decode(encoding), None
-    except UnicodeDecodeError as error:
-        if encoding == "utf-8-sig":
-            data = data[len(codecs.BOM_UTF8) :]
-        # "surrogateescape" cannot stand for half a unit of the wider ones.
-        wide = encoding in ("utf-16", "utf-32")
-        return data.decode(
-            encoding if wide else "utf-8", "replace" if wide else "surrogateescape"
-        ), str(error)
+        text = data.decode(encoding)
+        return _judge(_whole_array(text)) if text.strip() else Document()
+    except _NewerLayout as error:
+        return Document(newer=str(error))
+    except (ValueError, RecursionError) as error:
+        damage = str(error)
+    # Bytes that are no text become surrogates here, and spoil the row they are in.
+    found = _salvage(data.decode("utf-8", "surrogateescape"))
+    if not found and encoding in _WIDE:
+        found = _salvage(data.decode(encoding, "replace"))
+    document = _judge(found, damage)
+    return document if document.newer else document._replace(rows=_latest(found))
 
 
 class _NewerLayout(Exception):
     """The file is valid, and not an array."""
 
 
-def _whole_array(text: str) -> List[Row]:
+def _whole_array(text: str) -> Tuple[Row, ...]:
     """Return the rows of a valid file. Raises ValueError, RecursionError, _NewerLayout."""
     position = _skip(text, 0)
     if text[position : position + 1] != "[":
@@ -118,7 +110,7 @@ def _whole_array(text: str) -> List[Row]:
     position = _skip(text, position + 1)
     if text[position : position + 1] == "]":
         _at_end(text, position)
-        return found
+        return ()
     while True:
         value, end = _scan(text, position)
         if not isinstance(value, dict):
@@ -128,7 +120,7 @@ def _whole_array(text: str) -> List[Row]:
         mark = text[position : position + 1]
         if mark == "]":
             _at_end(text, position)
-            return found
+            return tuple(found)
         if mark != ",":
             raise ValueError("a comma is missing at character {}".format(position))
         position = _skip(text, position + 1)
@@ -144,33 +136,42 @@ def _at_end(text: str, position: int) -> None:
         raise ValueError("something follows the array at character {}".format(position + 1))
 
 
-def _salvage(text: str) -> List[Row]:
-    """Return every whole row in a damaged text; of two with one key, the one that beat last.
-
-    (A short array written over a longer one without cutting it leaves old rows behind the new.)
-    """
-    found: Dict[rows.Key, Row] = {}
+def _salvage(text: str) -> Tuple[Row, ...]:
+    """Return every whole row in a damaged text."""
+    found: List[Row] = []
     position = 0
-    for _ in range(_ATTEMPTS):
+    budget = _BUDGET
+    while budget > 0:
         position = text.find("{", position)
         if position < 0:
             break
         try:
             value, end = _scan(text, position)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as error:
+            budget -= getattr(error, "pos", _UNSAID)
             position += 1
             continue
-        key = rows.key_of(value)
-        if key is None:
+        if rows.key_of(value) is None:
             # Perhaps an inner object of a row that has lost its beginning or its end.
             position += 1
             continue
-        row = _row(text[position:end], value)
+        if _is_text(text[position:end]):
+            found.append(_row(text[position:end], value))
         position = end
-        other = found.get(key)
-        if _is_text(row.text) and (other is None or _beat(other) < _beat(row)):
-            found[key] = row
-    return list(found.values())
+    return tuple(found)
+
+
+def _latest(found: Iterable[Row]) -> Tuple[Row, ...]:
+    """Return one row per key: the one that beat last.
+
+    A short array written over a longer one without cutting it leaves old rows behind the new.
+    """
+    latest: Dict[Optional[rows.Key], Row] = {}
+    for row in found:
+        other = latest.get(row.key)
+        if other is None or _beat(other) < _beat(row):
+            latest[row.key] = row
+    return tuple(latest.values())
 
 
 def _is_text(text: str) -> bool:
@@ -185,9 +186,9 @@ def _beat(row: Row) -> float:
     return rows.seconds_of(row.value.get("last_heartbeat")) or 0.0
 
 
-def _judge(found: List[Row], damage: Optional[str]) -> Document:
-    newer = [row for row in found if rows.is_newer(row.value)]
-    if newer:
-        version = newer[0].value["schema_version"]
-        return Document(tuple(found), damage, "it has rows of schema {}".format(version))
-    return Document(tuple(found), damage)
+def _judge(found: Tuple[Row, ...], damage: Optional[str] = None) -> Document:
+    for row in found:
+        if rows.is_newer(row.value):
+            version = row.value["schema_version"]
+            return Document(found, damage, "it has rows of schema {}".format(version))
+    return Document(found, damage)

@@ -33,7 +33,7 @@ class ServiceStatus(Enum):
 
 
 _INDEX = {status: index for index, status in enumerate(ServiceStatus)}
-_BY_TEXT: Dict[object, ServiceStatus] = {status.value: status for status in ServiceStatus}
+_BY_TEXT: Dict[str, ServiceStatus] = {status.value: status for status in ServiceStatus}
 
 
 def status_of(text: object) -> ServiceStatus:
@@ -44,5 +44,4 @@ def status_of(text: object) -> ServiceStatus:
     """
     if text is None:
         return ServiceStatus.AVAILABLE
-    folded = text.lower() if isinstance(text, str) else text
-    return _BY_TEXT.get(folded, ServiceStatus.UNREACHABLE)
+    return _BY_TEXT.get(str(text).lower(), ServiceStatus.UNREACHABLE)

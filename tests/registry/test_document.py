@@ -1,0 +1,198 @@
+"""The file as text: untouched rows are untouched, and damage costs nobody a whole row."""
+
+from __future__ import annotations
+
+import codecs
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dcc_mcp_embed.registry.document import Document, parse, render, row_of
+from dcc_mcp_embed.registry.draft import Draft
+from fakes.registry import ID, raw_row
+
+IDS = ["{:08x}-0000-4000-8000-000000000000".format(number) for number in range(6)]
+ROWS = [raw_row(instance_id=one, scene='"[{é}]", \\') for one in IDS]
+KEYS = [("maya", one) for one in IDS]
+GOOD = json.dumps(ROWS, indent=2, ensure_ascii=False).encode("utf-8")
+
+
+def keys(document):
+    return [row.key for row in document.rows]
+
+
+def test_what_nobody_changed_is_written_as_it_was():
+    odd = (
+        '{"port" : 1.50,"instance_id":"%s", "dcc_type":"x","n":1e2,"n":1234567890123456789.5}' % ID  # noqa: UP031
+    )
+    document = parse(("[" + odd + " , \n" + json.dumps(raw_row()) + "]").encode())
+    draft = Draft(document.rows)
+    draft.put(("maya", ID), raw_row(port=7))
+    assert odd in render(draft).decode()
+    assert parse(render(draft)).rows[1].value["port"] == 7
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"[]", b"\n[ ]\n", codecs.BOM_UTF8 + b"[]"])
+def test_no_rows(content):
+    assert parse(content) == Document()
+    assert render([]) == b"[]"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        codecs.BOM_UTF8 + GOOD,
+        GOOD.decode("utf-8").encode("utf-16"),
+        GOOD.decode("utf-8").encode("utf-32"),
+        json.dumps(ROWS).encode(),
+        b"\n" + GOOD + b"\r\n\t ",
+    ],
+    ids=["BOM", "UTF-16", "UTF-32", "one line", "space"],
+)
+def test_other_spellings_are_no_damage(content):
+    document = parse(content)
+    assert (keys(document), document.damage, document.newer) == (KEYS, None, None)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        GOOD + b"\0" * 100,
+        GOOD + GOOD,
+        GOOD[:-1],
+        GOOD[1:],
+        GOOD.replace(b"},\n  {", b"}\n  {", 1),
+        GOOD.replace(b"[", b"[nonsense,", 1),
+        GOOD.replace(b"[", b"[7, null,", 1),
+        b"\xff\xfe\xfd" + GOOD,
+        codecs.BOM_UTF8 + codecs.BOM_UTF8 + GOOD,
+        b"<<<<<<< HEAD\n" + GOOD,
+    ],
+    ids=["NUL", "twice", "no end", "no begin", "comma", "word", "values", "bytes", "BOMs", "merge"],
+)
+def test_damage_around_rows_costs_none(content):
+    document = parse(content)
+    assert document.damage
+    assert sorted(keys(document)) == KEYS
+    assert parse(render(document.rows)).damage is None
+
+
+def test_damage_inside_a_row_costs_that_row():
+    for broken in (b"\xff", b"\0", b"\n", b'"'):
+        content = GOOD.replace(b'"2025"', b'"20' + broken + b'25"', 1)
+        assert content != GOOD
+        document = parse(content)
+        assert document.damage
+        assert keys(document) == KEYS[1:]
+        assert parse(render(document.rows)).damage is None
+
+
+def test_what_other_readers_call_no_json_is_damage():
+    content = GOOD.replace(b'"port": 18812', b'"port": NaN', 1)
+    assert parse(content).damage
+    assert keys(parse(content)) == KEYS[1:]
+
+
+@pytest.mark.parametrize("content", [b"null", b"7", b'"text"', b"\0" * 50, b"garbage", b"{"])
+def test_what_holds_no_rows_is_damage(content):
+    document = parse(content)
+    assert document.damage
+    assert document.rows == ()
+    assert document.newer is None
+
+
+def test_inner_objects_of_a_broken_row_are_no_rows():
+    inner = json.dumps([raw_row(extras={"a": {"b": 1}}), ROWS[1]])
+    document = parse(inner.replace('"port": 18812', '"port": ', 1).encode())
+    assert keys(document) == [KEYS[1]]
+
+
+def test_what_an_overwritten_longer_file_leaves_behind_does_not_win():
+    def at(seconds):
+        return {"secs_since_epoch": seconds, "nanos_since_epoch": 0}
+
+    new = json.dumps([raw_row(port=2, last_heartbeat=at(200))]).encode()
+    old = json.dumps(
+        [raw_row(instance_id=IDS[1]), raw_row(port=1, last_heartbeat=at(100))]
+    ).encode()
+    document = parse(new + old[-len(json.dumps(raw_row())) - 2 :])
+    assert document.damage
+    assert [row.value["port"] for row in document.rows] == [2]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"schema_version": 2, "services": []}', "object"),
+        (json.dumps([raw_row(), raw_row(schema_version=2)]).encode(), "schema 2"),
+        (json.dumps([raw_row(), raw_row(schema_version=2)]).encode() + b"\0", "schema 2"),
+    ],
+)
+def test_a_newer_file_is_recognised(content, words):
+    document = parse(content)
+    assert words in document.newer
+    assert all(row.key is None for row in document.rows if "schema_version" in row.value)
+
+
+HOSTILE = (
+    b"{",
+    b'{"a":',
+    b"[",
+    b'[{"a":[',
+    b'{"dcc_type":"',
+    b'{"a":' + b"[" * 900 + b"]" * 900 + b",",
+)
+
+
+@pytest.mark.parametrize("piece", HOSTILE, ids=lambda piece: piece.decode()[:20])
+def test_hostile_text_costs_little(piece):
+    assert parse(piece * (1_000_000 // len(piece))).rows == ()
+
+
+@given(st.binary(max_size=400))
+def test_nothing_is_raised_for_any_bytes(content):
+    document = parse(content)
+    assert parse(render(document.rows)).damage is None
+
+
+@given(st.integers(0, len(GOOD)), st.integers(0, len(GOOD)), st.binary(max_size=8))
+def test_a_wound_costs_only_the_rows_it_touches(start, length, filling):
+    end = min(len(GOOD), start + length)
+    document = parse(GOOD[:start] + filling + GOOD[end:])
+    whole = []
+    for key, row in zip(KEYS, parse(GOOD).rows):
+        place = GOOD.index(row.text.encode("utf-8"))
+        if place + len(row.text.encode("utf-8")) <= start or place >= end:
+            whole.append(key)
+    found = keys(document)
+    # Filling may open a text that swallows what follows it; nothing before it is ever lost.
+    before = [key for key in whole if GOOD.index(key[1].encode()) < start]
+    assert before == [key for key in found if key in before]
+    if not set(filling) & set(b'"\\{'):
+        assert [key for key in found if key in whole] == whole
+
+
+def test_draft_changes_rows_by_key():
+    draft = Draft(parse(GOOD).rows)
+    assert draft.get(KEYS[2]) == ROWS[2]
+    assert draft.get(("houdini", IDS[2])) is None
+    draft.put(KEYS[2], dict(ROWS[2]))
+    assert not draft.changed
+    draft.put(KEYS[2], raw_row(instance_id=IDS[2], port=3))
+    assert draft.changed
+    assert draft.remove(KEYS[0])
+    assert not draft.remove(KEYS[0])
+    draft.put(("blender", ID), raw_row(dcc_type="blender"))
+    assert [row.key for row in draft] == [*KEYS[1:], ("blender", ID)]
+    assert draft.get(KEYS[2])["port"] == 3
+    with pytest.raises(ValueError):
+        draft.put(KEYS[1], raw_row(instance_id=IDS[1], port="x"))
+
+
+def test_of_two_rows_with_one_key_the_later_counts_and_both_go():
+    draft = Draft([row_of(raw_row(port=1)), row_of(raw_row(port=2))])
+    assert draft.get(("maya", ID))["port"] == 2
+    assert draft.remove(("maya", ID))
+    assert list(draft) == []
