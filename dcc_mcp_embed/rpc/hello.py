@@ -4,14 +4,14 @@ Messages in, messages out. Neither end ever sends the secret or anything that is
 proof is a MAC over two nonces, one from either end and new each time, over the role of the one who
 proves, and over the place where the two have met.
 
-    client  request  hello {"wire": 1, "nonce": hex}
+    client  request  hello {"wire": 1, "nonce": hex, ["client": name]}
     server  response       {"nonce": hex, "proof": hex}
     client  request  hello {"proof": hex}
     server  response       {"instance_id", "epoch", "receipt_horizon"}
 
 The server proves first, so whoever merely listens where a host has been learns nothing. A recorded
 hello fails because a nonce differs, one sent back because the role differs, and one passed on to
-another server because the place does.
+another server because the place does. The client's name is for a person to read; it proves nothing.
 """
 
 from __future__ import annotations
@@ -111,17 +111,29 @@ class Hello:
 
 
 class ClientHello(Hello):
-    """The client's end. With ``expect_instance`` any other instance is refused."""
+    """The client's end. With ``expect_instance`` any other instance is refused.
+
+    ``client`` is what it calls itself.
+    """
 
     def __init__(
-        self, key: bytes, place: str, clock: Clock, expect_instance: Optional[str] = None
+        self,
+        key: bytes,
+        place: str,
+        clock: Clock,
+        expect_instance: Optional[str] = None,
+        client: str = "",
     ) -> None:
         super().__init__(key, place, clock)
         self._expect = expect_instance
+        self._client = client[:_QUOTED]
         self._ids = [id_bytes(clock.uuid()) for _ in range(2)]
 
     def start(self) -> Request:
-        return _request(self._ids[0], {"wire": _WIRE, "nonce": self._nonce})
+        content: Dict[str, Any] = {"wire": _WIRE, "nonce": self._nonce}
+        if self._client:
+            content["client"] = self._client
+        return _request(self._ids[0], content)
 
     def receive(self, message: Message) -> Optional[Request]:
         if not isinstance(message, Response) or not self._ids or message.id != self._ids[0]:
@@ -161,6 +173,8 @@ class ServerHello(Hello):
         self._told = facts
         #: The client's; None until it has said hello.
         self._client_nonce: Optional[str] = None
+        #: What the client calls itself.
+        self.client = ""
 
     def receive(self, message: Message) -> Optional[Response]:
         if not isinstance(message, Request):
@@ -185,6 +199,9 @@ class ServerHello(Hello):
         if _count(content, "wire") != _WIRE:
             raise HelloRefused("only version {} of the wire is spoken here".format(_WIRE))
         nonce = self._client_nonce = _hex(content, "nonce")
+        claim = content.get("client")
+        if isinstance(claim, str):
+            self.client = claim[:_QUOTED]
         return {"nonce": self._nonce, "proof": self._proof("server", nonce, self._nonce)}
 
     def _check(self, content: Dict[str, Any], client_nonce: str) -> Dict[str, Any]:

@@ -281,8 +281,10 @@ class FramedConnection(Connection):
     # -- hello --------------------------------------------------------------------------------
 
     def _greeted(self) -> None:
+        # The end of the hello leaves before any answer to what was sent right after it.
+        self._flush()
         self._timed = None
-        self._hello = None
+        self._end_hello()
         self.disarm()
         self.authenticate()
 
@@ -296,6 +298,12 @@ class FramedConnection(Connection):
         if answer is not None:
             self._say(self._peer.answer(request.id, True, answer.payload))
         if hello.facts is not None:
+            self._end_hello()
+
+    def _end_hello(self) -> None:
+        if self._hello is not None:
+            self.client = self._hello.client
+            # The key goes with it.
             self._hello = None
 
     # -- answers ------------------------------------------------------------------------------
@@ -322,10 +330,10 @@ class FramedConnection(Connection):
             self._flush()
 
     def _flush(self) -> None:
-        """Send what is to be said: first what the machine has to say itself."""
+        """Send what is to be said: the answers, then what the machine has to say itself."""
         own = self._peer.data_to_send()
         if own:
-            self._answers.insert(0, own)
+            self._answers.append(own)
         if self._answers:
             data = self._answers[0] if len(self._answers) == 1 else b"".join(self._answers)
             self._answers.clear()

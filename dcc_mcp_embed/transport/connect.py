@@ -41,11 +41,12 @@ def open_channel(
     clock: Clock,
     key: Optional[bytes] = None,
     expect_instance: Optional[str] = None,
+    client: str = "",
 ) -> FramedChannel:
     """Connect in at most ``timeout`` seconds; with ``key`` the peer has proved that it knows it.
 
-    Without a key nothing is sent. ``expect_instance``: the only instance to accept. Raises as
-    ``connect_ipc``; ConnectionFailed (TCP) or IpcConnectionFailed when whoever answers is not who
+    Without a key nothing is sent. ``expect_instance``: the only instance to accept. ``client``:
+    what to call ourselves. Raises as ``connect_ipc``; ConnectionFailed (TCP) or IpcConnectionFailed when whoever answers is not who
     was meant or has not finished the hello within two seconds.
     """
     deadline = clock.monotonic() + timeout
@@ -53,7 +54,7 @@ def open_channel(
     if key is None:
         return raw_channel(sock, address, clock)
     try:
-        hello = ClientHello(key, place(sock.getpeername()), clock, expect_instance)
+        hello = ClientHello(key, place(sock.getpeername()), clock, expect_instance, client)
     except OSError as error:
         sock.close()
         raise _refused(address, str(error)) from error

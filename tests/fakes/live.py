@@ -62,6 +62,11 @@ class Live:
             self.server.stop()
 
     @property
+    def serving(self) -> bool:
+        """Return whether the host's main thread is still in its loop."""
+        return self._thread.is_alive()
+
+    @property
     def port(self) -> int:
         return self.server.port
 

@@ -116,7 +116,9 @@ def test_a_bad_head_is_refused_in_words(live, name, data, status):
             assert "www-authenticate" not in answer.headers
 
 
-@pytest.mark.parametrize("first", [b"\x11", b"\x16", b" ", b"0", b"@", b"[", b"{", b"\x7f", b"\xff"])
+@pytest.mark.parametrize(
+    "first", [b"\x11", b"\x16", b" ", b"0", b"@", b"[", b"{", b"\x7f", b"\xff"]
+)
 def test_what_is_neither_protocol_is_closed_without_a_word(live, first):
     with live.connect() as wire:
         wire.send(first + b"\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n")
@@ -472,6 +474,7 @@ def test_whatever_is_sent_the_server_goes_on(live, body, lines, spoils, pieces, 
                 assert spoils or answers == 1
         except OSError as error:
             # A refusal closes the connection; what is sent after it may find it closed.
-            assert spoils
-            assert isinstance(error, ConnectionError) or error.errno == errno.ENOTCONN
+            closed = isinstance(error, ConnectionError) or error.errno == errno.ENOTCONN
+            if not (spoils and closed):
+                raise
     check_unharmed(live)
