@@ -46,8 +46,8 @@ def open_channel(
     """Connect in at most ``timeout`` seconds; with ``key`` the peer has proved that it knows it.
 
     Without a key nothing is sent. ``expect_instance``: the only instance to accept. ``client``:
-    what to call ourselves. Raises as ``connect_ipc``; ConnectionFailed (TCP) or IpcConnectionFailed when whoever answers is not who
-    was meant or has not finished the hello within two seconds.
+    what to call ourselves. Raises as ``connect_ipc``; ConnectionFailed (TCP) or IpcConnectionFailed
+    when whoever answers is not who was meant or has not finished the hello within two seconds.
     """
     deadline = clock.monotonic() + timeout
     sock = connect_address(address, timeout, clock)
