@@ -100,11 +100,15 @@ class Store:
             if error.errno not in _LINK:
                 raise
             return Document(damage="it is a link"), None
-        with os.fdopen(handle, "rb") as file:
+        try:
             facts = os.fstat(handle)
             if not stat.S_ISREG(facts.st_mode):
                 return Document(damage="it is not a file"), None
-            return document.parse(file.read(_LIMIT)), _look(facts)
+            with open(handle, "rb", closefd=False) as file:
+                data = file.read(_LIMIT)
+        finally:
+            os.close(handle)
+        return document.parse(data), _look(facts)
 
     def write(self, rows: Iterable[Row]) -> None:
         """Replace the file: whole and on disk, or not at all. Raises RegistryFile."""

@@ -1,0 +1,210 @@
+"""The registry's thread: when it beats, what it survives, and that it can be ended."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+
+import pytest
+
+from dcc_mcp_embed.clock import SystemClock
+from dcc_mcp_embed.registry.heartbeat import Heartbeat
+from fakes.registry import Opened, raw_row
+
+LONG = 30.0
+
+
+@pytest.fixture
+def opened(tmp_path):
+    with Opened(tmp_path / "registry") as one:
+        yield one
+
+
+@pytest.fixture
+def heartbeat(opened):
+    """One whose work is done by the test, under a clock that stands still."""
+    return Heartbeat(opened.registry, 5.0, opened.clock, lambda *line: opened.logged.append(line))
+
+
+@pytest.fixture
+def running(tmp_path):
+    """One whose thread runs."""
+    with Opened(tmp_path / "registry", clock=SystemClock()) as opened:
+        heart = Heartbeat(
+            opened.registry, 0.01, opened.clock, lambda *line: opened.logged.append(line)
+        )
+        heart.opened = opened
+        yield heart
+        assert heart.stop(LONG)
+
+
+def work(heartbeat, opened):
+    return heartbeat.work(opened.clock.monotonic())
+
+
+def beaten(opened):
+    return [row["last_heartbeat"]["secs_since_epoch"] - 1_700_001_000 for row in opened.rows()]
+
+
+def test_it_beats_on_its_own_schedule(heartbeat, opened):
+    opened.registry.register("maya", "127.0.0.1", 1)
+    assert work(heartbeat, opened) == 5.0
+    for _ in range(7):
+        opened.clock.advance(1)
+        work(heartbeat, opened)
+    assert beaten(opened) == [5]
+    opened.clock.advance(100)
+    assert work(heartbeat, opened) == 5.0
+    assert beaten(opened) == [107], "once, and not for each beat that was missed"
+
+
+def test_without_rows_it_sleeps_until_it_is_woken(heartbeat, opened):
+    assert work(heartbeat, opened) is None
+    entry = opened.registry.register("maya", "127.0.0.1", 1)
+    assert work(heartbeat, opened) == 5.0
+    opened.registry.deregister("maya", entry.instance_id)
+    assert work(heartbeat, opened) is None
+
+
+def test_it_sweeps_now_and_then(heartbeat, opened):
+    opened.registry.register("maya", "127.0.0.1", 1)
+    swept = []
+    for _ in range(40):
+        opened.write(*[r for r in opened.rows() if "pid" in r and r["pid"] == os.getpid()])
+        opened.write(*opened.rows(), raw_row(pid=2**31 - 2))
+        work(heartbeat, opened)
+        if len(opened.rows()) == 1:
+            swept.append(opened.clock.monotonic() - 1000)
+        opened.clock.advance(1)
+    assert swept == [0, 15, 30]
+
+
+def test_a_failed_beat_is_said_once_and_tried_again_soon(heartbeat, opened):
+    opened.registry.register("maya", "127.0.0.1", 1)
+    work(heartbeat, opened)
+    opened.clock.advance(5)
+    good = opened.rows()
+    opened.write(raw_row(schema_version=2))
+    for _ in range(3):
+        assert work(heartbeat, opened) <= 1.0
+        opened.clock.advance(1)
+    opened.write(*good)
+    assert work(heartbeat, opened) == pytest.approx(5.0, abs=0.1)
+    said = [text for _, text in opened.logged if "heartbeat" in text]
+    assert len(said) == 2
+    assert "fails" in said[0] and "left alone" in said[0]
+    assert "works again" in said[1]
+
+
+def test_deferred_work_is_done_in_order_and_may_fail(heartbeat, opened, monkeypatch):
+    monkeypatch.setattr(heartbeat, "start", lambda: None)
+    done = []
+    heartbeat.defer(done.append, 1)
+    heartbeat.defer(lambda: 1 / 0)
+    heartbeat.defer(done.append, 2)
+    work(heartbeat, opened)
+    assert done == [1, 2]
+    assert any("ZeroDivisionError" in text for _, text in opened.logged)
+
+
+# The real thread.
+
+
+def test_the_thread_starts_late_beats_and_ends(running):
+    opened = running.opened
+    names = {thread.name for thread in threading.enumerate()}
+    assert "dcc-mcp-embed-registry" not in names
+    opened.registry.register("maya", "127.0.0.1", 1)
+    first = opened.rows()
+    running.start()
+    running.start()
+    threads = [t for t in threading.enumerate() if t.name == "dcc-mcp-embed-registry"]
+    assert len(threads) == 1
+    assert threads[0].daemon
+    wait_until(lambda: opened.rows() != first)
+    assert running.stop(LONG)
+    assert not threads[0].is_alive()
+    running.start()
+    running.defer(print)
+    assert not [t for t in threading.enumerate() if t.name == "dcc-mcp-embed-registry"]
+
+
+def test_a_busy_worker_does_not_starve_it(running):
+    """The tools' worker is another thread: as long as it lets go of the interpreter, it may run."""
+    opened = running.opened
+    opened.registry.register("maya", "127.0.0.1", 1)
+    over = threading.Event()
+
+    def tool():
+        while not over.is_set():
+            sum(range(1000))
+
+    worker = threading.Thread(target=tool)
+    worker.start()
+    try:
+        running.start()
+        for _ in range(3):
+            before = opened.rows()
+            wait_until(lambda before=before: opened.rows() != before)
+    finally:
+        over.set()
+        worker.join()
+
+
+def test_deferred_work_runs_on_the_thread(running):
+    told = []
+    done = threading.Event()
+    running.defer(lambda: (told.append(threading.current_thread().name), done.set()))
+    assert done.wait(LONG)
+    assert told == ["dcc-mcp-embed-registry"]
+
+
+def test_it_can_be_stopped_from_itself(running):
+    done = threading.Event()
+    running.defer(lambda: (running.stop(LONG), done.set()))
+    assert done.wait(LONG)
+
+
+def test_a_deferred_call_that_hangs_does_not_hold_up_the_end(running):
+    inside, leave = threading.Event(), threading.Event()
+    running.defer(lambda: (inside.set(), leave.wait(LONG)))
+    assert inside.wait(LONG)
+    assert not running.stop(0.01)
+    leave.set()
+    assert running.stop(LONG)
+
+
+def test_no_garbage_is_collected_on_the_thread(running):
+    opened = running.opened
+    opened.registry.register("maya", "127.0.0.1", 1)
+    done = threading.Event()
+    states = []
+    running.defer(lambda: (states.append(gc.isenabled()), done.set()))
+    assert done.wait(LONG)
+    assert states == [False]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX")
+def test_a_forked_child_can_start_it_anew(running):
+    running.opened.registry.register("maya", "127.0.0.1", 1)
+    running.start()
+    pid = os.fork()
+    if not pid:
+        status = 1
+        try:
+            done = threading.Event()
+            running.defer(done.set)
+            status = 0 if done.wait(LONG) and running.stop(LONG) else 2
+        finally:
+            os._exit(status)
+    assert os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == 0
+
+
+def wait_until(condition):
+    pause = threading.Event()
+    for _ in range(int(LONG / 0.005)):
+        if condition():
+            return
+        pause.wait(0.005)
+    pytest.fail("it did not come about in {} s".format(LONG))
