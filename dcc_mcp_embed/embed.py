@@ -13,34 +13,35 @@ import os
 import sys
 import threading
 from contextlib import ExitStack
-from typing import Any, Callable, Dict, List, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Union
 
 from . import __version__, collector
 from .clock import Clock, SystemClock
-from .config import PREFERRED_PORTS, Limits, Settings, settings_from
+from .config import Limits, Settings, settings_from
 from .errors import ConfigError, StartError, ToolError
 from .host import guard
 from .host.adapter import HostAdapter
 from .host.dispatch import Dispatcher
 from .host.identity import Instance
-from .host.job import Job, Report
+from .host.job import Job
 from .host.worker import Worker
 from .logbook import LogBook
 from .net.loop import Loop
 from .net.thread import LoopThread
 from .registry.file_registry import open_registry
-from .registry.heartbeat import Heartbeat
-from .secret import Secret, open_secret, retire_token
-from .server.ports import Bound, Occupant, listen, who_answers
+from .secret import open_secret
+from .server.ports import listen_as
 from .server.readiness import State
 from .server.registration import Registration
 from .server.row import About
 from .server.safe_stop import make_pass
 from .server.server import Server, preload
 from .tools import code, control, loader, scene
-from .tools.context import ToolContext
 from .tools.table import ToolTable
 from .transport_errors import TransportError
+
+if TYPE_CHECKING:
+    from .transport.manager import TransportManager
 
 __all__ = ["EmbeddedServer", "start", "stop"]
 
@@ -50,10 +51,6 @@ ADAPTERS = {"blender": "bpy", "standalone": ""}
 TOOLS_FOLDER = "tools"
 #: How long the calling thread waits for the loop thread at the end, seconds (DESIGN: 300 ms).
 _GRACE = 0.3
-
-#: How often the registry is told that this process lives, seconds. Rows that were silent for 30 s
-#: are not called any more (dcc-mcp gateway); its own servers beat every 5 s too.
-HEARTBEAT = 5.0
 
 #: How long the worker waits for an idle main thread to collect, seconds.
 _CATCH_UP = 0.05
@@ -163,6 +160,8 @@ class EmbeddedServer:
         self._stop_pass = make_pass(clock)
         self._launch_command = launch_command
         self._registration: Optional[Registration] = None
+        self._transport: Optional[TransportManager] = None
+        self._transport_lock = threading.Lock()
         self._stopped = False
         self._table = ToolTable()
         self._scene = adapter.scene_backend()
@@ -191,8 +190,14 @@ class EmbeddedServer:
 
     def _open(self, undo: ExitStack) -> None:
         settings, clock = self.settings, self._clock
-        secret = open_secret(settings.data_dir, clock)
-        bound = self._listen(secret)
+        secret = self._secret = open_secret(settings.data_dir, clock)
+        bound = listen_as(
+            self.dcc_type,
+            settings,
+            secret,
+            clock,
+            lambda text: self.logbook.warning("server", text),
+        )
         undo.callback(bound.sock.close)
         self.port = bound.port
         self.token = secret.token(self.dcc_type, self.port) if settings.auth else None
@@ -241,68 +246,40 @@ class EmbeddedServer:
         self._thread.start()
         # From here on there is a thread to end: whatever fails now is undone by a whole stop.
         undo.callback(self.stop)
-        self._register()
         guard.publish(self._address, self.adapter, lanes["main"])
         atexit.register(self.stop)
         self.adapter.on_exit(self.stop)
         self.logbook.info("server", "listening on {}".format(self.plain_url))
+        # Last: from here on another thread loads and writes, while the host goes on.
+        self._register()
 
     def _register(self) -> None:
         """Have this server entered in the service registry; without one it serves all the same."""
-
-        def log(level: str, text: str) -> None:
-            self.logbook.add(level, "registry", text)
-
+        server = self._server
         try:
-            registry = open_registry(self.settings.registry_dir, os.environ, self._clock, log)
-        except TransportError as error:
-            log("warning", "this server cannot be found by others: {}".format(error))
-            self._server.load_framed()
-            return
-        self._registration = Registration(
-            registry,
-            Heartbeat(registry, HEARTBEAT, self._clock, log),
-            self._clock,
-            self._instance,
-            About(
-                self.port,
-                __version__,
-                os.path.dirname(os.path.abspath(__file__)),
-                self._stop_pass,
-                self._launch_command,
-            ),
-            lambda: self._server.readiness.state,
-            log,
-        )
-        self._instance.scene_changed = self._registration.changed
-        self._registration.enter(self._server.load_framed)
-
-    def _preferred(self) -> int:
-        return PREFERRED_PORTS.get(self.dcc_type, 0)
-
-    def _listen(self, secret: Secret) -> Bound:
-        wanted = self.settings.port
-
-        def occupant(port: int) -> Occupant:
-            found = who_answers(port, secret, self._clock)
-            if found.state == "stranger":
-                # A client with a pasted configuration may have shown it this port's token.
-                retire_token(self.settings.data_dir, self.dcc_type, port, self._clock)
-                self.logbook.warning(
-                    "server", "port {} is held by a stranger; its token is retired".format(port)
-                )
-            return found
-
-        try:
-            return listen(
-                self._preferred() if wanted is None else wanted, bool(wanted), occupant, self._clock
+            self._registration = Registration(
+                open_registry(self.settings.registry_dir, os.environ, self._clock, self._note),
+                self._clock,
+                self._instance,
+                About(
+                    self.port,
+                    __version__,
+                    os.path.dirname(os.path.abspath(__file__)),
+                    self._stop_pass,
+                    self._launch_command,
+                ),
+                lambda: server.readiness.state,
+                self._note,
             )
-        except OSError as error:
-            raise StartError(
-                "Port {} cannot be used: {}. Choose another, or none for any free one.".format(
-                    wanted, error.strerror
-                )
-            ) from error
+        except TransportError as error:
+            self._note("warning", "this server cannot be found by others: {}".format(error))
+            server.load_framed()
+            return
+        self._instance.scene_changed = self._registration.changed
+        self._registration.enter(server.load_framed)
+
+    def _note(self, level: str, text: str) -> None:
+        self.logbook.add(level, "registry", text)
 
     def _lane(self, executor: Any, turned: Callable[[], None] = lambda: None) -> Dispatcher:
         limits = self.settings.limits
@@ -360,6 +337,29 @@ class EmbeddedServer:
     # -- for whoever started it ---------------------------------------------------------------
 
     @property
+    def transport(self) -> Optional[TransportManager]:
+        """Return the manager with which code in this host finds and calls other hosts. Any thread.
+
+        It is made when it is first asked for and ends with the server, whose registry and secret
+        it shares. None when there is no registry that can be used, and after :meth:`stop`.
+        """
+        from .transport.manager import TransportManager
+
+        with self._transport_lock:
+            if self._stopped or self._registration is None:
+                return None
+            if self._transport is None:
+                self._transport = TransportManager(
+                    registry=self._registration.registry,
+                    secret=self._secret,
+                    clock=self._clock,
+                    # The server's own beats for every row of this process.
+                    heartbeat=False,
+                    log=self._note,
+                )
+            return self._transport
+
+    @property
     def dispatch_status(self) -> str:
         """Return whether calls reach the host's main thread. Any thread.
 
@@ -392,40 +392,7 @@ class EmbeddedServer:
         Raises the call's ToolError; WouldDeadlock on the host's main thread for a tool that needs
         that thread.
         """
-        tool = self._table.get(name)
-        kwargs = tool.bind(arguments)
-        on_main = tool.thread == "main"
-        context = ToolContext(
-            host=self.adapter if on_main else None,
-            scene=self._scene if on_main else None,
-            client="local",
-            control=self._server.calls.control,
-        )
-        if tool.thread == "loop":
-            return tool.invoke(context, kwargs)
-
-        def finish(value: Any, error: Optional[BaseException], report: Report) -> Any:
-            return value, error
-
-        job = Job(
-            self._clock.uuid(),
-            name,
-            lambda: tool.invoke(context, kwargs),
-            finish,
-            lambda job, answer, error: None,
-            client="local",
-            writes=not tool.read_only,
-            undo_label=None if tool.read_only or not on_main else "MCP: " + name,
-        )
-        context.cancelled = job.cancelled
-        value, error = self._lanes[tool.thread].call(job, timeout)
-        if error is not None:
-            try:
-                raise error
-            finally:
-                # Its traceback holds this frame, which must not hold it.
-                error = None
-        return value
+        return self._server.local.call(name, arguments, timeout)
 
     def serve_forever(self) -> None:
         """Run the host's pump on this main thread until :meth:`stop`; for hosts without a loop."""
@@ -445,6 +412,10 @@ class EmbeddedServer:
                 _running = None
         atexit.unregister(self.stop)
         guard.withdraw(self._address)
+        with self._transport_lock:
+            transport = self._transport
+        if transport is not None:
+            transport.shutdown()
         if self._registration is not None:
             self._registration.leave()
         for lane in self._lanes.values():

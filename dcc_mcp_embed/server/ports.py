@@ -15,11 +15,22 @@ import socket
 from typing import Any, Callable, NamedTuple, Optional
 
 from ..clock import Clock
+from ..config import PREFERRED_PORTS, Settings
+from ..errors import StartError
 from ..net.listener import bind
-from ..secret import Secret
+from ..secret import Secret, retire_token
 from ..wire import http1
 
-__all__ = ["CHALLENGE", "KIND", "PROOF", "Bound", "Occupant", "listen", "who_answers"]
+__all__ = [
+    "CHALLENGE",
+    "KIND",
+    "PROOF",
+    "Bound",
+    "Occupant",
+    "listen",
+    "listen_as",
+    "who_answers",
+]
 
 _LOOPBACK = "127.0.0.1"
 #: A port that refuses connections but cannot be bound is about to be free: try so often, so long.
@@ -37,6 +48,34 @@ class Bound(NamedTuple):
 
     sock: socket.socket
     port: int
+
+
+def listen_as(
+    kind: str, settings: Settings, secret: Secret, clock: Clock, warn: Callable[[str], None]
+) -> Bound:
+    """Bind the port for a server of this ``kind`` of host. Blocks at most a second.
+
+    Raises StartError when the settings fix a port that cannot be had.
+    """
+
+    def occupant(port: int) -> Occupant:
+        found = who_answers(port, secret, clock)
+        if found.state == "stranger":
+            # A client with a pasted configuration may have shown it this port's token.
+            retire_token(settings.data_dir, kind, port, clock)
+            warn("port {} is held by a stranger; its token is retired".format(port))
+        return found
+
+    wanted = settings.port
+    preferred = PREFERRED_PORTS.get(kind, 0) if wanted is None else wanted
+    try:
+        return listen(preferred, bool(wanted), occupant, clock)
+    except OSError as error:
+        raise StartError(
+            "Port {} cannot be used: {}. Choose another, or none for any free one.".format(
+                wanted, error.strerror
+            )
+        ) from error
 
 
 def listen(preferred: int, exact: bool, occupant: Callable[[int], Occupant], clock: Clock) -> Bound:

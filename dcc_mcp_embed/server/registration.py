@@ -18,8 +18,11 @@ from ..transport_errors import TransportError
 from .readiness import State
 from .row import About, Changing, changing
 
-__all__ = ["LEAVE_TIMEOUT", "Registration"]
+__all__ = ["HEARTBEAT", "LEAVE_TIMEOUT", "Registration"]
 
+#: How often the registry is told that this process lives, seconds. A row that was silent for 30 s
+#: is not called any more (dcc-mcp gateway, whose own servers beat every 5 s too).
+HEARTBEAT = 5.0
 #: How long leaving may hold up the end of a host, seconds (DESIGN: 300 ms).
 LEAVE_TIMEOUT = 0.3
 
@@ -34,15 +37,14 @@ class Registration:
     def __init__(
         self,
         registry: FileRegistry,
-        heartbeat: Heartbeat,
         clock: Clock,
         instance: Instance,
         about: About,
         state: Callable[[], State],
         log: Callable[[str, str], None],
     ) -> None:
-        self._registry = registry
-        self._heartbeat = heartbeat
+        self.registry = registry
+        self._heartbeat = Heartbeat(registry, HEARTBEAT, clock, log)
         self._clock = clock
         self._instance = instance
         self._about = about
@@ -72,7 +74,7 @@ class Registration:
         begun = self._clock.monotonic()
         self._heartbeat.stop(LEAVE_TIMEOUT / 2)
         spent = self._clock.monotonic() - begun
-        self._registry.close(timeout=max(0.0, LEAVE_TIMEOUT - spent))
+        self.registry.close(timeout=max(0.0, LEAVE_TIMEOUT - spent))
 
     # -- registry thread ----------------------------------------------------------------------
 
@@ -93,7 +95,7 @@ class Registration:
 
     def _enter(self, row: Changing) -> None:
         instance = self._instance
-        self._registry.register(
+        self.registry.register(
             instance.dcc_type,
             "127.0.0.1",
             self._about.port,
@@ -110,10 +112,10 @@ class Registration:
         )
         if self._left:
             # Whoever stopped did not wait for this.
-            self._registry.deregister(instance.dcc_type, instance.instance_id)
+            self.registry.deregister(instance.dcc_type, instance.instance_id)
 
     def _update(self, row: Changing) -> None:
-        self._registry.update(
+        self.registry.update(
             self._instance.dcc_type,
             self._instance.instance_id,
             status=status_of(row.status),

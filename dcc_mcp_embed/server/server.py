@@ -28,6 +28,7 @@ from .exec_gate import CHOICES, ExecGate
 from .front import Front
 from .http_connection import HttpConnection
 from .instructions import instructions
+from .local import LocalCalls
 from .mcp_endpoint import McpEndpoint
 from .ports import CHALLENGE, KIND, PROOF
 from .readiness import Readiness, State
@@ -92,6 +93,7 @@ class Server:
         self.calls = Calls(
             loop, clock, limits, instance, lanes, self.gate, adapter, scene, control, self._log
         )
+        self.local = LocalCalls(table, lanes, adapter, scene, control, clock)
         machine = McpMachine(
             {
                 "name": "dcc-mcp-embed-" + instance.dcc_type,

@@ -1,0 +1,76 @@
+"""Calls from this very process, by code of the host's user: no wire, the same queue."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional
+
+from ..clock import Clock
+from ..host.dispatch import Dispatcher
+from ..host.job import Job, Report
+from ..tools.context import ToolContext
+from ..tools.table import ToolTable
+
+__all__ = ["LocalCalls"]
+
+
+class LocalCalls:
+    """Call tools and return their values. Any thread but the one that a tool needs.
+
+    ``lanes`` maps a tool's ``thread`` to its dispatcher; ``control`` is for tools of the loop.
+    """
+
+    def __init__(
+        self,
+        table: ToolTable,
+        lanes: Dict[str, Dispatcher],
+        host: Any,
+        scene: Any,
+        control: Any,
+        clock: Clock,
+    ) -> None:
+        self._table = table
+        self._lanes = lanes
+        self._host = host
+        self._scene = scene
+        self._control = control
+        self._clock = clock
+
+    def call(self, name: str, arguments: Optional[Dict[str, Any]], timeout: float) -> Any:
+        """Run a tool and return its value; waits at most ``timeout`` seconds.
+
+        Raises the call's ToolError; WouldDeadlock on the thread that the tool needs.
+        """
+        tool = self._table.get(name)
+        kwargs = tool.bind(arguments)
+        on_main = tool.thread == "main"
+        context = ToolContext(
+            host=self._host if on_main else None,
+            scene=self._scene if on_main else None,
+            client="local",
+            control=self._control,
+        )
+        if tool.thread == "loop":
+            return tool.invoke(context, kwargs)
+
+        def finish(value: Any, error: Optional[BaseException], report: Report) -> Any:
+            return value, error
+
+        job = Job(
+            self._clock.uuid(),
+            name,
+            lambda: tool.invoke(context, kwargs),
+            finish,
+            lambda job, answer, error: None,
+            client="local",
+            writes=not tool.read_only,
+            undo_label=None if tool.read_only or not on_main else "MCP: " + name,
+        )
+        context.cancelled = job.cancelled
+        value, error = self._lanes[tool.thread].call(job, timeout)
+        if error is not None:
+            try:
+                raise error
+            finally:
+                # Its traceback holds this frame, which must not hold it.
+                error = None
+        return value
