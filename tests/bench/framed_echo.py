@@ -1,6 +1,7 @@
-"""Our side of framed.py: what a script makes of an IpcListener, a thread per channel, an echo.
+"""Our side of framed.py: an echo that answers each client on a thread of its own.
 
-On TCP, or on the unix socket whose path is the argument.
+The argument says how: ``tcp``, or ``unix:PATH``, are what a script makes of an IpcListener, where
+nobody is authenticated. ``registered:NAME`` is found under this name and does the hello.
 """
 
 from __future__ import annotations
@@ -14,25 +15,69 @@ import threading
 sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from dcc_mcp_embed import FramedChannel, IpcListener, TransportAddress  # noqa: E402
+from dcc_mcp_embed.clock import SystemClock  # noqa: E402
+from dcc_mcp_embed.config import data_dir  # noqa: E402
+from dcc_mcp_embed.net.sockets import bind_address  # noqa: E402
+from dcc_mcp_embed.rpc.hello import Facts, ServerHello, place  # noqa: E402
+from dcc_mcp_embed.rpc.peer import Peer  # noqa: E402
+from dcc_mcp_embed.secret import open_secret  # noqa: E402
+from dcc_mcp_embed.transport.link import Link  # noqa: E402
+from dcc_mcp_embed.transport.manager import TransportManager  # noqa: E402
 
 
 def serve(channel: FramedChannel) -> None:
     """Answer one client until it goes."""
     while True:
         message = channel.recv()
+        assert message is not None
         channel.send_response(message["id"], True, message["params"])
 
 
-def main() -> None:
-    """Listen, print the address as one JSON line, serve each client on a thread."""
-    if sys.argv[1:]:
-        address = TransportAddress.unix_socket(sys.argv[1])
-    else:
-        address = TransportAddress.tcp("127.0.0.1", 0)
+def start_thread(channel: FramedChannel) -> None:
+    threading.Thread(target=serve, args=(channel,), daemon=True).start()
+
+
+def listen(address: TransportAddress) -> None:
+    """Serve as scripts do; print the address as one JSON line."""
     listener = IpcListener.bind(address)
     print(json.dumps({"address": str(listener.local_address())}), flush=True)
     while True:
-        threading.Thread(target=serve, args=(listener.accept(),), daemon=True).start()
+        start_thread(listener.accept())
+
+
+def be_registered(name: str) -> None:
+    """Serve who knows the user's secret; print the kind of host as one JSON line.
+
+    Nothing of ours serves such channels on threads, so they are put together here.
+    """
+    clock = SystemClock()
+    key = open_secret(data_dir(os.environ, sys.platform), clock).wire_key()
+    bound = bind_address(TransportAddress.tcp("127.0.0.1", 0), clock)
+    bound.sock.setblocking(True)
+    port = bound.address.port
+    assert port is not None
+    manager = TransportManager()
+    row = manager.register_service(name, "127.0.0.1", port, metadata={"dcc_mcp_embed_wire": "1"})
+    print(json.dumps({"dcc_type": name}), flush=True)
+    while True:
+        sock = bound.accept()
+        assert sock is not None
+        hello = ServerHello(key, place(sock.getsockname()), Facts(row, "1"), clock)
+        peer = Peer(clock, hello=hello)
+        link = Link(sock, peer, clock)
+        link.greet(clock.monotonic() + 2.0)
+        start_thread(FramedChannel(link, peer, ("127.0.0.1", port), clock))
+
+
+def main() -> None:
+    """Do what the argument says."""
+    how, _, name = sys.argv[1].partition(":")
+    if how == "registered":
+        be_registered(name)
+    elif how == "unix":
+        listen(TransportAddress.unix_socket(name))
+    else:
+        listen(TransportAddress.tcp("127.0.0.1", 0))
 
 
 main()

@@ -5,8 +5,10 @@ Each takes the bytes to echo and returns the bytes that came back; nobody encode
 
 from __future__ import annotations
 
+import json
 import socket
-from typing import Any, Callable, Dict, List, NamedTuple
+from contextlib import ExitStack
+from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
 from bench import client
 
@@ -127,7 +129,29 @@ def _pyro5(ready: Dict[str, Any]) -> Link:
     return Link(proxy.echo, burst, proxy._pyroRelease)
 
 
-def _channel(channel: Any, close: Callable[[], Any]) -> Link:
+def _channel(ready: Dict[str, Any]) -> Link:
+    """Return ours as the reference has it: integer arrays, nobody authenticated."""
+    from dcc_mcp_embed import TransportAddress, connect_ipc
+
+    channel = connect_ipc(TransportAddress.parse(ready["address"]))
+    return _echoing(channel, channel.shutdown)
+
+
+def _lent(ready: Dict[str, Any]) -> Link:
+    """Return ours as a script borrows it for a while: bytes as they are, both ends sure."""
+    return _echoing(*_borrow(ready["dcc_type"]))
+
+
+def _borrow(dcc_type: str) -> Tuple[Any, Callable[[], Any]]:
+    """Return an authenticated channel and how to give everything back."""
+    from dcc_mcp_embed.transport.manager import TransportManager
+
+    stack = ExitStack()
+    manager = stack.enter_context(TransportManager())
+    return stack.enter_context(manager.connection(dcc_type)), stack.close
+
+
+def _echoing(channel: Any, close: Callable[[], Any]) -> Link:
     """Return a link over a ``FramedChannel`` to framed_echo.py."""
     call, send, receive = channel.call, channel.send_request, channel.recv
 
@@ -138,6 +162,46 @@ def _channel(channel: Any, close: Callable[[], Any]) -> Link:
     def burst(payload: bytes, count: int) -> List[bytes]:
         sent = [send("echo", payload) for _ in range(count)]
         return _in_order(sent, receive)
+
+    return Link(echo, burst, close)
+
+
+def _managed(ready: Dict[str, Any]) -> Link:
+    """Return ours as a script calls that borrows for each call anew."""
+    from dcc_mcp_embed.transport.manager import TransportManager
+
+    manager = TransportManager()
+    call, dcc_type = manager.call, ready["dcc_type"]
+
+    def echo(payload: bytes) -> bytes:
+        answer: bytes = call(dcc_type, "echo", payload)["payload"]
+        return answer
+
+    def burst(payload: bytes, count: int) -> List[bytes]:
+        with manager.connection(dcc_type) as channel:
+            return _echoing(channel, channel.close).burst(payload, count)
+
+    return Link(echo, burst, manager.shutdown)
+
+
+def _tool(ready: Dict[str, Any]) -> Link:
+    """Return ours as an agent's bridge uses it: JSON, a tool on the server's loop thread."""
+    channel, close = _borrow("standalone")
+
+    def params(payload: bytes) -> Dict[str, Any]:
+        return {"name": "echo_loop", "arguments": {"text": payload.decode("ascii")}}
+
+    def text(payload: bytes) -> bytes:
+        result = json.loads(payload.decode("utf-8"))
+        said: str = result["content"][0]["text"]
+        return said.encode("ascii")
+
+    def echo(payload: bytes) -> bytes:
+        return text(channel.call("tools/call", params(payload))["payload"])
+
+    def burst(payload: bytes, count: int) -> List[bytes]:
+        sent = [channel.send_request("tools/call", params(payload)) for _ in range(count)]
+        return [text(one) for one in _in_order(sent, channel.recv)]
 
     return Link(echo, burst, close)
 
@@ -158,6 +222,9 @@ _OPENERS: Dict[str, Callable[[Dict[str, Any]], Link]] = {
     "rpyc": _rpyc,
     "pyro5": _pyro5,
     "channel": _channel,
+    "lent": _lent,
+    "managed": _managed,
+    "tool": _tool,
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from bench.report import Summary, Verdict, aligned, number
 
-__all__ = ["METRICS", "ratio", "table", "verdicts"]
+__all__ = ["METRICS", "books", "memory", "ratio", "table", "verdicts"]
 
 METRICS = ("p50", "p99", "client_cpu", "server_cpu", "rate", "large_p50")
 
@@ -19,6 +19,8 @@ _OLD = (3, 8)
 #: 1 MiB in the reference's form, one way.
 _LARGE_BUDGET = 60.0
 _PEERS = ("rpyc", "pyro5")
+#: What memory may differ by and still be flat, MB.
+_FLAT = 0.5
 
 
 def ratio(
@@ -80,3 +82,16 @@ def verdicts(
         way = echo / 2000.0
         lines.append(Verdict(text.format(_LARGE_BUDGET, way), way <= _LARGE_BUDGET, False))
     return lines
+
+
+def books(sessions: Mapping[str, Any]) -> str:
+    """Return the line about framed_sessions.py."""
+    text = "\nrecord_success: {sessions} sessions x {calls} calls, {us:.2f} µs each"
+    return text.format(**sessions)
+
+
+def memory(sessions: Mapping[str, Any]) -> Verdict:
+    """Judge what keeping the books did to memory."""
+    rise = sessions["last_mb"] - sessions["settled_mb"]
+    text = "record_success: memory stays as it is ({:+.2f} MB)".format(rise)
+    return Verdict(text, rise <= _FLAT, True)

@@ -9,7 +9,7 @@ from bench.framed_links import KEY
 from bench.processes import ServerProcess
 from bench.venvs import ROOT, peer_python
 
-__all__ = ["PEERS", "TARGETS", "Running", "Target", "python_with", "start"]
+__all__ = ["PEERS", "TARGETS", "Running", "Target", "environment", "python_with", "start"]
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -18,7 +18,7 @@ PEERS = ("rpyc==6.0.0", "Pyro5==5.15")
 
 
 class Target(NamedTuple):
-    """``client``: a kind of framed_links.py. ``command``: the server; {home} is a folder.
+    """``client``: a kind of framed_links.py. ``command``: the server; {home} is a folder for it.
 
     ``floor``: the target whose times are what no other can be under. ``large``: can echo 1 MiB.
     ``judged``: the budget is for it.
@@ -32,14 +32,19 @@ class Target(NamedTuple):
     large: bool = True
 
 
+_SERVE = "-m dcc_mcp_embed serve --adapter standalone --port 0 --tools {here}/tools.py"
+
 TARGETS = (
-    Target("raw-tcp", "raw", "peers/raw_tcp.py"),
-    Target("raw-unix", "raw", "peers/raw_tcp.py {home}/raw.sock", "raw-unix"),
-    Target("connection", "connection", "peers/connection_echo.py " + KEY),
-    Target("rpyc", "rpyc", "peers/rpyc_echo.py"),
-    Target("pyro5", "pyro5", "peers/pyro5_echo.py"),
-    Target("ours-tcp", "channel", "framed_echo.py", judged=True),
-    Target("ours-unix", "channel", "framed_echo.py {home}/ours.sock", "raw-unix", True),
+    Target("raw-tcp", "raw", "{here}/peers/raw_tcp.py"),
+    Target("raw-unix", "raw", "{here}/peers/raw_tcp.py {home}/raw.sock", "raw-unix"),
+    Target("connection", "connection", "{here}/peers/connection_echo.py " + KEY),
+    Target("rpyc", "rpyc", "{here}/peers/rpyc_echo.py"),
+    Target("pyro5", "pyro5", "{here}/peers/pyro5_echo.py"),
+    Target("ours-tcp", "channel", "{here}/framed_echo.py tcp", judged=True),
+    Target("ours-unix", "channel", "{here}/framed_echo.py unix:{home}/ours.sock", "raw-unix", True),
+    Target("ours-lent", "lent", "{here}/framed_echo.py registered:lent", judged=True),
+    Target("ours-managed", "managed", "{here}/framed_echo.py registered:managed"),
+    Target("ours-tool", "tool", _SERVE, large=False),
 )
 
 
@@ -67,8 +72,13 @@ def python_with(base: str, targets: List[Target]) -> str:
     return base
 
 
+def environment(home: str) -> Dict[str, str]:
+    """Return the environment of every process of a run: a user's data and a registry of its own."""
+    ours = {"DCC_MCP_EMBED_HOME": home, "DCC_MCP_REGISTRY_DIR": os.path.join(home, "registry")}
+    return {**os.environ, **ours}
+
+
 def start(target: Target, python: str, home: str) -> Running:
     """Start the target's server in a process of its own. Raises processes.StartError."""
-    command = [part.format(home=home) for part in target.command.split()]
-    command[0] = os.path.join(_HERE, *command[0].split("/"))
-    return Running(target, ServerProcess([python, *command], cwd=ROOT))
+    command = [part.format(here=_HERE, home=home) for part in target.command.split()]
+    return Running(target, ServerProcess([python, *command], environment(home), ROOT))
