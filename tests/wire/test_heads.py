@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from dcc_mcp_embed._vendor.msgpack import Packer, packb, unpackb
 from dcc_mcp_embed._vendor.msgpack.exceptions import ExtraData
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcc_mcp_embed.transport_errors import Serialization
@@ -23,12 +23,13 @@ values = st.recursive(
     | st.text(max_size=40)
     | st.binary(max_size=40),
     lambda inner: (
-        st.lists(inner, max_size=20) | st.dictionaries(st.text(max_size=4), inner, max_size=20)
+        st.lists(inner, max_size=9) | st.dictionaries(st.text(max_size=4), inner, max_size=9)
     ),
-    max_leaves=30,
+    max_leaves=12,
 )
 
 
+@settings(max_examples=50)
 @given(values, st.binary(max_size=4), st.binary(max_size=4), st.floats(0, 1, exclude_max=True))
 def test_a_value_ends_where_msgpack_ended_it(
     value: Any, before: bytes, after: bytes, part: float
@@ -100,6 +101,14 @@ def test_a_head_says_what_begins() -> None:
     assert read_head(b"\xdc\x00\x02\x01\x02", 0) == (heads.ARRAY, 2, 3)
     assert read_head(b"\x81\x01\x02", 0) == (heads.MAP, 1, 1)
     assert read_head(b"\xcb" + struct.pack(">d", 1.5), 0) == (heads.SCALAR, 8, 1)
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xa2a", b"\xc4\x02a", b"\x92\x01", b"\x82\x01\x02\x03", b"\xcd\x01"]
+)
+def test_a_head_that_announces_more_than_there_is_is_refused_as_it_is_read(data: bytes) -> None:
+    with pytest.raises(Serialization, match="ends inside the value at 0"):
+        read_head(data, 0)
 
 
 @pytest.mark.parametrize("unit", [b"\x91", b"\x81\x00"])

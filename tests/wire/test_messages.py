@@ -108,10 +108,17 @@ def test_what_is_written_is_what_msgpack_writes(message: Message, form: Form) ->
 @pytest.mark.parametrize("byte", [0x7F, 0xCC])
 @pytest.mark.parametrize("form", [REFERENCE, OURS])
 def test_every_head_of_a_length_is_written_and_read(form: Form, byte: int, size: int) -> None:
-    message = Response(ID, False, bytes([byte]) * size, "m" * size)
-    payload = encode(message, form)
-    assert payload == packb(as_value(message, form))
-    assert decode(payload) == (message, form)
+    data, text = bytes([byte]) * size, "m" * size
+    for message in (
+        Request(ID, "m", data),
+        Request(ID, text, b"x"),
+        Response(ID, False, data, "m"),
+        Response(ID, False, b"x", text),
+        Notify(None, "m", data),
+    ):
+        payload = encode(message, form)
+        assert payload == packb(as_value(message, form))
+        assert decode(payload) == (message, form)
 
 
 @given(oracle.messages, oracle.forms, st.binary(max_size=3))
@@ -160,6 +167,9 @@ def test_what_cannot_be_said_is_refused(message: Message, form: Form) -> None:
 @example(bytes.fromhex("95a8726573706f6e7365c410" + "00" * 16 + "c3c400a5"))
 @example(bytes.fromhex("94a772657175657374c410" + "00" * 16 + "a16dc5"))
 @example(bytes.fromhex("94a772657175657374c410" + "00" * 16 + "a16d93cccccccc"))
+@example(bytes.fromhex("94a772657175657374c410" + "00" * 16 + "a16dc7" + "00" * 16))
+@example(bytes.fromhex("94a772657175657374c410" + "00" * 16 + "c0" + "61" * 32 + "c400"))
+@example(bytes.fromhex("94a772657175657374c410" + "00" * 16 + "9f" + "c400"))
 def test_short_cuts_and_rules_agree(payload: bytes) -> None:
     oracle.check(payload)
 
@@ -179,6 +189,22 @@ def test_every_cut_and_every_changed_byte_is_judged_alike(form: Form) -> None:
             for byte in (0x00, 0x80, 0x91, 0xA1, 0xC0, 0xC1, 0xC3, 0xC4, 0xCC, 0xD9, 0xDC, 0xFF):
                 oracle.check(payload[:at] + bytes([byte]) + payload[at + 1 :])
                 oracle.check(payload[:at] + bytes([byte]) + payload[at:])
+
+
+@pytest.mark.parametrize("form", [REFERENCE, OURS])
+def test_every_byte_in_the_place_of_every_head_is_judged_alike(form: Form) -> None:
+    # Zeros, because then a length that is read where none stands is short enough to be believed.
+    for message in (
+        Request(bytes(16), "\0" * 40, bytes(40)),
+        Response(bytes(16), True, bytes(40), "\0" * 40),
+        Notify(None, "\0" * 40, bytes(40)),
+        Pong(bytes(16), 1 << 40),
+    ):
+        payload = encode(message, form)
+        for at in range(len(payload)):
+            if payload[at]:
+                for byte in range(256):
+                    oracle.check(payload[:at] + bytes([byte]) + payload[at + 1 :])
 
 
 REQUEST = Request(ID, "m", b"\x05\xff")
