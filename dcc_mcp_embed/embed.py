@@ -249,6 +249,7 @@ class EmbeddedServer:
         guard.publish(self._address, self.adapter, lanes["main"])
         atexit.register(self.stop)
         self.adapter.on_exit(self.stop)
+        self.adapter.on_scene_change(self._server.calls.note_scene)
         self.logbook.info("server", "listening on {}".format(self.plain_url))
         # Last: from here on another thread loads and writes, while the host goes on.
         self._register()

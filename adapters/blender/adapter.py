@@ -10,6 +10,7 @@ from ...clock import SystemClock
 from ...errors import Unsupported
 from ...host.adapter import HostAdapter, Question, UndoChunk
 from ...host.waiter import MainThreadWaiter
+from .handlers import Handlers
 from .questions import Questions
 from .scene import BlenderScene
 from .ticker import Ticker
@@ -34,6 +35,7 @@ class BlenderAdapter(HostAdapter):
         self._background: bool = bpy.app.background
         self._main = threading.get_ident()
         self._exits: List[Callable[[], None]] = []
+        self._file_events = Handlers()
         self._closed = False
         self._scene = BlenderScene(undoable=not self._background)
         self._watch: Optional[ChangeWatch] = None
@@ -114,6 +116,10 @@ class BlenderAdapter(HostAdapter):
         path: str = bpy.data.filepath
         return path
 
+    def on_scene_change(self, callback: Callable[[], None]) -> None:
+        for name in ("load_post", "save_post"):
+            self._file_events.hang_on(name, callback)
+
     def ask(self, question: Question) -> None:
         if self._questions is None:
             raise Unsupported("Blender in background mode has nobody to ask.", state="not_started")
@@ -131,6 +137,7 @@ class BlenderAdapter(HostAdapter):
         self._closed = True
         for callback in self._exits:
             atexit.unregister(callback)
+        self._file_events.close()
         for part in (self._ticker, self._watch, self._questions):
             if part is not None:
                 part.close()

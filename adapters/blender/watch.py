@@ -12,6 +12,8 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable, List, Optional, Tuple
 
+from .handlers import Handlers
+
 __all__ = ["ChangeWatch"]
 
 #: Seconds without a change after which nobody is thought to be dragging any more.
@@ -47,11 +49,11 @@ class ChangeWatch:
             for member in bpy.data.bl_rna.properties
             if member.type == "COLLECTION" and member.identifier not in _SKIPPED
         ]
-        self._handlers: List[Tuple[Any, Any]] = []
-        self._hang_on("depsgraph_update_post", self._updated)
+        self._handlers = Handlers()
+        self._handlers.hang_on("depsgraph_update_post", self._updated)
         for name in ("undo_post", "redo_post"):
-            self._hang_on(name, self._travelled)
-        self._hang_on("load_post", self._loaded)
+            self._handlers.hang_on(name, self._travelled)
+        self._handlers.hang_on("load_post", self._loaded)
 
     def begin(self) -> None:
         """From here on changes are ours."""
@@ -100,25 +102,9 @@ class ChangeWatch:
 
     def close(self) -> None:
         """Take the handlers back. Twice is fine."""
-        for handlers, function in self._handlers:
-            if function in handlers:
-                handlers.remove(function)
-        self._handlers = []
+        self._handlers.close()
 
     # -- inside -------------------------------------------------------------------------------
-
-    def _hang_on(self, name: str, method: Callable[[], None]) -> None:
-        import bpy
-
-        # Handlers not marked as persistent are dropped when a file is opened, and only plain
-        # functions take that mark.
-        @bpy.app.handlers.persistent  # type: ignore[misc]
-        def handler(*_: Any) -> None:
-            method()
-
-        handlers = getattr(bpy.app.handlers, name)
-        handlers.append(handler)
-        self._handlers.append((handlers, handler))
 
     def _updated(self) -> None:
         if threading.get_ident() != self._main:

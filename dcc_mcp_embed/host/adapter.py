@@ -87,6 +87,12 @@ class HostAdapter:
         """Return the open scene's file, or ``""`` when it was never saved. Main thread."""
         return ""
 
+    def on_scene_change(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` on the main thread when the host has opened or saved a file.
+
+        Main thread. A host that does not tell of it is looked at after each call.
+        """
+
     def ask(self, question: Question) -> None:
         """Show ``question`` without blocking anything. Main thread; only if interactive."""
         raise NotImplementedError

@@ -202,7 +202,7 @@ class Calls:
             # On the tool's own thread: whatever the host gave out does not leave it.
             timing = {"queued_ms": round(report.queued_ms, 3), "ran_ms": round(report.ran_ms, 3)}
             if on_main:
-                self._note_scene()
+                self.note_scene()
             block = self._instance.block
             if error is not None:
                 return failure(error, block, timing)
@@ -252,8 +252,11 @@ class Calls:
             timer.cancel()
             answer(failure(error, self._instance.block))
 
-    def _note_scene(self) -> None:
-        """Have results name the open scene; the last one stays if the host cannot say."""
+    def note_scene(self) -> None:
+        """Have results and our registry row name the open scene. The host's main thread.
+
+        The last one stays if the host cannot say.
+        """
         try:
             self._instance.scene = self._host.scene_path()
         except Exception as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 import threading
 import traceback
 
@@ -219,10 +220,25 @@ def a_file_opened_in_a_call(adapter) -> None:
     FOUND["opened"] = [chunk.steps, len(bpy.data.objects)]
 
 
+def scene_changes(adapter) -> None:
+    """Saving and opening files is told, also after one was opened."""
+    seen: list = []
+    adapter.on_scene_change(lambda: seen.append(os.path.basename(adapter.scene_path())))
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("first.blend", "second.blend"):
+            bpy.ops.wm.save_as_mainfile(filepath=os.path.join(folder, name))
+        if bpy.app.background:
+            # From a timer, Blender 3.4 with a window does not survive this.
+            bpy.ops.wm.open_mainfile(filepath=os.path.join(folder, "first.blend"))
+        bpy.ops.wm.read_homefile(use_empty=True)
+    FOUND["scene changes"] = list(seen)
+
+
 def cycles() -> None:
     before = hung_on_blender()
     for _ in range(10):
         adapter = create()
+        adapter.on_scene_change(adapter.scene_path)
         if adapter.is_interactive():
             adapter.ask(Question("Run code?", "A test asks.", CHOICES, lambda choice: None))
         adapter.close()
@@ -263,6 +279,7 @@ def headless() -> None:
             lambda: contract(adapter),
             lambda: identity(adapter),
             lambda: placing(adapter),
+            lambda: scene_changes(adapter),
         ]
     )
     woken: list = []
@@ -299,6 +316,7 @@ def windowed() -> None:
             lambda: placing(adapter),
             lambda: questions(adapter),
             lambda: a_file_opened_in_a_call(adapter),
+            lambda: scene_changes(adapter),
             lambda: pump_survives_a_file_load(adapter, after_the_load),
         ]
     )

@@ -123,6 +123,11 @@ def test_a_call_may_open_a_file_and_then_has_nothing_to_undo(found):
     assert found["opened"] == [0, 0]
 
 
+def test_files_that_the_user_saves_and_opens_are_told(found):
+    opened = [] if found["window"] else ["first.blend"]
+    assert found["scene changes"] == ["first.blend", "second.blend", *opened, ""]
+
+
 def test_a_question_is_shown_and_answered_once(found):
     if not found["window"]:
         assert "answers" not in found
