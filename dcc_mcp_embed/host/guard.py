@@ -39,6 +39,9 @@ def withdraw(address: Address) -> None:
 
 def is_served_main_thread() -> bool:
     """Return whether the caller is the main thread of a host that this process serves."""
+    if not _served:
+        # The usual answer in a client, and asked for each of its calls.
+        return False
     return any(executor.is_main_thread() for executor, _ in list(_served.values()))
 
 

@@ -4,9 +4,9 @@ Messages in, messages out. Neither end ever sends the secret or anything that is
 proof is a MAC over two nonces, one from either end and new each time, over the role of the one who
 proves, and over the place where the two have met.
 
-    client  request  hello {"wire": 1, "nonce": hex, ["client": name]}
+    client  request  hello {"wire": 1, "nonce": hex}
     server  response       {"nonce": hex, "proof": hex}
-    client  request  hello {"proof": hex}
+    client  request  hello {"proof": hex, ["client": name]}
     server  response       {"instance_id", "epoch", "receipt_horizon"}
 
 The server proves first, so whoever merely listens where a host has been learns nothing. A recorded
@@ -130,10 +130,7 @@ class ClientHello(Hello):
         self._ids = [id_bytes(clock.uuid()) for _ in range(2)]
 
     def start(self) -> Request:
-        content: Dict[str, Any] = {"wire": _WIRE, "nonce": self._nonce}
-        if self._client:
-            content["client"] = self._client
-        return _request(self._ids[0], content)
+        return _request(self._ids[0], {"wire": _WIRE, "nonce": self._nonce})
 
     def receive(self, message: Message) -> Optional[Request]:
         if not isinstance(message, Response) or not self._ids or message.id != self._ids[0]:
@@ -152,7 +149,10 @@ class ClientHello(Hello):
         nonce, proof = _hex(content, "nonce"), _hex(content, "proof")
         if not hmac.compare_digest(proof, self._proof("server", self._nonce, nonce)):
             raise HelloRefused("whoever answers does not know this user's secret")
-        return _request(self._ids[0], {"proof": self._proof("client", self._nonce, nonce)})
+        content = {"proof": self._proof("client", self._nonce, nonce)}
+        if self._client:
+            content["client"] = self._client
+        return _request(self._ids[0], content)
 
     def _on_facts(self, content: Dict[str, Any]) -> Facts:
         facts = Facts(
@@ -199,15 +199,15 @@ class ServerHello(Hello):
         if _count(content, "wire") != _WIRE:
             raise HelloRefused("only version {} of the wire is spoken here".format(_WIRE))
         nonce = self._client_nonce = _hex(content, "nonce")
-        claim = content.get("client")
-        if isinstance(claim, str):
-            self.client = claim[:_QUOTED]
         return {"nonce": self._nonce, "proof": self._proof("server", nonce, self._nonce)}
 
     def _check(self, content: Dict[str, Any], client_nonce: str) -> Dict[str, Any]:
         expected = self._proof("client", client_nonce, self._nonce)
         if not hmac.compare_digest(_hex(content, "proof"), expected):
             raise HelloRefused("the proof is wrong: this is another user's secret, or an old one")
+        claim = content.get("client")
+        if isinstance(claim, str):
+            self.client = claim[:_QUOTED]
         self.facts = self._told
         return self._told._asdict()
 

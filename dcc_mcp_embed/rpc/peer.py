@@ -148,6 +148,11 @@ class Peer:
 
     # -- what we say --------------------------------------------------------------------------
 
+    @property
+    def has_data(self) -> bool:
+        """Whether :meth:`data_to_send` has something."""
+        return bool(self._out)
+
     def data_to_send(self) -> bytes:
         """Return what is to be sent now, and forget it."""
         out = self._out
@@ -168,26 +173,31 @@ class Peer:
 
         Raises Serialization, FrameTooLarge.
         """
-        call = Call(self.new_id(), method, deadline, timeout_ms)
-        return call, frame(encode(Request(call.id, method, params), self._form))
+        ident = self.new_id()
+        data = frame(encode(Request(ident, method, params), self._form))
+        return Call(ident, method, deadline, timeout_ms), data
 
-    def begin(self, call: Call) -> None:
-        """Wait for the answer of a call whose frame the shell sends itself. Raises Internal."""
-        self._wait_for(call)
+    def begin(self, pending: Union[Call, Probe]) -> None:
+        """Wait for the answer to what the shell sends itself. Raises Internal, or what ended it."""
+        if self.ended is not None:
+            raise _copy(self.ended.error)
+        if len(self._pending) >= self._quotas.in_flight:
+            raise Internal("too many calls in flight (max: {})".format(self._quotas.in_flight))
+        self._pending[pending.id] = pending
 
     def call(
         self, method: str, params: bytes, deadline: Optional[float] = None, timeout_ms: int = 0
     ) -> Call:
         """Say a request and wait for its answer. Raises Serialization, FrameTooLarge, Internal."""
         call, data = self.compose(method, params, deadline, timeout_ms)
-        self._wait_for(call)
+        self.begin(call)
         self._out.append(data)
         return call
 
     def ping(self, deadline: Optional[float] = None, timeout_ms: int = 0) -> Probe:
         """Say a ping and measure how long its answer takes. Raises Internal."""
         probe = Probe(self.new_id(), self._clock.monotonic(), deadline, timeout_ms)
-        self._wait_for(probe)
+        self.begin(probe)
         self._say(Ping(probe.id, self._wall_ms()), self._form)
         return probe
 
@@ -242,10 +252,10 @@ class Peer:
                 if payload is None:
                     break
                 message, form = decode(payload)
-                if self._hello is not None:
-                    self._greet(self._hello, message, form, events)
-                else:
+                if self._hello is None:
                     _HEARD[type(message)](self, message, form, events)
+                else:
+                    self._greet(self._hello, message, form, events)
         except (FrameTooLarge, Serialization) as error:
             events += self.end(error)
         return events
@@ -297,13 +307,6 @@ class Peer:
 
     def _say(self, message: Message, form: Form) -> None:
         self._out.append(frame(encode(message, form)))
-
-    def _wait_for(self, pending: Union[Call, Probe]) -> None:
-        if self.ended is not None:
-            raise _copy(self.ended.error)
-        if len(self._pending) >= self._quotas.in_flight:
-            raise Internal("too many calls in flight (max: {})".format(self._quotas.in_flight))
-        self._pending[pending.id] = pending
 
     def _wall_ms(self) -> int:
         return int(self._clock.wall() * 1000)

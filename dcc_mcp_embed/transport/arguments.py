@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
-from typing import Any, Iterator, Mapping, Optional, Union
+from typing import Any, Callable, Mapping, Optional, TypeVar, Union
 
 from ..host import guard
 from ..wire.octets import BytesLike, as_bytes
 
-__all__ = ["HOST_WAIT_MS", "Content", "as_content", "milliseconds", "waiting"]
+__all__ = ["HOST_WAIT_MS", "Content", "as_content", "milliseconds", "wait"]
 
+_Found = TypeVar("_Found")
 Content = Union[BytesLike, Mapping[str, Any], None]
 
 #: A wait without an end on the main thread of a host ends after this: its window must come back.
@@ -44,15 +44,15 @@ def milliseconds(value: int) -> float:
     return value / 1000.0
 
 
-@contextmanager
-def waiting(what: str, timeout_ms: Optional[int]) -> Iterator[Optional[int]]:
-    """Wait inside this context for at most the milliseconds it gives; None: without an end.
+def wait(
+    function: Callable[[Optional[int]], _Found], timeout_ms: Optional[int], what: str
+) -> _Found:
+    """Return what ``function`` waits for, at most the milliseconds it is given; None: no end.
 
     On the main thread of a host that this process serves there is always an end, and the host
     refuses foreign jobs meanwhile instead of queueing them behind the wait.
     """
     if not guard.is_served_main_thread():
-        yield timeout_ms
-        return
+        return function(timeout_ms)
     with guard.blocking((what, 0)):
-        yield HOST_WAIT_MS if timeout_ms is None else timeout_ms
+        return function(HOST_WAIT_MS if timeout_ms is None else timeout_ms)

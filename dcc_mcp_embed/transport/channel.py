@@ -7,10 +7,11 @@ from typing import Any, Callable, Dict, Optional, Tuple
 from ..clock import Clock
 from ..host import guard
 from ..rpc.hello import Facts
+from ..rpc.inbox import Incoming
 from ..rpc.peer import Peer
 from ..transport_errors import Internal, TransportError
 from ..wire.messages import id_bytes, id_text
-from .arguments import Content, as_content, milliseconds, waiting
+from .arguments import Content, as_content, milliseconds, wait
 from .codec import envelope_dict
 from .link import Link
 
@@ -60,7 +61,12 @@ class FramedChannel:
         deadline = begun + milliseconds(timeout_ms)
         observer = self.observer
         try:
-            with guard.blocking(self._address):
+            if guard.is_served_main_thread():
+                with guard.blocking(self._address):
+                    response = self._link.call(
+                        _method(method), as_content(params), deadline, timeout_ms
+                    )
+            else:
                 response = self._link.call(
                     _method(method), as_content(params), deadline, timeout_ms
                 )
@@ -137,13 +143,7 @@ class FramedChannel:
         Raises ConnectionClosed, after everything that had arrived.
         """
         self._demand()
-        if timeout_ms is not None:
-            milliseconds(timeout_ms)
-        with waiting(str(self._address[0]), timeout_ms) as allowed:
-            deadline = None
-            if allowed is not None:
-                deadline = self._clock.monotonic() + allowed / 1000.0
-            message = self._link.receive(deadline)
+        message = wait(self._receive, timeout_ms, self._address[0])
         return None if message is None else envelope_dict(message)
 
     def try_recv(self) -> Optional[Dict[str, Any]]:
@@ -212,6 +212,11 @@ class FramedChannel:
     def _demand(self) -> None:
         if self._shut:
             raise Internal(_SHUT)
+
+    def _receive(self, timeout_ms: Optional[int]) -> Optional[Incoming]:
+        if timeout_ms is None:
+            return self._link.receive(None)
+        return self._link.receive(self._clock.monotonic() + milliseconds(timeout_ms))
 
     def _send(self, data: bytes, timeout_ms: int) -> None:
         self._link.send(data, self._clock.monotonic() + milliseconds(timeout_ms), timeout_ms)

@@ -29,7 +29,7 @@ __all__ = ["Link"]
 
 #: Larger than any usual message, small enough that the buffer is not a page fault each time.
 _READ_SIZE = 64 * 1024
-#: For the rest of a frame that is larger.
+#: Once that was filled.
 _READ_MORE = 256 * 1024
 #: A thread that polls beside the one that leads looks this often whether that one is still there.
 #: Only while the peer does not take what we send, so it costs nothing otherwise.
@@ -86,6 +86,7 @@ class Link:
         #: Sending has failed; what the peer had sent before may still be read.
         self._mute = False
         self._inbox = Inbox()
+        self._read_size = _READ_SIZE
         #: Why nothing goes any more.
         self.failure: Optional[TransportError] = None
         #: Messages for which there was no room.
@@ -115,7 +116,6 @@ class Link:
         """
         call, data = self._peer.compose(method, params, deadline, timeout_ms)
         with self._lock:
-            self._demand()
             self._peer.begin(call)
             try:
                 sending = self._send(data, deadline)
@@ -124,7 +124,8 @@ class Link:
             finally:
                 if not call.done:
                     self._peer.abandon(call)
-                self._leave()
+                if self._followers:
+                    self._leave()
         return call.result()
 
     def ping(self, deadline: float, timeout_ms: int) -> float:
@@ -150,7 +151,8 @@ class Link:
             self._demand()
             sending = self._send(data, deadline)
             if sending is None:
-                self._demand()
+                if self.failure is not None:
+                    self._demand()
                 return
             try:
                 finished = self._finish(sending)
@@ -167,9 +169,8 @@ class Link:
         What has arrived is handed out before the end of the connection is raised.
         """
         with self._lock:
-            message = self._inbox.take()
-            if message is not None:
-                return message
+            if self._inbox:
+                return self._inbox.take()
             self._demand()
             delivery = _Delivery(deadline)
             self._receivers.append(delivery)
@@ -246,24 +247,28 @@ class Link:
                 if left <= 0:
                     return
             if not self._led:
-                self._lead(left)
+                self._lead(pending.needs, left)
             elif self._led & pending.needs:
                 self._follow(pending, left)
             else:
                 self._poll_beside(pending.needs, left)
 
-    def _lead(self, left: Optional[float]) -> None:
+    def _lead(self, events: int, left: Optional[float]) -> None:
         """Poll once for everybody."""
-        events = WRITE if self._unsent else 0
+        if self._unsent:
+            events |= WRITE
         # A full queue is read past only for those who wait for an answer.
-        if not self._inbox.full or self._peer.in_flight:
+        if not events & READ and (not self._inbox.full or self._peer.in_flight):
             events |= READ
         self._led = events
         try:
             ready = self._poll(self._readiness, events, left)
         finally:
             self._led = 0
-        self._turn(ready)
+        if ready == READ and self.failure is None:
+            self._read()
+        else:
+            self._turn(ready)
 
     def _poll_beside(self, needs: int, left: Optional[float]) -> None:
         """Poll for what the one who leads does not look for; nobody can wake that one."""
@@ -333,12 +338,14 @@ class Link:
     def _read(self) -> bool:
         """Read once and deal with it; False if nothing was there."""
         try:
-            data = self._sock.recv(_READ_MORE if self._peer.mid_frame else _READ_SIZE)
+            data = self._sock.recv(self._read_size)
+            self._read_size = _READ_MORE if len(data) >= _READ_SIZE else _READ_SIZE
             events = self._peer.receive_data(data) if data else self._peer.receive_eof()
             ended = events.pop() if self._peer.ended is not None and events else None
             self._deal(events)
             # Before the end: the peer may still have to be told why.
-            self._answer()
+            if self._peer.has_data:
+                self._answer()
             if ended is not None:
                 self._deal((ended,))
         except (BlockingIOError, InterruptedError):
@@ -429,7 +436,8 @@ class Link:
     def _deal(self, events: Iterable[Event]) -> None:
         for event in events:
             if isinstance(event, (Call, Probe)):
-                self._wake(event)
+                if event.waiter is not None:
+                    self._wake(event)
             elif isinstance(event, Ended):
                 self._fail(event.error)
             elif isinstance(event, Greeted):

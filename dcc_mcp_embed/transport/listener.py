@@ -13,7 +13,7 @@ from ..clock import Clock, SystemClock
 from ..net.readiness import READ, Readiness
 from ..net.sockets import BoundSocket, bind_address
 from ..transport_errors import Internal, Io, IpcConnectionFailed, IpcNotSupported
-from .arguments import milliseconds, waiting
+from .arguments import milliseconds, wait
 from .channel import FramedChannel
 from .connect import raw_channel
 
@@ -42,12 +42,7 @@ class _Door:
 
     def accept(self, timeout_ms: Optional[int]) -> FramedChannel:
         """Return a channel to the next peer. Raises Internal after the time or once closed, Io."""
-        if timeout_ms is not None:
-            milliseconds(timeout_ms)
-        with waiting("peers at {}".format(self.address), timeout_ms) as allowed:
-            sock = self._accept(allowed)
-        if sock is None:
-            raise Internal("accept timed out after {}ms".format(allowed))
+        sock = wait(self._accept, timeout_ms, "peers at {}".format(self.address))
         return raw_channel(sock, self._address_of(sock), self._clock)
 
     def close(self) -> None:
@@ -58,10 +53,10 @@ class _Door:
             if not self._polling:
                 self._release()
 
-    def _accept(self, timeout_ms: Optional[int]) -> Optional[socket.socket]:
+    def _accept(self, timeout_ms: Optional[int]) -> socket.socket:
         deadline = None
         if timeout_ms is not None:
-            deadline = self._clock.monotonic() + timeout_ms / 1000.0
+            deadline = self._clock.monotonic() + milliseconds(timeout_ms)
         readiness = self._enter()
         try:
             while True:
@@ -78,7 +73,7 @@ class _Door:
                         self.accepted += 1
                     return sock
                 if left is not None and left <= 0:
-                    return None
+                    raise Internal("accept timed out after {}ms".format(timeout_ms))
         finally:
             self._exit()
 
