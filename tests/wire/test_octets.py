@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcc_mcp_embed.transport_errors import Serialization
+from dcc_mcp_embed.wire import octets as module
 from dcc_mcp_embed.wire.octets import as_bytes, pack_octets, read_octets
 from wire.message_oracle import octets
 
@@ -19,6 +20,15 @@ from wire.message_oracle import octets
 confusing = st.lists(
     st.sampled_from([b"\xcc", b"\xcc\xcc", b"\xcc\x80", b"\x80", b"a", b"\xff"]), max_size=20
 ).map(b"".join)
+
+
+WORST = {
+    "random": bytes(random.Random(3).getrandbits(8) for _ in range(1 << 16)),
+    "all high": bytes(range(128, 256)) * 512,
+    "all marks": b"\xcc" * (1 << 16),
+    "marks between": b"a\xcc" * (1 << 15),
+    "one high": b"a" * ((1 << 16) - 1) + b"\xff",
+}
 
 
 @given(octets | confusing, st.binary(max_size=4) | confusing)
@@ -40,6 +50,16 @@ def test_it_reads_nothing_but_what_it_writes(content: bytes, count: int) -> None
         data, end = found
         assert len(data) == count
         assert (array + content)[:end] == pack_octets(data)
+
+
+def test_a_long_one_is_taken_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = {kind: pack_octets(data) for kind, data in WORST.items()}
+    monkeypatch.setattr(module, "_PIECE", 1001)
+    for kind, data in WORST.items():
+        packed = pack_octets(data)
+        assert packed == whole[kind]
+        assert read_octets(b"x" + packed + b"\xcc", 1) == (data, 1 + len(packed))
+        assert read_octets(packed[:-2] + b"\xc0\xc0", 0) is None
 
 
 @pytest.mark.parametrize(
@@ -80,15 +100,6 @@ def calls_of(function: Callable[..., Any], *arguments: Any) -> int:
     finally:
         sys.setprofile(None)
     return len(calls)
-
-
-WORST = {
-    "random": bytes(random.Random(3).getrandbits(8) for _ in range(1 << 16)),
-    "all high": bytes(range(128, 256)) * 512,
-    "all marks": b"\xcc" * (1 << 16),
-    "marks between": b"a\xcc" * (1 << 15),
-    "one high": b"a" * ((1 << 16) - 1) + b"\xff",
-}
 
 
 @pytest.mark.parametrize("kind", WORST)
