@@ -1,0 +1,427 @@
+"""The server's row in a real registry directory, from start() to the end of the process."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+
+import dcc_mcp_embed
+from dcc_mcp_embed.clock import SystemClock
+from dcc_mcp_embed.registry.file_registry import open_registry
+from dcc_mcp_embed.registry.status import ServiceStatus
+from dcc_mcp_embed.server import registration
+from fakes.live import DEADLINE, Live, tries
+from fakes.served import environment
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="holds locks by flock")
+SHORT = 0.15
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch):
+    running = []
+
+    def go(**options):
+        live = Live(str(tmp_path), monkeypatch, **options)
+        running.append(live)
+        return live
+
+    yield go
+    for live in running:
+        live.close()
+
+
+def registry(directory):
+    return open_registry(str(directory), {}, SystemClock(), lambda level, text: None)
+
+
+def rows(directory):
+    return registry(directory).entries()
+
+
+def row(live, check=lambda found: True):
+    """Return the server's row once it is there and as wanted."""
+    found = None
+    for _ in tries():
+        found = registry(live.registry_dir).get(live.server.dcc_type, live.server.instance_id)
+        if found is not None and check(found):
+            return found
+        threading.Event().wait(0.002)
+    raise AssertionError(found)
+
+
+def is_ready(found):
+    return found.metadata["dispatch_status"] == "ready"
+
+
+# -- its life ---------------------------------------------------------------------------------
+
+
+def test_a_server_has_a_row_as_long_as_it_runs(start):
+    live = start()
+    found = row(live, is_ready)
+    assert found.instance_id == live.server.instance_id
+    assert (found.host, found.port, found.pid) == ("127.0.0.1", live.port, os.getpid())
+    assert (found.dcc_type, found.version) == ("standalone", "1.0")
+    assert found.adapter_version == dcc_mcp_embed.__version__
+    assert found.status is ServiceStatus.AVAILABLE
+    metadata = found.metadata
+    assert metadata["mcp_url"] == live.server.plain_url
+    assert metadata["install_root"] == os.path.dirname(os.path.abspath(dcc_mcp_embed.__file__))
+    assert not {"host_rpc_uri", "gateway_runtime_mode", "launch_command"} & set(metadata)
+    assert os.path.exists(found.sentinel_path)
+    live.close()
+    assert rows(live.registry_dir) == []
+    assert not os.path.exists(found.sentinel_path)
+
+
+def test_each_run_has_an_id_and_a_pass_of_its_own(start):
+    first = start()
+    before = row(first)
+    first.close()
+    second = start()
+    after = row(second)
+    for name in ("owner", "session"):
+        assert before.metadata[name] != after.metadata[name]
+        assert len(after.metadata[name]) == 32
+    assert before.instance_id != after.instance_id
+
+
+def test_the_row_stops_the_server(start):
+    live = start()
+    found = row(live)
+    body = {"instance_id": found.instance_id, "dcc_type": found.dcc_type}
+    body.update((name, found.metadata[name]) for name in ("owner", "session"))
+    assert found.metadata["safe_stop_url"] == "http://127.0.0.1:{}/safe-stop".format(live.port)
+    with live.connect() as wire:
+        answer = wire.request(
+            found.metadata["safe_stop_method"],
+            "/safe-stop",
+            {"Authorization": None},
+            json.dumps(body).encode("ascii"),
+        )
+    assert answer.status == 200
+    for _ in tries():
+        if not rows(live.registry_dir):
+            return
+    raise AssertionError("it is still there")
+
+
+def test_the_open_file_is_in_the_row(start):
+    @dcc_mcp_embed.tool
+    def save_as(ctx, path: str) -> str:
+        """Pretend to save."""
+        ctx.host.scene.file = path
+        return "saved"
+
+    live = start(tools=[SimpleNamespace(save_as=save_as)])
+    assert row(live).scene is None
+    with live.connect() as wire:
+        wire.tool("save_as", {"path": "/shots/a.scene"})
+        found = row(live, lambda found: found.scene is not None)
+        assert (found.scene, found.documents) == ("/shots/a.scene", ["/shots/a.scene"])
+        wire.tool("save_as", {"path": ""})
+        found = row(live, lambda found: found.scene is None)
+        assert found.documents == []
+
+
+def test_a_main_thread_that_stands_still_is_told_and_so_is_its_return(start):
+    entered, leave = threading.Event(), threading.Event()
+
+    @dcc_mcp_embed.tool(timeout=SHORT)
+    def block() -> str:
+        """Keep the main thread."""
+        entered.set()
+        assert leave.wait(DEADLINE)
+        return "over"
+
+    @dcc_mcp_embed.tool(timeout=SHORT, read_only=True)
+    def look() -> str:
+        """Look."""
+        return "seen"
+
+    live = start(tools=[SimpleNamespace(block=block, look=look)])
+    row(live, is_ready)
+
+    def call(name):
+        with live.connect() as wire:
+            wire.tool(name)
+
+    callers = [threading.Thread(target=call, args=(name,), name="c") for name in ("block", "look")]
+    try:
+        callers[0].start()
+        assert entered.wait(DEADLINE)
+        callers[1].start()
+        found = row(live, lambda found: found.metadata["dispatch_status"] == "unavailable")
+        assert found.metadata["failure_stage"] == "main-thread"
+        assert "block" in found.metadata["failure_reason"]
+        assert found.status is ServiceStatus.UNREACHABLE
+    finally:
+        leave.set()
+        for caller in callers:
+            caller.join(DEADLINE)
+    found = row(live, is_ready)
+    assert "failure_stage" not in found.metadata
+    assert found.status is ServiceStatus.AVAILABLE
+
+
+def test_a_worker_that_is_busy_for_many_heartbeats_leaves_the_row_fresh(start, monkeypatch):
+    monkeypatch.setattr(registration, "HEARTBEAT", 0.02)
+    entered, leave = threading.Event(), threading.Event()
+
+    @dcc_mcp_embed.tool(thread="worker")
+    def block() -> str:
+        """Keep the worker thread."""
+        entered.set()
+        assert leave.wait(DEADLINE)
+        return "over"
+
+    live = start(tools=[SimpleNamespace(block=block)])
+
+    def call():
+        with live.connect() as wire:
+            wire.tool("block")
+
+    caller = threading.Thread(target=call, name="caller")
+    caller.start()
+    try:
+        assert entered.wait(DEADLINE)
+        seen = {row(live).last_heartbeat_ms}
+        for _ in tries():
+            seen.add(row(live).last_heartbeat_ms)
+            if len(seen) > 5:
+                break
+        assert len(seen) > 5
+        assert row(live, is_ready).status is ServiceStatus.AVAILABLE
+    finally:
+        leave.set()
+        caller.join(DEADLINE)
+
+
+def test_a_row_that_somebody_took_away_comes_back(start, monkeypatch):
+    monkeypatch.setattr(registration, "HEARTBEAT", 0.02)
+    live = start()
+    before = row(live, is_ready)
+    assert registry(live.registry_dir).deregister(before.dcc_type, before.instance_id)
+    assert row(live, is_ready).metadata == before.metadata
+
+
+# -- what nobody waits for --------------------------------------------------------------------
+
+
+@contextmanager
+def held(directory):
+    """Be another program that has the lock of the registry."""
+    directory.mkdir(mode=0o700, exist_ok=True)
+    with open(str(directory / "services.lock"), "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def test_neither_the_start_nor_the_host_waits_for_the_lock_of_others(start, tmp_path):
+    with held(tmp_path / "registry"):
+        begun = time.monotonic()
+        live = start()
+        assert time.monotonic() - begun < 1.5, "it gives up after two seconds"
+        with live.connect() as wire:
+            assert wire.tool("get_scene_info")["structuredContent"]["ok"]
+        assert rows(live.registry_dir) == []
+    row(live, is_ready)
+
+
+def test_the_end_waits_a_moment_for_the_lock_and_then_the_sentinel_is_free(start, tmp_path):
+    live = start()
+    found = row(live)
+    with held(tmp_path / "registry"):
+        begun = time.monotonic()
+        live.server.stop()
+        assert time.monotonic() - begun < 1.5
+        assert len(rows(live.registry_dir)) == 1
+    log = " ".join(line.text for line in live.server.logbook.read(level="warning"))
+    assert "not told of our end" in log
+    removed = registry(live.registry_dir).sweep()
+    assert [one.instance_id for one in removed] == [found.instance_id]
+
+
+# -- registries that cannot be used -----------------------------------------------------------
+
+GOOD = {
+    "dcc_type": "maya",
+    "instance_id": "00112233-4455-6677-8899-aabbccddeeff",
+    "host": "127.0.0.1",
+    "port": 18812,
+    "version": None,
+    "scene": None,
+    "metadata": {},
+    "registered_at": {"secs_since_epoch": 1, "nanos_since_epoch": 0},
+    "last_heartbeat": {"secs_since_epoch": 1, "nanos_since_epoch": 0},
+    "status": "available",
+    "pid": os.getpid(),
+}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"   \n", b"[", b"\xef\xbb\xbf[]", b"\0" * 100, b"[1, null, {}]", b"\xff\xfe"],
+    ids=["empty", "blank", "cut off", "BOM", "NULs", "no rows", "no text"],
+)
+def test_a_damaged_file_does_not_keep_the_server_from_its_row(start, tmp_path, content):
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    (folder / "services.json").write_bytes(content)
+    live = start()
+    row(live, is_ready)
+    with live.connect() as wire:
+        assert wire.rpc("ping").status == 200
+
+
+def test_the_good_rows_of_a_damaged_file_stay(start, tmp_path):
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    text = json.dumps([GOOD, GOOD])[:-30]
+    (folder / "services.json").write_text(text)
+    live = start()
+    row(live)
+    assert GOOD["instance_id"] in [one.instance_id for one in rows(folder)]
+
+
+@pytest.mark.parametrize("newer", [[dict(GOOD, schema_version=2)], {}], ids=["row", "object"])
+def test_a_file_of_a_newer_version_is_left_alone_and_that_is_said(
+    start, tmp_path, monkeypatch, newer
+):
+    monkeypatch.setattr(registration, "HEARTBEAT", 0.02)
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    content = json.dumps(newer).encode("ascii")
+    (folder / "services.json").write_bytes(content)
+    live = start()
+    for _ in tries():
+        log = " ".join(line.text for line in live.server.logbook.read(level="warning"))
+        if "left alone" in log:
+            break
+    assert "left alone" in log
+    with live.connect() as wire:
+        assert wire.rpc("ping").status == 200
+    live.close()
+    assert (folder / "services.json").read_bytes() == content
+
+
+@pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="root may all")
+def test_a_directory_without_rights_is_a_warning(start, tmp_path):
+    folder = tmp_path / "registry"
+    folder.mkdir(mode=0o500)
+    live = start()
+    for _ in tries():
+        if live.server.logbook.read(level="warning"):
+            break
+    live.close()
+    folder.chmod(0o700)
+
+
+def test_a_place_that_cannot_be_a_directory_is_a_warning(start, tmp_path):
+    (tmp_path / "registry").write_text("a file")
+    live = start()
+    log = live.server.logbook.read(level="warning")
+    assert any("cannot be found by others" in line.text for line in log), log
+    with live.connect() as wire:
+        assert wire.rpc("ping").status == 200
+    assert live.server.transport is None
+    from fakes.framed import FramedWire, wire_key
+
+    with FramedWire(live.port, wire_key()) as wire:
+        assert wire.greet().instance_id == live.server.instance_id, "it speaks all the same"
+
+
+# -- its manager ------------------------------------------------------------------------------
+
+
+def test_code_in_the_host_sees_itself_and_others_through_the_servers_own_manager(start):
+    live = start()
+    row(live, is_ready)
+    manager = live.server.transport
+    assert manager is live.server.transport
+    (found,) = manager.list_all_services()
+    assert found.instance_id == live.server.instance_id
+    # From another thread than the host's main one it can even call itself.
+    answer = manager.call("standalone", "status", instance_id=found.instance_id)
+    assert json.loads(bytes(answer["payload"]).decode("utf-8"))["verdict"] == "healthy"
+    other = manager.register_service("maya", "127.0.0.1", 18812)
+    assert {one.instance_id for one in rows(live.registry_dir)} == {found.instance_id, other}
+    live.close()
+    assert rows(live.registry_dir) == []
+    assert manager.is_shutdown()
+    assert live.server.transport is None
+
+
+def test_with_a_directory_given_the_row_is_there(start, tmp_path):
+    live = start(registry_dir=str(tmp_path / "elsewhere"))
+    live.registry_dir = str(tmp_path / "elsewhere")
+    row(live, is_ready)
+    assert not (tmp_path / "registry").exists()
+
+
+# -- the end of a process ---------------------------------------------------------------------
+
+PROCESS = """
+import os, sys, time
+import dcc_mcp_embed
+from dcc_mcp_embed.registry.file_registry import open_registry
+from dcc_mcp_embed.clock import SystemClock
+server = dcc_mcp_embed.start("standalone", port=0)
+registry = open_registry(None, os.environ, SystemClock(), lambda level, text: None)
+while not registry.entries():
+    time.sleep(0.005)
+print(server.instance_id, flush=True)
+{}
+"""
+ENDS = {
+    "by itself": ("", 0),
+    "sys.exit": ("sys.exit(3)", 3),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_the_row_goes_with_the_process(tmp_path, end):
+    code, status = ENDS[end]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PROCESS.format(code)],
+        env=environment(str(tmp_path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        timeout=60,
+    )
+    assert done.stderr == b""
+    assert done.returncode == status
+    assert rows(tmp_path / "registry") == []
+    assert os.listdir(str(tmp_path / "registry" / "locks")) == []
+
+
+def test_the_row_of_a_killed_process_goes_with_the_next_sweep_also_if_a_child_lives_on(tmp_path):
+    code = "child = os.fork()\nif not child:\n    sys.stdin.read()\n    os._exit(0)\n"
+    code += "print('forked', flush=True)\nsys.stdin.read()\n"
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", PROCESS.format(code)],
+        env=environment(str(tmp_path)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        ident = process.stdout.readline().decode().strip()
+        assert process.stdout.readline() == b"forked\n"
+        assert registry(tmp_path / "registry").sweep() == []
+        process.kill()
+        process.wait(DEADLINE)
+        removed = registry(tmp_path / "registry").sweep()
+        assert [one.instance_id for one in removed] == [ident]
+    finally:
+        process.kill()
+        process.communicate()
