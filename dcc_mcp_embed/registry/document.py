@@ -19,7 +19,7 @@ __all__ = ["Document", "Row", "parse", "render", "row_of"]
 #: Characters looked at in vain in search of rows in a damaged file, some tenths of a second of
 #: work. (A failed attempt looks at all from the beginning: its error counts lines.) A file that was
 #: made to need more gets no more.
-_BUDGET = 500_000_000
+_BUDGET = 200_000_000
 #: What an attempt counts that ended without saying where.
 _UNSAID = 1_000_000
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -62,8 +62,14 @@ _scan = json.JSONDecoder(parse_constant=_no_constant).raw_decode
 
 
 def row_of(value: Dict[str, Any]) -> Row:
-    """Return a row to be written. One line per row: the fast encoder does not indent."""
-    return _row(json.dumps(value, ensure_ascii=False, allow_nan=False), value)
+    """Return a row to be written. Raises ValueError unless every program can read it.
+
+    One line per row: the fast encoder does not indent.
+    """
+    rows.check(value)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    text.encode("utf-8")
+    return _row(text, value)
 
 
 def _row(text: str, value: Dict[str, Any]) -> Row:

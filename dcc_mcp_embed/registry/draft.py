@@ -32,15 +32,15 @@ class Draft:
 
     def put(self, key: rows.Key, value: Dict[str, Any]) -> None:
         """Write a row in its old place, or at the end. Raises ValueError if it is not fit."""
-        rows.check(value)
-        if self.get(key) == value:
-            return
+        fresh = row_of(value)
         place = self._places.get(key)
         if place is None:
             self._places[key] = len(self._rows)
-            self._rows.append(row_of(value))
+            self._rows.append(fresh)
+        elif self._rows[place].value == value:
+            return
         else:
-            self._rows[place] = row_of(value)
+            self._rows[place] = fresh
         self.changed = True
 
     def remove(self, key: Optional[rows.Key]) -> bool:

@@ -20,7 +20,7 @@ from ..address import TransportAddress
 from ..clock import Clock
 from ..transport_errors import RegistryFile, ServiceAlreadyRegistered, Shutdown
 from . import forks, making, rows
-from .document import Row
+from .document import Row, row_of
 from .draft import Draft
 from .entry import ServiceEntry
 from .liveness import LOCKS, is_dead, sentinel_name
@@ -152,7 +152,7 @@ class FileRegistry:
             "status": status,
         }
         row = making.new_row(key, self._clock.wall(), facts)
-        rows.check(row)
+        row_of(row)  # raises for a row that is not fit, before anything is touched
         own = OwnRow(key, row, self._log)
         _leave_at_exit(self)
         try:

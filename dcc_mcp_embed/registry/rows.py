@@ -110,13 +110,7 @@ def _is_number(value: object) -> bool:
 
 
 def _text(value: object) -> bool:
-    if not isinstance(value, str):
-        return False
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:  # a lone surrogate, from a path that is no text
-        return False
-    return True
+    return isinstance(value, str)
 
 
 def _whole(limit: int) -> Callable[[object], bool]:
@@ -193,7 +187,7 @@ _FIELDS = {
     "extras": _Field(_extras, "an object of JSON values"),
     "registered_at": _Field(_moment, "a moment", required=True),
     "last_heartbeat": _Field(_moment, "a moment", required=True),
-    "status": _Field(lambda v: isinstance(v, str) and v in _STATUSES, "a known status"),
+    "status": _Field(lambda v: _text(v) and v in _STATUSES, "a known status"),
     "capacity": _Field(_whole(_U32), "a number"),
     "lease_owner": _Field(_text, "text", nullable=True),
     "current_job_id": _Field(_text, "text", nullable=True),
@@ -207,7 +201,11 @@ def _is_uuid(text: Any) -> bool:
 
 
 def check(row: Mapping[str, Any]) -> None:
-    """Raise ValueError unless every program that shares the file can read ``row``."""
+    """Raise ValueError unless every program that shares the file can read ``row``.
+
+    That its texts are such, and no lone surrogates (from a path that is no text), shows when the
+    row is encoded.
+    """
     for name, field in _FIELDS.items():
         if name not in row:
             if field.required:

@@ -107,6 +107,9 @@ def test_inner_objects_of_a_broken_row_are_no_rows():
     inner = json.dumps([raw_row(extras={"a": {"b": 1}}), ROWS[1]])
     document = parse(inner.replace('"port": 18812', '"port": ', 1).encode())
     assert keys(document) == [KEYS[1]]
+    # Not even one that looks like a row, as long as the row it is in is whole.
+    nested = json.dumps([raw_row(extras={"copy": ROWS[2]})]).encode() + b"\0"
+    assert keys(parse(nested)) == [("maya", ID)]
 
 
 def test_what_an_overwritten_longer_file_leaves_behind_does_not_win():

@@ -86,6 +86,33 @@ def test_a_lock_on_a_deleted_file_is_no_lock(path):
             assert held_by_others(path)
 
 
+def test_a_file_that_is_deleted_while_it_is_opened_is_not_taken_for_the_lock(path, monkeypatch):
+    real, opened = os.open, []
+
+    def deleted_at_once(name, *rest):
+        handle = real(name, *rest)
+        opened.append(name)
+        if len(opened) == 1:
+            os.unlink(name)
+        return handle
+
+    monkeypatch.setattr(os, "open", deleted_at_once)
+    with FileLock(path, 0.01, FakeClock(), 0o600).held(1.0):
+        assert len(opened) == 2
+        assert held_by_others(path)
+
+
+def test_a_child_that_shares_the_lock_does_not_keep_it(path):
+    """A fork that runs no hooks, as native code forks: the child has the descriptor, and stays."""
+    lock = FileLock(path, 0.01, FakeClock(), 0o600)
+    with lock.held(0.0):
+        shared = os.dup(lock._handle)
+    try:
+        assert not held_by_others(path)
+    finally:
+        os.close(shared)
+
+
 def test_a_link_is_not_locked(tmp_path, path):
     (tmp_path / "other").write_bytes(b"")
     os.symlink(str(tmp_path / "other"), path)

@@ -11,6 +11,7 @@ import pytest
 
 import helpers
 from dcc_mcp_embed.clock import SystemClock
+from dcc_mcp_embed.registry.locking import Sentinel
 from fakes.registry import Opened
 from real.processes import Process
 
@@ -83,6 +84,19 @@ def in_child(function):
         finally:
             os._exit(status)
     return os.WEXITSTATUS(os.waitpid(pid, 0)[1])
+
+
+def test_a_forked_child_has_no_sentinel_open_whoever_holds_it(tmp_path):
+    path = str(tmp_path / "a.lock")
+    sentinel = Sentinel.hold(path, 0o600)
+
+    def child():
+        assert not sentinel.intact()
+        assert path not in helpers.open_descriptors().values()
+
+    assert in_child(child) == 0
+    assert sentinel.intact()
+    sentinel.release()
 
 
 def test_a_forked_child_can_have_rows_of_its_own(opened):
