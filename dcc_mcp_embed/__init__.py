@@ -68,9 +68,15 @@ if TYPE_CHECKING:
     from .transport.codec import encode_notify as encode_notify
     from .transport.codec import encode_request as encode_request
     from .transport.codec import encode_response as encode_response
+    from .transport.config import PoolConfig as PoolConfig
+    from .transport.config import SessionConfig as SessionConfig
+    from .transport.config import TransportConfig as TransportConfig
     from .transport.connect import connect_ipc as connect_ipc
     from .transport.listener import IpcListener as IpcListener
     from .transport.listener import ListenerHandle as ListenerHandle
+    from .transport.manager import TransportManager as TransportManager
+    from .transport.routing import RoutingStrategy as RoutingStrategy
+    from .transport.sessions import SessionState as SessionState
     from .transport_errors import AcquireTimeout as AcquireTimeout
     from .transport_errors import CallFailed as CallFailed
     from .transport_errors import CallTimeout as CallTimeout
@@ -108,6 +114,10 @@ _SOURCES = {
     ".registry.entry": ("ServiceEntry",),
     ".registry.file_registry": ("FileRegistry",),
     ".registry.status": ("ServiceStatus",),
+    ".transport.config": ("PoolConfig", "SessionConfig", "TransportConfig"),
+    ".transport.manager": ("TransportManager",),
+    ".transport.routing": ("RoutingStrategy",),
+    ".transport.sessions": ("SessionState",),
     ".errors": (
         "EmbedError",
         "ConfigError",

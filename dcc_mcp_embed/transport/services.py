@@ -152,7 +152,7 @@ class Services:
             dcc_type,
             instance_id,
             scene=active_document,
-            documents=list(documents or ()),
+            documents=() if documents is None else documents,
             display_name=display_name,
         )
 
