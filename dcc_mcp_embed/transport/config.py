@@ -7,16 +7,14 @@ are seconds; anything with ``total_seconds()`` (a ``timedelta``) is taken as wel
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional, Tuple, Type, TypeVar, Union
+from typing import Any, Callable, Iterator, Optional, Tuple, Type, TypeVar, Union
 
 from ..errors import ConfigError
 
-if TYPE_CHECKING:
-    from datetime import timedelta
+__all__ = ["Default", "PoolConfig", "Seconds", "SessionConfig", "TransportConfig", "resolve"]
 
-    Seconds = Union[float, timedelta]
-
-__all__ = ["Default", "PoolConfig", "SessionConfig", "TransportConfig", "resolve"]
+#: A number, or whatever has ``total_seconds()``.
+Seconds = Union[float, Any]
 
 #: The longest any system lets a socket wait: milliseconds in 31 bits.
 LONGEST_WAIT = 2147483.0

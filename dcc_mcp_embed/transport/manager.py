@@ -18,7 +18,7 @@ from ..registry.file_registry import FileRegistry, open_registry
 from ..registry.heartbeat import Heartbeat
 from ..registry.rows import uuid_text
 from ..secret import Secret
-from .config import Default, TransportConfig, resolve
+from .config import Default, Seconds, TransportConfig, resolve
 from .connections import Connections
 from .dialing import Dialer
 from .routing import RoutingStrategy
@@ -27,7 +27,6 @@ from .sessions import Peer, SessionTable
 
 if TYPE_CHECKING:
     from .channel import FramedChannel
-    from .config import Seconds
 
 __all__ = ["TransportManager"]
 
