@@ -23,9 +23,10 @@ from __future__ import annotations
 
 import gc
 import threading
-from typing import Any, Dict, Set
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, Set
 
-__all__ = ["catch_up", "due", "guard", "pause", "resume", "unguard"]
+__all__ = ["blocking", "catch_up", "due", "guard", "pause", "resume", "unguard"]
 
 _lock = threading.Lock()
 _pausing = 0
@@ -79,6 +80,19 @@ def unguard() -> None:
         _guards -= 1
         if not _guards:
             gc.callbacks.remove(_veto)
+
+
+@contextmanager
+def blocking() -> Iterator[None]:
+    """Interrupt the calling thread's work, if it is one of ours, while it waits for the system."""
+    ours = threading.get_ident() in _ours
+    if ours:
+        resume()
+    try:
+        yield
+    finally:
+        if ours:
+            pause()
 
 
 def due() -> bool:

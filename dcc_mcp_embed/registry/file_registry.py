@@ -57,9 +57,9 @@ def open_registry(
 class FileRegistry:
     """The registry in one directory, with rows of our own and of others. Any thread.
 
-    Reading takes no lock. What writes blocks for the file's lock, up to ``lock_timeout`` seconds,
-    and raises RegistryFile if nothing could be changed. Keys are checked first: TypeError,
-    ValueError for what is no UUID.
+    Made by :func:`open_registry`. Reading takes no lock. What writes blocks for the file's lock,
+    up to ``lock_timeout`` seconds, and raises RegistryFile if nothing could be changed. Keys are
+    checked first: TypeError, ValueError for what is no UUID.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class FileRegistry:
     # Reading.
 
     def entries(self, dcc_type: Optional[str] = None) -> List[ServiceEntry]:
-        """Return the rows of one kind of host (or all), oldest first. Raises RegistryFile."""
+        """Return the rows of one kind of host (or all) in the file's order. Raises RegistryFile."""
         found = {
             row.key: row.value
             for row in self._store.read().rows

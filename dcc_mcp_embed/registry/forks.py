@@ -10,16 +10,29 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Iterator
 
 __all__ = ["in_child", "undisturbed"]
 
-#: Held while a descriptor is opened, locked and written down. A fork waits for it (microseconds);
-#: otherwise the child could inherit a descriptor that nobody knows of yet.
-undisturbed = threading.Lock()
+#: Seconds that a fork waits for one who is opening a file. It would be microseconds, if not for a
+#: signal handler that forks in the very middle, and would wait for itself.
+_PATIENCE = 1.0
 
+_lock = threading.Lock()
+_waited = False
 _objects: weakref.WeakSet[Any] = weakref.WeakSet()
 _hooked = False
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let no fork happen while a descriptor is opened, locked and written down.
+
+    Otherwise the child could inherit one that nobody knows of yet.
+    """
+    with _lock:
+        yield
 
 
 def in_child(thing: Any) -> None:
@@ -27,15 +40,22 @@ def in_child(thing: Any) -> None:
     global _hooked
     if not _hooked and hasattr(os, "register_at_fork"):
         _hooked = True
-        os.register_at_fork(
-            before=lambda: undisturbed.acquire(),
-            after_in_parent=lambda: undisturbed.release(),
-            after_in_child=_child,
-        )
+        os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_child)
     _objects.add(thing)
 
 
+def _before() -> None:
+    global _waited
+    _waited = _lock.acquire(timeout=_PATIENCE)
+
+
+def _after() -> None:
+    if _waited:
+        _lock.release()
+
+
 def _child() -> None:
-    undisturbed.release()
+    global _lock
+    _lock = threading.Lock()
     for thing in list(_objects):
         thing.disown()

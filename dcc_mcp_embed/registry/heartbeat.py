@@ -123,7 +123,7 @@ class Heartbeat:
     def _beat(self, now: float) -> None:
         try:
             self._registry.beat()
-        except Exception as error:
+        except BaseException as error:
             if not self._failing:
                 self._log("warning", "The registry's heartbeat fails: {}".format(error))
             self._failing = True
@@ -137,6 +137,7 @@ class Heartbeat:
     def _attempt(self, function: Callable[..., Any], *arguments: Any) -> None:
         try:
             function(*arguments)
-        except Exception as error:
+        except BaseException as error:
+            # Also what ends a program: nobody sits at this thread to have it ended.
             name = getattr(function, "__name__", repr(function))
             self._log("warning", "The registry's thread failed at {}: {!r}".format(name, error))

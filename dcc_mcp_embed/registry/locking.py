@@ -13,6 +13,7 @@ import sys
 from contextlib import contextmanager
 from typing import Iterator, Optional
 
+from .. import collector
 from ..clock import Clock
 from ..transport_errors import RegistryFile
 from . import forks
@@ -103,10 +104,11 @@ class FileLock:
                     "timed out waiting for registry lock file after {:.0f}ms".format(timeout * 1000)
                 )
             # Spread, so that hosts that started together do not ask together for ever.
-            self._clock.sleep(min(left, self._backoff * (0.5 + self._clock.jitter())))
+            with collector.blocking():
+                self._clock.sleep(min(left, self._backoff * (0.5 + self._clock.jitter())))
 
     def _attempt(self) -> bool:
-        with forks.undisturbed:
+        with forks.undisturbed():
             handle = self._open()
             try:
                 # A lock on a file that somebody has deleted meanwhile keeps nobody out.
@@ -151,7 +153,7 @@ class Sentinel:
     @classmethod
     def hold(cls, path: str, mode: int, make: bool = True) -> Sentinel:
         """Lock the file, made if it is not there. Raises OSError, also when another holds it."""
-        with forks.undisturbed:
+        with forks.undisturbed():
             handle = open_plain(path, os.O_RDWR | (os.O_CREAT if make else 0), mode)
             try:
                 if not try_lock(handle) or not _same_file(handle, path):

@@ -26,6 +26,7 @@ class OwnRow:
         self.row = row
         self._log = log
         self._sentinel: Optional[Sentinel] = None
+        self._complaint = ""
 
     def guard(self, directory: str, folder_mode: int, mode: int) -> None:
         """Hold the sentinel, again if somebody deleted it. Where that fails, the pid counts."""
@@ -41,9 +42,16 @@ class OwnRow:
                 raise OSError("{} is a link".format(folder))
             self._sentinel = Sentinel.hold(path, mode)
             row["sentinel_path"] = path
+            self._complain("")
         except OSError as error:
-            self._log("warning", "{}:{} has no sentinel: {}".format(*self.key, error))
+            self._complain("has no sentinel: {}".format(error))
         self.row = row
+
+    def _complain(self, text: str) -> None:
+        """Log what is wrong, once and not with every beat."""
+        if text and text != self._complaint:
+            self._log("warning", "{}:{} {}".format(*self.key, text))
+        self._complaint = text
 
     def renewed(self, draft: Draft, wall: float) -> Dict[str, Any]:
         """Put the row with a new heartbeat into ``draft``; return it, to be ``row`` once written.

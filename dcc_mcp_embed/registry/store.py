@@ -12,6 +12,7 @@ import os
 import stat
 from typing import Callable, Iterable, NamedTuple, Optional, Tuple
 
+from .. import collector
 from .._compat import replace
 from ..clock import Clock
 from ..transport_errors import RegistryFile
@@ -80,7 +81,8 @@ class Store:
             else:
                 if last or found.damage is None:
                     break
-            self._clock.sleep(pause or 0.0)
+            with collector.blocking():
+                self._clock.sleep(pause or 0.0)
         young = look is not None and self._clock.wall() - look.modified / 1e9 < _SETTLED
         self._known = (None if young else look, found)
         return found
@@ -120,8 +122,10 @@ class Store:
                 with os.fdopen(handle, "wb") as file:
                     file.write(document.render(rows))
                     file.flush()
-                    os.fsync(handle)
-                replace(temporary, self.path, self._clock.sleep)
+                    with collector.blocking():
+                        os.fsync(handle)
+                with collector.blocking():
+                    replace(temporary, self.path, self._clock.sleep)
             except BaseException:
                 os.unlink(temporary)
                 raise

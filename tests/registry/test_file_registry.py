@@ -270,7 +270,9 @@ def test_without_a_place_for_sentinels_the_process_counts(opened):
     (row,) = opened.rows()
     assert "sentinel_path" not in row
     assert row["pid"] == os.getpid()
-    assert any("no sentinel" in text for _, text in opened.logged)
+    opened.registry.beat()
+    opened.registry.beat()
+    assert len([text for _, text in opened.logged if "no sentinel" in text]) == 1
     os.unlink(os.path.join(opened.directory, "locks"))
     opened.registry.beat()
     assert os.path.exists(opened.rows()[0]["sentinel_path"])
@@ -343,6 +345,15 @@ def test_the_sentinel_of_a_dead_row_is_cleared_away(opened):
     opened.write(raw_row(sentinel_path=path))
     assert len(opened.registry.sweep()) == 1
     assert os.listdir(locks) == []
+
+
+def test_our_own_rows_are_not_swept_whatever_they_say(opened):
+    with open(os.path.join(opened.directory, "locks"), "w"):
+        pass
+    register(opened, pid=DEAD)
+    assert opened.registry.sweep() == []
+    with Opened(opened.directory) as other:
+        assert len(other.registry.sweep()) == 1
 
 
 def test_nothing_to_sweep_takes_no_lock(opened):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import threading
 
 import pytest
@@ -175,14 +176,47 @@ def test_a_deferred_call_that_hangs_does_not_hold_up_the_end(running):
     assert running.stop(LONG)
 
 
-def test_no_garbage_is_collected_on_the_thread(running):
+def test_no_garbage_is_collected_while_it_works_only_while_it_waits(running, monkeypatch):
     opened = running.opened
     opened.registry.register("maya", "127.0.0.1", 1)
-    done = threading.Event()
+    states = {}
+    real, synced = os.fsync, threading.Event()
+
+    def fsync(handle):
+        states["waiting"] = gc.isenabled()
+        real(handle)
+        synced.set()
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    running.defer(lambda: states.update(working=gc.isenabled()))
+    assert synced.wait(LONG)
+    assert states == {"working": False, "waiting": True}
+    assert running.stop(LONG)
+    assert gc.isenabled()
+
+
+def test_a_call_from_a_thread_of_the_hosts_leaves_the_collector_alone(opened, monkeypatch):
+    opened.registry.register("maya", "127.0.0.1", 1)
     states = []
-    running.defer(lambda: (states.append(gc.isenabled()), done.set()))
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: states.append(gc.isenabled()) or real(handle))
+    opened.clock.advance(5)
+    opened.registry.beat()
+    opened.clock.advance(5)
+    gc.disable()
+    try:
+        opened.registry.beat()
+    finally:
+        gc.enable()
+    assert states == [True, False]
+
+
+def test_what_would_end_a_program_does_not_end_the_thread(running):
+    done = threading.Event()
+    running.defer(sys.exit, 3)
+    running.defer(done.set)
     assert done.wait(LONG)
-    assert states == [False]
+    assert any("SystemExit" in text for _, text in running.opened.logged)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX")
