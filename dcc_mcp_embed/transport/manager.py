@@ -237,7 +237,7 @@ class TransportManager(Services):
         """
         stale = _STALE_BEATS * self.config.heartbeat_interval
         return (
-            len(self._registry.sweep(stale)),
+            len(self.registry.sweep(stale)),
             self._sessions.sweep(self._clock.monotonic()),
             self._connections.sweep(),
         )
@@ -268,7 +268,7 @@ class TransportManager(Services):
 
     def __repr__(self) -> str:
         return "TransportManager(services={}, sessions={}, pool={})".format(
-            len(self._registry.entries()), len(self._sessions), self._connections.size()
+            len(self.registry.entries()), len(self._sessions), self._connections.size()
         )
 
     # -- inside -------------------------------------------------------------------------------

@@ -38,7 +38,8 @@ class Services:
     def __init__(
         self, registry: FileRegistry, beat: Optional[Heartbeat], deregister: bool, clock: Clock
     ) -> None:
-        self._registry = registry
+        #: Where the services stand.
+        self.registry = registry
         self._beat = beat
         self._deregister = deregister
         self._clock = clock
@@ -67,7 +68,7 @@ class Services:
         Shutdown, RegistryFile; TypeError, ValueError, OverflowError for what fits into no row.
         """
         self._demand_open()
-        entry = self._registry.register(
+        entry = self.registry.register(
             dcc_type,
             host,
             port,
@@ -92,27 +93,27 @@ class Services:
     def deregister_service(self, dcc_type: str, instance_id: str) -> bool:
         """Remove a service; False if it was not registered. Raises Shutdown, RegistryFile."""
         self._demand_open()
-        return self._registry.deregister(dcc_type, instance_id)
+        return self.registry.deregister(dcc_type, instance_id)
 
     def list_instances(self, dcc_type: str) -> List[ServiceEntry]:
         """Return the services of one kind of host, by its exact name."""
-        return self._registry.entries(dcc_type)
+        return self.registry.entries(dcc_type)
 
     def list_all_services(self) -> List[ServiceEntry]:
         """Return every service."""
-        return self._registry.entries()
+        return self.registry.entries()
 
     def list_all_instances(self) -> List[ServiceEntry]:
         """Return every service."""
-        return self._registry.entries()
+        return self.registry.entries()
 
     def get_service(self, dcc_type: str, instance_id: str) -> Optional[ServiceEntry]:
         """Return one service, None if it is not registered."""
-        return self._registry.get(dcc_type, instance_id)
+        return self.registry.get(dcc_type, instance_id)
 
     def heartbeat(self, dcc_type: str, instance_id: str) -> bool:
         """Say that a service is alive; False if it is not registered. Raises RegistryFile."""
-        return self._registry.heartbeat(dcc_type, instance_id)
+        return self.registry.heartbeat(dcc_type, instance_id)
 
     def update_service_status(self, dcc_type: str, instance_id: str, status: ServiceStatus) -> bool:
         """Change a service's status; False if it is not registered.
@@ -120,7 +121,7 @@ class Services:
         Raises Shutdown, RegistryFile, TypeError for what is no ServiceStatus.
         """
         self._demand_open()
-        return self._registry.update(dcc_type, instance_id, status=status)
+        return self.registry.update(dcc_type, instance_id, status=status)
 
     def update_scene(
         self,
@@ -158,7 +159,7 @@ class Services:
 
     def prune_dead_pids(self) -> int:
         """Remove the services whose processes are provably gone; return how many."""
-        return len(self._registry.sweep())
+        return len(self.registry.sweep())
 
     def bind_and_register(
         self,
@@ -211,7 +212,7 @@ class Services:
         # The order to end first, then the leaving, then the wait for what was under way.
         if self._beat is not None:
             self._beat.stop(0.0)
-        self._registry.close(self._deregister, _LEAVE)
+        self.registry.close(self._deregister, _LEAVE)
         if self._beat is not None:
             self._beat.stop(_LEAVE)
 
@@ -229,10 +230,10 @@ class Services:
         self._demand_open()
         given = {name: value for name, value in changes.items() if value is not None}
         cleared = {name: value if value != "" else None for name, value in given.items()}
-        return self._registry.update(dcc_type, instance_id, touch=True, **cleared)
+        return self.registry.update(dcc_type, instance_id, touch=True, **cleared)
 
     def _callable(self, dcc_type: str) -> List[ServiceEntry]:
-        rows = self._registry.entries(dcc_type)
+        rows = self.registry.entries(dcc_type)
         if not rows:
             raise ServiceNotFound(dcc_type, "any")
         if not routing.ranked(rows):
@@ -252,14 +253,14 @@ class Services:
         """
         self._demand_open()
         if instance_id is not None:
-            named = self._registry.get(dcc_type, instance_id)
+            named = self.registry.get(dcc_type, instance_id)
             if named is None:
                 raise ServiceNotFound(dcc_type, uuid_text(instance_id))
             return named
         strategy = strategy or RoutingStrategy.FIRST_AVAILABLE
         if not isinstance(strategy, RoutingStrategy):
             raise TypeError("strategy: expected a RoutingStrategy, not {!r}".format(strategy))
-        rows = self._registry.entries(dcc_type)
+        rows = self.registry.entries(dcc_type)
         if not rows:
             raise ServiceNotFound(dcc_type, "any")
         # A turn is taken by whom it is for, or another strategy's callers would skip instances.
