@@ -11,15 +11,19 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 import pytest
 
 from dcc_mcp_embed.cli.main import main
 from dcc_mcp_embed.cli.serve import GRACE
 from dcc_mcp_embed.clock import SystemClock
+from dcc_mcp_embed.registry.file_registry import open_registry
 from dcc_mcp_embed.secret import open_secret
+from fakes.live import tries
 from fakes.served import Served, environment, run
 
+PASS = {"owner": "o", "session": "s"}
 FIELDS = {"url", "plain_url", "port", "pid", "instance_id", "token", "dcc_type", "version"}
 
 
@@ -29,11 +33,12 @@ def home(tmp_path):
 
 
 @pytest.fixture
-def here(home, monkeypatch, capsys):
-    """Run a command in this process: for tables of arguments that end before anything starts."""
-    monkeypatch.setenv("DCC_MCP_EMBED_HOME", home)
+def inside(monkeypatch, capsys):
+    """Run a command in this process, where a process of its own would prove nothing more."""
 
-    def run_here(*arguments):
+    def run_inside(home, *arguments):
+        monkeypatch.setenv("DCC_MCP_EMBED_HOME", home)
+        monkeypatch.setenv("DCC_MCP_REGISTRY_DIR", os.path.join(home, "registry"))
         try:
             status = main(list(arguments))
         except SystemExit as ended:
@@ -41,7 +46,13 @@ def here(home, monkeypatch, capsys):
         shown = capsys.readouterr()
         return subprocess.CompletedProcess(arguments, status, shown.out, shown.err)
 
-    return run_here
+    return run_inside
+
+
+@pytest.fixture
+def here(home, inside):
+    """Do so with the home of this test."""
+    return partial(inside, home)
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +164,11 @@ class Stuck(Served):
 
     def _call(self):
         with self.connect() as wire:
-            self.answers.append(wire.tool("stuck"))
+            try:
+                self.answers.append(wire.tool("stuck"))
+            except (ConnectionError, EOFError):
+                # It was killed.
+                pass
 
     def held(self):
         with self.connect() as wire:
@@ -239,9 +254,45 @@ def test_tools_that_cannot_be_loaded_are_refused_in_words(home, content, wanted)
 
 
 def test_what_has_no_effect_yet_is_said(home):
-    with Served(home, "--gateway", "--registry-dir", home) as served:
+    with Served(home, "--gateway") as served:
         served.end()
         assert "no effect" in served.stderr
+
+
+def test_serve_is_entered_in_the_registry_that_was_named(home, here):
+    folder = os.path.join(home, "elsewhere")
+    with Served(home, "--registry-dir", folder) as served:
+        (row,) = until(here, lambda rows: rows, "--registry-dir", folder)
+        assert row["instance_id"] == served.facts["instance_id"]
+        assert not os.path.exists(os.path.join(home, "registry"))
+        assert json.loads(here("instances", "--json").stdout) == []
+
+
+def test_the_launch_command_of_a_row_starts_another_such_server(home, here):
+    with open(os.path.join(home, "mine.py"), "w") as file:
+        file.write(STUCK)
+    with Served(home, "--no-auth", "--tools", "mine.py", "--exec", "off") as served:
+        (row,) = until(here, lambda rows: rows)
+        command = row["metadata"]["launch_command"]
+        served.end()
+    environ = environment(home)
+    del environ["PYTHONPATH"]
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", "exec " + command],
+        env=environ,
+        cwd=os.path.dirname(home),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        facts = json.loads(process.stdout.readline())
+        assert facts["token"] is None
+        assert "stuck" in run(home, "tools", facts["plain_url"]).stdout
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 0
 
 
 def test_serving_goes_on_when_nobody_reads_the_log(home):
@@ -416,6 +467,231 @@ def test_a_url_that_cannot_be_used_is_refused_in_words(here, url):
     assert done.returncode == 2
     assert url.split("/")[-1] in done.stderr or "machine" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# -- the registry -----------------------------------------------------------------------------
+
+
+def until(here, check, *options):
+    """Return the rows that ``instances`` shows, once they are as wanted."""
+    for _ in tries():
+        rows = json.loads(here("instances", "--json", *options).stdout)
+        if check(rows):
+            return rows
+    raise AssertionError(rows)
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """Two servers of one user, and the row of somebody else's."""
+    home = str(tmp_path_factory.mktemp("home"))
+    registry = open_registry(os.path.join(home, "registry"), {}, SystemClock())
+    registry.register("maya", "127.0.0.1", 1, version="2026\x1b[31m", scene="/a/b.ma")
+    with Served(home) as first, Served(home) as second:
+        first.home = second.home = home
+        idents = {first.facts["instance_id"], second.facts["instance_id"]}
+        for _ in tries():
+            ready = {
+                row.instance_id
+                for row in registry.entries("standalone")
+                if row.metadata["dispatch_status"] == "ready"
+            }
+            if ready == idents:
+                break
+        yield first, second
+    assert [row.dcc_type for row in registry.entries()] == ["maya"]
+    registry.close()
+
+
+def test_instances_are_shown_as_a_table(two, inside):
+    first, second = two
+    done = inside(first.home, "instances")
+    assert done.returncode == 0, done
+    head, *lines = done.stdout.splitlines()
+    assert head.split() == ["dcc", "instance", "pid", "port", "status", "ready", "version", "scene"]
+    found = {line.split()[1]: line.split() for line in lines}
+    assert len(found) == 3
+    for one in two:
+        cells = found[one.facts["instance_id"][:8]]
+        assert cells[0] == "standalone"
+        assert cells[2:6] == [str(one.process.pid), str(one.port), "available", "yes"]
+    assert "\x1b" not in done.stdout, "a row must not write to the terminal"
+
+
+def test_instances_as_json_are_complete_but_for_the_right_to_stop_them(two, inside):
+    first, _ = two
+    rows = json.loads(inside(first.home, "instances", "--json").stdout)
+    row = next(row for row in rows if row["instance_id"] == first.facts["instance_id"])
+    assert row["ready"] is True
+    assert row["metadata"]["mcp_url"] == first.facts["plain_url"]
+    assert not {"owner", "session"} & set(row["metadata"])
+
+
+def test_no_instance_at_all_is_no_failure(here, home):
+    done = here("instances")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert os.path.join(home, "registry") in done.stdout
+
+
+@pytest.mark.parametrize("how", ["id", "prefix", "prefix and dcc", "upper case"])
+def test_an_instance_is_found_by_its_id_or_how_it_begins(two, inside, how):
+    first, _ = two
+    ident = first.facts["instance_id"]
+    chosen = {
+        "id": ["--instance", ident],
+        "prefix": ["--instance", ident[:8]],
+        "prefix and dcc": ["--dcc", "Standalone", "--instance", ident[:13]],
+        "upper case": ["--instance", ident[:10].upper()],
+    }[how]
+    done = inside(first.home, "call", *chosen, "get_scene_info")
+    assert done.returncode == 0, done
+    assert json.loads(done.stdout)["instance"]["id"] == ident[:8]
+
+
+def test_tools_and_status_find_it_too(two, inside):
+    first, _ = two
+    chosen = ["--instance", first.facts["instance_id"]]
+    assert "create_object" in inside(first.home, "tools", *chosen).stdout
+    done = inside(first.home, "status", *chosen)
+    assert json.loads(done.stdout)["verdict"] == "healthy"
+    assert done.returncode == 0
+
+
+def test_a_tool_that_fails_on_a_found_instance_is_status_1(two, inside):
+    first, _ = two
+    chosen = ["--instance", first.facts["instance_id"]]
+    for tool, code in (("get_object", "invalid_argument"), ("nope", "not_found")):
+        done = inside(first.home, "call", tool, *chosen)
+        assert done.returncode == 1
+        assert json.loads(done.stdout)["error"]["code"] == code
+
+
+def test_several_are_listed_and_none_is_said(two, inside):
+    first, second = two
+    done = inside(first.home, "call", "--dcc", "standalone", "get_status")
+    assert done.returncode == 2
+    for one in two:
+        assert one.facts["instance_id"][:8] in done.stderr
+    assert "--instance" in done.stderr
+    done = inside(first.home, "tools", "--dcc", "houdini")
+    assert done.returncode == 3
+    assert "houdini" in done.stderr
+    assert "instances" in done.stderr
+    done = inside(first.home, "status", "--instance", "ffffffff-ffff")
+    assert done.returncode == 3
+    assert json.loads(done.stdout)["verdict"] == "unreachable"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["tools"],
+        ["status", "--timeout", "1"],
+        ["call", "get_status"],
+        ["call", "http://127.0.0.1:1/mcp", "get_status", "--dcc", "maya"],
+        ["tools", "http://127.0.0.1:1/mcp", "--instance", "a"],
+        ["call", "http://127.0.0.1:1/mcp", "get_status", "more"],
+        ["stop-instance"],
+        ["tools", "--dcc", "maya", "--bogus"],
+    ],
+    ids=" ".join,
+)
+def test_a_server_is_named_in_exactly_one_way(here, arguments):
+    done = here(*arguments)
+    assert done.returncode == 2
+    assert "usage:" in done.stderr
+
+
+def test_the_tool_may_stand_after_the_options(shared, inside):
+    url = shared.facts["plain_url"]
+    for words in (
+        [url, "--args", "{}", "get_scene_info"],
+        ["--args", "{}", url, "get_scene_info"],
+        [url, "get_scene_info", "--args", "{}"],
+    ):
+        done = inside(shared.home, "call", *words)
+        assert done.returncode == 0, done
+
+
+def test_another_instance_on_the_port_of_a_row_is_not_called(home, here):
+    """A row outlived its server, and its port was given to another one of the same user."""
+    registry = open_registry(os.path.join(home, "registry"), {}, SystemClock())
+    with Served(home) as served:
+        row = registry.register(
+            "maya", "127.0.0.1", served.port, metadata={"dcc_mcp_embed_wire": "1"}
+        )
+        done = here("call", "--dcc", "maya", "get_status")
+        assert done.returncode == 3
+        assert "another instance" in done.stderr
+        assert served.facts["instance_id"] != row.instance_id
+    registry.close()
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["a row of ours", "a row of others"])
+def test_a_stranger_on_the_port_of_a_row_is_told_nothing(home, here, ours):
+    secret = open_secret(home, SystemClock())
+    registry = open_registry(os.path.join(home, "registry"), {}, SystemClock())
+    with Stranger(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi") as stranger:
+        metadata = {"dcc_mcp_embed_wire": "1"} if ours else {}
+        registry.register("maya", "127.0.0.1", stranger.port, metadata=metadata)
+        done = here("call", "--dcc", "maya", "get_status", "--timeout", "2")
+        assert done.returncode in (1, 3)
+        assert "Traceback" not in done.stderr
+        assert secret.token("maya", stranger.port).encode() not in stranger.heard
+        assert secret.wire_key() not in stranger.heard
+        assert secret.wire_key().hex().encode() not in stranger.heard
+        assert b"uthorization" not in stranger.heard
+    registry.close()
+
+
+# -- stop-instance ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["dcc", "instance", "url"])
+def test_stop_instance_ends_a_server_and_waits_for_its_row_to_go(home, here, how):
+    with Served(home) as served:
+        until(here, lambda rows: rows and rows[0]["ready"])
+        chosen = {
+            "dcc": ["--dcc", "standalone"],
+            "instance": ["--instance", served.facts["instance_id"][:6]],
+            "url": [served.facts["plain_url"]],
+        }[how]
+        done = here("stop-instance", *chosen)
+        assert done.returncode == 0, done
+        assert served.facts["instance_id"][:8] in done.stdout
+        assert json.loads(here("instances", "--json").stdout) == []
+        assert served.end(None) == 0
+        assert len(served.stdout.splitlines()) == 1
+
+
+def test_stop_instance_says_when_a_tool_is_in_the_way(home, here):
+    with Stuck(home) as served:
+        done = here("stop-instance", "--dcc", "standalone", "--timeout", "0.5")
+        assert done.returncode == 1
+        assert "a tool" in done.stderr
+        served.end(signal.SIGKILL)
+        served.caller.join(10)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "status", "said"),
+    [
+        ({}, 1, "does not say how"),
+        ({"safe_stop_url": "http://127.0.0.1:1/safe-stop"}, 1, "does not say how"),
+        ({"safe_stop_url": "http://127.0.0.1:1/safe-stop", **PASS}, 3, "cannot be reached"),
+        ({"safe_stop_url": "http://127.0.0.1:2/safe-stop", **PASS}, 2, "not on the server"),
+        ({"safe_stop_url": "http://example.com:1/safe-stop", **PASS}, 2, "not on the server"),
+        ({"safe_stop_url": "http://127.0.0.1:1/mcp", **PASS}, 2, "not on the server"),
+        ({"safe_stop_url": "https://127.0.0.1:1/safe-stop", **PASS}, 2, "not on the server"),
+    ],
+)
+def test_a_row_that_cannot_be_used_to_stop_anything(home, here, metadata, status, said):
+    registry = open_registry(os.path.join(home, "registry"), {}, SystemClock())
+    registry.register("maya", "127.0.0.1", 1, metadata=metadata)
+    done = here("stop-instance", "--dcc", "maya", "--timeout", "1")
+    assert done.returncode == status
+    assert said in done.stderr
+    registry.close()
 
 
 # -- the rest ---------------------------------------------------------------------------------

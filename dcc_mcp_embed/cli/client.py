@@ -1,7 +1,7 @@
-"""``tools``, ``call``, ``status``, ``secret``: a client of ours, from the plain URL.
+"""``tools``, ``call``, ``status``, ``secret``: a client of ours.
 
-The token is derived from the user's secret for whoever proves, by an answer to a challenge, to
-hold that secret too; so no token stands in an argv, and a stranger on the port is shown nothing.
+The server is named by its plain URL or found in the registry; no token stands in an argv (see
+``reach``).
 """
 
 from __future__ import annotations
@@ -14,50 +14,15 @@ from typing import Any, Dict, Optional
 from ..clock import SystemClock
 from ..config import data_dir
 from ..errors import ConfigError, HostBusyNative, Unreachable
-from ..mcp.http_client import HttpClient, split_url
-from ..secret import open_secret, rotate_secret
-from ..server.ports import who_answers
+from ..secret import rotate_secret
+from .reach import reach
 
-__all__ = ["call_tool", "connect", "list_tools", "secret", "status"]
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-def connect(url: str, timeout: float) -> HttpClient:
-    """Return a client for ``url``, with the token it needs.
-
-    Raises Unreachable for nobody and strangers, HostBusyNative for a port that accepts and says
-    nothing within ``timeout`` seconds.
-    """
-    host, port, path = split_url(url)
-    if path.rstrip("/") != "/mcp":
-        # The token stands in the path: the URL is complete as it is.
-        return HttpClient(url, timeout=timeout)
-    if host not in _LOOPBACK:
-        raise ConfigError("{} is not this machine; only servers here can be reached".format(host))
-    clock = SystemClock()
-    known = open_secret(data_dir(os.environ, sys.platform), clock)
-    found = who_answers(port, known, clock, timeout)
-    if found.state == "ours":
-        # To the very address that was asked: ``localhost`` and ``::1`` may be somebody else.
-        proven = "http://127.0.0.1:{}/mcp".format(port)
-        return HttpClient(proven, known.token(found.kind, port), timeout)
-    if found.state == "silent":
-        raise HostBusyNative(
-            "The port {} accepts connections and nobody answers.".format(port),
-            hint="Native code in that host keeps its interpreter; wait, or look at the host.",
-        )
-    if found.state == "nobody":
-        raise Unreachable("Nobody listens on port {}; is the host running?".format(port))
-    raise Unreachable(
-        "The server on port {} cannot prove that it is yours (another user's, another program, or "
-        "started before the secret was rotated); it was told nothing.".format(port)
-    )
+__all__ = ["call_tool", "list_tools", "secret", "status"]
 
 
 def list_tools(options: Any) -> int:
     """Print each tool of a server with what it is for."""
-    with connect(options.url, 10.0) as client:
+    with reach(options, 10.0) as client:
         tools = client.list_tools()
     if options.json:
         print(json.dumps(tools, indent=2))
@@ -72,7 +37,7 @@ def list_tools(options: Any) -> int:
 def call_tool(options: Any) -> int:
     """Call one tool and print its result as JSON; 1 if the tool failed."""
     arguments = _arguments(sys.stdin.read() if options.args == "-" else options.args)
-    with connect(options.url, options.timeout) as client:
+    with reach(options, options.timeout) as client:
         result = client.call_tool(options.tool, arguments)
     shown: Any = result.get("structuredContent")
     if shown is None:
@@ -96,9 +61,13 @@ def status(options: Any) -> int:
     state: Dict[str, Any]
     problem: Optional[int] = None
     try:
-        with connect(options.url, options.timeout) as client:
+        with reach(options, options.timeout) as client:
             result = client.call_tool("get_status")
-        state = (result.get("structuredContent") or {}).get("data") or {}
+        state = (result.get("structuredContent") or {}).get("data") or {
+            "verdict": "unknown",
+            "message": "It answers, and has no tool get_status: it is no server of this package.",
+        }
+        problem = 1 if result.get("isError") else None
     except HostBusyNative as error:
         state, problem = {"verdict": error.code, "message": error.message, "hint": error.hint}, 1
     except Unreachable as error:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import List
 
 from .. import __version__
 from ..errors import ConfigError, EmbedError, ToolError, Unreachable
-from . import client, demo, serve
+from . import client, demo, instances, serve
 
 __all__ = ["main"]
 
@@ -19,6 +20,50 @@ scene of its own. Start with: python3 -m dcc_mcp_embed demo
 
 #: The exit status of each kind of error; the first that fits.
 _STATUS = ((ConfigError, 2), (Unreachable, 3), (EmbedError, 1))
+
+
+_REGISTRY = "the service registry; default: DCC_MCP_REGISTRY_DIR, else the shared one"
+
+
+def _usage(command: str, more: str = "") -> str:
+    return "python3 -m dcc_mcp_embed {} (URL | --dcc NAME | --instance ID) {}".format(
+        command, more or "[options]"
+    )
+
+
+def _add_selectors(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--dcc", metavar="NAME", help="the one host of this kind that runs")
+    command.add_argument("--instance", metavar="ID", help="an instance id, or how it begins")
+    command.add_argument("--registry-dir", metavar="DIR", help="where to look; " + _REGISTRY)
+
+
+def _add_target(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "url", nargs="?", metavar="URL", help="http://127.0.0.1:PORT/mcp, without a token"
+    )
+    _add_selectors(command)
+
+
+def _parsed(parser: argparse.ArgumentParser, arguments: List[str]) -> argparse.Namespace:
+    """Return the options of a command, with what names its server checked."""
+    options, rest = parser.parse_known_args(arguments)
+    if options.command == "call":
+        # The tool's name may stand after options that follow the URL.
+        words = options.words + [word for word in rest if not word.startswith("-")]
+        rest = [word for word in rest if word.startswith("-")]
+        options.tool = words.pop()
+        options.url = words.pop() if words else None
+        rest += words
+    if rest:
+        parser.error("unrecognized arguments: " + " ".join(rest))
+    if "dcc" in options:
+        selected = options.dcc is not None or options.instance is not None
+        if selected == (options.url is not None):
+            parser.error(
+                "name the server, in one way: by its URL, or by --dcc and --instance "
+                "(`instances` lists them)"
+            )
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,18 +103,25 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--registry-dir",
         metavar="DIR",
-        help="the shared service registry (comes in a later version)",
+        help="the service registry to be entered in; default: the one all dcc-mcp programs share",
     )
     command.set_defaults(run=serve.run)
 
-    command = commands.add_parser("tools", help="list the tools of a server")
-    command.add_argument("url", metavar="URL", help="http://127.0.0.1:PORT/mcp, without a token")
+    command = commands.add_parser("instances", help="list the servers that run on this machine")
+    command.add_argument("--json", action="store_true", help="print everything that is known")
+    command.add_argument("--registry-dir", metavar="DIR", help=_REGISTRY)
+    command.set_defaults(run=instances.list_instances)
+
+    command = commands.add_parser("tools", help="list the tools of a server", usage=_usage("tools"))
+    _add_target(command)
     command.add_argument("--json", action="store_true", help="print the full descriptions")
     command.set_defaults(run=client.list_tools)
 
-    command = commands.add_parser("call", help="call a tool of a server")
-    command.add_argument("url", metavar="URL")
-    command.add_argument("tool", metavar="TOOL")
+    command = commands.add_parser(
+        "call", help="call a tool of a server", usage=_usage("call", "TOOL [--args JSON]")
+    )
+    command.add_argument("words", nargs="+", metavar="[URL] TOOL", help="the tool, after a URL")
+    _add_selectors(command)
     command.add_argument(
         "--args",
         default="{}",
@@ -79,10 +131,27 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS")
     command.set_defaults(run=client.call_tool)
 
-    command = commands.add_parser("status", help="say how a server and its host are, from outside")
-    command.add_argument("url", metavar="URL")
+    command = commands.add_parser(
+        "status", help="say how a server and its host are, from outside", usage=_usage("status")
+    )
+    _add_target(command)
     command.add_argument("--timeout", type=float, default=3.0, metavar="SECONDS")
     command.set_defaults(run=client.status)
+
+    command = commands.add_parser(
+        "stop-instance",
+        help="stop a server; its host goes on, a `serve` ends",
+        usage=_usage("stop-instance"),
+    )
+    _add_target(command)
+    command.add_argument(
+        "--timeout",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="how long to wait for a tool that runs there (10)",
+    )
+    command.set_defaults(run=instances.stop_instance)
 
     command = commands.add_parser("secret", help="the secret that all tokens are made from")
     command.add_argument(
@@ -104,7 +173,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: List[str]) -> int:
     """Run one command; 0 success, 1 the command failed, 2 unusable arguments, 3 nothing reached."""
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = _parsed(parser, arguments)
     if options.command is None:
         parser.print_help()
         return 2
@@ -120,3 +189,7 @@ def main(arguments: List[str]) -> int:
         return next(status for kind, status in _STATUS if isinstance(error, kind))
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Whoever reads has seen enough (``| head``). What is still in the buffer goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141

@@ -1,5 +1,8 @@
 """``serve``: one JSON line on stdout once ready, logs on stderr, until Ctrl-C or SIGTERM.
 
+It also ends, with status 0, when somebody asks for it by the safe stop that its registry row tells
+of (``stop-instance``).
+
 A tool that is running is waited for. A second signal breaks it off; one SIGTERM alone ends the
 process after :data:`GRACE` seconds all the same (see :func:`end_on_signals`).
 """
@@ -9,7 +12,9 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shlex
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -22,7 +27,7 @@ from ..errors import ConfigError, EmbedError
 from ..logbook import Line, LogBook
 from ..tools import loader
 
-__all__ = ["GRACE", "StderrLog", "describe", "end_on_signals", "run"]
+__all__ = ["GRACE", "StderrLog", "describe", "end_on_signals", "launch_command", "run"]
 
 #: How long after SIGTERM a running tool may go on, seconds. Service managers and container engines
 #: kill after 10 s and more; whoever waits for an answer should be told before.
@@ -159,8 +164,38 @@ def _load(name: str) -> Any:
         ) from error
 
 
+def launch_command(options: Any) -> str:
+    """Return what a shell can be given to start such a server, from any directory.
+
+    It stands in the registry row. A token is never part of it.
+    """
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    code = "import sys; sys.path.insert(0, {!r}); from dcc_mcp_embed.__main__ import main; "
+    code += "sys.exit(main(sys.argv[1:]))"
+    words = [sys.executable, "-c", code.format(root), "serve"]
+    directory = options.registry_dir and os.path.abspath(options.registry_dir)
+    for flag, value in (
+        ("--adapter", options.adapter),
+        ("--port", options.port),
+        ("--exec", options.exec_mode),
+        ("--registry-dir", directory),
+    ):
+        if value is not None:
+            words += [flag, str(value)]
+    if options.no_auth:
+        words.append("--no-auth")
+    for name in [name for group in options.tools for name in group]:
+        words += ["--tools", os.path.abspath(name) if os.path.exists(name) else name]
+    if os.name == "nt":
+        return subprocess.list2cmdline(words)
+    return " ".join(shlex.quote(word) for word in words)
+
+
 def run(options: Any) -> int:
-    """Run a server until a signal ends it. Raises KeyboardInterrupt if it took two."""
+    """Run a server until a signal, or somebody who may stop it, ends it.
+
+    Raises KeyboardInterrupt if it took two signals.
+    """
     modules = [_load(name) for group in options.tools for name in group]
     server = embed.start(
         adapter=options.adapter,
@@ -170,14 +205,13 @@ def run(options: Any) -> int:
         gateway=options.gateway,
         registry_dir=options.registry_dir,
         tools=modules,
+        launch_command=launch_command(options),
     )
     log = StderrLog(server.logbook)
     try:
         end_on_signals(server, log.close)
-        if options.gateway or options.registry_dir:
-            server.logbook.warning(
-                "serve", "--gateway and --registry-dir have no effect in this version"
-            )
+        if options.gateway:
+            server.logbook.warning("serve", "--gateway has no effect in this version")
         print(json.dumps(describe(server)), flush=True)
         server.serve_forever()
         server.logbook.info("serve", "stopping")
