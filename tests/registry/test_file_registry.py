@@ -503,6 +503,19 @@ def test_a_file_that_may_have_changed_unseen_is_read_again(opened):
         assert [one.port for one in opened.registry.entries()] == [20000]
 
 
+def test_a_change_is_made_to_the_file_and_not_to_what_we_remember(opened):
+    opened.write(raw_row(port=10001))
+    os.utime(opened.path, (1_600_000_000, 1_600_000_000))
+    assert opened.registry.entries()[0].port == 10001
+    with open(opened.path, "r+b") as file:
+        content = file.read()
+        file.seek(0)
+        file.write(content.replace(b"10001", b"20000"))
+    os.utime(opened.path, (1_600_000_000, 1_600_000_000))
+    register(opened)
+    assert [row["port"] for row in opened.rows()] == [20000, 18812]
+
+
 def test_one_entry_cannot_change_the_next(opened):
     register(opened, metadata={"a": "b"})
     opened.registry.entries()[0]["metadata"]["a"] = "changed"
