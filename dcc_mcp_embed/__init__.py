@@ -55,6 +55,11 @@ if TYPE_CHECKING:
     from .registry.entry import ServiceEntry as ServiceEntry
     from .registry.file_registry import FileRegistry as FileRegistry
     from .registry.status import ServiceStatus as ServiceStatus
+    from .rpc.outbound import DeliveryReceipt as DeliveryReceipt
+    from .rpc.outbound import OutboundTracker as OutboundTracker
+    from .rpc.outbound import PendingOutboundRecord as PendingOutboundRecord
+    from .rpc.outbound import RouteKey as RouteKey
+    from .rpc.outbound import StoredDeliveryReceipt as StoredDeliveryReceipt
     from .tools.content import Audio as Audio
     from .tools.content import Image as Image
     from .tools.content import Link as Link
@@ -114,6 +119,13 @@ _SOURCES = {
     ".registry.entry": ("ServiceEntry",),
     ".registry.file_registry": ("FileRegistry",),
     ".registry.status": ("ServiceStatus",),
+    ".rpc.outbound": (
+        "DeliveryReceipt",
+        "OutboundTracker",
+        "PendingOutboundRecord",
+        "RouteKey",
+        "StoredDeliveryReceipt",
+    ),
     ".transport.config": ("PoolConfig", "SessionConfig", "TransportConfig"),
     ".transport.manager": ("TransportManager",),
     ".transport.routing": ("RoutingStrategy",),
