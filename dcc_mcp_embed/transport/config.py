@@ -11,7 +11,15 @@ from typing import Any, Callable, Iterator, Optional, Tuple, Type, TypeVar, Unio
 
 from ..errors import ConfigError
 
-__all__ = ["Default", "PoolConfig", "Seconds", "SessionConfig", "TransportConfig", "resolve"]
+__all__ = [
+    "Default",
+    "PoolConfig",
+    "Seconds",
+    "SessionConfig",
+    "TransportConfig",
+    "resolve",
+    "wait_time",
+]
 
 #: A number, or whatever has ``total_seconds()``.
 Seconds = Union[float, Any]
@@ -41,7 +49,8 @@ def _seconds(name: str, value: Seconds) -> float:
     return float(number)
 
 
-def _wait(name: str, value: Seconds, zero: bool = False) -> float:
+def wait_time(name: str, value: Seconds, zero: bool = False) -> float:
+    """Return a time to wait in seconds. Raises ConfigError for what no system can wait."""
     seconds = _seconds(name, value)
     if seconds > LONGEST_WAIT or not (seconds or zero):
         raise ConfigError(
@@ -124,7 +133,7 @@ class PoolConfig(_Config):
             _count("max_connections_per_type", max_connections_per_type),
             _seconds("max_idle_time", max_idle_time),
             _seconds("max_lifetime", max_lifetime),
-            _wait("acquire_timeout", acquire_timeout, zero=True),
+            wait_time("acquire_timeout", acquire_timeout, zero=True),
         )
 
 
@@ -174,7 +183,7 @@ class SessionConfig(_Config):
         self._set(
             _seconds("idle_timeout", idle_timeout),
             _count("reconnect_max_retries", reconnect_max_retries),
-            _wait("reconnect_backoff_base", reconnect_backoff_base, zero=True),
+            wait_time("reconnect_backoff_base", reconnect_backoff_base, zero=True),
             _seconds("max_session_lifetime", max_session_lifetime),
             _seconds("heartbeat_interval", heartbeat_interval),
             _seconds("reconnect_backoff_cap", reconnect_backoff_cap),
@@ -206,8 +215,8 @@ class TransportConfig(_Config):
         self._set(
             _kind("pool", pool, PoolConfig, PoolConfig()),
             _kind("session", session, SessionConfig, SessionConfig()),
-            _wait("connect_timeout", connect_timeout),
-            _wait("heartbeat_interval", heartbeat_interval),
+            wait_time("connect_timeout", connect_timeout),
+            wait_time("heartbeat_interval", heartbeat_interval),
         )
 
 
@@ -247,6 +256,6 @@ def resolve(
                 session.reconnect_max_retries,
             ),
         ),
-        pick("connect_timeout", _wait, connect_timeout, base.connect_timeout),
-        pick("heartbeat_interval", _wait, heartbeat_interval, base.heartbeat_interval),
+        pick("connect_timeout", wait_time, connect_timeout, base.connect_timeout),
+        pick("heartbeat_interval", wait_time, heartbeat_interval, base.heartbeat_interval),
     )

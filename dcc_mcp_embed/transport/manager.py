@@ -177,7 +177,7 @@ class TransportManager(Services):
         *,
         strategy: Optional[RoutingStrategy] = None,
         hint: Optional[str] = None,
-        timeout: Optional[float] = None,
+        timeout: Optional[Seconds] = None,
     ) -> Iterator[FramedChannel]:
         """Lend a connection for a ``with`` block; its calls are counted in the session.
 

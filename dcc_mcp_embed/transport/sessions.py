@@ -3,7 +3,7 @@
 A session is a record, not a connection: a new one is ``connected`` without a byte having been
 sent. States and transitions are the reference's (dcc-mcp-core 0.12), except that a closed session
 is replaced when its instance is asked for again (the reference hangs). Pure: no I/O, ``now`` is
-passed in (seconds, monotonic); one lock, nothing is called under it.
+passed in (seconds, monotonic); one lock, and nothing that blocks under it.
 """
 
 from __future__ import annotations
@@ -135,7 +135,6 @@ class SessionTable:
 
         One that is reconnecting is returned as it is; a closed one is replaced.
         """
-        fresh = _Session(self._new_id(), peer, now)
         with self._lock:
             known = self._by_peer.get(peer[:2])
             if known is not None and known.state is not CLOSED:
@@ -145,6 +144,7 @@ class SessionTable:
                 return known.session_id
             if known is not None:
                 del self._by_id[known.session_id]
+            fresh = _Session(self._new_id(), peer, now)
             self._by_id[fresh.session_id] = self._by_peer[peer[:2]] = fresh
             return fresh.session_id
 

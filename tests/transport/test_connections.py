@@ -10,6 +10,7 @@ from collections import deque
 import pytest
 
 from dcc_mcp_embed.clock import SystemClock
+from dcc_mcp_embed.errors import ConfigError
 from dcc_mcp_embed.registry.entry import ServiceEntry
 from dcc_mcp_embed.transport.config import PoolConfig, SessionConfig, TransportConfig
 from dcc_mcp_embed.transport.connect import open_channel
@@ -234,6 +235,13 @@ def test_waiting_ends(bench, peer):
     with pytest.raises(AcquireTimeout) as failed:
         bench.pool.borrow(row_of(peer), 0.02)
     assert str(failed.value) == "acquire timeout after 20ms for DCC type 'maya'"
+
+
+@pytest.mark.parametrize("bad", [-1, "1", float("inf")])
+def test_time_that_cannot_be_waited_is_refused(bench, peer, bad):
+    bench.pool.borrow(row_of(peer))
+    with pytest.raises(ConfigError, match="timeout is"):
+        bench.pool.borrow(row_of(peer), bad)
 
 
 def test_acquire_timeout_is_the_default_and_zero_is_no_wait(peer):
