@@ -23,6 +23,8 @@ from . import listener
 
 __all__ = ["BoundSocket", "bind_address", "connect_address", "is_own_user"]
 
+_INTERNET = (socket.AF_INET, socket.AF_INET6)
+_WINDOWS = os.name == "nt"
 #: One try to connect to a unix socket whose queue is full fails at once (Linux); the next after
 #: this time.
 _RETRY = 0.005
@@ -58,14 +60,14 @@ class BoundSocket:
     def accept(self) -> Optional[socket.socket]:
         """Return a connected socket in blocking mode, or None: nobody waits, or a stranger did.
 
-        Raises OSError.
+        Also None for somebody who only looked whether this is a living listener. Raises OSError.
         """
         try:
             sock, _ = self.sock.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return None
         try:
-            if is_own_user(sock):
+            if is_own_user(sock) and not _was_a_look(sock):
                 _prepare(sock)
                 return sock
         except OSError:
@@ -154,18 +156,30 @@ def is_own_user(sock: socket.socket, platform: str = sys.platform) -> bool:
 
 
 def _demand(address: TransportAddress) -> None:
-    windows = os.name == "nt"
     if address.is_named_pipe:
-        if windows:
+        if _WINDOWS:
             reason = (
                 "pure Python cannot wait on a pipe with a deadline; use tcp (attempted path: {})"
             )
         else:
             reason = "Named Pipes are only supported on Windows (attempted path: {})"
         raise IpcNotSupported("named_pipe", reason.format(address.path))
-    if address.is_unix_socket and (windows or not hasattr(socket, "AF_UNIX")):
+    if address.is_unix_socket and (_WINDOWS or not hasattr(socket, "AF_UNIX")):
         reason = "Unix Domain Sockets are only supported on macOS/Linux (attempted path: {})"
         raise IpcNotSupported("unix_socket", reason.format(address.path))
+
+
+def _was_a_look(sock: socket.socket) -> bool:
+    """Return whether the other end has gone without a word, as :func:`_remove_stale` does."""
+    if sock.family in _INTERNET:
+        return False
+    sock.setblocking(False)
+    try:
+        return not sock.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    finally:
+        sock.setblocking(True)
 
 
 def _told(error: OSError) -> str:
@@ -173,7 +187,7 @@ def _told(error: OSError) -> str:
 
 
 def _prepare(sock: socket.socket) -> None:
-    if sock.family in (socket.AF_INET, socket.AF_INET6):
+    if sock.family in _INTERNET:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 

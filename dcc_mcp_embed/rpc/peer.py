@@ -40,7 +40,7 @@ from ..wire.messages import (
     encode,
 )
 from .hello import HELLO_LIMIT, Facts, Hello, HelloRefused
-from .pending import Call, Greeting, Probe
+from .pending import Call, Greeting, Probe, fresh
 
 __all__ = ["Ended", "Event", "Greeted", "Peer", "Quotas"]
 
@@ -180,7 +180,7 @@ class Peer:
     def begin(self, pending: Union[Call, Probe]) -> None:
         """Wait for the answer to what the shell sends itself. Raises Internal, or what ended it."""
         if self.ended is not None:
-            raise _copy(self.ended.error)
+            raise fresh(self.ended.error)
         if len(self._pending) >= self._quotas.in_flight:
             raise Internal("too many calls in flight (max: {})".format(self._quotas.in_flight))
         self._pending[pending.id] = pending
@@ -271,12 +271,12 @@ class Peer:
         self.ended = Ended(error, reason)
         events: List[Event] = []
         for pending in self._pending.values():
-            pending.fail(_copy(error))
+            pending.fail(fresh(error))
             events.append(pending)
         self._pending.clear()
         self._requests.clear()
         if not self.greeting.done:
-            self.greeting.fail(_copy(error))
+            self.greeting.fail(fresh(error))
         events.append(self.ended)
         return events
 
@@ -378,11 +378,6 @@ class Peer:
 
     def _on_shutdown(self, message: Shutdown, form: Form, events: List[Event]) -> None:
         events += self.end(ConnectionClosed(), message.reason)
-
-
-def _copy(error: TransportError) -> TransportError:
-    """Return its like: one exception raised on two threads would mix their tracebacks."""
-    return type(error)(*error.args)
 
 
 _Heard = Callable[[Peer, Message, Form, List[Event]], None]

@@ -7,7 +7,16 @@ from typing import Any, Optional
 from ..transport_errors import CallFailed, CallTimeout, PingTimeout, TransportError
 from ..wire.messages import Response
 
-__all__ = ["Call", "Greeting", "Pending", "Probe"]
+__all__ = ["Call", "Greeting", "Pending", "Probe", "fresh"]
+
+
+def fresh(error: TransportError) -> TransportError:
+    """Return an error like ``error``, to be raised.
+
+    One that is raised on two threads mixes their tracebacks, and one that is raised by a function
+    whose caller keeps it makes a cycle of both.
+    """
+    return type(error)(*error.args)
 
 
 class Pending:
@@ -36,6 +45,11 @@ class Pending:
         """Return the error for the end of its time."""
         raise NotImplementedError
 
+    def demand(self) -> None:
+        """Raise what settled it, if that was an error."""
+        if self.error is not None:
+            raise fresh(self.error)
+
 
 class Call(Pending):
     """A request of ours; ``response`` is its answer."""
@@ -61,7 +75,7 @@ class Call(Pending):
     def result(self) -> Response:
         """Return the answer of a settled call. Raises what settled it, or CallFailed."""
         if self.error is not None:
-            raise self.error
+            raise fresh(self.error)
         response = self.response
         assert response is not None
         if not response.success:

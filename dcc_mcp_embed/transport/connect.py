@@ -62,15 +62,17 @@ def open_channel(
     link = Link(sock, peer, clock)
     patience = clock.monotonic() + HELLO_TIMEOUT
     try:
-        if not link.greet(min(deadline, patience)):
-            if deadline < patience:
-                raise ConnectionTimeout(int(timeout * 1000))
-            raise _refused(address, "no hello within {:g} s".format(HELLO_TIMEOUT))
+        greeted = link.greet(min(deadline, patience))
     except BaseException as error:
         link.close(ConnectionClosed(), farewell=False)
-        if peer.greeting.error is error:
+        if isinstance(error, TransportError):
             raise _refused(address, str(error)) from error
         raise
+    if not greeted:
+        link.close(ConnectionClosed(), farewell=False)
+        if deadline < patience:
+            raise ConnectionTimeout(int(timeout * 1000))
+        raise _refused(address, "no hello within {:g} s".format(HELLO_TIMEOUT))
     return FramedChannel(link, peer, _place(address), clock)
 
 

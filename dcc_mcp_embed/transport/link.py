@@ -21,7 +21,7 @@ from ..clock import Clock
 from ..net.readiness import READ, SLICE_S, WRITE, Readiness
 from ..rpc.inbox import Inbox, Incoming
 from ..rpc.peer import Ended, Event, Greeted, Peer
-from ..rpc.pending import Call, Pending, Probe
+from ..rpc.pending import Call, Pending, Probe, fresh
 from ..transport_errors import ConnectionClosed, Internal, TransportError
 from ..wire.messages import Request, Response
 
@@ -104,8 +104,7 @@ class Link:
                 self._wait(greeting)
             finally:
                 self._leave()
-        if greeting.error is not None:
-            raise greeting.error
+        greeting.demand()
         return greeting.done
 
     def call(self, method: str, params: bytes, deadline: float, timeout_ms: int) -> Response:
@@ -141,8 +140,7 @@ class Link:
                 if not probe.done:
                     self._peer.abandon(probe)
                 self._leave()
-        if probe.error is not None:
-            raise probe.error
+        probe.demand()
         return probe.round_trip
 
     def send(self, data: bytes, deadline: float, timeout_ms: int) -> None:
@@ -158,8 +156,7 @@ class Link:
                 finished = self._finish(sending)
             finally:
                 self._leave()
-        if sending.error is not None:
-            raise sending.error
+        sending.demand()
         if not finished:
             raise Internal("send timed out after {}ms: the peer does not read".format(timeout_ms))
 
@@ -184,8 +181,7 @@ class Link:
                 if not delivery.done:
                     self._receivers.remove(delivery)
                 self._leave()
-        if delivery.error is not None:
-            raise delivery.error
+        delivery.demand()
         return delivery.message
 
     def receive_now(self) -> Optional[Incoming]:
@@ -234,9 +230,8 @@ class Link:
     # -- waiting; all of this with the lock held ----------------------------------------------
 
     def _demand(self) -> None:
-        failure = self.failure
-        if failure is not None:
-            raise type(failure)(*failure.args)
+        if self.failure is not None:
+            raise fresh(self.failure)
 
     def _wait(self, pending: Pending) -> None:
         """Return when ``pending`` is done or its time is over."""
@@ -464,7 +459,7 @@ class Link:
         self.failure = error
         self._wake(self._peer.greeting)
         for pending in (*self._receivers, *self._unsent):
-            pending.fail(type(error)(*error.args))
+            pending.fail(fresh(error))
             self._wake(pending)
         self._receivers.clear()
         self._unsent.clear()
