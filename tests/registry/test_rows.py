@@ -15,9 +15,9 @@ from dcc_mcp_embed.registry.document import row_of
 from dcc_mcp_embed.registry.status import ServiceStatus
 from fakes.registry import ID, raw_row
 
-deep = []
+deep, deep_object = [], {}
 for _ in range(200):
-    deep = [deep]
+    deep, deep_object = [deep], {"a": deep_object}
 
 #: One change each that made dcc-mcp-server 0.20.49 throw the whole file away, or would.
 POISON = [
@@ -62,6 +62,7 @@ POISON = [
     {"extras": {"a": float("inf")}},
     {"extras": {"a": "\udc80"}},
     {"extras": {"a": deep}},
+    {"extras": deep_object},
     {"extras": {"a": 10**400}},
     {"extras": {"a": object()}},
     {"transport_address": {"type": "pigeon"}},
