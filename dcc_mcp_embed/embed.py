@@ -337,6 +337,13 @@ class EmbeddedServer:
 
     # -- for whoever started it ---------------------------------------------------------------
 
+    def wait_registered(self, timeout: float = 1.0) -> bool:
+        """Wait until others can find this server in the registry; return whether they can.
+
+        Any thread; a host's main one has better things to do: :func:`start` does not wait for it.
+        """
+        return self._registration is not None and self._registration.wait(timeout)
+
     @property
     def transport(self) -> Optional[TransportManager]:
         """Return the manager with which code in this host finds and calls other hosts. Any thread.

@@ -212,6 +212,8 @@ def run(options: Any) -> int:
         end_on_signals(server, log.close)
         if options.gateway:
             server.logbook.warning("serve", "--gateway has no effect in this version")
+        # Whoever has read the line may look for us in the registry at once.
+        server.wait_registered()
         print(json.dumps(describe(server)), flush=True)
         server.serve_forever()
         server.logbook.info("serve", "stopping")

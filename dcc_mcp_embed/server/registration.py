@@ -7,6 +7,7 @@ stops, because there may be no thread left to do it.
 
 from __future__ import annotations
 
+import threading
 from typing import Callable, Optional
 
 from ..clock import Clock
@@ -14,7 +15,7 @@ from ..host.identity import Instance
 from ..registry.file_registry import FileRegistry
 from ..registry.heartbeat import Heartbeat
 from ..registry.status import status_of
-from ..transport_errors import TransportError
+from ..transport_errors import RegistryFile, TransportError
 from .readiness import State
 from .row import About, Changing, changing
 
@@ -51,6 +52,7 @@ class Registration:
         self._state = state
         self._log = log
         self._written: Optional[Changing] = None
+        self._tried = threading.Event()
         self._left = False
 
     # -- any thread ---------------------------------------------------------------------------
@@ -64,6 +66,15 @@ class Registration:
         """Have the row written anew if it is not true any more."""
         if not self._left:
             self._heartbeat.defer(self._write)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until the row was written, or could not be; return whether it is in the file."""
+        self._tried.wait(timeout)
+        try:
+            found = self.registry.get(self._instance.dcc_type, self._instance.instance_id)
+        except RegistryFile:
+            return False
+        return found is not None
 
     def leave(self) -> None:
         """Take the row out of the file and end the registry thread. Blocks LEAVE_TIMEOUT at most.
@@ -92,6 +103,8 @@ class Registration:
             self._log("warning", "the registry row was not written: {}".format(error))
         else:
             self._written = wanted
+        finally:
+            self._tried.set()
 
     def _enter(self, row: Changing) -> None:
         instance = self._instance

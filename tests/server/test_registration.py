@@ -235,7 +235,9 @@ def test_neither_the_start_nor_the_host_waits_for_the_lock_of_others(start, tmp_
         with live.connect() as wire:
             assert wire.tool("get_scene_info")["structuredContent"]["ok"]
         assert rows(live.registry_dir) == []
+        assert not live.server.wait_registered(0.05)
     row(live, is_ready)
+    assert live.server.wait_registered()
 
 
 def test_the_end_waits_a_moment_for_the_lock_and_then_the_sentinel_is_free(start, tmp_path):
