@@ -13,7 +13,7 @@ import weakref
 import pytest
 
 from dcc_mcp_embed.clock import SystemClock
-from dcc_mcp_embed.errors import WouldDeadlock
+from dcc_mcp_embed.errors import HostBusy, WouldDeadlock
 from dcc_mcp_embed.host import guard
 from dcc_mcp_embed.rpc.inbox import FULL_MESSAGES
 from dcc_mcp_embed.rpc.peer import Peer
@@ -42,6 +42,7 @@ from dcc_mcp_embed.wire.messages import (
     id_bytes,
     id_text,
 )
+from fakes.caller import Caller
 from fakes.channels import ADDRESS, DEADLINE, PATIENCE, Stage, framed, until
 
 ID = bytes(range(16))
@@ -88,6 +89,7 @@ def numbers(channel):
         (b"", b""),
         (bytes(range(256)) * 8192, bytes(range(256)) * 8192),
     ],
+    ids=["bytes", "list", "mapping", "bytearray", "none", "empty", "large"],
 )
 def test_a_call_returns_what_the_peer_answered(stage, params, payload):
     answer = stage.echo().call("echo", params)
@@ -638,6 +640,7 @@ def test_a_block_closes_it(stage):
         (b"\x00\x00\x00\x01\xc1", Serialization),
         (b"HTTP/1.1 400 Bad Request\r\n", FrameTooLarge),
     ],
+    ids=["over the limit", "no message", "HTTP"],
 )
 def test_what_is_no_frame_closes_it_and_says_why(stage, data, error):
     channel, wire = stage.pair()
@@ -751,30 +754,17 @@ def test_an_interruption_that_may_have_lost_bytes_closes_the_channel(where):
 
 
 class _Host:
+    """The test's own thread is the host's main thread."""
+
     def is_main_thread(self):
         return threading.current_thread() is threading.main_thread()
 
 
-class _Dispatcher:
-    def __init__(self):
-        self.held = []
-
-    def hold(self, what):
-        self.held.append(what)
-        return self
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-
 @pytest.fixture
 def host():
-    dispatcher = _Dispatcher()
-    guard.publish(("127.0.0.1", 5), _Host(), dispatcher)
-    yield dispatcher
+    calls = Caller()
+    guard.publish(("127.0.0.1", 5), _Host(), calls.dispatcher)
+    yield calls
     guard.withdraw(("127.0.0.1", 5))
 
 
@@ -791,16 +781,32 @@ def test_a_host_that_calls_itself_from_its_main_thread_is_told(stage, host):
             helper.result()
 
 
-def test_a_host_that_waits_on_its_main_thread_refuses_foreign_jobs_and_comes_back(
-    stage, host, monkeypatch
-):
+@pytest.mark.parametrize("way", ["recv", "call"])
+def test_a_host_that_waits_on_its_main_thread_refuses_foreign_jobs(stage, host, way):
+    channel, wire = stage.pair()
+    uses = {"recv": channel.recv, "call": lambda: channel.call("m", timeout_ms=PATIENCE)}
+
+    def foreign():
+        until(lambda: channel._link._led)
+        with pytest.raises(HostBusy):
+            host.submit("foreign")
+        if way == "call":
+            wire.say(Response(wire.hear().id, True, b"", None))
+        else:
+            wire.say(notify())
+
+    helper = stage.thread(foreign)
+    assert uses[way]()
+    helper.result()
+    host.submit("later")
+    host.host.run()
+    assert host.effects == ["later"]
+
+
+def test_a_wait_without_an_end_has_one_on_a_hosts_main_thread(stage, host, monkeypatch):
     monkeypatch.setattr(arguments, "HOST_WAIT_MS", 20)
     channel, wire = stage.pair()
     assert channel.recv() is None
-    assert channel.recv(1) is None
-    with pytest.raises(CallTimeout):
-        channel.call("m", timeout_ms=1)
-    assert len(host.held) == 3
     helper = stage.thread(channel.recv)
     assert channel.recv() is None
     wire.say(notify(1))
