@@ -15,11 +15,11 @@ from functools import partial
 
 import pytest
 
-from dcc_mcp_embed.cli.main import main
 from dcc_mcp_embed.cli.serve import GRACE
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.registry.file_registry import open_registry
 from dcc_mcp_embed.secret import open_secret
+from fakes import served
 from fakes.live import tries
 from fakes.served import Served, environment, run
 
@@ -34,19 +34,7 @@ def home(tmp_path):
 
 @pytest.fixture
 def inside(monkeypatch, capsys):
-    """Run a command in this process, where a process of its own would prove nothing more."""
-
-    def run_inside(home, *arguments):
-        monkeypatch.setenv("DCC_MCP_EMBED_HOME", home)
-        monkeypatch.setenv("DCC_MCP_REGISTRY_DIR", os.path.join(home, "registry"))
-        try:
-            status = main(list(arguments))
-        except SystemExit as ended:
-            status = ended.code
-        shown = capsys.readouterr()
-        return subprocess.CompletedProcess(arguments, status, shown.out, shown.err)
-
-    return run_inside
+    return partial(served.inside, monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import threading
 from typing import Any, Dict, List, Optional, Tuple
 
 import dcc_mcp_embed
+from dcc_mcp_embed.cli.main import main
 
 DEADLINE = 30.0
 
@@ -39,6 +40,21 @@ def run(home: str, *arguments: str, **options: Any) -> subprocess.CompletedProce
         timeout=DEADLINE,
         **dict({"stdin": None if "input" in options else subprocess.DEVNULL}, **options),
     )
+
+
+def inside(
+    monkeypatch: Any, capsys: Any, home: str, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run one command in this process, where a process of its own would prove nothing more."""
+    monkeypatch.setenv("DCC_MCP_EMBED_HOME", home)
+    monkeypatch.setenv("DCC_MCP_REGISTRY_DIR", os.path.join(home, "registry"))
+    capsys.readouterr()
+    try:
+        status = main(list(arguments))
+    except SystemExit as ended:
+        status = int(ended.code or 0)
+    shown = capsys.readouterr()
+    return subprocess.CompletedProcess(arguments, status, shown.out, shown.err)
 
 
 class Served:

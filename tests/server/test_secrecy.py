@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import os
+from functools import partial
 
 import pytest
 
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.secret import open_secret
 from fakes.framed import FramedWire
-from fakes.served import Served, run
+from fakes.served import Served, inside
 
 
 def spellings(value):
@@ -26,8 +27,11 @@ def spellings(value):
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="an argv is read from /proc")
-def test_nothing_is_told_by_logs_rows_argvs_errors_or_the_registrys_files(tmp_path):
+def test_nothing_is_told_by_logs_rows_argvs_errors_or_the_registrys_files(
+    tmp_path, monkeypatch, capsys
+):
     home = str(tmp_path)
+    run = partial(inside, monkeypatch, capsys)
     said = {}
     with Served(home) as served:
         secret = open_secret(home, SystemClock())
