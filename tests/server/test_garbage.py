@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import threading
 import types
 
 import pytest
@@ -77,6 +79,13 @@ def live(tmp_path_factory):
     with one.connect() as wire:
         # Its thread starts with the first call and stays.
         in_handshake_era(wire, "good_worker")
+    # So does the lock that goes with its row, from when that is written.
+    entered = os.path.join(one.registry_dir, "services.json")
+    pause = threading.Event()
+    for _ in range(3000):
+        if os.path.exists(entered):
+            break
+        pause.wait(0.01)
     yield one
     one.close()
     patch.undo()
