@@ -14,7 +14,13 @@ import threading
 # Run as a script, its folder is first on the path; the package is that of this checkout.
 sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from dcc_mcp_embed import FramedChannel, IpcListener, TransportAddress  # noqa: E402
+from dcc_mcp_embed import (  # noqa: E402
+    ConnectionClosed,
+    FramedChannel,
+    IpcListener,
+    TransportAddress,
+    TransportManager,
+)
 from dcc_mcp_embed.clock import SystemClock  # noqa: E402
 from dcc_mcp_embed.config import data_dir  # noqa: E402
 from dcc_mcp_embed.net.sockets import bind_address  # noqa: E402
@@ -22,18 +28,21 @@ from dcc_mcp_embed.rpc.hello import Facts, ServerHello, place  # noqa: E402
 from dcc_mcp_embed.rpc.peer import Peer  # noqa: E402
 from dcc_mcp_embed.secret import open_secret  # noqa: E402
 from dcc_mcp_embed.transport.link import Link  # noqa: E402
-from dcc_mcp_embed.transport.manager import TransportManager  # noqa: E402
 
 
 def serve(channel: FramedChannel) -> None:
     """Answer one client until it goes."""
-    while True:
-        message = channel.recv()
-        assert message is not None
-        channel.send_response(message["id"], True, message["params"])
+    try:
+        while True:
+            message = channel.recv()
+            assert message is not None
+            channel.send_response(message["id"], True, message["params"])
+    except ConnectionClosed:
+        return
 
 
 def start_thread(channel: FramedChannel) -> None:
+    """Serve on a thread of its own."""
     threading.Thread(target=serve, args=(channel,), daemon=True).start()
 
 

@@ -144,7 +144,7 @@ def _lent(ready: Dict[str, Any]) -> Link:
 
 def _borrow(dcc_type: str) -> Tuple[Any, Callable[[], Any]]:
     """Return an authenticated channel and how to give everything back."""
-    from dcc_mcp_embed.transport.manager import TransportManager
+    from dcc_mcp_embed import TransportManager
 
     stack = ExitStack()
     manager = stack.enter_context(TransportManager())
@@ -168,7 +168,7 @@ def _echoing(channel: Any, close: Callable[[], Any]) -> Link:
 
 def _managed(ready: Dict[str, Any]) -> Link:
     """Return ours as a script calls that borrows for each call anew."""
-    from dcc_mcp_embed.transport.manager import TransportManager
+    from dcc_mcp_embed import TransportManager
 
     manager = TransportManager()
     call, dcc_type = manager.call, ready["dcc_type"]

@@ -18,7 +18,7 @@ sys.path[:1] = [_TESTS, os.path.dirname(_TESTS)]
 
 from bench.client import quantile  # noqa: E402
 from bench.processes import resident  # noqa: E402
-from dcc_mcp_embed.transport.manager import TransportManager  # noqa: E402
+from dcc_mcp_embed import TransportManager  # noqa: E402
 
 #: Milliseconds that are recorded, in turn: from a tenth to several seconds. Once round, everything
 #: a session ever keeps is there, so from then on memory has to stay as it is.
