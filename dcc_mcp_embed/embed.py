@@ -28,7 +28,6 @@ from .host.worker import Worker
 from .logbook import LogBook
 from .net.loop import Loop
 from .net.thread import LoopThread
-from .registry.file_registry import open_registry
 from .secret import open_secret
 from .server.ports import listen_as
 from .server.readiness import State
@@ -38,7 +37,6 @@ from .server.safe_stop import make_pass
 from .server.server import Server, preload
 from .tools import code, control, loader, scene
 from .tools.table import ToolTable
-from .transport_errors import TransportError
 
 if TYPE_CHECKING:
     from .transport.manager import TransportManager
@@ -257,27 +255,19 @@ class EmbeddedServer:
     def _register(self) -> None:
         """Have this server entered in the service registry; without one it serves all the same."""
         server = self._server
-        try:
-            self._registration = Registration(
-                open_registry(self.settings.registry_dir, os.environ, self._clock, self._note),
-                self._clock,
-                self._instance,
-                About(
-                    self.port,
-                    __version__,
-                    os.path.dirname(os.path.abspath(__file__)),
-                    self._stop_pass,
-                    self._launch_command,
-                ),
-                lambda: server.readiness.state,
-                self._note,
-            )
-        except TransportError as error:
-            self._note("warning", "this server cannot be found by others: {}".format(error))
-            server.load_framed()
-            return
+        package = os.path.dirname(os.path.abspath(__file__))
+        self._registration = Registration(
+            self.settings.registry_dir,
+            os.environ,
+            self._clock,
+            self._instance,
+            About(self.port, __version__, package, self._stop_pass, self._launch_command),
+            lambda: server.readiness.state,
+            server.load_framed,
+            self._note,
+        )
         self._instance.scene_changed = self._registration.changed
-        self._registration.enter(server.load_framed)
+        self._registration.enter()
 
     def _note(self, level: str, text: str) -> None:
         self.logbook.add(level, "registry", text)
@@ -356,9 +346,10 @@ class EmbeddedServer:
         with self._transport_lock:
             if self._stopped or self._registration is None:
                 return None
-            if self._transport is None:
+            registry = self._registration.registry
+            if self._transport is None and registry is not None:
                 self._transport = TransportManager(
-                    registry=self._registration.registry,
+                    registry=registry,
                     secret=self._secret,
                     clock=self._clock,
                     # The server's own beats for every row of this process.

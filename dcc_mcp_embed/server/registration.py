@@ -1,23 +1,25 @@
 """Our row in the service registry, from its entry to its leaving.
 
-Every write is the registry thread's, so neither the host's main thread nor the loop ever waits for
-a file or for the lock that all programs share; only the last one, at the end, is made by whoever
-stops, because there may be no thread left to do it.
+Neither the host's main thread nor the loop ever waits for a file or for the lock that all programs
+share. What is needed for it is loaded by a thread of its own when the server runs already; every
+write is the registry thread's. Only the last one is made by whoever stops, because there may be no
+thread left to do it.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import Callable, Optional
+from typing import TYPE_CHECKING, Callable, Mapping, Optional
 
+from .. import collector
 from ..clock import Clock
 from ..host.identity import Instance
-from ..registry.file_registry import FileRegistry
-from ..registry.heartbeat import Heartbeat
-from ..registry.status import status_of
-from ..transport_errors import RegistryFile, TransportError
 from .readiness import State
 from .row import About, Changing, changing
+
+if TYPE_CHECKING:
+    from ..registry.file_registry import FileRegistry
+    from ..registry.heartbeat import Heartbeat
 
 __all__ = ["HEARTBEAT", "LEAVE_TIMEOUT", "Registration"]
 
@@ -26,78 +28,136 @@ __all__ = ["HEARTBEAT", "LEAVE_TIMEOUT", "Registration"]
 HEARTBEAT = 5.0
 #: How long leaving may hold up the end of a host, seconds (DESIGN: 300 ms).
 LEAVE_TIMEOUT = 0.3
+#: How long somebody who needs the registry waits for it to be there, seconds.
+_PATIENCE = 2.0
 
 
 class Registration:
-    """Enter a row, keep it true, take it out.
+    """Enter a row, keep it true, take it out. Without a usable registry it only says so.
 
-    ``state()`` returns how the server is. Both it and ``instance`` are asked when the row is
-    written: whatever happened meanwhile is in it, and several changes at once are one.
+    ``directory``, ``environ``: where the registry is (see ``open_registry``). ``state()`` returns
+    how the server is; both it and ``instance`` are asked when the row is written, so whatever
+    happened meanwhile is in it, and several changes at once are one. ``load()`` is done first, on
+    the same thread: what others may want as soon as they find us.
     """
 
     def __init__(
         self,
-        registry: FileRegistry,
+        directory: Optional[str],
+        environ: Mapping[str, str],
         clock: Clock,
         instance: Instance,
         about: About,
         state: Callable[[], State],
+        load: Callable[[], None],
         log: Callable[[str, str], None],
     ) -> None:
-        self.registry = registry
-        self._heartbeat = Heartbeat(registry, HEARTBEAT, clock, log)
+        self._directory = directory
+        self._environ = environ
         self._clock = clock
         self._instance = instance
         self._about = about
         self._state = state
+        self._load = load
         self._log = log
-        self._written: Optional[Changing] = None
+        self._registry: Optional[FileRegistry] = None
+        self._heartbeat: Optional[Heartbeat] = None
+        self._opened = threading.Event()
         self._tried = threading.Event()
+        self._written: Optional[Changing] = None
         self._left = False
+        self._opener = threading.Thread(
+            target=self._open, name="dcc-mcp-embed-registry-start", daemon=True
+        )
 
     # -- any thread ---------------------------------------------------------------------------
 
-    def enter(self, before: Callable[[], None]) -> None:
-        """Have the row written for the first time, once ``before()`` is done on that thread."""
-        self._heartbeat.defer(before)
-        self.changed()
+    def enter(self) -> None:
+        """Have everything loaded and the row written for the first time. Once."""
+        self._opener.start()
 
     def changed(self) -> None:
         """Have the row written anew if it is not true any more."""
-        if not self._left:
+        # Before there is a heartbeat the row has not been written either.
+        if self._heartbeat is not None and not self._left:
             self._heartbeat.defer(self._write)
+
+    @property
+    def registry(self) -> Optional[FileRegistry]:
+        """Return the registry, None if there is none; waits until that is known."""
+        self._opened.wait(_PATIENCE)
+        return self._registry
 
     def wait(self, timeout: float) -> bool:
         """Wait until the row was written, or could not be; return whether it is in the file."""
         self._tried.wait(timeout)
-        try:
-            found = self.registry.get(self._instance.dcc_type, self._instance.instance_id)
-        except RegistryFile:
+        registry = self._registry
+        if registry is None:
             return False
-        return found is not None
+        own = (self._instance.dcc_type, self._instance.instance_id)
+        return any((row.dcc_type, row.instance_id) == own for row in registry.entries())
 
     def leave(self) -> None:
-        """Take the row out of the file and end the registry thread. Blocks LEAVE_TIMEOUT at most.
+        """Take the row out of the file and end the threads. Blocks LEAVE_TIMEOUT at most.
 
         Starts no thread, so it may run in an exit handler.
         """
         self._left = True
-        begun = self._clock.monotonic()
-        self._heartbeat.stop(LEAVE_TIMEOUT / 2)
-        spent = self._clock.monotonic() - begun
-        self.registry.close(timeout=max(0.0, LEAVE_TIMEOUT - spent))
+        deadline = self._clock.monotonic() + LEAVE_TIMEOUT
+        if self._opener.ident is not None:
+            self._opener.join(LEAVE_TIMEOUT / 3)
+        if self._heartbeat is not None:
+            self._heartbeat.stop(LEAVE_TIMEOUT / 3)
+        if self._registry is not None:
+            self._registry.close(timeout=max(0.0, deadline - self._clock.monotonic()))
+
+    # -- the thread that opens it -------------------------------------------------------------
+
+    def _open(self) -> None:
+        collector.guard()
+        collector.pause()
+        try:
+            self._load()
+            self._open_registry()
+        except Exception as error:
+            # The server serves all the same.
+            self._log("error", "this server cannot be found by others: {!r}".format(error))
+        finally:
+            self._opened.set()
+            if self._heartbeat is None:
+                self._tried.set()
+            collector.resume()
+            collector.unguard()
+
+    def _open_registry(self) -> None:
+        from ..registry.file_registry import open_registry
+        from ..registry.heartbeat import Heartbeat
+        from ..transport_errors import RegistryFile
+
+        if self._left:
+            return
+        try:
+            registry = open_registry(self._directory, self._environ, self._clock, self._log)
+        except RegistryFile as error:
+            self._log("warning", "this server cannot be found by others: {}".format(error))
+            return
+        self._registry = registry
+        self._heartbeat = Heartbeat(registry, HEARTBEAT, self._clock, self._log)
+        self.changed()
 
     # -- registry thread ----------------------------------------------------------------------
 
     def _write(self) -> None:
+        from ..transport_errors import TransportError
+
         wanted = changing(self._about, self._state(), self._instance.scene)
-        if self._left or wanted == self._written:
+        if self._left or wanted == self._written or self._registry is None:
             return
         try:
             if self._written is None:
-                self._enter(wanted)
+                self._enter(self._registry, wanted)
             else:
-                self._update(wanted)
+                self._update(self._registry, wanted)
         except (TransportError, TypeError, ValueError) as error:
             # The next change writes everything anew.
             self._log("warning", "the registry row was not written: {}".format(error))
@@ -106,9 +166,11 @@ class Registration:
         finally:
             self._tried.set()
 
-    def _enter(self, row: Changing) -> None:
+    def _enter(self, registry: FileRegistry, row: Changing) -> None:
+        from ..registry.status import status_of
+
         instance = self._instance
-        self.registry.register(
+        registry.register(
             instance.dcc_type,
             "127.0.0.1",
             self._about.port,
@@ -125,10 +187,12 @@ class Registration:
         )
         if self._left:
             # Whoever stopped did not wait for this.
-            self.registry.deregister(instance.dcc_type, instance.instance_id)
+            registry.deregister(instance.dcc_type, instance.instance_id)
 
-    def _update(self, row: Changing) -> None:
-        self.registry.update(
+    def _update(self, registry: FileRegistry, row: Changing) -> None:
+        from ..registry.status import status_of
+
+        registry.update(
             self._instance.dcc_type,
             self._instance.instance_id,
             status=status_of(row.status),

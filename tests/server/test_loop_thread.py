@@ -19,9 +19,9 @@ OURS = "dcc-mcp-embed"
 imported, collected = [], []
 
 def is_loop():
-    # The registry's thread waits for files anyway, and nobody waits for it.
+    # The registry's threads wait for files anyway, and nobody waits for them.
     name = threading.current_thread().name
-    return name.startswith(OURS) and name != OURS + "-registry"
+    return name.startswith(OURS) and not name.startswith(OURS + "-registry")
 
 real_import = builtins.__import__
 def watched_import(name, *rest, **named):

@@ -332,6 +332,7 @@ def test_a_directory_without_rights_is_a_warning(start, tmp_path):
 def test_a_place_that_cannot_be_a_directory_is_a_warning(start, tmp_path):
     (tmp_path / "registry").write_text("a file")
     live = start()
+    assert not live.server.wait_registered(DEADLINE)
     log = live.server.logbook.read(level="warning")
     assert any("cannot be found by others" in line.text for line in log), log
     with live.connect() as wire:
