@@ -101,7 +101,6 @@ class Connections:
             sound = True
             raise
         finally:
-            channel.observer = None
             self.give_back(lease, sound and not channel.in_flight and channel.alive())
 
     def give_back(self, lease: Lease, sound: bool = True) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
@@ -12,6 +13,7 @@ import threading
 import pytest
 
 from dcc_mcp_embed import (
+    AcquireTimeout,
     CallFailed,
     ConfigError,
     ConnectionFailed,
@@ -412,6 +414,47 @@ def test_many_threads_share_few_connections(tmp_path, peer):
         )
         assert peer.connections <= 2
         assert manager.list_sessions()[0]["request_count"] == 160
+
+
+def test_no_call_leaves_anything_to_collect(tmp_path):
+    """A host's idle main thread never collects, so what is left in a circle stays for ever."""
+
+    def refuse(method, params):
+        if method == "fail":
+            raise ValueError("no such node")
+        return params
+
+    def attempt(failure, function, *arguments, **named):
+        try:
+            function(*arguments, **named)
+        except failure:
+            pass
+
+    config = TransportConfig(PoolConfig(1, acquire_timeout=0.001))
+    with FramedPeer(answer=refuse) as peer, TransportManager(
+        str(tmp_path), config=config, heartbeat=False
+    ) as manager:
+        instance = register(manager, peer)
+
+        def everything():
+            manager.call("maya", "echo", b"x")
+            attempt(CallFailed, manager.call, "maya", "fail")
+            attempt(ServiceNotFound, manager.call, "houdini", "x")
+            manager.acquire_connection("maya")
+            attempt(AcquireTimeout, manager.call, "maya", "echo")
+            manager.release_connection("maya", instance)
+            manager.list_sessions()
+            manager.cleanup()
+
+        everything()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(10):
+                everything()
+            assert gc.collect() == 0
+        finally:
+            gc.enable()
 
 
 # Who is one of us.
