@@ -144,7 +144,8 @@ class SessionConfig(_Config):
     ``max_session_lifetime`` is closed. The n-th of at most ``reconnect_max_retries`` attempts is to
     wait ``reconnect_backoff_base`` · 2ⁿ⁻¹, at most ``reconnect_backoff_cap``, less a random share
     up to ``reconnect_backoff_jitter`` (0 to 1). A connection idle for longer than
-    ``heartbeat_interval`` proves with a ping that its peer still answers before it is lent.
+    ``heartbeat_interval`` is looked at by ``cleanup()``, and before it is lent again its peer, if
+    it is one of us, proves with a ping that it still answers.
     """
 
     __slots__ = (

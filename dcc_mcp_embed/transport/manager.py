@@ -183,9 +183,11 @@ class TransportManager(Services):
 
         Without an ``instance_id`` the ``strategy`` picks, by default the first available. Waits
         for a free connection for ``timeout`` seconds (default ``acquire_timeout``, 0: not at all)
-        and for a new one another ``connect_timeout``. A broken one is not used again. Raises
-        Shutdown, ServiceNotFound, AcquireTimeout, PoolExhausted, WouldDeadlock, and what
-        connecting raises.
+        and for a new one another ``connect_timeout``. A broken one is not used again. A service
+        that says it is one of us has proved it (``channel.hello``); any other is **not
+        authenticated**, and is sent nothing but what is said in the block. Raises Shutdown,
+        ServiceNotFound, AcquireTimeout, PoolExhausted, WouldDeadlock, ConfigError for the time or
+        the secret, and what connecting raises.
         """
         row = self._resolve(dcc_type, instance_id, strategy, hint)
         session_id = self._session_with(row)
