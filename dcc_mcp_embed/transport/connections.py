@@ -68,7 +68,9 @@ class Connections:
             if channel is not None and not self._fit(place, channel):
                 self._do(self._table.renew(place))
                 channel = None
-            return Lease(place, channel or self._connect(place, row))
+            if channel is None:
+                channel = self._connect(place, row)
+            return Lease(place, channel)
         except BaseException:
             self._do(self._table.withdraw(waiter, self._clock.monotonic()))
             raise
