@@ -10,7 +10,7 @@ from ..rpc.hello import Facts
 from ..rpc.inbox import Incoming
 from ..rpc.peer import Peer
 from ..transport_errors import Internal, TransportError
-from ..wire.messages import id_bytes, id_text
+from ..wire.messages import Response, id_bytes, id_text
 from .arguments import Content, as_content, milliseconds, wait
 from .codec import envelope_dict
 from .link import Link
@@ -93,7 +93,7 @@ class FramedChannel:
     def round_trip(self, timeout_ms: int = 5000) -> float:
         """Return what :meth:`ping` measures, in seconds."""
         self._demand()
-        return self._link.ping(self._clock.monotonic() + milliseconds(timeout_ms), timeout_ms)
+        return self._link.ping(self._deadline(timeout_ms), timeout_ms)
 
     # -- messages -----------------------------------------------------------------------------
 
@@ -106,7 +106,7 @@ class FramedChannel:
         """
         self._demand()
         ident, data = self._peer.request(_method(method), as_content(params))
-        self._send(data, timeout_ms)
+        self._link.send(data, self._deadline(timeout_ms), timeout_ms)
         return id_text(ident)
 
     def send_response(
@@ -122,13 +122,14 @@ class FramedChannel:
         Raises ValueError ("invalid UUID: …"), otherwise as :meth:`send_request`.
         """
         self._demand()
-        ident = id_bytes(request_id)
-        self._send(self._peer.answer(ident, success, as_content(payload), error), timeout_ms)
+        response = Response(id_bytes(request_id), success, as_content(payload), error)
+        self._link.answer(response, self._deadline(timeout_ms), timeout_ms)
 
     def send_notify(self, topic: str, data: Content = None, timeout_ms: int = _SEND_MS) -> None:
         """Send a notification. Raises as :meth:`send_request`."""
         self._demand()
-        self._send(self._peer.notification(_method(topic), as_content(data)), timeout_ms)
+        frame = self._peer.notification(_method(topic), as_content(data))
+        self._link.send(frame, self._deadline(timeout_ms), timeout_ms)
 
     def recv(self, timeout_ms: Optional[int] = None) -> Optional[Dict[str, Any]]:
         """Return the next message that is no answer to a call, or None after the time.
@@ -183,6 +184,9 @@ class FramedChannel:
 
         An authenticated peer is told; a raw one sees the connection end, as with the reference.
         """
+        if self._shut:
+            # Also after ``abandon``, where the link's lock may be held by nobody who still exists.
+            return
         self._shut = True
         self._link.close(Internal(_SHUT), farewell=self._peer.facts is not None)
 
@@ -216,10 +220,10 @@ class FramedChannel:
     def _receive(self, timeout_ms: Optional[int]) -> Optional[Incoming]:
         if timeout_ms is None:
             return self._link.receive(None)
-        return self._link.receive(self._clock.monotonic() + milliseconds(timeout_ms))
+        return self._link.receive(self._deadline(timeout_ms))
 
-    def _send(self, data: bytes, timeout_ms: int) -> None:
-        self._link.send(data, self._clock.monotonic() + milliseconds(timeout_ms), timeout_ms)
+    def _deadline(self, timeout_ms: int) -> float:
+        return self._clock.monotonic() + milliseconds(timeout_ms)
 
 
 def _method(value: str) -> str:

@@ -160,6 +160,13 @@ class Link:
         if not finished:
             raise Internal("send timed out after {}ms: the peer does not read".format(timeout_ms))
 
+    def answer(self, response: Response, deadline: float, timeout_ms: int) -> None:
+        """Send the answer to a request, in that request's form. Raises as :meth:`send`."""
+        with self._lock:
+            # Here, because the reader keeps in mind which forms requests have.
+            data = self._peer.answer(*response)
+        self.send(data, deadline, timeout_ms)
+
     def receive(self, deadline: Optional[float]) -> Optional[Incoming]:
         """Return the next message of the peer's own accord; None after the deadline.
 

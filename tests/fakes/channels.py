@@ -56,8 +56,9 @@ class Wire:
 class Helper:
     """A thread whose result, or error, is fetched with a deadline."""
 
-    def __init__(self, function: Callable[[], Any]) -> None:
+    def __init__(self, function: Callable[[], Any], patience: float = DEADLINE) -> None:
         self._function = function
+        self._patience = patience
         self._result: Any = None
         self._error: Optional[BaseException] = None
         self._thread = threading.Thread(target=self._run)
@@ -73,7 +74,7 @@ class Helper:
         return self._thread.is_alive()
 
     def result(self) -> Any:
-        self._thread.join(DEADLINE)
+        self._thread.join(self._patience)
         assert not self._thread.is_alive(), "it hangs"
         if self._error is not None:
             raise self._error

@@ -170,5 +170,5 @@ class Connection(RuleBasedStateMachine):
             assert self.settled[pending] == 1
 
 
-Connection.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
+Connection.TestCase.settings = settings(max_examples=40, stateful_step_count=40)
 TestConnection = Connection.TestCase
