@@ -7,8 +7,7 @@ element-wise reader would need a second for it.
 
 from __future__ import annotations
 
-import codecs
-from typing import Any, List, Optional, Tuple, Union
+from typing import List, Optional, Tuple, Union
 
 from .heads import ARRAY, array_head, read_head
 
@@ -16,12 +15,13 @@ __all__ = ["BytesLike", "as_bytes", "pack_octets", "read_octets"]
 
 BytesLike = Union[bytes, bytearray, memoryview, List[int], Tuple[int, ...]]
 
-#: Code point of a byte -> its element. The charmap codec reads it in C, once per byte.
-_ELEMENTS: Any = {byte: bytes([byte] if byte < 0x80 else [0xCC, byte]) for byte in range(256)}
-#: Elements that are taken at once: other threads, the host's too, get their turn in between.
-_PIECE = 1 << 18
-#: Stands for an element 0xCC while the marks (0xCC as well) are taken out: no byte's code point.
-_HELD = "\u0100"
+#: Byte -> what stands before it in the weave of ``_elements``, and the byte itself there. 0xFF
+#: stands for nothing, so the byte 0xFF has a pair of its own, which no other byte makes.
+_MARKS = b"\xff" * 0x80 + b"\xcc" * 0x7F + b"\xfe"
+_VALUES = bytes([*range(0xFF), 0x80])
+#: Elements that are taken at once: other threads, the host's too, get their turn in between, and
+#: what is made on the way, eight bytes for each, is soon gone.
+_PIECE = 1 << 16
 
 
 def as_bytes(value: object) -> bytes:
@@ -71,14 +71,18 @@ def read_octets(data: bytes, at: int) -> Optional[Tuple[bytes, int]]:
 
 
 def _elements(data: bytes) -> bytes:
-    encoded: bytes = codecs.charmap_encode(data.decode("latin-1"), "strict", _ELEMENTS)[0]
-    return encoded
+    weave = bytearray(2 * len(data))
+    weave[0::2] = data.translate(_MARKS)
+    weave[1::2] = data.translate(_VALUES)
+    return bytes(weave.translate(None, b"\xff").replace(b"\xfe\x80", b"\xcc\xff"))
 
 
 def _read_elements(data: bytes, at: int, count: int) -> bytes:
     """Return the bytes that ``count`` elements stand for, if they are elements."""
     # Reading from the left, a pair of marks is always one element 0xCC: every run of them begins
     # where an element does. So what follows the last element cannot change the ones before it.
-    text = data[at : at + 2 * count].decode("latin-1")
-    text = text.replace("\xcc\xcc", _HELD).replace("\xcc", "")[:count]
-    return text.replace(_HELD, "\xcc").encode("latin-1")
+    found = data[at : at + 2 * count]
+    # The element 0xCC is held as 7F 01 while the marks are taken out, 0x7F itself as 7F 00.
+    found = found.replace(b"\x7f", b"\x7f\x00").replace(b"\xcc\xcc", b"\x7f\x01")
+    found = found.translate(None, b"\xcc")
+    return found.replace(b"\x7f\x01", b"\xcc").replace(b"\x7f\x00", b"\x7f")[:count]

@@ -16,9 +16,24 @@ from dcc_mcp_embed.wire import octets as module
 from dcc_mcp_embed.wire.octets import as_bytes, pack_octets, read_octets
 from wire.message_oracle import octets
 
-#: What a mark can be mistaken for: the mark itself, and what follows a mark.
+#: What is easily taken for something else: a mark, what follows one, what stands for one meanwhile.
 confusing = st.lists(
-    st.sampled_from([b"\xcc", b"\xcc\xcc", b"\xcc\x80", b"\x80", b"a", b"\xff"]), max_size=20
+    st.sampled_from(
+        [
+            b"\xcc",
+            b"\xcc\xcc",
+            b"\xcc\x80",
+            b"\x80",
+            b"a",
+            b"\xff",
+            b"\xfe",
+            b"\x7f",
+            b"\x7f\x01",
+            b"\x00",
+            b"\x01",
+        ]
+    ),
+    max_size=20,
 ).map(b"".join)
 
 
@@ -26,6 +41,7 @@ WORST = {
     "random": bytes(random.Random(3).getrandbits(8) for _ in range(1 << 16)),
     "all high": bytes(range(128, 256)) * 512,
     "all marks": b"\xcc" * (1 << 16),
+    "all held": b"\x7f" * ((1 << 16) - 1) + b"\xff",
     "marks between": b"a\xcc" * (1 << 15),
     "one high": b"a" * ((1 << 16) - 1) + b"\xff",
 }
