@@ -1,29 +1,26 @@
-"""A framed connection that threads share: who waits, reads for everybody.
+"""A framed connection that threads share, without a thread of its own.
 
-There is no thread in the background. Of the threads that wait for something, one leads: it polls
-the socket, reads, and hands each message to the thread it is for. A thread that has what it came
-for goes, and if it led, wakes another to lead. So nobody's deadline depends on anybody else, and a
-frame that is half read when a thread leaves is still there, whole, for the next one.
-
-One lock guards everything and is never held while anything blocks: the socket does not block, and
-is read and written under the lock. What it does not take at once is sent by whoever waits: by its
-own sender above all, who also reads meanwhile, so that two ends that both send a lot get on.
+A frame that is half read when a thread leaves is still there, whole, for the next one. One lock
+guards everything and is never held while anything blocks: the socket does not block, and is read
+and written under the lock. What it does not take at once is sent by whoever waits, by its own
+sender above all, who also reads meanwhile, so that two ends that both send a lot get on.
 """
 
 from __future__ import annotations
 
 import socket
-import threading
 from collections import deque
-from typing import Deque, Dict, Iterable, Optional
+from typing import Deque, Iterable, Optional
 
 from ..clock import Clock
-from ..net.readiness import READ, SLICE_S, WRITE, Readiness
+from ..net.readiness import READ, WRITE
 from ..rpc.inbox import Inbox, Incoming
 from ..rpc.peer import Ended, Event, Greeted, Peer
 from ..rpc.pending import Call, Pending, Probe, fresh
 from ..transport_errors import ConnectionClosed, Internal, TransportError
 from ..wire.messages import Request, Response
+from .outbox import Outbox, Sending
+from .turns import Turns
 
 __all__ = ["Link"]
 
@@ -31,9 +28,6 @@ __all__ = ["Link"]
 _READ_SIZE = 64 * 1024
 #: Once that was filled.
 _READ_MORE = 256 * 1024
-#: A thread that polls beside the one that leads looks this often whether that one is still there.
-#: Only while the peer does not take what we send, so it costs nothing otherwise.
-_LOOK_S = 0.02
 #: Reads one look at a connection may take: a peer that never stops must not keep us.
 _LOOKS = 16
 _QUEUE_FULL = "the receive queue is full"
@@ -49,40 +43,17 @@ class _Delivery(Pending):
         self.message: Optional[Incoming] = None
 
 
-class _Sending(Pending):
-    """Bytes that the socket has not taken yet."""
-
-    __slots__ = ("begun", "left")
-    needs = WRITE
-
-    def __init__(self, left: memoryview, begun: bool, deadline: Optional[float]) -> None:
-        super().__init__(deadline)
-        self.left = left
-        #: Whether a part of the frame is out: then the rest must follow, or the stream is spoilt.
-        self.begun = begun
-
-
-class Link:
+class Link(Turns):
     """One connection and the threads that wait for it. Any thread.
 
     Takes over a connected socket. Times are deadlines in monotonic seconds, None for none.
     """
 
     def __init__(self, sock: socket.socket, peer: Peer, clock: Clock) -> None:
-        sock.setblocking(False)
-        self._sock = sock
+        super().__init__(sock, clock)
         self._peer = peer
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._readiness = Readiness(sock)
-        #: What the thread that leads polls for; 0: nobody leads.
-        self._led = 0
-        #: Threads that poll; the socket must not be closed under them.
-        self._polling = 0
-        #: Those who sleep until they are woken. The last is the next to lead.
-        self._followers: Dict[Pending, None] = {}
         self._receivers: Deque[_Delivery] = deque()
-        self._unsent: Deque[_Sending] = deque()
+        self._outbox = Outbox(sock)
         #: Sending has failed; what the peer had sent before may still be read.
         self._mute = False
         self._inbox = Inbox()
@@ -181,8 +152,9 @@ class Link:
             try:
                 self._wait(delivery)
             except BaseException:
-                if delivery.message is not None:
-                    self._inbox.put_back(delivery.message)
+                message = delivery.message
+                if message is not None and not self._hand_over(message):
+                    self._inbox.put_back(message)
                 raise
             finally:
                 if not delivery.done:
@@ -216,7 +188,7 @@ class Link:
         with self._lock:
             if self.failure is not None:
                 return
-            if farewell and not self._unsent:
+            if farewell and not self._outbox:
                 self._peer.shutdown()
                 self._send(self._peer.data_to_send(), None)
             self._end(error)
@@ -234,108 +206,33 @@ class Link:
         """How many calls and pings wait for an answer."""
         return self._peer.in_flight
 
-    # -- waiting; all of this with the lock held ----------------------------------------------
-
     def _demand(self) -> None:
         if self.failure is not None:
             raise fresh(self.failure)
 
-    def _wait(self, pending: Pending) -> None:
-        """Return when ``pending`` is done or its time is over."""
-        while not pending.done:
-            left = None
-            if pending.deadline is not None:
-                left = pending.deadline - self._clock.monotonic()
-                if left <= 0:
-                    return
-            if not self._led:
-                self._lead(pending.needs, left)
-            elif self._led & pending.needs:
-                self._follow(pending, left)
-            else:
-                self._poll_beside(pending.needs, left)
-
-    def _lead(self, events: int, left: Optional[float]) -> None:
-        """Poll once for everybody."""
-        if self._unsent:
-            events |= WRITE
-        # A full queue is read past only for those who wait for an answer.
-        if not events & READ and (not self._inbox.full or self._peer.in_flight):
-            events |= READ
-        self._led = events
-        try:
-            ready = self._poll(self._readiness, events, left)
-        finally:
-            self._led = 0
-        if ready == READ and self.failure is None:
-            self._read()
-        else:
-            self._turn(ready)
-
-    def _poll_beside(self, needs: int, left: Optional[float]) -> None:
-        """Poll for what the one who leads does not look for; nobody can wake that one."""
-        look = _LOOK_S if left is None else min(left, _LOOK_S)
-        self._turn(self._poll(Readiness(self._sock), needs, look))
-
-    def _poll(self, readiness: Readiness, events: int, left: Optional[float]) -> int:
-        self._polling += 1
-        self._lock.release()
-        try:
-            return readiness.wait(events, left)
-        finally:
-            self._lock.acquire()
-            self._polling -= 1
-            if self.failure is not None:
-                self._close_socket()
-
-    def _follow(self, pending: Pending, left: Optional[float]) -> None:
-        """Sleep until woken: because of an answer, to lead, or because of the end."""
-        if SLICE_S is not None:
-            left = SLICE_S if left is None else min(left, SLICE_S)
-        gate = threading.Lock()
-        gate.acquire()
-        pending.waiter = gate
-        self._followers[pending] = None
-        self._lock.release()
-        try:
-            gate.acquire(timeout=-1 if left is None else min(left, threading.TIMEOUT_MAX))
-        finally:
-            self._lock.acquire()
-            if pending.waiter is gate:
-                pending.waiter = None
-                del self._followers[pending]
-
-    def _wake(self, pending: Pending) -> None:
-        gate = pending.waiter
-        if gate is not None:
-            pending.waiter = None
-            del self._followers[pending]
-            gate.release()
-
-    def _leave(self) -> None:
-        """See that somebody leads, if anybody waits."""
-        if self._followers and not self._led:
-            # The one who came last: those before it have their answers sooner, so there are fewer
-            # changes of the lead.
-            pending, _ = self._followers.popitem()
-            gate, pending.waiter = pending.waiter, None
-            gate.release()
-
     # -- the socket; with the lock held -------------------------------------------------------
 
-    def _look(self) -> bool:
-        """Take in what is here, without waiting; False if nothing is, or somebody else does it."""
-        if self._led or self.failure is not None:
-            return False
-        ready = self._readiness.wait(READ | WRITE if self._unsent else READ, 0)
-        self._turn(ready)
-        return bool(ready & READ)
+    def _wanted(self, needs: int) -> int:
+        if self._outbox:
+            needs |= WRITE
+        # A full queue is read past only for those who wait for an answer.
+        if not needs & READ and (not self._inbox.full or self._peer.in_flight):
+            needs |= READ
+        return needs
 
     def _turn(self, ready: int) -> None:
         if ready & WRITE and self.failure is None:
             self._flush()
         if ready & READ and self.failure is None:
             self._read()
+
+    def _look(self) -> bool:
+        """Take in what is here, without waiting; False if nothing is, or somebody else does it."""
+        if self._led or self.failure is not None:
+            return False
+        ready = self._readiness.wait(READ | WRITE if self._outbox else READ, 0)
+        self._turn(ready)
+        return bool(ready & READ)
 
     def _read(self) -> bool:
         """Read once and deal with it; False if nothing was there."""
@@ -366,61 +263,43 @@ class Link:
         if data:
             self._send(data, None)
 
-    def _send(self, data: bytes, deadline: Optional[float]) -> Optional[_Sending]:
+    def _send(self, data: bytes, deadline: Optional[float]) -> Optional[Sending]:
         """Send what the socket takes; return what stands for the rest, if there is any."""
         if self._mute or self.failure is not None:
             return None
-        sent = 0
         try:
-            if not self._unsent:
-                sent = self._sock.send(data)
-        except (BlockingIOError, InterruptedError):
-            pass
+            sending = self._outbox.send(data, deadline)
         except OSError:
             self._fall_silent()
             return None
         except BaseException:
             self._end(Internal("interrupted while sending"))
             raise
-        if sent == len(data):
-            return None
-        sending = _Sending(memoryview(data)[sent:], sent > 0, deadline)
-        self._unsent.append(sending)
-        self._peer.unsent += len(sending.left)
+        if sending is not None:
+            self._peer.unsent = self._outbox.size
         return sending
 
     def _flush(self) -> None:
-        unsent = self._unsent
         try:
-            while unsent:
-                sending = unsent[0]
-                sent = self._sock.send(sending.left)
-                self._peer.unsent -= sent
-                sending.left = sending.left[sent:]
-                sending.begun = True
-                if not sending.left:
-                    unsent.popleft()
-                    sending.done = True
-                    self._wake(sending)
-        except (BlockingIOError, InterruptedError):
-            pass
+            out = self._outbox.flush()
         except OSError:
             self._fall_silent()
+            return
         except BaseException:
             self._end(Internal("interrupted while sending"))
             raise
+        self._peer.unsent = self._outbox.size
+        for sending in out:
+            self._wake(sending)
 
-    def _finish(self, sending: _Sending) -> bool:
+    def _finish(self, sending: Sending) -> bool:
         """Wait until it is out; False at its deadline, and then it is not to be sent any more."""
         try:
             self._wait(sending)
         finally:
-            if not sending.done:
-                if sending.begun:
-                    self._end(Internal("a frame was cut off: the peer did not read in time"))
-                else:
-                    self._unsent.remove(sending)
-                    self._peer.unsent -= len(sending.left)
+            if not sending.done and not self._outbox.withdraw(sending):
+                self._end(Internal("a frame was cut off: the peer did not read in time"))
+            self._peer.unsent = self._outbox.size
         return sending.done and sending.error is None
 
     def _fall_silent(self) -> None:
@@ -448,15 +327,21 @@ class Link:
                 self._arrive(event)
 
     def _arrive(self, message: Incoming) -> None:
-        if self._receivers:
-            delivery = self._receivers.popleft()
-            delivery.message = message
-            delivery.done = True
-            self._wake(delivery)
-        elif not self._inbox.put(message):
-            self.dropped += 1
-            if isinstance(message, Request) and not self._unsent:
-                self._send(self._peer.answer(message.id, False, b"", _QUEUE_FULL), None)
+        if self._hand_over(message) or self._inbox.put(message):
+            return
+        self.dropped += 1
+        if isinstance(message, Request) and not self._outbox:
+            self._send(self._peer.answer(message.id, False, b"", _QUEUE_FULL), None)
+
+    def _hand_over(self, message: Incoming) -> bool:
+        """Give a message to the first who waits for one."""
+        if not self._receivers:
+            return False
+        delivery = self._receivers.popleft()
+        delivery.message = message
+        delivery.done = True
+        self._wake(delivery)
+        return True
 
     def _end(self, error: TransportError) -> None:
         self._deal(self._peer.end(error))
@@ -465,19 +350,8 @@ class Link:
         """Tell everybody who is still there, and let the socket go."""
         self.failure = error
         self._wake(self._peer.greeting)
-        for pending in (*self._receivers, *self._unsent):
+        for pending in (*self._receivers, *self._outbox.clear()):
             pending.fail(fresh(error))
             self._wake(pending)
         self._receivers.clear()
-        self._unsent.clear()
-        try:
-            # Whoever polls wakes up.
-            self._sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            # The peer was quicker.
-            pass
-        self._close_socket()
-
-    def _close_socket(self) -> None:
-        if not self._polling:
-            self._sock.close()
+        self._let_go()

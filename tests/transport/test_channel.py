@@ -403,7 +403,7 @@ def test_what_a_call_has_to_read_past_is_bounded_and_counted(stage):
 def test_a_blocked_sender_does_not_keep_others_from_receiving(stage):
     channel, wire = stage.pair(4096)
     sender = stage.thread(lambda: channel.send_notify("big", bytes(MIB)))
-    until(lambda: channel._link._unsent)
+    until(lambda: channel._link._outbox)
     for number in range(20):
         wire.say(notify(number))
         assert channel.recv(PATIENCE)["topic"] == "n{}".format(number)
@@ -458,7 +458,7 @@ def test_frames_of_several_senders_do_not_mix(stage):
         stage.thread(lambda n=n: channel.send_notify(str(n), bytes([n]) * 100_000))
         for n in range(8)
     ]
-    until(lambda: len(channel._link._unsent) == 8)
+    until(lambda: len(channel._link._outbox) == 8)
     found = [wire.hear() for _ in helpers]
     assert sorted(int(message.topic) for message in found) == list(range(8))
     assert all(message.data == bytes([int(message.topic)]) * 100_000 for message in found)
@@ -482,7 +482,7 @@ def test_a_frame_that_was_cut_off_closes_the_channel_and_says_so(stage):
 def test_a_frame_that_has_not_begun_is_taken_back(stage):
     channel, wire = stage.pair(4096)
     sender = stage.thread(lambda: channel.send_notify("big", bytes(MIB)))
-    until(lambda: channel._link._unsent)
+    until(lambda: channel._link._outbox)
     with pytest.raises(Internal, match="send timed out"):
         channel.send_notify("never", timeout_ms=20)
     with pytest.raises(CallTimeout):
