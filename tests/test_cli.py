@@ -15,7 +15,7 @@ from functools import partial
 
 import pytest
 
-from dcc_mcp_embed.cli.serve import GRACE
+from dcc_mcp_embed.cli.signals import GRACE
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.registry.file_registry import open_registry
 from dcc_mcp_embed.secret import open_secret
@@ -172,6 +172,31 @@ def test_sigterm_ends_a_server_whose_tool_does_not_end(home):
         served.caller.join(10)
         assert served.answers[0]["structuredContent"]["error"]["code"] == "host_shutting_down"
         assert "a tool still runs 3 s after SIGTERM" in served.stderr
+
+
+ELSEWHERE = """
+import signal, threading
+import dcc_mcp_embed
+
+@dcc_mcp_embed.tool(thread="worker")
+def signal_me(number: int) -> str:
+    'Have this very thread take a signal, while the main one waits.'
+    signal.pthread_kill(threading.get_ident(), number)
+    return "sent"
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals for threads here")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_a_signal_that_another_thread_takes_ends_it_too(home, number):
+    with open(os.path.join(home, "elsewhere.py"), "w") as file:
+        file.write(ELSEWHERE)
+    with Served(home, "--tools", "elsewhere.py") as served:
+        with served.connect() as wire:
+            wire.tool("signal_me", {"number": int(number)})
+        begun = time.monotonic()
+        assert served.end(None) == 0
+        assert time.monotonic() - begun < GRACE
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])

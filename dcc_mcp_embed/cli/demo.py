@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Tuple
 
 from .. import embed
 from ..mcp.http_client import HttpClient
-from .serve import end_on_signals
+from .signals import ends_on_signals
 
 __all__ = ["client_config", "run"]
 
@@ -68,14 +68,14 @@ def run(options: Any) -> int:
     server = embed.start(adapter="standalone", port=options.port)
     failures: List[str] = []
     try:
-        end_on_signals(server)
-        print("A host with an empty scene listens at {}\n".format(server.plain_url), flush=True)
-        guide = threading.Thread(
-            target=_guide, args=(server, failures, options.once), name="demo", daemon=True
-        )
-        guide.start()
-        server.serve_forever()
-        guide.join(5.0)
+        with ends_on_signals(server):
+            print("A host with an empty scene listens at {}\n".format(server.plain_url), flush=True)
+            guide = threading.Thread(
+                target=_guide, args=(server, failures, options.once), name="demo", daemon=True
+            )
+            guide.start()
+            server.serve_forever()
+            guide.join(5.0)
     finally:
         server.stop()
     for failure in failures:

@@ -4,7 +4,7 @@ It also ends, with status 0, when somebody asks for it by the safe stop that its
 of (``stop-instance``).
 
 A tool that is running is waited for. A second signal breaks it off; one SIGTERM alone ends the
-process after :data:`GRACE` seconds all the same (see :func:`end_on_signals`).
+process after three seconds all the same (see ``signals``).
 """
 
 from __future__ import annotations
@@ -13,25 +13,20 @@ import json
 import os
 import queue
 import shlex
-import signal
 import subprocess
 import sys
 import threading
 import time
 import traceback
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Dict, Optional
 
 from .. import __version__, embed
-from ..clock import SystemClock
 from ..errors import ConfigError, EmbedError
 from ..logbook import Line, LogBook
 from ..tools import loader
+from .signals import ends_on_signals
 
-__all__ = ["GRACE", "StderrLog", "describe", "end_on_signals", "launch_command", "run"]
-
-#: How long after SIGTERM a running tool may go on, seconds. Service managers and container engines
-#: kill after 10 s and more; whoever waits for an answer should be told before.
-GRACE = 3.0
+__all__ = ["StderrLog", "describe", "launch_command", "run"]
 
 
 class StderrLog:
@@ -100,54 +95,6 @@ def describe(server: embed.EmbeddedServer) -> Dict[str, Any]:
     }
 
 
-def end_on_signals(
-    server: embed.EmbeddedServer, flush: Callable[[], None] = lambda: None, grace: float = GRACE
-) -> None:
-    """Let SIGTERM and Ctrl-C end ``serve_forever``. Main thread of a process that is ours.
-
-    The first signal ends it as soon as no tool runs. The second one puts the default handlers back
-    and raises KeyboardInterrupt, so that a tool that does not end is broken off. If the first one
-    was SIGTERM, nobody may be there to send another: ``grace`` seconds later every caller is told,
-    ``flush()`` prints the log, and the process ends with status 1. Code that never gives the
-    interpreter back holds up all of this.
-    """
-    asked = threading.Lock()
-    asked.acquire()
-
-    def first(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGTERM, second)
-        signal.signal(signal.SIGINT, second)
-        server.adapter.close()
-        if number == signal.SIGTERM:
-            # The thread waits since before: starting one takes locks that this very thread,
-            # interrupted anywhere, may hold.
-            asked.release()
-
-    def second(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        raise KeyboardInterrupt
-
-    def give_up() -> None:
-        asked.acquire()
-        SystemClock().sleep(grace)
-        try:
-            server.logbook.error(
-                "serve",
-                "a tool still runs {:.0f} s after SIGTERM; the process ends without it".format(
-                    grace
-                ),
-            )
-            server.stop()
-            flush()
-        finally:
-            os._exit(1)
-
-    threading.Thread(target=give_up, name="dcc-mcp-embed end", daemon=True).start()
-    signal.signal(signal.SIGTERM, first)
-    signal.signal(signal.SIGINT, first)
-
-
 def _load(name: str) -> Any:
     """Return the module with tools that ``name`` names. Raises ConfigError for a broken one too."""
     try:
@@ -209,13 +156,13 @@ def run(options: Any) -> int:
     )
     log = StderrLog(server.logbook)
     try:
-        end_on_signals(server, log.close)
-        if options.gateway:
-            server.logbook.warning("serve", "--gateway has no effect in this version")
-        # Whoever has read the line may look for us in the registry at once.
-        server.wait_registered()
-        print(json.dumps(describe(server)), flush=True)
-        server.serve_forever()
+        with ends_on_signals(server, log.close):
+            if options.gateway:
+                server.logbook.warning("serve", "--gateway has no effect in this version")
+            # Whoever has read the line may look for us in the registry at once.
+            server.wait_registered()
+            print(json.dumps(describe(server)), flush=True)
+            server.serve_forever()
         server.logbook.info("serve", "stopping")
     except KeyboardInterrupt:
         server.logbook.warning("serve", "stopping; what was running was broken off")
