@@ -26,7 +26,18 @@ def tries(seconds: float = DEADLINE) -> Iterator[None]:
 class Live:
     """Start a standalone host on its own thread; ``close()`` ends it and checks that it ended."""
 
-    def __init__(self, home: str, monkeypatch: Any, adapter: Any = None, **options: Any) -> None:
+    def __init__(
+        self,
+        home: str,
+        monkeypatch: Any,
+        adapter: Any = None,
+        registered: bool = True,
+        **options: Any,
+    ) -> None:
+        """Wait until the main thread serves and, if it is to be ``registered``, the row is there.
+
+        So no thread that a start leaves to itself is still at work when a test begins.
+        """
         monkeypatch.setenv("DCC_MCP_EMBED_HOME", home)
         #: Where the server's row is: never the registry of this machine.
         self.registry_dir = os.path.join(home, "registry")
@@ -43,6 +54,8 @@ class Live:
             raise self._problem[0]
         for _ in tries():
             if self.server.dispatch_status != "booting":
+                if registered:
+                    self.server.wait_registered(DEADLINE)
                 return
             threading.Event().wait(0.001)
         raise AssertionError("the host's main thread runs no job")
