@@ -38,6 +38,8 @@ from ..wire.messages import (
     Shutdown,
     decode,
     encode,
+    request_frame,
+    response_frame,
 )
 from .hello import HELLO_LIMIT, Facts, Hello, HelloRefused
 from .pending import Call, Greeting, Probe, fresh
@@ -174,7 +176,7 @@ class Peer:
         Raises Serialization, FrameTooLarge.
         """
         ident = self.new_id()
-        data = frame(encode(Request(ident, method, params), self._form))
+        data = request_frame(ident, method, params, self._form)
         return Call(ident, method, deadline, timeout_ms), data
 
     def begin(self, pending: Union[Call, Probe]) -> None:
@@ -208,7 +210,7 @@ class Peer:
         has to know when it is out.
         """
         ident = self.new_id()
-        return ident, frame(encode(Request(ident, method, params), self._form))
+        return ident, request_frame(ident, method, params, self._form)
 
     def notification(self, topic: str, data: bytes, ident: Optional[bytes] = None) -> bytes:
         """Return a notification's frame. Any thread. Raises Serialization, FrameTooLarge."""
@@ -219,7 +221,7 @@ class Peer:
     ) -> bytes:
         """Return the frame that answers a request, in that request's form. Raises as above."""
         form = self._requests.get(request_id, self._form)
-        data = frame(encode(Response(request_id, success, payload, error), form))
+        data = response_frame(request_id, success, payload, error, form)
         self._requests.pop(request_id, None)
         return data
 
@@ -246,16 +248,14 @@ class Peer:
             return events
         reader = self._reader
         try:
-            reader.receive_data(data)
-            while self.ended is None:
-                payload = reader.next_frame()
-                if payload is None:
-                    break
+            payload = reader.first_frame(data)
+            while payload is not None:
                 message, form = decode(payload)
                 if self._hello is None:
                     _HEARD[type(message)](self, message, form, events)
                 else:
                     self._greet(self._hello, message, form, events)
+                payload = None if self.ended is not None else reader.next_frame()
         except (FrameTooLarge, Serialization) as error:
             events += self.end(error)
         return events

@@ -102,6 +102,14 @@ def id_bytes(text: str) -> bytes:
 
     Raises ValueError ("invalid UUID: …"). ``uuid.UUID`` is not used: it takes hyphens anywhere.
     """
+    if len(text) == 36:
+        # The usual form is the only one that is written the same: half the expression's price.
+        try:
+            raw = bytes.fromhex(text.replace("-", ""))
+        except ValueError:
+            raw = b""
+        if id_text(raw) == text:
+            return raw
     bare = text[1:-1] if text[:1] + text[-1:] == "{}" else text
     if _UUID.fullmatch(bare) is None or (bare is not text and len(bare) != 36):
         raise ValueError("invalid UUID: {!r}".format(text[:60]))

@@ -68,6 +68,18 @@ class FrameReader:
         self._at = 0
         held += data
 
+    def first_frame(self, data: bytes) -> Optional[bytes]:
+        """Take what was read and return the next payload: both in one, for one frame in one read.
+
+        Raises as :meth:`next_frame`.
+        """
+        size = len(data) - PREFIX
+        whole = 0 <= size <= self.limit and size == int.from_bytes(data[:PREFIX], "big")
+        if whole and self._at >= len(self._data):
+            return bytes(data[PREFIX:])
+        self.receive_data(data)
+        return self.next_frame()
+
     def next_frame(self) -> Optional[bytes]:
         """Return the payload of the next complete frame, or None until there is one.
 

@@ -19,7 +19,6 @@ __all__ = [
     "MAX_ELEMENTS",
     "SCALAR",
     "TEXT",
-    "Head",
     "array_head",
     "bin_head",
     "map_head",
@@ -38,14 +37,6 @@ MAX_ELEMENTS = 1 << 16
 SCALAR, TEXT, BIN, ARRAY, MAP = range(5)
 #: Elements per unit of the size.
 _CHILDREN = (0, 0, 0, 1, 2)
-
-
-class Head(NamedTuple):
-    """What begins here: its group, its size and where its content starts."""
-
-    group: int
-    size: int
-    at: int
 
 
 class _Rule(NamedTuple):
@@ -79,8 +70,8 @@ def _table() -> List[Optional[_Rule]]:
 _RULES = _table()
 
 
-def read_head(data: bytes, at: int) -> Head:
-    """Return what begins at ``at``.
+def read_head(data: bytes, at: int) -> Tuple[int, int, int]:
+    """Return what begins at ``at``: its group, its size and where its content starts.
 
     Raises Serialization for what no value begins with, and if what is announced is longer than
     the bytes that are there (an element takes at least one).
@@ -97,7 +88,7 @@ def read_head(data: bytes, at: int) -> Head:
         at += width
     if at + size * (_CHILDREN[group] or 1) > len(data):
         raise Serialization("the data ends inside the value at {}".format(at - 1 - width))
-    return Head(group, size, at)
+    return group, size, at
 
 
 def measure(data: bytes, at: int = 0, elements: int = MAX_ELEMENTS) -> Tuple[int, int]:
@@ -142,6 +133,9 @@ _TEXT_HEADS = tuple(
     bytes([0xA0 + count]) if count < 32 else bytes([0xD9, count]) for count in range(256)
 )
 _BIN_HEADS = tuple(bytes([0xC4, count]) for count in range(256))
+_ARRAY_HEADS = tuple(
+    bytes([0x90 + count]) if count < 16 else bytes([0xDC, 0, count]) for count in range(256)
+)
 
 
 def text_head(count: int) -> bytes:
@@ -156,7 +150,7 @@ def bin_head(count: int) -> bytes:
 
 def array_head(count: int) -> bytes:
     """Return the head of an array of ``count`` elements."""
-    return bytes([0x90 + count]) if count < 16 else _long_head(count, b"\xdc", b"\xdd")
+    return _ARRAY_HEADS[count] if count < 256 else _long_head(count, b"\xdc", b"\xdd")
 
 
 def map_head(count: int) -> bytes:

@@ -7,7 +7,7 @@ the same by ``forms``, which also has everything that is not the usual case.
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Tuple, Type
+from typing import Callable, Dict, Optional, Tuple, Type
 
 from ..transport_errors import Serialization
 from .envelope import (
@@ -26,6 +26,7 @@ from .envelope import (
     id_text,
 )
 from .forms import read_message
+from .frames import frame
 from .heads import array_head, bin_head, map_head, text_head
 from .octets import pack_octets, read_octets
 
@@ -44,6 +45,8 @@ __all__ = [
     "encode",
     "id_bytes",
     "id_text",
+    "request_frame",
+    "response_frame",
 ]
 
 _NIL = b"\xc0"
@@ -137,6 +140,28 @@ def encode(message: Message, form: Form = REFERENCE) -> bytes:
     return b"".join([head, *parts])
 
 
+_REQUEST = _TAGGED[Request] + _ID
+_RESPONSE = _TAGGED[Response] + _ID
+
+
+def request_frame(ident: bytes, method: str, params: bytes, form: Form) -> bytes:
+    """Return ``frame(encode(Request(ident, method, params), form))``, sooner. Raises the same."""
+    if form.shape != "tagged" or len(ident) != 16:
+        return frame(encode(Request(ident, method, params), form))
+    write = _BYTES_WRITERS[form.bytes_as]
+    return frame(b"".join((_REQUEST, ident, _write_text(method), write(params))))
+
+
+def response_frame(
+    ident: bytes, success: bool, payload: bytes, error: Optional[str], form: Form
+) -> bytes:
+    """Return ``frame(encode(Response(…), form))``, sooner if it went well. Raises the same."""
+    if not success or error is not None or form.shape != "tagged" or len(ident) != 16:
+        return frame(encode(Response(ident, success, payload, error), form))
+    write = _BYTES_WRITERS[form.bytes_as]
+    return frame(b"".join((_RESPONSE, ident, b"\xc3", write(payload), _NIL)))
+
+
 # Reading: short cuts for the usual messages in the usual form. Each goes on after what such a
 # message begins with, and raises IndexError or ValueError wherever it does not know any further.
 
@@ -203,6 +228,12 @@ def _read_bytes(data: bytes, at: int) -> Tuple[bytes, int, Form]:
         if at > len(data):
             raise ValueError
         return data[start:at], at, OURS
+    if head == 0xDC:
+        start = at + 3
+        end = start + (data[at + 1] << 8 | data[at + 2])
+        found = data[start:end]
+        if end <= len(data) and found.isascii():
+            return found, end, REFERENCE
     octets = read_octets(data, at)
     if octets is None:
         raise ValueError

@@ -63,8 +63,13 @@ def test_every_payload_arrives_however_the_bytes_do(payloads: List[bytes], data:
     sent = 0
     while sent < len(stream):
         step = data.draw(st.integers(1, len(stream) - sent))
-        reader.receive_data(stream[sent : sent + step])
+        piece = stream[sent : sent + step]
         sent += step
+        if data.draw(st.booleans()):
+            payload = reader.first_frame(piece)
+            found += [] if payload is None else [payload]
+        else:
+            reader.receive_data(piece)
         if data.draw(st.booleans()):
             found += drained(reader)
             handed_out = sum(4 + len(payload) for payload in found)
@@ -84,6 +89,19 @@ def test_what_was_given_may_change_afterwards() -> None:
     buffer[:] = b"??????"
     reader.receive_data(memoryview(frame(b"first")[6:]))  # type: ignore[arg-type]
     assert drained(reader) == [b"first"]
+
+
+def test_a_frame_that_is_one_read_is_handed_out_at_once() -> None:
+    reader = FrameReader(10)
+    assert reader.first_frame(frame(b"x" * 10)) == b"x" * 10
+    assert reader.first_frame(bytearray(frame(b""))) == b""
+    assert not reader.mid_frame
+    assert reader.first_frame(frame(b"first")[:6]) is None
+    assert reader.first_frame(frame(b"first")[6:] + frame(b"second")) == b"first"
+    assert reader.first_frame(frame(b"third")) == b"second"
+    assert drained(reader) == [b"third"]
+    with pytest.raises(FrameTooLarge):
+        reader.first_frame(frame(b"x" * 11))
 
 
 def test_the_limit_is_judged_by_the_header_alone() -> None:

@@ -29,6 +29,8 @@ from dcc_mcp_embed.wire.messages import (
     encode,
     id_bytes,
     id_text,
+    request_frame,
+    response_frame,
 )
 from wire import message_oracle as oracle
 from wire.message_oracle import FORMS, ID, TAGS
@@ -99,9 +101,20 @@ def as_value(message: Message, form: Form) -> Any:
     return values if bare else [tag, *values]
 
 
+def framed(message: Message, form: Form) -> bytes:
+    """Return the frame with ``message``, of those that have one from the function for them."""
+    if isinstance(message, Request):
+        return request_frame(*message, form)
+    if isinstance(message, Response):
+        return response_frame(*message, form)
+    return frame(encode(message, form))
+
+
 @given(oracle.messages, oracle.forms)
 def test_what_is_written_is_what_msgpack_writes(message: Message, form: Form) -> None:
-    assert encode(message, form) == packb(as_value(message, form))
+    expected = packb(as_value(message, form))
+    assert encode(message, form) == expected
+    assert framed(message, form) == frame(expected)
 
 
 @pytest.mark.parametrize("size", [0, 15, 16, 31, 32, 255, 256, 65535, 65536])
@@ -113,11 +126,13 @@ def test_every_head_of_a_length_is_written_and_read(form: Form, byte: int, size:
         Request(ID, "m", data),
         Request(ID, text, b"x"),
         Response(ID, False, data, "m"),
+        Response(ID, True, data, None),
         Response(ID, False, b"x", text),
         Notify(None, "m", data),
     ):
         payload = encode(message, form)
         assert payload == packb(as_value(message, form))
+        assert framed(message, form) == frame(payload)
         assert decode(payload) == (message, form)
 
 
@@ -148,6 +163,7 @@ def test_an_answer_can_take_the_form_of_its_request() -> None:
         Request(ID + b"x", "m", b""),
         Request(ID, "\ud800", b""),
         Notify(None, "\ud800", b""),
+        Response(b"short", True, b"", None),
         Response(ID, True, b"", "\ud800"),
         Shutdown("\ud800"),
         Ping(ID, -1),
@@ -158,6 +174,8 @@ def test_an_answer_can_take_the_form_of_its_request() -> None:
 def test_what_cannot_be_said_is_refused(message: Message, form: Form) -> None:
     with pytest.raises(Serialization):
         encode(message, form)
+    with pytest.raises(Serialization):
+        framed(message, form)
 
 
 # What is read is what the rules say, whatever the bytes are.
@@ -421,6 +439,12 @@ def test_ids_in_text(one: uuid.UUID) -> None:
         id_text(ID).replace("-", "", 1),
         "-" + id_text(ID),
         id_text(ID) + "\n",
+        id_text(ID) + "00",
+        id_text(ID)[:-2],
+        id_text(ID)[:-2] + " f",
+        id_text(ID)[:-3] + "é0f",
+        " " + id_text(ID)[:-1],
+        "-" + id_text(ID)[:-1],
         " " + id_text(ID),
         "{" + ID.hex() + "}",
         "{" + id_text(ID),
