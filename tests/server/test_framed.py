@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import threading
 import time
@@ -12,6 +13,7 @@ import pytest
 
 import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
+from dcc_mcp_embed.server.server import Server
 from dcc_mcp_embed.wire.frames import MAX_FRAME, frame
 from dcc_mcp_embed.wire.messages import (
     OURS,
@@ -226,6 +228,48 @@ def test_pings_of_the_protocol_are_answered_and_notifications_are_not(start):
         message, _ = decode(read_frame(wire.sock))
         assert isinstance(message, Pong)
         assert message.id == IDENT
+
+
+# -- a start that takes its time ---------------------------------------------------------------
+
+
+def test_who_comes_before_the_framed_wire_is_loaded_waits_for_it_and_http_does_not(
+    start, monkeypatch
+):
+    begun, go_on = threading.Event(), threading.Event()
+    load = Server.load_framed
+
+    def slow(server):
+        begun.set()
+        assert go_on.wait(DEADLINE)
+        load(server)
+
+    monkeypatch.setattr(Server, "load_framed", slow)
+    live = start(registered=False)
+    assert begun.wait(DEADLINE)
+    early = [FramedWire(live.port, wire_key(), live.server.instance_id) for _ in range(3)]
+    for wire in early:
+        wire.flush()
+    gone = early.pop()
+    gone.close()
+    with live.connect() as http:
+        assert http.rpc("ping").status == 200
+    assert not select.select([wire.sock for wire in early], [], [], 0.05)[0]
+    go_on.set()
+    for wire in early:
+        assert wire.greet().instance_id == live.server.instance_id
+        assert wire.call("ping") == {}
+        wire.close()
+
+
+def test_who_waits_for_it_does_not_wait_for_ever(start, monkeypatch):
+    go_on = threading.Event()
+    monkeypatch.setattr(Server, "load_framed", lambda server: go_on.wait(DEADLINE))
+    live = start(Limits(head_timeout=0.2), registered=False)
+    with FramedWire(live.port, wire_key()) as wire:
+        wire.flush()
+        assert everything(wire.sock) == b""
+    go_on.set()
 
 
 # -- many at once -----------------------------------------------------------------------------
