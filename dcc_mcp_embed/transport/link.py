@@ -39,7 +39,12 @@ class _Delivery(Pending):
     __slots__ = ("message",)
 
     def __init__(self, deadline: Optional[float]) -> None:
-        super().__init__(deadline)
+        # The fields of the base without a call, as in Call.
+        self.deadline = deadline
+        self.timeout_ms = 0
+        self.done = False
+        self.error = None
+        self.waiter = None
         self.message: Optional[Incoming] = None
 
 
@@ -117,26 +122,13 @@ class Link(Turns):
     def send(self, data: bytes, deadline: float, timeout_ms: int) -> None:
         """Send one frame. Raises Internal when it is not out by the deadline, and as above."""
         with self._lock:
-            self._demand()
-            sending = self._send(data, deadline)
-            if sending is None:
-                if self.failure is not None:
-                    self._demand()
-                return
-            try:
-                finished = self._finish(sending)
-            finally:
-                self._leave()
-        sending.demand()
-        if not finished:
-            raise Internal("send timed out after {}ms: the peer does not read".format(timeout_ms))
+            self._deliver(data, deadline, timeout_ms)
 
     def answer(self, response: Response, deadline: float, timeout_ms: int) -> None:
         """Send the answer to a request, in that request's form. Raises as :meth:`send`."""
         with self._lock:
             # Here, because the reader keeps in mind which forms requests have.
-            data = self._peer.answer(*response)
-        self.send(data, deadline, timeout_ms)
+            self._deliver(self._peer.answer(*response), deadline, timeout_ms)
 
     def receive(self, deadline: Optional[float]) -> Optional[Incoming]:
         """Return the next message of the peer's own accord; None after the deadline.
@@ -212,8 +204,22 @@ class Link(Turns):
 
     # -- the socket; with the lock held -------------------------------------------------------
 
+    def _deliver(self, data: bytes, deadline: float, timeout_ms: int) -> None:
+        self._demand()
+        sending = self._send(data, deadline)
+        if sending is None:
+            self._demand()
+            return
+        try:
+            finished = self._finish(sending)
+        finally:
+            self._leave()
+        sending.demand()
+        if not finished:
+            raise Internal("send timed out after {}ms: the peer does not read".format(timeout_ms))
+
     def _wanted(self, needs: int) -> int:
-        if self._outbox:
+        if self._outbox.size:
             needs |= WRITE
         # A full queue is read past only for those who wait for an answer.
         if not needs & READ and (not self._inbox.full or self._peer.in_flight):
