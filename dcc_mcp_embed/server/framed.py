@@ -199,7 +199,10 @@ class FramedConnection(Connection):
     # -- requests -----------------------------------------------------------------------------
 
     def _advance(self) -> None:
-        """Serve what was understood, as long as the peer reads what it is answered."""
+        """Serve what was understood, as long as the peer reads what it is answered.
+
+        While it does not, the stream reads nothing more of it.
+        """
         if self._advancing:
             return
         self._advancing = True
@@ -211,10 +214,6 @@ class FramedConnection(Connection):
         if self._ending:
             return
         self._flush()
-        if self._events:
-            self.stream.pause_reading()
-        elif not self._eof:
-            self.stream.resume_reading()
         if not self._events and not self._peer.mid_frame:
             self._came = 0
             self.free_room()

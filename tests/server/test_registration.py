@@ -240,6 +240,19 @@ def test_neither_the_start_nor_the_host_waits_for_the_lock_of_others(start, tmp_
     assert live.server.wait_registered()
 
 
+def test_a_registry_that_is_locked_for_longer_is_entered_when_it_is_free(
+    start, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(registration, "HEARTBEAT", 0.02)
+    monkeypatch.setenv("DCC_MCP_REGISTRY_LOCK_TIMEOUT_MS", "20")
+    with held(tmp_path / "registry"):
+        live = start()
+        log = " ".join(line.text for line in live.server.logbook.read(level="warning"))
+        assert "not registered yet" in log
+        assert rows(live.registry_dir) == []
+    row(live, is_ready)
+
+
 def test_the_end_waits_a_moment_for_the_lock_and_then_the_sentinel_is_free(start, tmp_path):
     live = start()
     found = row(live)

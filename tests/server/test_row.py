@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from types import SimpleNamespace
 
@@ -91,14 +92,14 @@ def test_whatever_a_host_and_its_clients_are_called_every_reader_can_read_the_ro
     about = ABOUT._replace(package=package)
     row = changing(about, State(UNAVAILABLE, "main-thread", reason + "\udcff"), scene + "\udcff")
     moment = rows.timestamp(1.0)
-    rows.check(
-        {
-            "dcc_type": "standalone",
-            "instance_id": "00112233-4455-6677-8899-aabbccddeeff",
-            "host": "127.0.0.1",
-            "port": 1,
-            "registered_at": moment,
-            "last_heartbeat": moment,
-            **row._asdict(),
-        }
-    )
+    whole = {
+        "dcc_type": "standalone",
+        "instance_id": "00112233-4455-6677-8899-aabbccddeeff",
+        "host": "127.0.0.1",
+        "port": 1,
+        "registered_at": moment,
+        "last_heartbeat": moment,
+        **row._asdict(),
+    }
+    rows.check(whole)
+    assert json.loads(json.dumps(whole, ensure_ascii=False).encode("utf-8").decode()) == whole

@@ -7,6 +7,7 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 
 import dcc_mcp_embed
 from fakes.live import DEADLINE, Live, tries
@@ -43,14 +44,23 @@ def stopped(live):
     return not live._thread.is_alive()
 
 
-def test_whoever_has_read_the_row_is_answered_and_then_the_server_ends(live):
-    told = []
-    live.adapter.on_exit(lambda: told.append(threading.current_thread().name))
+def test_whoever_has_read_the_row_is_answered_and_then_the_host_itself_stops_the_server(
+    tmp_path, monkeypatch
+):
+    closed_by = []
+
+    class Noting(StandaloneAdapter):
+        def close(self):
+            closed_by.append(threading.current_thread().name)
+            super().close()
+
+    live = Live(str(tmp_path), monkeypatch, Noting)
     answer = ask(live, row(live))
     assert answer.status == 200
     assert answer.json == {"success": True, "status": "stopping"}
     assert stopped(live)
-    assert told == ["test host main"]
+    assert closed_by[0] == "test host main"
+    live.close()
 
 
 @pytest.mark.parametrize("name", ["instance_id", "dcc_type", "owner", "session"])
