@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import threading
-from typing import Any, Callable, List, Optional
+from contextlib import contextmanager
+from typing import Any, Callable, Iterator, List, Optional
 
 from dcc_mcp_embed.address import TransportAddress
 from dcc_mcp_embed.clock import SystemClock
@@ -143,6 +146,37 @@ def serve_echo(channel: FramedChannel) -> int:
                 channel.send_response(message["id"], True, message["params"])
     except TransportError:
         return count
+
+
+@contextmanager
+def ctrl_c(condition: Callable[[], Any]) -> Iterator[None]:
+    """Interrupt the block, once, when ``condition`` holds. Main thread.
+
+    A system call does not notice a signal that came just before it, and Python cannot help that;
+    so the key is pressed again until the block is left.
+    """
+    interrupted: List[int] = []
+    left = threading.Event()
+
+    def handler(number: int, frame: Any) -> None:
+        if not interrupted:
+            interrupted.append(number)
+            raise KeyboardInterrupt
+
+    def press() -> None:
+        until(condition)
+        while not left.is_set():
+            os.kill(os.getpid(), signal.SIGINT)
+            left.wait(0.05)
+
+    before = signal.signal(signal.SIGINT, handler)
+    helper = Helper(press)
+    try:
+        yield
+    finally:
+        left.set()
+        helper.result()
+        signal.signal(signal.SIGINT, before)
 
 
 def until(condition: Callable[[], Any]) -> None:

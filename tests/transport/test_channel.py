@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import socket
 import threading
 import tracemalloc
@@ -43,7 +42,7 @@ from dcc_mcp_embed.wire.messages import (
     id_text,
 )
 from fakes.caller import Caller
-from fakes.channels import ADDRESS, DEADLINE, PATIENCE, Stage, framed, until
+from fakes.channels import ADDRESS, DEADLINE, PATIENCE, Stage, ctrl_c, framed, until
 
 ID = bytes(range(16))
 MIB = 1 << 20
@@ -687,15 +686,9 @@ def test_ctrl_c_ends_a_wait_and_leaves_the_channel_whole(stage):
     channel, wire = stage.pair()
     wire.sock.sendall(framed(notify(1))[:7])
 
-    def interrupt():
-        until(lambda: channel._link._led)
-        os.kill(os.getpid(), signal.SIGINT)
-
     for use in (lambda: channel.recv(PATIENCE), lambda: channel.call("m", timeout_ms=PATIENCE)):
-        helper = stage.thread(interrupt)
-        with pytest.raises(KeyboardInterrupt):
+        with ctrl_c(lambda: channel._link._led), pytest.raises(KeyboardInterrupt):
             use()
-        helper.result()
     assert channel.in_flight == 0
     wire.sock.sendall(framed(notify(1))[7:])
     assert channel.recv(PATIENCE)["topic"] == "n1"
@@ -706,14 +699,8 @@ def test_ctrl_c_ends_the_wait_of_a_thread_that_does_not_lead(stage):
     leader = stage.thread(lambda: channel.recv(PATIENCE))
     until(lambda: channel._link._led)
 
-    def interrupt():
-        until(lambda: channel._link._followers)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    helper = stage.thread(interrupt)
-    with pytest.raises(KeyboardInterrupt):
+    with ctrl_c(lambda: channel._link._followers), pytest.raises(KeyboardInterrupt):
         channel.recv(PATIENCE)
-    helper.result()
     wire.say(notify(1))
     assert leader.result()["topic"] == "n1"
 

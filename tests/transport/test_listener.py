@@ -6,7 +6,6 @@ import errno
 import gc
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -29,7 +28,7 @@ from dcc_mcp_embed.transport_errors import (
     IpcNotSupported,
 )
 from fakes.caller import Caller
-from fakes.channels import PATIENCE, Helper, serve_echo, until
+from fakes.channels import PATIENCE, Helper, ctrl_c, serve_echo, until
 from helpers import ROOT
 
 posix = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no unix sockets here")
@@ -184,14 +183,8 @@ def test_a_listener_that_is_forgotten_is_closed(folder):
 
 
 def test_ctrl_c_ends_an_accept(listener):
-    def interrupt():
-        until(lambda: listener._door._polling)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    helper = Helper(interrupt)
-    with pytest.raises(KeyboardInterrupt):
+    with ctrl_c(lambda: listener._door._polling), pytest.raises(KeyboardInterrupt):
         listener.accept(PATIENCE)
-    helper.result()
     with connect_ipc(listener.local_address()):
         listener.accept(PATIENCE).shutdown()
 
