@@ -82,6 +82,10 @@ def decode_envelope(data: BytesLike) -> Dict[str, Any]:
 
 def envelope_dict(message: Message) -> Dict[str, Any]:
     """Return a message as the dictionary that scripts see."""
+    if type(message) is Request:
+        # What the general way below gives, at half its price: one of these for each call served.
+        ident, method, params = message
+        return {"type": "request", "id": id_text(ident), "method": method, "params": params}
     found: Dict[str, Any] = {"type": _NAMES[type(message)]}
     found.update(zip(message._fields, message))
     if found.get("id") is not None:

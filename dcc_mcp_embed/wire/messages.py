@@ -166,11 +166,15 @@ def response_frame(
 # message begins with, and raises IndexError or ValueError wherever it does not know any further.
 
 
+#: What the constructor of a NamedTuple does, without its call in between.
+_new = tuple.__new__
+
+
 def _read_request(data: bytes, at: int) -> Tuple[Message, Form]:
     start, end = _short_text(data, at + 16)
     method = data[start:end].decode("utf-8")
     params, _, form = _read_bytes(data, end)
-    return Request(data[at : at + 16], method, params), form
+    return _new(Request, (data[at : at + 16], method, params)), form
 
 
 def _read_response(data: bytes, at: int) -> Tuple[Message, Form]:
@@ -182,7 +186,7 @@ def _read_response(data: bytes, at: int) -> Tuple[Message, Form]:
         if end > len(data):
             raise ValueError
         error = data[start:end].decode("utf-8")
-    return Response(data[at : at + 16], success, payload, error), form
+    return _new(Response, (data[at : at + 16], success, payload, error)), form
 
 
 def _read_notify(data: bytes, at: int) -> Tuple[Message, Form]:
