@@ -23,6 +23,18 @@ from dcc_mcp_embed.transport_errors import ConnectionTimeout, IpcConnectionFaile
 from fakes.clock import FakeClock
 
 posix = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no unix sockets here")
+
+
+def _has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+ipv6 = pytest.mark.skipif(not _has_ipv6(), reason="no IPv6 here")
 CLOCK = SystemClock()
 LOOPBACK = TransportAddress.tcp("127.0.0.1", 0)
 
@@ -85,7 +97,7 @@ def meet(one):
 # TCP.
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", pytest.param("::1", marks=ipv6)])
 def test_two_ends_meet_over_tcp(host):
     with bound(TransportAddress.tcp(host, 0)) as one:
         assert one.address.port != 0
@@ -98,10 +110,9 @@ def test_two_ends_meet_over_tcp(host):
                 assert not end.get_inheritable()
 
 
-def test_localhost_is_found_where_we_listen():
-    with bound(LOOPBACK) as one:
-        connect(TransportAddress.tcp("localhost", one.address.port)).close()
-    with bound(TransportAddress.tcp("::1", 0)) as one:
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=ipv6)])
+def test_localhost_is_found_wherever_it_listens(host):
+    with bound(TransportAddress.tcp(host, 0)) as one:
         connect(TransportAddress.tcp("localhost", one.address.port)).close()
 
 
@@ -359,6 +370,17 @@ def test_a_locked_directory_is_waited_for_and_then_given_up(folder):
         assert clock.slept
     finally:
         os.close(handle)
+
+
+@posix
+def test_a_file_system_that_locks_no_directories(folder, monkeypatch):
+    import fcntl
+
+    def refuse(handle, how):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    bind(TransportAddress.unix_socket(os.path.join(folder, "a.sock"))).close()
 
 
 @posix

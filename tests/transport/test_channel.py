@@ -105,6 +105,14 @@ def test_params_that_are_no_bytes(stage, params):
     assert wire.hear() == Notify(None, "next", b""), "nothing was sent"
 
 
+@pytest.mark.parametrize("name", [b"m", None, 5])
+def test_a_name_that_is_no_text(stage, name):
+    channel, _ = stage.pair()
+    for use in (channel.call, channel.send_request, channel.send_notify):
+        with pytest.raises(TypeError):
+            use(name)
+
+
 def test_a_call_that_fails(stage):
     with pytest.raises(CallFailed) as caught:
         stage.echo().call("fail")
@@ -451,6 +459,16 @@ def test_two_ends_that_both_send_a_lot_get_on(stage):
     assert all(answer["payload"] == big for answer in answers)
 
 
+def test_a_peer_that_goes_while_somebody_sends(stage):
+    channel, wire = stage.pair(4096)
+    senders = [stage.thread(lambda: channel.send_notify("big", bytes(MIB))) for _ in range(3)]
+    until(lambda: len(channel._link._outbox) == 3)
+    wire.close()
+    for sender in senders:
+        with pytest.raises(ConnectionClosed):
+            sender.result()
+
+
 def test_frames_of_several_senders_do_not_mix(stage):
     channel, wire = stage.pair(4096)
     helpers = [
@@ -734,6 +752,18 @@ def test_an_interruption_that_may_have_lost_bytes_closes_the_channel(where):
             channel.call("m", timeout_ms=PATIENCE)
         assert not channel.is_running
         with pytest.raises(Internal, match="interrupted while"):
+            channel.recv(PATIENCE)
+
+
+def test_an_interruption_does_not_lose_a_message_that_had_arrived():
+    near, far = socket.socketpair()
+    with far:
+        channel = raw_channel(Interrupting(near, "send"), ADDRESS, SystemClock())
+        far.sendall(framed(notify(1), Ping(ID, 1)))
+        with pytest.raises(KeyboardInterrupt):
+            channel.recv(PATIENCE)
+        assert channel.recv(PATIENCE)["topic"] == "n1"
+        with pytest.raises(Internal, match="interrupted while sending"):
             channel.recv(PATIENCE)
 
 
