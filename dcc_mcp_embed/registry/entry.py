@@ -26,12 +26,15 @@ class ServiceEntry(Dict[str, Any]):
     neither the attributes nor the registry.
     """
 
-    __slots__ = ("_row",)
+    __slots__ = ("_instance_id", "_row")
+    _instance_id: str
     _row: Mapping[str, Any]
 
     def __init__(self, row: Mapping[str, Any]) -> None:
         """Wrap a row as it stands in the file, which must have a key; it is not copied."""
         self._row = row
+        # Read once: whoever routes or lends asks for it again and again.
+        self._instance_id = rows.uuid_text(row["instance_id"])
         super().__init__((name, getattr(self, name)) for name in _KEYS)
         self["status"] = self.status.value
 
@@ -41,7 +44,7 @@ class ServiceEntry(Dict[str, Any]):
 
     @property
     def instance_id(self) -> str:
-        return rows.uuid_text(self._row["instance_id"])
+        return self._instance_id
 
     @property
     def host(self) -> str:
