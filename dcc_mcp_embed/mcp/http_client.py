@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from ..clock import Clock, SystemClock
 from ..errors import ConfigError, HostBusyNative, RemoteProtocolError, Unreachable
 from ..host import guard
+from ..net.stream import SEND_FLAGS
 from ..wire import http1, jsonrpc, sse
 from ..wire.mcp.revisions import META_CAPABILITIES, META_CLIENT, META_VERSION, STATELESS
 
@@ -142,7 +143,7 @@ class HttpClient:
         deadline = self._clock.monotonic() + self._timeout
         finished = False
         try:
-            self._sock.sendall(http1.request("POST", self._path, headers, body))
+            self._sock.sendall(http1.request("POST", self._path, headers, body), SEND_FLAGS)
             answer = self._read(deadline, ident, on_event)
             finished = True
             return answer

@@ -8,7 +8,11 @@ from typing import Optional
 
 from .loop import READ, WRITE, Loop
 
-__all__ = ["Protocol", "Stream"]
+__all__ = ["SEND_FLAGS", "Protocol", "Stream"]
+
+#: For every ``send``: a peer that has left is an error, never a signal. Python ignores SIGPIPE, but
+#: a host may have embedded it without its signal handlers.
+SEND_FLAGS: int = getattr(socket, "MSG_NOSIGNAL", 0)
 
 # One read takes at most this much: larger than any request head with a usual body, small enough
 # that the buffer the kernel copies into is not a page-fault each time.
@@ -87,7 +91,7 @@ class Stream:
         out = self._out
         if not out:
             try:
-                sent = self._sock.send(data)
+                sent = self._sock.send(data, SEND_FLAGS)
             except (BlockingIOError, InterruptedError):
                 sent = 0
             except OSError as error:
@@ -184,7 +188,7 @@ class Stream:
         above = len(out) > self._high_water
         try:
             while out:
-                sent = self._sock.send(memoryview(out)[:262144])
+                sent = self._sock.send(memoryview(out)[:262144], SEND_FLAGS)
                 del out[:sent]
         except (BlockingIOError, InterruptedError):
             pass

@@ -7,13 +7,10 @@ from collections import deque
 from typing import Deque, List, Optional
 
 from ..net.readiness import WRITE
+from ..net.stream import SEND_FLAGS
 from ..rpc.pending import Pending
 
 __all__ = ["Outbox", "Sending"]
-
-# An interpreter that is embedded may leave SIGPIPE as it was: writing to a peer that is gone would
-# end the host.
-_FLAGS = getattr(socket, "MSG_NOSIGNAL", 0)
 
 
 class Sending(Pending):
@@ -51,7 +48,7 @@ class Outbox:
         sent = 0
         if not self._waiting:
             try:
-                sent = self._sock.send(data, _FLAGS)
+                sent = self._sock.send(data, SEND_FLAGS)
             except (BlockingIOError, InterruptedError):
                 pass
             if sent == len(data):
@@ -68,7 +65,7 @@ class Outbox:
         try:
             while waiting:
                 sending = waiting[0]
-                sent = self._sock.send(sending.left, _FLAGS)
+                sent = self._sock.send(sending.left, SEND_FLAGS)
                 self.size -= sent
                 sending.left = sending.left[sent:]
                 sending.begun = True
