@@ -19,8 +19,8 @@ BytesLike = Union[bytes, bytearray, memoryview, List[int], Tuple[int, ...]]
 #: stands for nothing, so the byte 0xFF has a pair of its own, which no other byte makes.
 _MARKS = b"\xff" * 0x80 + b"\xcc" * 0x7F + b"\xfe"
 _VALUES = bytes([*range(0xFF), 0x80])
-#: Elements that are taken at once: other threads, the host's too, get their turn in between, and
-#: what is made on the way, eight bytes for each, is soon gone.
+#: Bytes that are taken at once: other threads, the host's too, get their turn in between, and what
+#: is made on the way, some eight times as much, is soon gone.
 _PIECE = 1 << 16
 
 
@@ -58,15 +58,15 @@ def read_octets(data: bytes, at: int) -> Optional[Tuple[bytes, int]]:
         return found, at + count
     pieces = []
     while count:
-        size = min(count, _PIECE)
-        piece = _read_elements(data, at, size)
+        # An element that the end of the piece cuts in two is the first of the next one.
+        piece = _read_elements(data[at : at + min(_PIECE, 2 * count)])[:count]
         elements = _elements(piece)
         # Only what these bytes are written as is these bytes.
-        if len(piece) != size or not data.startswith(elements, at):
+        if not piece or not data.startswith(elements, at):
             return None
         pieces.append(piece)
         at += len(elements)
-        count -= size
+        count -= len(piece)
     return b"".join(pieces), at
 
 
@@ -77,12 +77,11 @@ def _elements(data: bytes) -> bytes:
     return bytes(weave.translate(None, b"\xff").replace(b"\xfe\x80", b"\xcc\xff"))
 
 
-def _read_elements(data: bytes, at: int, count: int) -> bytes:
-    """Return the bytes that ``count`` elements stand for, if they are elements."""
+def _read_elements(found: bytes) -> bytes:
+    """Return the bytes that the elements ``found`` begins with stand for, if they are elements."""
     # Reading from the left, a pair of marks is always one element 0xCC: every run of them begins
     # where an element does. So what follows the last element cannot change the ones before it.
-    found = data[at : at + 2 * count]
     # The element 0xCC is held as 7F 01 while the marks are taken out, 0x7F itself as 7F 00.
     found = found.replace(b"\x7f", b"\x7f\x00").replace(b"\xcc\xcc", b"\x7f\x01")
     found = found.translate(None, b"\xcc")
-    return found.replace(b"\x7f\x01", b"\xcc").replace(b"\x7f\x00", b"\x7f")[:count]
+    return found.replace(b"\x7f\x01", b"\xcc").replace(b"\x7f\x00", b"\x7f")

@@ -54,6 +54,18 @@ def test_it_is_msgpacks_array_of_the_integers(data: bytes, after: bytes) -> None
     assert read_octets(b"xx" + packed + after, 2) == (data, 2 + len(packed))
 
 
+@given(octets | confusing, confusing, st.integers(2, 9))
+def test_it_makes_no_difference_where_a_piece_ends(data: bytes, junk: bytes, piece: int) -> None:
+    packed = pack_octets(data)
+    array = b"\xdc\x00" + bytes([len(junk) // 2]) + junk
+    whole = read_octets(array, 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_PIECE", piece)
+        assert pack_octets(data) == packed
+        assert read_octets(packed + junk, 0) == (data, len(packed))
+        assert read_octets(array, 0) == whole
+
+
 @given(confusing | st.binary(max_size=20), st.integers(0, 20))
 def test_it_reads_nothing_but_what_it_writes(content: bytes, count: int) -> None:
     array = bytes([0x90 + count]) if count < 16 else bytes([0xDC, 0, count])
