@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from dcc_mcp_embed._vendor.msgpack import Packer, packb, unpackb
 from dcc_mcp_embed._vendor.msgpack.exceptions import ExtraData
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dcc_mcp_embed.transport_errors import Serialization
