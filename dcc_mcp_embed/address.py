@@ -46,16 +46,19 @@ class TransportAddress:
 
     @staticmethod
     def named_pipe(name: str) -> TransportAddress:
-        r"""Make a named pipe's address; ``\\.\pipe\`` is put in front unless it is there."""
-        name = _text(name, "name")
+        r"""Make a named pipe's address; ``\\.\pipe\`` is put in front unless it is there.
+
+        Raises TypeError, ValueError.
+        """
+        name = _whole(_text(name, "name"), "name")
         return TransportAddress(
             "pipe", name if name.startswith(_PIPE_PREFIX) else _PIPE_PREFIX + name
         )
 
     @staticmethod
     def unix_socket(path: Union[str, os.PathLike[str]]) -> TransportAddress:
-        """Make a unix socket's address."""
-        return TransportAddress("unix", _text(os.fspath(path), "path"))
+        """Make a unix socket's address. Raises TypeError, ValueError."""
+        return TransportAddress("unix", _whole(_text(os.fspath(path), "path"), "path"))
 
     @staticmethod
     def default_local(dcc_type: str, pid: int) -> TransportAddress:
@@ -255,6 +258,13 @@ def _escape(match: Any) -> bytes:
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise TypeError("{} must be a string, not {!r}".format(name, value))
+    return value
+
+
+def _whole(value: str, name: str) -> str:
+    """Return a path that the system takes as it stands: it would end at a NUL."""
+    if "\0" in value:
+        raise ValueError("{} must not contain a NUL: {!r}".format(name, value))
     return value
 
 

@@ -140,6 +140,21 @@ def test_arguments_of_a_wrong_type(make):
         make()
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        TransportAddress.unix_socket,
+        TransportAddress.named_pipe,
+        lambda path: TransportAddress.parse("unix://" + path),
+        lambda path: TransportAddress.parse("pipe://" + path),
+    ],
+)
+@pytest.mark.parametrize("path", ["/tmp/a\0b", "\0abstract"])
+def test_a_path_with_a_nul_would_be_another_one(make, path):
+    with pytest.raises(ValueError, match="must not contain a NUL"):
+        make(path)
+
+
 def test_pid_out_of_range():
     with pytest.raises(OverflowError):
         TransportAddress.default_unix_socket("maya", 1 << 32)

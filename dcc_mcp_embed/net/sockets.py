@@ -13,7 +13,7 @@ import socket
 import stat
 import struct
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Iterator, List, NamedTuple, Optional, Tuple
 
 from ..address import TransportAddress, private_directories
@@ -36,6 +36,8 @@ _UCRED = struct.Struct("=iII")
 _XUCRED = struct.Struct("=II")
 _XUCRED_SIZE = 76
 _LOCAL_PEERCRED = 1
+#: How the socket is called with which we look whether somebody listens (Linux, unix(7)).
+_LOOK = b"\0dcc-mcp-embed-look-"
 
 
 class _File(NamedTuple):
@@ -63,11 +65,11 @@ class BoundSocket:
         Also None for somebody who only looked whether this is a living listener. Raises OSError.
         """
         try:
-            sock, _ = self.sock.accept()
+            sock, name = self.sock.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return None
         try:
-            if is_own_user(sock) and not _was_a_look(sock):
+            if is_own_user(sock) and not _is_a_look(sock, name):
                 _prepare(sock)
                 return sock
         except OSError:
@@ -100,7 +102,7 @@ def bind_address(address: TransportAddress, clock: Clock) -> BoundSocket:
         if address.path is not None:
             return _bind_unix(address.path, clock)
         return _bind_tcp(address)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise IpcConnectionFailed(str(address), "bind failed: " + _told(error)) from error
 
 
@@ -117,7 +119,8 @@ def connect_address(address: TransportAddress, timeout: float, clock: Clock) -> 
     # Before 3.10 the first is no kind of the second.
     except (socket.timeout, TimeoutError) as error:
         raise ConnectionTimeout(int(timeout * 1000)) from error
-    except OSError as error:
+    # Of the second kind is a name that cannot be looked up, or a path that is no file's.
+    except (OSError, ValueError) as error:
         raise IpcConnectionFailed(str(address), _told(error)) from error
     try:
         _check_far_end(sock, address)
@@ -169,10 +172,12 @@ def _demand(address: TransportAddress) -> None:
         raise IpcNotSupported("unix_socket", reason.format(address.path))
 
 
-def _was_a_look(sock: socket.socket) -> bool:
-    """Return whether the other end has gone without a word, as :func:`_remove_stale` does."""
+def _is_a_look(sock: socket.socket, name: Any) -> bool:
+    """Return whether the other end is :func:`_remove_stale`, or has gone without a word as well."""
     if sock.family in _INTERNET:
         return False
+    if isinstance(name, bytes) and name.startswith(_LOOK):
+        return True
     sock.setblocking(False)
     try:
         return not sock.recv(1, socket.MSG_PEEK)
@@ -182,8 +187,8 @@ def _was_a_look(sock: socket.socket) -> bool:
         sock.setblocking(True)
 
 
-def _told(error: OSError) -> str:
-    return error.strerror or str(error)
+def _told(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _prepare(sock: socket.socket) -> None:
@@ -277,10 +282,13 @@ def _bind_unix(path: str, clock: Clock) -> BoundSocket:
             file = _file(os.path.abspath(path))
             sock.listen(listener.BACKLOG)
             sock.setblocking(False)
+            return BoundSocket(sock, TransportAddress.unix_socket(path), file)
         except BaseException:
+            # It has a name as soon as it has a file, and nobody takes that over meanwhile.
+            if sock.getsockname():
+                _unlink(path)
             sock.close()
             raise
-    return BoundSocket(sock, TransportAddress.unix_socket(path), file)
 
 
 def _file(path: str) -> Optional[_File]:
@@ -289,6 +297,14 @@ def _file(path: str) -> Optional[_File]:
     except FileNotFoundError:
         return None
     return _File(path, facts.st_dev, facts.st_ino)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        # Somebody was quicker.
+        pass
 
 
 def _own_directory(directory: str) -> None:
@@ -312,6 +328,11 @@ def _remove_stale(path: str) -> None:
         raise OSError(errno.EEXIST, "{} is another user's socket".format(path))
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
+        if sys.platform.startswith("linux"):
+            # A name without a file, by which a listener knows it before it has gone. Whoever has it
+            # now looks as well.
+            with suppress(OSError):
+                probe.bind(_LOOK + str(os.getpid()).encode("ascii"))
         try:
             probe.connect(path)
         except ConnectionRefusedError:

@@ -30,5 +30,5 @@ def address_from(found: object) -> Optional[TransportAddress]:
         if found["type"] == "tcp":
             return TransportAddress.tcp(found["host"], found["port"])
         return _MAKE[found["type"]](found["path"])
-    except (KeyError, TypeError, OverflowError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None

@@ -257,4 +257,9 @@ def _numbered(address: TransportAddress, number: int) -> TransportAddress:
 
 
 def _bind(address: TransportAddress, clock: Clock) -> IpcListener:
-    return IpcListener(_Door(bind_address(address, clock), clock))
+    bound = bind_address(address, clock)
+    try:
+        return IpcListener(_Door(bound, clock))
+    except BaseException:
+        bound.close()
+        raise

@@ -300,6 +300,27 @@ def test_whoever_only_looks_is_not_accepted_and_whoever_speaks_is(folder):
 
 
 @posix
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only there sockets have names")
+def test_whoever_only_looks_is_known_before_it_has_gone(folder, monkeypatch):
+    class Slow(socket.socket):
+        """Is accepted between its connect and its close."""
+
+        def connect(self, path):
+            super().connect(path)
+            assert one.accept() is None
+
+    path = os.path.join(folder, "a.sock")
+    with bound(TransportAddress.unix_socket(path)) as one:
+        monkeypatch.setattr(sockets.socket, "socket", Slow)
+        with pytest.raises(IpcConnectionFailed, match="another listener is at"):
+            bind(one.address)
+        monkeypatch.undo()
+        near, far = meet(one)
+        near.close()
+        far.close()
+
+
+@posix
 def test_closing_twice_and_without_the_file_is_fine(folder):
     one = bind(TransportAddress.unix_socket(os.path.join(folder, "a.sock")))
     os.unlink(one.address.path)
@@ -402,6 +423,43 @@ def test_connecting_to_a_path_where_nobody_is(folder):
         dead.bind(path)
     with pytest.raises(IpcConnectionFailed, match=os.strerror(errno.ECONNREFUSED)):
         connect(TransportAddress.unix_socket(path))
+
+
+@posix
+@pytest.mark.parametrize("step", ["chmod", "lstat"])
+def test_a_bind_that_fails_half_way_leaves_no_file(folder, monkeypatch, step):
+    def fail(*arguments, **options):
+        raise OSError(errno.EIO, "broken")
+
+    path = os.path.join(folder, "a.sock")
+    # The first lstat looks whether something is there already.
+    monkeypatch.setattr(sockets.os.path, "lexists", lambda path: False)
+    monkeypatch.setattr(sockets.os, step, fail)
+    with pytest.raises(IpcConnectionFailed, match="bind failed: broken"):
+        bind(TransportAddress.unix_socket(path))
+    monkeypatch.undo()
+    assert os.listdir(folder) == []
+
+
+HOPELESS = ["a" * 70, "a..b", "x\0y", "\ud800"]
+
+
+@pytest.mark.parametrize("host", HOPELESS)
+def test_names_of_hosts_that_cannot_be(host):
+    with pytest.raises(IpcConnectionFailed, match="bind failed: "):
+        bind(TransportAddress.tcp(host, 0))
+    with pytest.raises(IpcConnectionFailed):
+        connect(TransportAddress.tcp(host, 1), 0.5)
+
+
+@posix
+def test_a_path_that_no_file_can_have(folder):
+    address = TransportAddress.unix_socket(os.path.join(folder, "\ud800"))
+    with pytest.raises(IpcConnectionFailed, match="bind failed: "):
+        bind(address)
+    with pytest.raises(IpcConnectionFailed):
+        connect(address)
+    assert os.listdir(folder) == []
 
 
 # Whose is the other end.
