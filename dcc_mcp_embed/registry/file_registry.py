@@ -7,11 +7,9 @@ of its own for that. The heartbeat's thread beats, sweeps and does what was defe
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 import threading
-import weakref
 from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional
 
@@ -19,7 +17,7 @@ from .. import config
 from ..address import TransportAddress
 from ..clock import Clock
 from ..transport_errors import RegistryFile, ServiceAlreadyRegistered, Shutdown
-from . import forks, making, rows
+from . import exits, forks, making, rows
 from .document import Row, row_of
 from .draft import Draft
 from .entry import ServiceEntry
@@ -80,7 +78,10 @@ class FileRegistry:
         self._store = Store(place.directory, self._mode, clock, log)
         lock_path = os.path.join(place.directory, "services.lock")
         self._lock = FileLock(lock_path, lock_backoff, clock, self._mode)
-        self._mutex = threading.Lock()
+        # Lets the same thread in again, so that a call that a signal handler or a finaliser makes
+        # in the middle of another is noticed, instead of waiting for itself.
+        self._mutex = threading.RLock()
+        self._changing = False
         self._own: Dict[rows.Key, OwnRow] = {}
         self._closed = False
 
@@ -154,23 +155,29 @@ class FileRegistry:
         row = making.new_row(key, self._clock.wall(), facts)
         row_of(row)  # raises for a row that is not fit, before anything is touched
         own = OwnRow(key, row, self._log)
-        _leave_at_exit(self)
+        exits.close_at_exit(self)
+        forks.in_child(self)
         try:
-            with self._changes() as draft:
-                self._refuse_double(key, draft)
-                self._guard(own)
-                draft.put(key, own.row)
-                self._own[key] = own
-        except RegistryFile as error:
-            if not insist:
-                self._forget(own)
-                raise
-            self._own[key] = own
-            self._log("warning", "{}:{} is not registered yet: {}".format(*key, error))
+            try:
+                with self._turn() as left, self._changes(left) as draft:
+                    self._refuse_double(key, draft)
+                    self._own[key] = own
+                    self._guard(own)
+                    draft.put(key, own.row)
+            except (RegistryFile, OSError) as error:
+                if not insist:
+                    raise
+                if self._own.setdefault(key, own) is not own:
+                    raise ServiceAlreadyRegistered(*key) from None
+                self._log("warning", "{}:{} is not registered yet: {}".format(*key, error))
+            if self._closed:  # meanwhile, by one who could not know of this row
+                raise Shutdown
+            return ServiceEntry(own.row)
         except BaseException:
-            self._forget(own)
+            # Perhaps it stands in the file already: a Ctrl-C may come right after the writing.
+            if self._own.get(key) is own:
+                self.leave([key])
             raise
-        return ServiceEntry(own.row)
 
     def _refuse_double(self, key: rows.Key, draft: Draft) -> None:
         if self._closed:
@@ -180,24 +187,18 @@ class FileRegistry:
             raise ServiceAlreadyRegistered(*key)
 
     def _guard(self, own: OwnRow) -> None:
-        # Not for a beat that goes on while somebody gives up waiting for it and closes.
-        if not self._closed:
-            own.guard(self.directory, 0o700 if self.place.trusted else 0o777, self._mode)
-
-    def _forget(self, own: OwnRow) -> None:
-        if self._own.get(own.key) is own:
-            del self._own[own.key]
-        own.release()
+        own.guard(self.directory, 0o700 if self.place.trusted else 0o777, self._mode)
 
     def deregister(self, dcc_type: str, instance_id: str) -> bool:
         """Remove a row, ours or another's; return whether there was one."""
         key = rows.make_key(dcc_type, instance_id)
-        with self._changes() as draft:
-            found = draft.remove(key)
-        own = self._own.get(key)
+        with self._turn() as left:
+            with self._changes(left) as draft:
+                found = draft.remove(key)
+            own = self._own.pop(key, None)
         if own is None:
             return found
-        self._forget(own)
+        own.release()
         return True
 
     def heartbeat(self, dcc_type: str, instance_id: str) -> bool:
@@ -214,32 +215,35 @@ class FileRegistry:
         the heartbeat. Raises TypeError, ValueError and OverflowError for what does not fit.
         """
         key = rows.make_key(dcc_type, instance_id)
-        with self._changes() as draft:
+        with self._turn() as left:
             own = self._own.get(key)
-            there = draft.get(key) or (own.row if own else None)
-            if there is None:
-                return False
-            row = dict(there)
-            rows.plain_moments(row)
-            making.apply(row, changes)
-            if touch:
-                row["last_heartbeat"] = rows.timestamp(self._clock.wall())
-            draft.put(key, row)
-        if own is not None:
-            own.row = row
+            with self._changes(left) as draft:
+                there = draft.get(key) or (own.row if own else None)
+                if there is None:
+                    return False
+                row = dict(there)
+                rows.plain_moments(row)
+                making.apply(row, changes)
+                if touch:
+                    row["last_heartbeat"] = rows.timestamp(self._clock.wall())
+                draft.put(key, row)
+            if own is not None:
+                own.row = row
         return True
 
     def beat(self) -> None:
         """Say that all our rows live, in one change; those that somebody took away come back."""
         if not self._own:
             return
-        with self._changes() as draft:
+        with self._turn() as left:
             renewed = []
-            for own in list(self._own.values()):
-                self._guard(own)
-                renewed.append((own, own.renewed(draft, self._clock.wall())))
-        for own, row in renewed:
-            own.row = row
+            with self._changes(left) as draft:
+                for own in list(self._own.values()):
+                    self._guard(own)
+                    if not own.left:
+                        renewed.append((own, own.renewed(draft, self._clock.wall())))
+            for own, row in renewed:
+                own.row = row
 
     def sweep(self, stale_after: Optional[float] = None) -> List[ServiceEntry]:
         """Remove the rows whose owners are provably gone, and return them.
@@ -249,7 +253,7 @@ class FileRegistry:
         """
         if not self._gone(self._store.read().rows, stale_after):
             return []
-        with self._changes() as draft:
+        with self._turn() as left, self._changes(left) as draft:
             removed = self._gone(draft, stale_after)
             for row in removed:
                 draft.remove(row.key)
@@ -284,39 +288,58 @@ class FileRegistry:
 
     # Leaving.
 
-    def close(self, deregister: bool = True, timeout: float = 0.3) -> bool:
-        """Give up all rows of our own, and say so in the file if that is possible in time.
+    def leave(
+        self, keys: Iterable[rows.Key], timeout: float = 0.3, deregister: bool = True
+    ) -> bool:
+        """Give up these rows of our own, in one change, and say so in the file if there is time.
 
-        Return whether it was; otherwise others find out that the rows are dead. Afterwards nothing
-        can be registered here. Without ``deregister`` the rows stay, and count for as long as
-        their process lives. Any thread; starts none; safe in an exit handler.
+        Return whether that was said; otherwise others find out that the rows are dead. What is not
+        ours is passed over. Without ``deregister`` the rows stay, and count for as long as their
+        process lives. Raises nothing; any thread; starts none; safe in an exit handler.
+        """
+        # Given up first: a beat that waits for its turn does not bring them back.
+        leaving = [own for own in [self._own.pop(key, None) for key in keys] if own is not None]
+        if not leaving:
+            return True
+        try:
+            with self._turn(timeout) as left, self._changes(left) as draft:
+                for own in leaving:
+                    own.leave(draft, deregister)
+        except (RegistryFile, OSError) as error:
+            self._log("warning", "The registry was not told of our end: {}".format(error))
+            return False
+        finally:
+            for own in leaving:
+                own.release()
+        return True
+
+    def close(self, deregister: bool = True, timeout: float = 0.3) -> bool:
+        """Leave with all rows of our own, as ``leave`` does; nothing can be registered afterwards.
+
+        Return whether the file says so. Any thread; starts none; safe in an exit handler.
         """
         self._closed = True
-        told = True
-        if self._own:
-            try:
-                with self._changes(timeout) as draft:
-                    for own in list(self._own.values()):
-                        own.leave(draft, deregister)
-            except RegistryFile as error:
-                self._log("warning", "The registry was not told of our end: {}".format(error))
-                told = False
-        for own in list(self._own.values()):
-            self._forget(own)
-        return told
+        return self.leave(self.own(), timeout, deregister)
 
     def disown(self) -> None:
         """Forget the rows that a forked child inherited, without unlocking what is its parent's."""
-        for own in self._own.values():
-            own.disown()
-        self._own = {}
-        self._lock.disown()
+        inherited, self._own = self._own, {}
         # Whichever thread held it does not exist here.
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()
+        self._changing = False
+        try:
+            for own in inherited.values():
+                own.disown()
+        finally:
+            self._lock.disown()
 
     @contextmanager
-    def _changes(self, timeout: Optional[float] = None) -> Iterator[Draft]:
-        """Yield what the file says, to be changed; write it at the end if it was."""
+    def _turn(self, timeout: Optional[float] = None) -> Iterator[float]:
+        """Be the only thread that changes anything, the rows of our own included.
+
+        Yield the seconds that are left of ``timeout``. Raises RegistryFile when they are over, and
+        at once for a call in the middle of another on the same thread.
+        """
         wait = self._timeout if timeout is None else timeout
         begun = self._clock.monotonic()
         mutex = self._mutex
@@ -325,37 +348,33 @@ class FileRegistry:
                 "timed out waiting for in-process registry mutex after {:.0f}ms".format(wait * 1000)
             )
         try:
-            with self._lock.held(max(0.0, wait - (self._clock.monotonic() - begun))):
-                found = self._store.read_anew()
-                if found.newer:
-                    raise RegistryFile("{} is left alone: {}".format(self._store.path, found.newer))
-                draft = Draft(found.rows)
-                yield draft
-                if found.damage:
-                    self._store.set_aside(found.damage)
-                if found.damage or draft.changed:
-                    self._store.write(draft)
+            if self._changing:
+                raise RegistryFile(
+                    "this thread is in the middle of a change, which a signal handler or a "
+                    "finaliser has interrupted to make another"
+                )
+            self._changing = True
+            try:
+                yield max(0.0, wait - (self._clock.monotonic() - begun))
+            finally:
+                self._changing = False
         finally:
             mutex.release()
+
+    @contextmanager
+    def _changes(self, timeout: float) -> Iterator[Draft]:
+        """Yield what the file says, to be changed; write it at the end if it was."""
+        with self._lock.held(timeout):
+            found = self._store.read_anew()
+            if found.newer:
+                raise RegistryFile("{} is left alone: {}".format(self._store.path, found.newer))
+            draft = Draft(found.rows)
+            yield draft
+            if found.damage:
+                self._store.set_aside(found.damage)
+            if found.damage or draft.changed:
+                self._store.write(draft)
 
 
 def _beaten_at(row: Row) -> float:
     return rows.seconds_of(row.value.get("last_heartbeat")) or 0.0
-
-
-_open: weakref.WeakSet[FileRegistry] = weakref.WeakSet()
-_hooked = False
-
-
-def _leave_at_exit(registry: FileRegistry) -> None:
-    global _hooked
-    if not _hooked:
-        _hooked = True
-        atexit.register(_leave_all)
-    _open.add(registry)
-    forks.in_child(registry)
-
-
-def _leave_all() -> None:
-    for registry in list(_open):
-        registry.close()

@@ -25,6 +25,8 @@ class OwnRow:
         #: As it stood in the file last; replaced, never changed.
         self.row = row
         self._log = log
+        #: Whether it was given up, perhaps by a thread that could not wait for the mutex.
+        self.left = False
         self._sentinel: Optional[Sentinel] = None
         self._complaint = ""
 
@@ -32,7 +34,7 @@ class OwnRow:
         """Hold the sentinel, again if somebody deleted it. Where that fails, the pid counts."""
         if self._sentinel is not None and self._sentinel.intact():
             return
-        self.release()
+        self._let_go()
         row = {name: value for name, value in self.row.items() if name != "sentinel_path"}
         folder = os.path.join(directory, LOCKS)
         path = os.path.join(folder, sentinel_name(self.key))
@@ -46,6 +48,9 @@ class OwnRow:
         except OSError as error:
             self._complain("has no sentinel: {}".format(error))
         self.row = row
+        if self.left:
+            # Looked at after the sentinel is there to be found: one of the two lets go of it.
+            self._let_go()
 
     def _complain(self, text: str) -> None:
         """Log what is wrong, once and not with every beat."""
@@ -84,7 +89,11 @@ class OwnRow:
             draft.put(self.key, stays)
 
     def release(self) -> None:
-        """Let go of the sentinel and delete it: from now on the row has no owner."""
+        """Let go of the sentinel and delete it: from now on the row has no owner. Any thread."""
+        self.left = True
+        self._let_go()
+
+    def _let_go(self) -> None:
         sentinel, self._sentinel = self._sentinel, None
         if sentinel is not None:
             try:
