@@ -80,6 +80,8 @@ class Ended(NamedTuple):
 
 Event = Union[Request, Response, Notify, Call, Probe, Greeted, Ended]
 
+#: A stranger's text gets that far into our errors.
+_QUOTED = 200
 #: So many calls whose time was over are remembered, to tell a late answer from an unasked one.
 _ABANDONED = 1024
 
@@ -312,6 +314,11 @@ class Peer:
         return int(self._clock.wall() * 1000)
 
     def _greet(self, hello: Hello, message: Message, form: Form, events: List[Event]) -> None:
+        if isinstance(message, Shutdown):
+            # Such as: it has too many connections already.
+            said = (message.reason or "no reason given")[:_QUOTED]
+            events += self.end(Internal("the peer ended the connection: " + said), message.reason)
+            return
         try:
             answer = hello.receive(message)
         except HelloRefused as refusal:
