@@ -31,7 +31,7 @@ from .net.thread import LoopThread
 from .secret import open_secret
 from .server.ports import listen_as
 from .server.readiness import State
-from .server.registration import Registration
+from .server.registration import Registrar, Registration
 from .server.row import About
 from .server.safe_stop import make_pass
 from .server.server import Server, preload
@@ -257,9 +257,7 @@ class EmbeddedServer:
         server = self._server
         package = os.path.dirname(os.path.abspath(__file__))
         self._registration = Registration(
-            self.settings.registry_dir,
-            os.environ,
-            self._clock,
+            self._manage,
             self._instance,
             About(self.port, __version__, package, self._stop_pass, self._launch_command),
             lambda: server.readiness.state,
@@ -268,6 +266,22 @@ class EmbeddedServer:
         )
         self._instance.scene_changed = self._registration.changed
         self._registration.enter()
+
+    def _manage(self, interval: float) -> Registrar:
+        """Make the manager that registers this server, away from the main thread."""
+        from .transport.manager import TransportManager
+
+        manager = TransportManager(
+            self.settings.registry_dir,
+            heartbeat_interval=interval,
+            secret=self._secret,
+            clock=self._clock,
+            log=self._note,
+        )
+        assert manager.heart is not None
+        return Registrar(
+            manager.registry, manager.heart, manager.register_service, manager.shutdown
+        )
 
     def _note(self, level: str, text: str) -> None:
         self.logbook.add(level, "registry", text)
@@ -338,22 +352,24 @@ class EmbeddedServer:
     def transport(self) -> Optional[TransportManager]:
         """Return the manager with which code in this host finds and calls other hosts. Any thread.
 
-        It is made when it is first asked for and ends with the server, whose registry and secret
-        it shares. None when there is no registry that can be used, and after :meth:`stop`.
+        It is made when it is first asked for and ends with the server, whose registry, heartbeat
+        and secret it shares; the server's own row is not its. Whoever shuts it down gets a new one
+        the next time. None when there is no registry that can be used, and after :meth:`stop`.
         """
+        registrar = None if self._registration is None else self._registration.registrar
+        if registrar is None:
+            return None
         from .transport.manager import TransportManager
 
         with self._transport_lock:
-            if self._stopped or self._registration is None:
+            if self._stopped:
                 return None
-            registry = self._registration.registry
-            if self._transport is None and registry is not None:
+            if self._transport is None or self._transport.is_shutdown():
                 self._transport = TransportManager(
-                    registry=registry,
+                    registry=registrar.registry,
+                    heartbeat=registrar.heart,
                     secret=self._secret,
                     clock=self._clock,
-                    # The server's own beats for every row of this process.
-                    heartbeat=False,
                     log=self._note,
                 )
             return self._transport

@@ -1,18 +1,17 @@
 """Our row in the service registry, from its entry to its leaving.
 
 Neither the host's main thread nor the loop ever waits for a file or for the lock that all programs
-share. What is needed for it is loaded by a thread of its own when the server runs already; every
-write is the registry thread's. Only the last one is made by whoever stops, because there may be no
-thread left to do it.
+share. What is needed for it, the plug-in's TransportManager, is loaded and made by a thread of its
+own when the server runs already; every write is the registry thread's. Only the last one is made by
+whoever stops, because there may be no thread left to do it.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Callable, Mapping, Optional
+from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
 
 from .. import collector
-from ..clock import Clock
 from ..host.identity import Instance
 from .readiness import State
 from .row import About, Changing, changing
@@ -21,47 +20,54 @@ if TYPE_CHECKING:
     from ..registry.file_registry import FileRegistry
     from ..registry.heartbeat import Heartbeat
 
-__all__ = ["HEARTBEAT", "LEAVE_TIMEOUT", "Registration"]
+__all__ = ["HEARTBEAT", "Registrar", "Registration"]
 
 #: How often the registry is told that this process lives, seconds. A row that was silent for 30 s
 #: is not called any more (dcc-mcp gateway, whose own servers beat every 5 s too).
 HEARTBEAT = 5.0
-#: How long leaving may hold up the end of a host, seconds (DESIGN: 300 ms).
-LEAVE_TIMEOUT = 0.3
+#: How long the end of a host waits for the thread that is still about to open it, seconds.
+_OPENING = 0.1
 #: How long somebody who needs the registry waits for it to be there, seconds.
 _PATIENCE = 2.0
+
+
+class Registrar(NamedTuple):
+    """What is needed here of a TransportManager: the plug-in's own, which nobody else shuts down.
+
+    ``register`` is its ``register_service``; ``shutdown`` takes 300 ms at most (DESIGN).
+    """
+
+    registry: FileRegistry
+    heart: Heartbeat
+    register: Callable[..., str]
+    shutdown: Callable[[], None]
 
 
 class Registration:
     """Enter a row, keep it true, take it out. Without a usable registry it only says so.
 
-    ``directory``, ``environ``: where the registry is (see ``open_registry``). ``state()`` returns
-    how the server is; both it and ``instance`` are asked when the row is written, so whatever
-    happened meanwhile is in it, and several changes at once are one. ``load()`` is done first, on
-    the same thread: what others may want as soon as they find us.
+    ``manage(interval)`` makes what does it, beating so often; it raises RegistryFile. ``state()``
+    returns how the server is; both it and ``instance`` are asked when the row is written, so
+    whatever happened meanwhile is in it, and several changes at once are one. ``load()`` is done
+    first, on the same thread: what others may want as soon as they find us.
     """
 
     def __init__(
         self,
-        directory: Optional[str],
-        environ: Mapping[str, str],
-        clock: Clock,
+        manage: Callable[[float], Registrar],
         instance: Instance,
         about: About,
         state: Callable[[], State],
         load: Callable[[], None],
         log: Callable[[str, str], None],
     ) -> None:
-        self._directory = directory
-        self._environ = environ
-        self._clock = clock
+        self._manage = manage
         self._instance = instance
         self._about = about
         self._state = state
         self._load = load
         self._log = log
-        self._registry: Optional[FileRegistry] = None
-        self._heartbeat: Optional[Heartbeat] = None
+        self._registrar: Optional[Registrar] = None
         self._opened = threading.Event()
         self._tried = threading.Event()
         self._written: Optional[Changing] = None
@@ -78,38 +84,35 @@ class Registration:
 
     def changed(self) -> None:
         """Have the row written anew if it is not true any more."""
-        # Before there is a heartbeat the row has not been written either.
-        if self._heartbeat is not None and not self._left:
-            self._heartbeat.defer(self._write)
+        # Before there is somebody to write it the row has not been written either.
+        if self._registrar is not None and not self._left:
+            self._registrar.heart.defer(self._write)
 
     @property
-    def registry(self) -> Optional[FileRegistry]:
-        """Return the registry, None if there is none; waits until that is known."""
+    def registrar(self) -> Optional[Registrar]:
+        """Return what keeps the row, None if there is no registry; waits until that is known."""
         self._opened.wait(_PATIENCE)
-        return self._registry
+        return self._registrar
 
     def wait(self, timeout: float) -> bool:
         """Wait until the row was written, or could not be; return whether it is in the file."""
         self._tried.wait(timeout)
-        registry = self._registry
-        if registry is None:
+        if self._registrar is None:
             return False
+        rows = self._registrar.registry.entries()
         own = (self._instance.dcc_type, self._instance.instance_id)
-        return any((row.dcc_type, row.instance_id) == own for row in registry.entries())
+        return any((row.dcc_type, row.instance_id) == own for row in rows)
 
     def leave(self) -> None:
-        """Take the row out of the file and end the threads. Blocks LEAVE_TIMEOUT at most.
+        """Take the row out of the file and end the threads. Blocks for 0.4 s at the very most.
 
         Starts no thread, so it may run in an exit handler.
         """
         self._left = True
-        deadline = self._clock.monotonic() + LEAVE_TIMEOUT
         if self._opener.ident is not None:
-            self._opener.join(LEAVE_TIMEOUT / 3)
-        if self._heartbeat is not None:
-            self._heartbeat.stop(LEAVE_TIMEOUT / 3)
-        if self._registry is not None:
-            self._registry.close(timeout=max(0.0, deadline - self._clock.monotonic()))
+            self._opener.join(_OPENING)
+        if self._registrar is not None:
+            self._registrar.shutdown()
 
     # -- the thread that opens it -------------------------------------------------------------
 
@@ -119,31 +122,30 @@ class Registration:
         try:
             self._load()
             self._open_registry()
+            self.changed()
         except Exception as error:
             # The server serves all the same.
             self._log("error", "this server cannot be found by others: {!r}".format(error))
         finally:
             self._opened.set()
-            if self._heartbeat is None:
+            if self._registrar is None:
                 self._tried.set()
             collector.resume()
             collector.unguard()
 
     def _open_registry(self) -> None:
-        from ..registry.file_registry import open_registry
-        from ..registry.heartbeat import Heartbeat
         from ..transport_errors import RegistryFile
 
         if self._left:
             return
         try:
-            registry = open_registry(self._directory, self._environ, self._clock, self._log)
+            self._registrar = self._manage(HEARTBEAT)
         except RegistryFile as error:
             self._log("warning", "this server cannot be found by others: {}".format(error))
             return
-        self._registry = registry
-        self._heartbeat = Heartbeat(registry, HEARTBEAT, self._clock, self._log)
-        self.changed()
+        if self._left:
+            # Whoever stopped did not wait for this.
+            self._registrar.shutdown()
 
     # -- registry thread ----------------------------------------------------------------------
 
@@ -151,26 +153,27 @@ class Registration:
         from ..transport_errors import TransportError
 
         wanted = changing(self._about, self._state(), self._instance.scene)
-        if self._left or wanted == self._written or self._registry is None:
+        if self._left or wanted == self._written or self._registrar is None:
             return
         try:
             if self._written is None:
-                self._enter(self._registry, wanted)
+                self._enter(self._registrar, wanted)
             else:
-                self._update(self._registry, wanted)
+                self._update(self._registrar.registry, wanted)
         except (TransportError, TypeError, ValueError) as error:
-            # The next change writes everything anew.
-            self._log("warning", "the registry row was not written: {}".format(error))
+            # The next change writes everything anew, unless there is none because of the end.
+            if not self._left:
+                self._log("warning", "the registry row was not written: {}".format(error))
         else:
             self._written = wanted
         finally:
             self._tried.set()
 
-    def _enter(self, registry: FileRegistry, row: Changing) -> None:
+    def _enter(self, registrar: Registrar, row: Changing) -> None:
         from ..registry.status import status_of
 
         instance = self._instance
-        registry.register(
+        registrar.register(
             instance.dcc_type,
             "127.0.0.1",
             self._about.port,
@@ -187,7 +190,7 @@ class Registration:
         )
         if self._left:
             # Whoever stopped did not wait for this.
-            registry.deregister(instance.dcc_type, instance.instance_id)
+            registrar.registry.deregister(instance.dcc_type, instance.instance_id)
 
     def _update(self, registry: FileRegistry, row: Changing) -> None:
         from ..registry.status import status_of

@@ -6,7 +6,6 @@ The Python class of dcc-mcp-core 0.12 and 0.13, which has no successor there. It
 
 from __future__ import annotations
 
-import atexit
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
@@ -22,7 +21,7 @@ from .config import Default, Seconds, TransportConfig, resolve
 from .connections import Connections
 from .dialing import Dialer
 from .routing import RoutingStrategy
-from .services import Services
+from .services import Owned, Services
 from .sessions import Peer, SessionTable
 
 if TYPE_CHECKING:
@@ -43,10 +42,11 @@ class TransportManager(Services):
 
     ``registry_dir``: the shared directory; None: the usual one (``DCC_MCP_REGISTRY_DIR``). The
     other five arguments of the reference win over the same fields of ``config``. Keyword only:
-    ``heartbeat``: refresh the rows registered here, on a thread of its own; and
-    ``deregister_on_shutdown``: take them out again at the end, that of the program included.
-    ``registry`` (a FileRegistry, which is taken over), ``secret``, ``clock`` and
-    ``log(level, text)`` stand in for what would be made.
+    ``heartbeat``: refresh the rows registered here, on a thread of its own, or (a Heartbeat) on one
+    that others share; and ``deregister_on_shutdown``: take them out again at the end, that of the
+    program included. ``registry`` (a FileRegistry, which stays open, and in it the rows that others
+    have registered), ``secret``, ``clock`` and ``log(level, text)`` stand in for what would be
+    made.
 
     Dictionaries, texts of errors and what still works after :meth:`shutdown` are the reference's.
     Ids are UUIDs; ValueError for what is none. Reading the registry raises RegistryFile only when
@@ -63,7 +63,7 @@ class TransportManager(Services):
         reconnect_max_retries: int = Default(3),
         *,
         config: Optional[TransportConfig] = None,
-        heartbeat: bool = True,
+        heartbeat: Union[bool, Heartbeat] = True,
         deregister_on_shutdown: bool = True,
         registry: Optional[FileRegistry] = None,
         secret: Optional[Secret] = None,
@@ -80,13 +80,14 @@ class TransportManager(Services):
             reconnect_max_retries,
         )
         clock = clock or SystemClock()
+        owned = Owned(registry is None, not isinstance(heartbeat, Heartbeat))
         if registry is None:
             directory = None if registry_dir is None else os.fspath(registry_dir)
             registry = open_registry(directory, os.environ, clock, log)
-        beat = None
-        if heartbeat:
-            beat = Heartbeat(registry, self.config.heartbeat_interval, clock, log)
-        super().__init__(registry, beat, deregister_on_shutdown, clock)
+        heart = heartbeat if isinstance(heartbeat, Heartbeat) else None
+        if heartbeat is True:
+            heart = Heartbeat(registry, self.config.heartbeat_interval, clock, log)
+        super().__init__(registry, heart, owned, deregister_on_shutdown, clock)
         self._sessions = SessionTable(self.config.session, clock.uuid, clock.jitter)
         self._connections = Connections(self.config, clock, Dialer(clock, secret))
         forks.in_child(self)
@@ -255,7 +256,7 @@ class TransportManager(Services):
 
     def disown(self) -> None:
         """Begin anew in a forked child, without what belongs to the parent."""
-        atexit.unregister(self.shutdown)
+        super().disown()
         self._sessions.disown()
         self._connections.disown()
 

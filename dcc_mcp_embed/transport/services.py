@@ -8,41 +8,58 @@ from __future__ import annotations
 import atexit
 import itertools
 import os
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..address import TransportAddress
 from ..clock import Clock
 from ..registry.entry import ServiceEntry
 from ..registry.file_registry import FileRegistry
 from ..registry.heartbeat import Heartbeat
-from ..registry.rows import uuid_text
+from ..registry.rows import Key, uuid_text
 from ..registry.status import ServiceStatus
 from ..transport_errors import ServiceNotFound, Shutdown
 from . import routing
 from .listener import IpcListener, bind_local
 from .routing import RoutingStrategy
 
-__all__ = ["Services"]
+__all__ = ["Owned", "Services"]
 
-#: Seconds that leaving may take, each for the registry and for the thread that beats.
+#: Seconds that leaving may take.
 _LEAVE = 0.3
+
+
+class Owned(NamedTuple):
+    """What ends with those who use it, because nobody else does."""
+
+    registry: bool
+    heart: bool
 
 
 class Services:
     """Services of one program and of others. Any thread.
 
-    ``beat``: refreshes what is registered here; None: nobody does. ``deregister``: whether
-    :meth:`shutdown` takes it out again.
+    ``heart``: refreshes what is registered here; None: nobody does. ``owned``: which of the two is
+    not shared with others, and so ends with this. ``deregister``: whether :meth:`shutdown` takes
+    out again what was registered here.
     """
 
     def __init__(
-        self, registry: FileRegistry, beat: Optional[Heartbeat], deregister: bool, clock: Clock
+        self,
+        registry: FileRegistry,
+        heart: Optional[Heartbeat],
+        owned: Owned,
+        deregister: bool,
+        clock: Clock,
     ) -> None:
         #: Where the services stand.
         self.registry = registry
-        self._beat = beat
+        #: The thread that refreshes what is registered here, if there is one.
+        self.heart = heart
+        self._owned = owned
         self._deregister = deregister
         self._clock = clock
+        #: What was registered here and has not been deregistered.
+        self._registered: Dict[Key, None] = {}
         self._turns: Dict[Optional[str], Iterator[int]] = {}
         self._shut = False
 
@@ -60,12 +77,18 @@ class Services:
         pid: Optional[int] = None,
         display_name: Optional[str] = None,
         extras: Optional[Mapping[str, Any]] = None,
-        **more: Any,
+        host_pid: Optional[int] = None,
+        adapter_version: Optional[str] = None,
+        adapter_dcc: Optional[str] = None,
+        status: ServiceStatus = ServiceStatus.AVAILABLE,
+        instance_id: Optional[str] = None,
+        insist: bool = False,
     ) -> str:
         """Register a service and return its instance id; it stays as long as this process does.
 
-        ``pid``: default this process. ``more``: what FileRegistry.register takes besides. Raises
-        Shutdown, RegistryFile; TypeError, ValueError, OverflowError for what fits into no row.
+        ``pid``: default this process. ``instance_id``: default a new one. ``insist``: a file that
+        cannot be written now is logged and tried again. Raises Shutdown, RegistryFile,
+        ServiceAlreadyRegistered; TypeError, ValueError, OverflowError for what fits into no row.
         """
         self._demand_open()
         entry = self.registry.register(
@@ -80,20 +103,28 @@ class Services:
             pid=pid,
             display_name=display_name,
             extras=extras,
-            **more,
+            host_pid=host_pid,
+            adapter_version=adapter_version,
+            adapter_dcc=adapter_dcc,
+            status=status,
+            instance_id=instance_id,
+            insist=insist,
         )
+        self._registered[entry.dcc_type, entry.instance_id] = None
         # After the registry's own hook, so that this one is called first, and with it the wish of
         # who switched deregistering off.
         atexit.unregister(self.shutdown)
         atexit.register(self.shutdown)
-        if self._beat is not None:
-            self._beat.start()
+        if self.heart is not None:
+            self.heart.start()
         return entry.instance_id
 
     def deregister_service(self, dcc_type: str, instance_id: str) -> bool:
         """Remove a service; False if it was not registered. Raises Shutdown, RegistryFile."""
         self._demand_open()
-        return self.registry.deregister(dcc_type, instance_id)
+        found = self.registry.deregister(dcc_type, instance_id)
+        self._registered.pop((dcc_type, uuid_text(instance_id)), None)
+        return found
 
     def list_instances(self, dcc_type: str) -> List[ServiceEntry]:
         """Return the services of one kind of host, by its exact name."""
@@ -209,16 +240,27 @@ class Services:
         """End it: deregister what was registered here. Twice is fine."""
         self._shut = True
         atexit.unregister(self.shutdown)
+        deadline = self._clock.monotonic() + _LEAVE
+        heart = self.heart if self._owned.heart else None
         # The order to end first, then the leaving, then the wait for what was under way.
-        if self._beat is not None:
-            self._beat.stop(0.0)
-        self.registry.close(self._deregister, _LEAVE)
-        if self._beat is not None:
-            self._beat.stop(_LEAVE)
+        if heart is not None:
+            heart.stop(0.0)
+        keys, self._registered = list(self._registered), {}
+        if self._owned.registry:
+            self.registry.close(self._deregister, _LEAVE)
+        elif keys:
+            self.registry.leave(keys, _LEAVE, self._deregister)
+        if heart is not None:
+            heart.stop(max(0.0, deadline - self._clock.monotonic()))
 
     def is_shutdown(self) -> bool:
         """Return whether :meth:`shutdown` was called."""
         return self._shut
+
+    def disown(self) -> None:
+        """Forget what the parent of this forked child has registered."""
+        atexit.unregister(self.shutdown)
+        self._registered = {}
 
     # -- inside -------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 import dcc_mcp_embed
+from dcc_mcp_embed import embed
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.registry.file_registry import open_registry
 from dcc_mcp_embed.registry.status import ServiceStatus
@@ -375,6 +376,74 @@ def test_code_in_the_host_sees_itself_and_others_through_the_servers_own_manager
     live.close()
     assert rows(live.registry_dir) == []
     assert manager.is_shutdown()
+    assert live.server.transport is None
+
+
+def test_the_server_stays_when_code_in_the_host_ends_its_manager(start, monkeypatch):
+    monkeypatch.setattr(registration, "HEARTBEAT", 0.02)
+    live = start()
+    before = row(live, is_ready)
+    with live.server.transport as manager:
+        other = manager.register_service("maya", "127.0.0.1", 18812)
+        third = manager.register_service("maya", "127.0.0.1", 18813)
+        assert manager.deregister_service("maya", third)
+    assert manager.is_shutdown()
+    (left,) = rows(live.registry_dir)
+    assert left.instance_id == before.instance_id
+    assert os.path.exists(left.sentinel_path)
+    # It goes on beating, and so does what is registered by the next manager.
+    fresh = live.server.transport
+    assert fresh is not manager
+    assert fresh is live.server.transport
+    another = fresh.register_service("maya", "127.0.0.1", 18812)
+    assert another != other
+    for ident in (before.instance_id, another):
+        seen = set()
+        for _ in tries():
+            moments = {one.instance_id: one.last_heartbeat_ms for one in rows(live.registry_dir)}
+            seen.add(moments[ident])
+            if len(seen) > 2:
+                break
+        assert len(seen) > 2
+    assert live.server.wait_registered()
+    live.close()
+    assert rows(live.registry_dir) == []
+    assert fresh.is_shutdown()
+
+
+def test_the_server_is_registered_by_a_manager_of_its_own(start):
+    live = start()
+    row(live, is_ready)
+    registrar = live.server._registration.registrar
+    own = registrar.register.__self__
+    assert own.shutdown == registrar.shutdown
+    assert live.server.transport is not own, "whoever asks for one may end it"
+    assert live.server.transport.registry is own.registry
+    assert live.server.transport.heart is own.heart
+    threads = [one for one in threading.enumerate() if one.name == "dcc-mcp-embed-registry"]
+    live.server.transport.register_service("maya", "127.0.0.1", 18812)
+    assert len(threads) == 1, "one heartbeat for all"
+    live.close()
+    assert own.is_shutdown()
+
+
+def test_a_stop_while_the_manager_is_being_made_leaves_nothing(start, monkeypatch):
+    entered, go = threading.Event(), threading.Event()
+    manage = embed.EmbeddedServer._manage
+
+    def slow(server, interval):
+        entered.set()
+        assert go.wait(DEADLINE)
+        return manage(server, interval)
+
+    monkeypatch.setattr(embed.EmbeddedServer, "_manage", slow)
+    live = start(registered=False)
+    assert entered.wait(DEADLINE)
+    opener = live.server._registration._opener
+    live.close()
+    go.set()
+    opener.join(DEADLINE)
+    assert rows(live.registry_dir) == []
     assert live.server.transport is None
 
 

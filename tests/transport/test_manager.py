@@ -29,10 +29,11 @@ from dcc_mcp_embed import (
 )
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.host import guard
+from dcc_mcp_embed.registry.heartbeat import Heartbeat
 from dcc_mcp_embed.secret import open_secret
 from fakes.clock import FakeClock
 from fakes.framed_peer import DEADLINE, FramedPeer
-from fakes.registry import raw_row
+from fakes.registry import Opened, raw_row
 from fakes.served import environment
 
 NO_SUCH = "00000000-0000-4000-8000-000000000000"
@@ -101,6 +102,8 @@ def test_register_service_takes_what_came_later_by_keyword(manager):
     assert (entry.extras, entry.adapter_version) == ({"capabilities": [1, 2]}, "1.2")
     with pytest.raises(TypeError):
         manager.register_service("maya", "127.0.0.1", 0, None, None, None, address)
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        manager.register_service("maya", "127.0.0.1", 0, sentinel_path="/x")
 
 
 @pytest.mark.parametrize(
@@ -581,6 +584,31 @@ def test_rows_may_stay(tmp_path):
     (left,) = manager.list_all_services()
     assert left.instance_id == instance
     assert manager.cleanup()[0] == 0, "its process is alive"
+
+
+def test_a_registry_that_was_given_stays_open_with_the_rows_of_others(tmp_path):
+    with Opened(tmp_path / "r") as opened:
+        registry = opened.registry
+        others = registry.register("houdini", "127.0.0.1", 1)
+        for deregister, left in ((True, 1), (False, 2)):
+            with TransportManager(
+                registry=registry, heartbeat=False, deregister_on_shutdown=deregister
+            ) as manager:
+                register(manager)
+            assert registry.own() == [("houdini", others.instance_id)]
+            assert len(opened.rows()) == left
+        assert registry.register("maya", "127.0.0.1", 2)
+
+
+def test_a_heartbeat_that_was_given_goes_on(tmp_path):
+    with Opened(tmp_path / "r", SystemClock()) as opened:
+        heart = Heartbeat(opened.registry, 60.0, SystemClock(), lambda level, text: None)
+        with TransportManager(registry=opened.registry, heartbeat=heart) as manager:
+            assert manager.heart is heart
+            register(manager)
+            assert len(registry_threads()) == 1
+        assert len(registry_threads()) == 1
+        assert heart.stop(DEADLINE)
 
 
 def registry_threads():
