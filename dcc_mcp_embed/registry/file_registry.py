@@ -183,7 +183,7 @@ class FileRegistry:
         if self._closed:
             raise Shutdown
         there = draft.get(key)
-        if key in self._own or (there is not None and not is_dead(there, self.directory)):
+        if key in self._own or (there is not None and not self._is_dead(there)):
             raise ServiceAlreadyRegistered(*key)
 
     def _guard(self, own: OwnRow) -> None:
@@ -269,8 +269,16 @@ class FileRegistry:
             if row.key is not None
             and row.key not in self._own
             and (stale_after is None or _beaten_at(row) < latest)
-            and is_dead(row.value, self.directory)
+            and self._is_dead(row.value)
         ]
+
+    def _is_dead(self, row: Mapping[str, Any]) -> bool:
+        try:
+            return is_dead(row, self.directory)
+        except Exception as error:
+            # Whatever somebody wrote there, it must not stop the look at the others.
+            self._log("debug", "Nobody can tell whether {} is alive: {!r}".format(row, error))
+            return False
 
     def _clear(self, row: Row) -> None:
         """Delete the sentinel that a dead row leaves, if it is the one that such a row has."""

@@ -11,17 +11,19 @@ import os
 import threading
 import weakref
 from contextlib import contextmanager
-from typing import Any, Iterator
+from typing import Any, Iterator, Optional
 
 __all__ = ["in_child", "undisturbed"]
 
-#: Seconds that a fork waits for one who is opening a file. It would be microseconds, if not for a
-#: signal handler that forks in the very middle, and would wait for itself.
+#: Seconds that a fork waits for one who is opening a file, which takes microseconds.
 _PATIENCE = 1.0
 
-_lock = threading.Lock()
+# Lets the same thread in again: a signal handler or a finaliser may open a file in the very moment
+# in which another is opened, or fork.
+_lock = threading.RLock()
 _waited = False
-_objects: weakref.WeakSet[Any] = weakref.WeakSet()
+#: Whose turn is among the first, in the order of their coming.
+_objects: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 _hooked = False
 
 
@@ -35,13 +37,17 @@ def undisturbed() -> Iterator[None]:
         yield
 
 
-def in_child(thing: Any) -> None:
-    """Have ``thing.disown()`` called in every forked child, more than once perhaps."""
+def in_child(thing: Any, first: bool = False) -> None:
+    """Have ``thing.disown()`` called in every forked child, more than once perhaps.
+
+    Those that are ``first`` before all others, each kind in the order in which it came.
+    """
     global _hooked
-    if not _hooked and hasattr(os, "register_at_fork"):
-        _hooked = True
-        os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_child)
-    _objects.add(thing)
+    with _lock:
+        if not _hooked and hasattr(os, "register_at_fork"):
+            _hooked = True
+            os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_child)
+        _objects[thing] = first
 
 
 def _before() -> None:
@@ -56,6 +62,13 @@ def _after() -> None:
 
 def _child() -> None:
     global _lock
-    _lock = threading.Lock()
-    for thing in list(_objects):
-        thing.disown()
+    _lock = threading.RLock()
+    failure: Optional[Exception] = None
+    for thing, _ in sorted(_objects.items(), key=lambda item: not item[1]):
+        try:
+            thing.disown()
+        except Exception as error:
+            # Its descriptor was closed by somebody else. The others have theirs.
+            failure = failure or error
+    if failure is not None:
+        raise failure  # to be shown by the interpreter, which stops nothing for it

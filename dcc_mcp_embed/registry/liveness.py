@@ -63,7 +63,8 @@ def _sentinel_held(path: str, directory: str) -> Optional[bool]:
         given = os.path.normpath(os.path.dirname(path))
         belongs = given in (os.path.normpath(locks), os.path.realpath(locks))
         return False if belongs or not os.path.isabs(path) else None
-    except OSError:
+    except (OSError, ValueError):
+        # A text with a NUL or with half a character names no file.
         return None
     try:
         if not try_lock(handle, shared=True):

@@ -159,7 +159,7 @@ class Sentinel:
                 if not try_lock(handle) or not _same_file(handle, path):
                     raise BlockingIOError(errno.EAGAIN, "it is held by another", path)
                 sentinel, handle = cls(path, handle), -1
-                forks.in_child(sentinel)
+                forks.in_child(sentinel, first=True)
                 return sentinel
             finally:
                 if handle >= 0:

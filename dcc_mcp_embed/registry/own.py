@@ -32,7 +32,7 @@ class OwnRow:
 
     def guard(self, directory: str, folder_mode: int, mode: int) -> None:
         """Hold the sentinel, again if somebody deleted it. Where that fails, the pid counts."""
-        if self._sentinel is not None and self._sentinel.intact():
+        if self.left or (self._sentinel is not None and self._sentinel.intact()):
             return
         self._let_go()
         row = {name: value for name, value in self.row.items() if name != "sentinel_path"}

@@ -85,25 +85,29 @@ def timestamp(wall: float) -> Dict[str, int]:
 
 
 def seconds_of(moment: object) -> Optional[float]:
-    """Return seconds since the epoch of a row's timestamp: the object, or a bare number."""
+    """Return seconds since the epoch of a row's timestamp: the object, or a bare number.
+
+    None for what is no moment, among it a number that no reader has room for.
+    """
     if isinstance(moment, dict):
         whole, nanos = moment.get("secs_since_epoch"), moment.get("nanos_since_epoch", 0)
-        if _is_number(whole) and _is_number(nanos):
+        if _is_number(whole, _U64) and _is_number(nanos, _U32):
             return float(whole + nanos / 1e9)
         return None
-    return float(moment) if _is_number(moment) else None  # type: ignore[arg-type]
+    return float(moment) if _is_number(moment, _U64) else None  # type: ignore[arg-type]
 
 
 def plain_moments(row: Dict[str, Any]) -> None:
     """Make objects of a row's timestamps that are numbers, which only some readers know."""
     for name in ("registered_at", "last_heartbeat", "lease_expires_at"):
         moment = row.get(name)
-        if _is_number(moment) and 0 <= moment <= _U64:  # type: ignore[operator]
+        if _is_number(moment, _U64):
             row[name] = timestamp(moment)  # type: ignore[arg-type]
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _is_number(value: object, limit: int) -> bool:
+    # Compared before it is converted: a whole number may be longer than any float.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= limit
 
 
 # What the strictest reader accepts, one predicate per type.

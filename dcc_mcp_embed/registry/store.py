@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from typing import Callable, Iterable, NamedTuple, Optional, Tuple
 
 from .. import collector
@@ -127,7 +128,10 @@ class Store:
                 with collector.blocking():
                     replace(temporary, self.path, self._clock.sleep)
             except BaseException:
-                os.unlink(temporary)
+                # What went wrong is what is told, a Ctrl-C above all. (It may come when the file
+                # has its new name already; what stays behind is replaced by the next change.)
+                with suppress(OSError):
+                    os.unlink(temporary)
                 raise
         except OSError as error:
             raise RegistryFile("failed to write {}: {}".format(self.path, error)) from error
@@ -146,12 +150,12 @@ class Store:
         Readers find the damaged one until the next write replaces it.
         """
         stem = FILE + ".corrupted-"
-        kept = sum(name.startswith(stem) for name in os.listdir(self._directory))
-        if kept >= _KEPT:
-            self._log("warning", "{} is damaged again: {}".format(self.path, damage))
-            return
         aside = os.path.join(self._directory, "{}{}".format(stem, int(self._clock.wall())))
         try:
+            kept = sum(name.startswith(stem) for name in os.listdir(self._directory))
+            if kept >= _KEPT:
+                self._log("warning", "{} is damaged again: {}".format(self.path, damage))
+                return
             try:
                 os.link(self.path, aside)
             except FileExistsError:

@@ -575,3 +575,223 @@ def test_rows_that_are_to_stay_live_as_long_as_the_process(opened):
     assert "sentinel_path" not in row
     with Opened(opened.directory) as other:
         assert other.registry.sweep() == []
+
+
+def test_leaving_with_some_rows_is_one_change_and_spares_the_others(opened, monkeypatch):
+    going = [register(opened, port=number) for number in range(3)]
+    staying = register(opened, "houdini")
+    opened.write(*opened.rows(), raw_row())
+    written = []
+    real = os.replace
+    monkeypatch.setattr(os, "replace", lambda *names: written.append(names) or real(*names))
+    keys = [(one.dcc_type, one.instance_id) for one in going]
+    assert opened.registry.leave([*keys, ("maya", ID)])
+    assert len(written) == 1
+    assert [row["instance_id"] for row in opened.rows()] == [staying.instance_id, ID]
+    assert opened.registry.own() == [("houdini", staying.instance_id)]
+    assert os.listdir(os.path.join(opened.directory, "locks")) == [
+        os.path.basename(staying.sentinel_path)
+    ]
+    # Again: there is nothing to be said, so nobody is waited for.
+    with open(os.path.join(opened.directory, "services.lock")) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert opened.registry.leave(keys)
+    again = register(opened, instance_id=going[0].instance_id)
+    assert opened.registry.get("maya", again.instance_id) == again
+
+
+def test_leaving_starts_no_thread_and_waits_no_longer_than_it_may(opened, monkeypatch):
+    entry = register(opened)
+    key = ("maya", entry.instance_id)
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: pytest.fail("a thread"))
+    with open(os.path.join(opened.directory, "services.lock")) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        begun = opened.clock.monotonic()
+        assert not opened.registry.leave([key], timeout=0.2)
+        assert opened.clock.monotonic() - begun <= 0.21
+    assert opened.registry.own() == []
+    with Opened(opened.directory) as other:
+        assert [one.instance_id for one in other.registry.sweep()] == [entry.instance_id]
+
+
+class HandingOver:
+    """A mutex whose release lets somebody else have their turn before its holder goes on."""
+
+    def __init__(self, next_one):
+        self._real = threading.RLock()
+        self._next = next_one
+
+    def acquire(self, timeout):
+        return self._real.acquire(timeout=timeout)
+
+    def release(self):
+        self._real.release()
+        following, self._next = self._next, None
+        if following is not None:
+            thread = threading.Thread(target=following)
+            thread.start()
+            thread.join()
+
+
+@pytest.mark.parametrize("waiting", ["beat", "heartbeat"])
+@pytest.mark.parametrize("leaving", ["close", "deregister", "leave"])
+def test_whoever_waited_for_one_that_left_does_not_bring_its_row_back(opened, waiting, leaving):
+    entry = register(opened)
+    key = ("maya", entry.instance_id)
+    wait = {"beat": opened.registry.beat, "heartbeat": lambda: opened.registry.heartbeat(*key)}
+    leave = {
+        "close": opened.registry.close,
+        "deregister": lambda: opened.registry.deregister(*key),
+        "leave": lambda: opened.registry.leave([key]),
+    }
+    opened.registry._mutex = HandingOver(wait[waiting])
+    assert leave[leaving]()
+    assert opened.rows() == []
+    assert opened.registry.own() == []
+    assert os.listdir(os.path.join(opened.directory, "locks")) == []
+
+
+def test_a_beat_that_one_left_without_waiting_for_keeps_no_row_alive(tmp_path):
+    """The disk hangs in the middle of a beat; its owner leaves, told or not."""
+    with Opened(tmp_path / "r", clock=SystemClock()) as opened:
+        register(opened), register(opened, "houdini")
+        locks = os.path.join(opened.directory, "locks")
+        for name in os.listdir(locks):
+            os.unlink(os.path.join(locks, name))
+        inside, leave = threading.Event(), threading.Event()
+        real = os.makedirs
+
+        def hang(*rest, **options):
+            inside.set()
+            leave.wait(30.0)
+            real(*rest, **options)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "makedirs", hang)
+            thread = threading.Thread(target=opened.registry.beat)
+            thread.start()
+            assert inside.wait(30.0)
+            assert not opened.registry.close(timeout=0.01)
+            leave.set()
+            thread.join()
+        assert os.listdir(locks) == []
+        with Opened(opened.directory) as other:
+            assert len(other.registry.sweep()) == 2
+
+
+def test_what_is_registered_while_one_closes_is_refused(opened):
+    """The registering has begun before the end, and is written after it."""
+    real = os.fsync
+
+    def slow_disk(handle):
+        thread = threading.Thread(target=lambda: opened.registry.close(timeout=0.0))
+        thread.start()
+        thread.join()
+        real(handle)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", slow_disk)
+        with pytest.raises(Shutdown):
+            register(opened)
+    assert opened.registry.own() == []
+    assert len(opened.registry.sweep()) == 1, "too late to be told, but dead"
+
+
+# Interruptions.
+
+
+@pytest.mark.parametrize("insist", [False, True])
+def test_a_row_whose_registering_is_interrupted_is_taken_out_again(opened, monkeypatch, insist):
+    """Ctrl-C after the file was replaced: the row would live on without an owner."""
+    real, interrupted = os.replace, []
+
+    def interrupt(*names):
+        real(*names)
+        if not interrupted:
+            interrupted.append(names)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        register(opened, insist=insist)
+    assert opened.rows() == []
+    assert opened.registry.own() == []
+    assert os.listdir(os.path.join(opened.directory, "locks")) == []
+    assert sorted(os.listdir(opened.directory)) == ["locks", "services.json", "services.lock"]
+
+
+def test_an_interrupted_registering_takes_out_no_row_of_others(opened):
+    opened.write(raw_row(pid=os.getpid()))
+    with pytest.raises(ServiceAlreadyRegistered):
+        register(opened, instance_id=ID)
+    assert opened.rows() == [raw_row(pid=os.getpid())]
+
+
+@pytest.mark.parametrize("failure", [PermissionError(13, "no"), FileNotFoundError(2, "gone")])
+def test_an_interruption_stays_one_when_clearing_up_fails_too(opened, monkeypatch, failure):
+    def interrupt(handle):
+        raise KeyboardInterrupt
+
+    def refuse(path):
+        raise failure
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", interrupt)
+        patch.setattr(os, "unlink", refuse)
+        with pytest.raises(KeyboardInterrupt):
+            register(opened)
+    register(opened)
+    assert len(opened.rows()) == 1
+
+
+def test_a_call_in_the_middle_of_another_on_the_same_thread_fails_at_once(opened):
+    """As a signal handler makes it, or a finaliser that the collector runs."""
+    entry = register(opened)
+    key = ("maya", entry.instance_id)
+    real, raised = os.fsync, []
+
+    def interrupted(handle):
+        begun = opened.clock.monotonic()
+        for call in (
+            opened.registry.beat,
+            lambda: opened.registry.heartbeat(*key),
+            lambda: opened.registry.deregister(*key),
+            lambda: register(opened, "houdini"),
+        ):
+            with pytest.raises(RegistryFile, match="in the middle of a change") as found:
+                call()
+            raised.append(found.value)
+        assert opened.clock.monotonic() == begun
+        assert opened.registry.entries() == [entry], "reading is free"
+        real(handle)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", interrupted)
+        opened.registry.update(*key, scene="s")
+    assert len(raised) == 4
+    assert opened.registry.get(*key).scene == "s"
+    opened.registry.beat()
+    assert opened.registry.own() == [key]
+
+
+def test_opening_a_file_may_be_interrupted_by_a_call_that_opens_one(tmp_path, opened):
+    """Of another registry, so that no mutex is in the way: what keeps forks away must not be."""
+    real, entered = os.open, []
+
+    def interrupted(path, *rest):
+        if str(path).endswith(".lock") and not entered:
+            entered.append(path)
+            with Opened(tmp_path / "other") as other:
+                register(other)
+        return real(path, *rest)
+
+    def work():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "open", interrupted)
+            register(opened)
+        done.set()
+
+    done = threading.Event()
+    threading.Thread(target=work, daemon=True).start()
+    assert done.wait(10.0)
+    assert len(opened.rows()) == 1
