@@ -16,12 +16,14 @@ from . import rows
 
 __all__ = ["Document", "Row", "parse", "render", "row_of"]
 
-#: Characters looked at in vain in search of rows in a damaged file, some tenths of a second of
-#: work. (A failed attempt looks at all from the beginning: its error counts lines.) A file that was
-#: made to need more gets no more.
-_BUDGET = 200_000_000
-#: What an attempt counts that ended without saying where.
-_UNSAID = 1_000_000
+#: Rows that are believed; a thousand hosts would be many. Each costs some microseconds.
+_ROWS = 100_000
+#: Steps that the search for rows in a damaged file may take, each about a nanosecond. Sixteen
+#: megabytes of rows need three quarters of them; a file that was made to need more gets no more.
+_BUDGET = 400_000_000
+#: Steps of an attempt at a row as such, and of each character that it takes in. One that fails
+#: also looks at all that is before it, at one step a character: its error counts lines.
+_ATTEMPT, _CHARACTER = 3_000, 16
 _SPACE = re.compile(r"[ \t\r\n]*")
 _BOMS = (
     # The longer first: the mark of UTF-32 begins with that of UTF-16.
@@ -82,8 +84,12 @@ def render(all_rows: Iterable[Row]) -> bytes:
     return ("[\n" + text + "\n]" if text else "[]").encode("utf-8")
 
 
-def parse(data: bytes) -> Document:
-    """Return what a file's content says; never raises. An empty file has no rows."""
+def parse(data: bytes, budget: int = _BUDGET) -> Document:
+    """Return what a file's content says; never raises. An empty file has no rows.
+
+    ``budget``: how many steps may be spent on a damaged one, each about a nanosecond. The last
+    attempt may take as many more as reading a valid file of this length does.
+    """
     encoding = next((name for mark, name in _BOMS if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding)
@@ -93,9 +99,9 @@ def parse(data: bytes) -> Document:
     except (ValueError, RecursionError) as error:
         damage = str(error)
     # Bytes that are no text become surrogates here, and spoil the row they are in.
-    found = _salvage(data.decode("utf-8", "surrogateescape"))
+    found = _salvage(data.decode("utf-8", "surrogateescape"), budget)
     if not found and encoding in _WIDE:
-        found = _salvage(data.decode(encoding, "replace"))
+        found = _salvage(data.decode(encoding, "replace"), budget)
     document = _judge(found, damage)
     return document if document.newer else document._replace(rows=_latest(found))
 
@@ -122,6 +128,8 @@ def _whole_array(text: str) -> Tuple[Row, ...]:
         if not isinstance(value, dict):
             raise ValueError("there is a row that is no object at character {}".format(position))
         found.append(_row(text[position:end], value))
+        if len(found) > _ROWS:
+            raise ValueError("it has more than {} rows".format(_ROWS))
         position = _skip(text, end)
         mark = text[position : position + 1]
         if mark == "]":
@@ -142,28 +150,35 @@ def _at_end(text: str, position: int) -> None:
         raise ValueError("something follows the array at character {}".format(position + 1))
 
 
-def _salvage(text: str) -> Tuple[Row, ...]:
-    """Return every whole row in a damaged text."""
+def _salvage(text: str, budget: int) -> Tuple[Row, ...]:
+    """Return every whole row in a damaged text, as far as the budget goes."""
     found: List[Row] = []
-    position = 0
-    budget = _BUDGET
-    while budget > 0:
-        position = text.find("{", position)
-        if position < 0:
-            break
+    strange: List[str] = []
+    # Told apart from other failures, because it says how far the attempt went.
+    scan = json.JSONDecoder(parse_constant=strange.append).raw_decode
+    position = text.find("{")
+    while position >= 0 and budget > 0:
+        budget -= _ATTEMPT
+        whole = False
         try:
-            value, end = _scan(text, position)
-        except (ValueError, RecursionError) as error:
-            budget -= getattr(error, "pos", _UNSAID)
-            position += 1
-            continue
-        if rows.key_of(value) is None:
-            # Perhaps an inner object of a row that has lost its beginning or its end.
-            position += 1
-            continue
-        if _is_text(text[position:end]):
-            found.append(_row(text[position:end], value))
-        position = end
+            value, end = scan(text, position)
+            whole = not strange
+        except json.JSONDecodeError as error:
+            # A text without an end is said to be where it begins.
+            end = len(text) if error.msg.startswith("Unterminated") else error.pos
+            budget -= end
+        except (ValueError, RecursionError):
+            # Too deep, or too long a number: it may have been anywhere.
+            end = len(text)
+        strange.clear()
+        budget -= (end - position) * _CHARACTER
+        if whole and rows.key_of(value) is not None:
+            if _is_text(text[position:end]):
+                found.append(_row(text[position:end], value))
+            position = text.find("{", end)
+        else:
+            # Perhaps an inner object is a row, and this one has lost its beginning or its end.
+            position = text.find("{", position + 1)
     return tuple(found)
 
 

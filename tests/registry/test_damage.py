@@ -57,6 +57,32 @@ def test_peers_keep_their_rows(opened, name):
     assert len([text for level, text in opened.logged if level == "warning"]) == kept
 
 
+#: Numbers that only some readers have room for, as they stand in a file.
+ABSURD = {
+    "digits": "9" * 400,
+    "infinite": "1e999",
+    "negative": "-1",
+    "object": '{"secs_since_epoch": %s, "nanos_since_epoch": 0}' % ("9" * 400),
+    "nanos": '{"secs_since_epoch": 1, "nanos_since_epoch": %s}' % ("9" * 400),
+}
+
+
+@pytest.mark.parametrize("name", ABSURD)
+@pytest.mark.parametrize("damaged", [False, True])
+def test_absurd_numbers_stop_nobody(opened, name, damaged):
+    peer = raw_row(last_heartbeat="@", registered_at="@", pid=os.getpid())
+    gone = raw_row(dcc_type="gone", last_heartbeat="@", pid=2**31 - 2)
+    absurd = json.dumps([peer, dict(peer, port=2), gone]).replace('"@"', ABSURD[name])
+    opened.write_bytes(absurd.encode()[: -1 if damaged else None])
+    found = opened.registry.entries()
+    assert [one.dcc_type for one in found] == ["maya", "gone"]
+    assert [one.to_dict()["status"] for one in found] == ["AVAILABLE", "AVAILABLE"]
+    assert [one.dcc_type for one in opened.registry.sweep(stale_after=1.0)] == ["gone"]
+    opened.registry.register("houdini", "127.0.0.1", 1, insist=True)
+    opened.registry.beat()
+    assert [one.dcc_type for one in opened.registry.entries()] == ["maya", "houdini"]
+
+
 def test_a_beat_repairs_what_was_damaged_since(opened):
     entry = opened.registry.register("houdini", "127.0.0.1", 1)
     opened.write_bytes(GOOD[:-2])
@@ -170,3 +196,40 @@ def test_a_file_that_cannot_be_read_is_told_in_the_references_words(opened, monk
         with pytest.raises(RegistryFile, match="failed to read .*Permission denied"):
             call()
     opened.registry.register("x", "h", 1, insist=True)
+
+
+def test_where_nothing_can_be_set_aside_nothing_is_replaced(opened, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    opened.write_bytes(GOOD[:-2])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", refuse)
+        with pytest.raises(RegistryFile, match="failed to keep .*Permission denied"):
+            opened.registry.register("houdini", "127.0.0.1", 1)
+        entry = opened.registry.register("houdini", "127.0.0.1", 1, insist=True)
+    with open(opened.path, "rb") as file:
+        assert file.read() == GOOD[:-2]
+    opened.registry.beat()
+    assert opened.rows()[:3] == PEERS
+    assert opened.registry.own() == [("houdini", entry.instance_id)]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX")
+def test_whoever_insists_survives_any_failure_of_the_system(opened, monkeypatch):
+    """Here of the unlocking, whose descriptor somebody has closed."""
+    import fcntl
+
+    real = fcntl.flock
+
+    def broken(handle, operation):
+        if operation == fcntl.LOCK_UN:
+            raise OSError(9, "Bad file descriptor")
+        return real(handle, operation)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", broken)
+        entry = opened.registry.register("houdini", "127.0.0.1", 1, insist=True)
+    assert opened.registry.own() == [("houdini", entry.instance_id)]
+    opened.registry.beat()
+    assert [one.instance_id for one in opened.registry.entries()] == [entry.instance_id]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dcc_mcp_embed.registry.document import Document, parse, render, row_of
 from dcc_mcp_embed.registry.draft import Draft
+from dcc_mcp_embed.registry.entry import ServiceEntry
 from fakes.registry import ID, raw_row
 
 IDS = ["{:08x}-0000-4000-8000-000000000000".format(number) for number in range(6)]
@@ -152,6 +153,80 @@ HOSTILE = (
 @pytest.mark.parametrize("piece", HOSTILE, ids=lambda piece: piece.decode()[:20])
 def test_hostile_text_costs_little(piece):
     assert parse(piece * (1_000_000 // len(piece))).rows == ()
+
+
+#: Damaged texts that take a second or much more to be searched: whole objects that are no rows, one
+#: inside the other, with constants that are no JSON, around a text without an end or with one.
+EXPENSIVE = {
+    "empty": b"{}," * 300_000,
+    "nest": (b'{"a":' * 900 + b"1" + b"}" * 900 + b",") * 130,
+    "constants": (b'{"a":' * 900 + b"NaN" + b"}" * 900 + b",") * 130,
+    "deep": (b'{"a":' * 5_000 + b"1" + b"}" * 5_000 + b",") * 20,
+    "no end": b'{"a":' * 900 + b'"' + b"x" * 1_000_000 + b"\n,",
+    "long": b'{"a":' * 900 + b'"' + b"x" * 1_000_000 + b'"' + b"," * 900,
+}
+
+
+@pytest.mark.parametrize("name", EXPENSIVE)
+def test_a_search_takes_only_so_many_steps(name):
+    """Shown by the row that stands behind what was too much, and is not found any more."""
+    good = json.dumps(raw_row()).encode()
+    assert keys(parse(b"[7," + EXPENSIVE[name] + good)) == []
+    if name != "no end":
+        assert keys(parse(b"[7," + good + b",7," + EXPENSIVE[name])) == [("maya", ID)]
+
+
+def test_every_step_of_a_search_counts():
+    good = json.dumps(raw_row()).encode()
+    for piece in (b"{},", b'{"a": NaN},', b'{"a" 1},', b'{"a":{}},'):
+        content = b"[7," + piece * 100 + good
+        assert keys(parse(content, budget=1_000_000)) == [("maya", ID)]
+        assert keys(parse(content, budget=250_000)) == []
+
+
+def test_as_many_rows_as_a_file_can_hold_are_all_found():
+    many = [
+        json.dumps(raw_row(instance_id="{:08x}".format(n) + IDS[0][8:], scene="s" * 8000))
+        for n in range(1900)
+    ]
+    content = ("[" + ",".join(many)).encode()
+    assert len(content) > 15 * 1024 * 1024
+    assert len(parse(content).rows) == 1900
+    # Also among many that are broken.
+    for place in range(0, 200, 2):
+        many[place] = many[place].replace("18812", "NaN")
+    assert len(parse(("[" + ",".join(many[:200])).encode()).rows) == 100
+
+
+def test_a_file_with_rows_beyond_number_is_damaged():
+    document = parse(b"[" + b"{}," * 100_000 + b"{}]")
+    assert "more than 100000 rows" in document.damage
+    assert parse(b"[" + b"{}," * 99_999 + b"{}]").damage is None
+
+
+#: Numbers for which some program has no room, as they may stand in a file.
+ABSURD = ["9" * 400, "-1", "1e999", "-1e999", "1e308", "-0.5", str(2**64), "9" * 5000, "1e-400"]
+absurd = st.sampled_from(ABSURD)
+moments = st.one_of(
+    absurd,
+    st.builds('{{"secs_since_epoch":{},"nanos_since_epoch":{}}}'.format, absurd, absurd),
+    st.builds('{{"secs_since_epoch":1,"nanos_since_epoch":{}}}'.format, absurd),
+)
+
+
+@given(st.lists(moments, min_size=1, max_size=4), st.sampled_from([b"]", b"", b"]\0"]))
+def test_no_number_is_too_absurd(found, end):
+    texts = [
+        json.dumps(raw_row(last_heartbeat="@", registered_at="@")).replace('"@"', moment)
+        for moment in found
+    ]
+    document = parse(b"[" + ",".join(texts).encode() + end)
+    for row in document.rows:
+        entry = ServiceEntry(row.value)
+        assert 0 <= entry.last_heartbeat_ms < 2**64 * 1000
+        entry.to_dict()
+    if max(map(len, texts)) < 4000:
+        assert set(keys(document)) == {("maya", ID)}
 
 
 @given(st.binary(max_size=400))

@@ -347,6 +347,31 @@ def test_the_sentinel_of_a_dead_row_is_cleared_away(opened):
     assert os.listdir(locks) == []
 
 
+@pytest.mark.parametrize("name", ["/x/a\0b", "/x/\ud800", "a\0"])
+def test_a_path_that_is_none_stops_no_sweep(opened, name):
+    sick = raw_row(dcc_type="sick", sentinel_path=name)
+    gone = raw_row(dcc_type="gone", sentinel_path=name, pid=DEAD)
+    opened.write(sick, gone, raw_row(dcc_type="last", pid=DEAD))
+    assert [one.dcc_type for one in opened.registry.sweep()] == ["gone", "last"]
+    assert opened.rows() == [sick]
+
+
+def test_a_row_that_nobody_can_judge_stops_no_sweep(opened, monkeypatch):
+    opened.write(raw_row(pid=4711), raw_row(dcc_type="gone", pid=DEAD))
+    real = os.kill
+
+    def kill(pid, number):
+        if pid == 4711:
+            raise RuntimeError("what is that?")
+        real(pid, number)
+
+    monkeypatch.setattr(os, "kill", kill)
+    assert [one.dcc_type for one in opened.registry.sweep()] == ["gone"]
+    assert any("what is that?" in text for _, text in opened.logged)
+    with pytest.raises(ServiceAlreadyRegistered):
+        register(opened, instance_id=ID)
+
+
 def test_our_own_rows_are_not_swept_whatever_they_say(opened):
     with open(os.path.join(opened.directory, "locks"), "w"):
         pass

@@ -11,6 +11,7 @@ import pytest
 
 import helpers
 from dcc_mcp_embed.clock import SystemClock
+from dcc_mcp_embed.registry import forks
 from dcc_mcp_embed.registry.locking import Sentinel
 from fakes.registry import Opened
 from real.processes import Process
@@ -113,6 +114,52 @@ def test_a_forked_child_can_have_rows_of_its_own(opened):
     assert opened.registry.entries() == [entry]
     opened.registry.beat()
     assert opened.registry.sweep() == []
+
+
+def test_a_descriptor_that_somebody_closed_keeps_a_child_from_nothing(opened):
+    """As whoever closes all descriptors does, which then are not there to be given back."""
+    first, second = (Sentinel.hold(opened.directory + name, 0o600) for name in ("/a", "/b"))
+    opened.registry.register("maya", "127.0.0.1", 1)
+    held = helpers.open_descriptors()
+
+    def child():
+        assert not first.intact() and not second.intact()
+        assert opened.registry.own() == []
+        opened.registry.register("houdini", "127.0.0.1", 2)
+        opened.registry.close()
+
+    handle = next(number for number, path in held.items() if path == opened.directory + "/a")
+    kept = os.dup(handle)
+    os.close(handle)
+    try:
+        assert in_child(child) == 0
+    finally:
+        os.dup2(kept, handle)
+        os.close(kept)
+        first.release()
+        second.release()
+    assert [one.dcc_type for one in opened.registry.entries()] == ["maya"]
+
+
+def test_a_child_lets_go_of_sentinels_first_and_of_all_in_order():
+    class Thing:
+        def __init__(self, name):
+            self.name = name
+
+        def disown(self):
+            order.append(self.name)
+            if self.name.startswith("bad"):
+                raise OSError(9, "Bad file descriptor")
+
+    order = []
+    things = [Thing(name) for name in ("a", "bad b", "c", "first d", "bad first e", "first f")]
+    for thing in things:
+        forks.in_child(thing, first="first" in thing.name)
+
+    def child():
+        assert order == ["first d", "bad first e", "first f", "a", "bad b", "c"]
+
+    assert in_child(child) == 0
 
 
 def test_a_fork_in_the_middle_of_a_change_holds_nobody_up(opened):

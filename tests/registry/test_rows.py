@@ -118,9 +118,26 @@ def test_a_moment_survives_being_written(wall):
     assert rows.seconds_of(wall) == wall
 
 
-@pytest.mark.parametrize("moment", [None, "now", True, {}, {"secs_since_epoch": "1"}, []])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        *[None, "now", True, {}, {"secs_since_epoch": "1"}, []],
+        *[10**400, -(10**400), 2**64, -1, -0.5, 1e308, float("inf"), float("nan")],
+        *[{"secs_since_epoch": 10**400}, {"secs_since_epoch": float("inf")}],
+        *[{"secs_since_epoch": 1, "nanos_since_epoch": n} for n in (10**400, -1, 2**32, "0")],
+    ],
+    ids=lambda moment: str(moment)[:40],
+)
 def test_what_is_no_moment_is_none(moment):
     assert rows.seconds_of(moment) is None
+    row = raw_row(last_heartbeat=moment)
+    rows.plain_moments(row)
+    assert row["last_heartbeat"] is moment
+
+
+def test_the_greatest_moment_is_one():
+    assert rows.seconds_of(2**64 - 1) == 2.0**64
+    assert rows.seconds_of({"secs_since_epoch": 2**64 - 1, "nanos_since_epoch": 5}) == 2.0**64
 
 
 def test_a_row_is_made_in_the_order_of_the_file_without_what_is_absent():

@@ -84,6 +84,13 @@ class Registries(RuleBasedStateMachine):
         self.file.pop(key, None)
         self.own[actor].pop(key, None)
 
+    @rule(actor=ACTORS, some=st.lists(keys, max_size=3), deregister=st.booleans())
+    def leave(self, actor, some, deregister):
+        assert self.registry(actor).leave(some, deregister=deregister)
+        for key in some:
+            if self.own[actor].pop(key, None) is not None and deregister:
+                self.file.pop(key, None)
+
     @rule(actor=ACTORS, key=keys, status=STATUSES, scene=st.none() | st.text(max_size=3))
     def update(self, actor, key, status, scene):
         self.change(actor, key, {"status": status, "scene": scene}, touch=False)
