@@ -22,6 +22,7 @@ costs the scene.
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, Set
@@ -32,6 +33,7 @@ _lock = threading.Lock()
 _pausing = 0
 _was_enabled = False
 _guards = 0
+_hooked = False
 _ours: Set[int] = set()
 
 # Called in the moment between a blocking call and our own work, where an allocation of a container
@@ -64,8 +66,11 @@ def resume() -> None:
 
 def guard() -> None:
     """Take the calling thread for one of ours: no collection on it shall find anything."""
-    global _guards
+    global _guards, _hooked
     with _lock:
+        if not _hooked and hasattr(os, "register_at_fork"):
+            _hooked = True
+            os.register_at_fork(after_in_child=_disown)
         _ours.add(threading.get_ident())
         _guards += 1
         if _guards == 1:
@@ -104,6 +109,25 @@ def due() -> bool:
 def catch_up() -> None:
     """Collect what is young, for a host that allocates nothing itself. Host's main thread."""
     gc.collect(0)
+
+
+def _disown() -> None:
+    """Give the collector back to the host in a forked child, whose other threads do not exist.
+
+    The child's only thread may be one of ours: a tool on the worker has forked.
+    """
+    global _lock, _acquire, _release, _pausing, _guards
+    _lock = threading.Lock()
+    _acquire, _release = _lock.acquire, _lock.release
+    this = threading.get_ident()
+    ours = this in _ours
+    _ours.intersection_update((this,))
+    if _pausing and not ours and _was_enabled:
+        gc.enable()
+    _pausing = min(_pausing, int(ours))
+    if _guards and not ours:
+        gc.callbacks.remove(_veto)
+    _guards = int(ours)
 
 
 def _veto(phase: str, info: Dict[str, Any]) -> None:

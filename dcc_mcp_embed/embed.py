@@ -53,6 +53,8 @@ _GRACE = 0.3
 #: How long the worker waits for an idle main thread to collect, seconds.
 _CATCH_UP = 0.05
 
+_ELSEWHERE = "The server of this host runs in the process that this one was forked from."
+
 _running: Optional[EmbeddedServer] = None
 _lock = threading.RLock()
 
@@ -238,9 +240,10 @@ class EmbeddedServer:
         )
         self._instance.scene = self.adapter.scene_path()
         self._thread = LoopThread(self._loop)
-        self._thread.on_fork(self._server.disown)
-        self._loop.call_soon(self._server.open)
         self._address = ("127.0.0.1", self.port)
+        self._thread.on_fork(self._server.disown)
+        self._thread.on_fork(self._disown)
+        self._loop.call_soon(self._server.open)
         self._thread.start()
         # From here on there is a thread to end: whatever fails now is undone by a whole stop.
         undo.callback(self.stop)
@@ -441,6 +444,28 @@ class EmbeddedServer:
         if not ended:
             self.logbook.warning("server", "the loop thread did not end in time")
         self.adapter.close()
+
+    def _disown(self) -> None:
+        """Be stopped in a forked child, where the server is its parent's. The child's only thread.
+
+        Nothing is told or given back: all of that is still in use. Locks that another thread may
+        have held are made anew; whoever wants a server here starts one.
+        """
+        global _lock, _running
+        # What its sink needs belongs to a thread that does not exist here.
+        self.logbook.forward(None)
+        _lock = threading.RLock()
+        if _running is self:
+            _running = None
+        self._stopped = True
+        self._transport_lock = threading.Lock()
+        self._transport = None
+        atexit.unregister(self.stop)
+        guard.withdraw(self._address)
+        for lane in self._lanes.values():
+            lane.disown(_ELSEWHERE)
+        if self._registration is not None:
+            self._registration.disown()
 
     def __enter__(self) -> EmbeddedServer:
         return self

@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 from contextlib import contextmanager
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Tuple
 
 from .. import embed
 from ..clock import SystemClock
@@ -17,6 +17,23 @@ __all__ = ["GRACE", "ends_on_signals"]
 #: How long after SIGTERM a running tool may go on, seconds. Service managers and container engines
 #: kill after 10 s and more; whoever waits for an answer should be told before.
 GRACE = 3.0
+
+#: Both ends of what signals are written to, while they are.
+_told: Tuple[socket.socket, ...] = ()
+_hooked = False
+
+
+def _in_child() -> None:
+    """Give a forked child its own signals back: what it is sent must not end its parent."""
+    global _told
+    if not _told:
+        return
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for sock in _told:
+        sock.close()
+    _told = ()
 
 
 @contextmanager
@@ -71,7 +88,11 @@ def ends_on_signals(
         finally:
             os._exit(1)
 
-    heard, told = socket.socketpair()
+    global _told, _hooked
+    if not _hooked and hasattr(os, "register_at_fork"):
+        _hooked = True
+        os.register_at_fork(after_in_child=_in_child)
+    _told = heard, told = socket.socketpair()
     told.setblocking(False)
     threading.Thread(target=listen, name="dcc-mcp-embed end", daemon=True).start()
     signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
@@ -82,5 +103,6 @@ def ends_on_signals(
     finally:
         # The handlers stay: ending takes a moment, and a second signal shall cut it short.
         signal.set_wakeup_fd(-1)
+        _told = ()
         told.close()
         heard.close()

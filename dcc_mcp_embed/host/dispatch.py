@@ -213,6 +213,13 @@ class Dispatcher:
         else:
             self._executor.wake(self.pump)
 
+    def disown(self, reason: str) -> None:
+        """Refuse new jobs in a forked child, and forget those of its parent, whose callers wait there.
+
+        The child's only thread.
+        """
+        self._lane.disown(reason)
+
     # -- status: any thread -------------------------------------------------------------------
 
     @property

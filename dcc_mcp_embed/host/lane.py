@@ -50,6 +50,17 @@ class Lane:
         #: Jobs whose generators have to be closed on the thread.
         self.orphans: List[Job] = []
 
+    def disown(self, reason: str) -> None:
+        """Forget every job in a forked child. The child's only thread."""
+        # Whoever held the old one does not exist here.
+        self.lock = threading.Lock()
+        self.shut = reason
+        self.queue.clear()
+        self.live.clear()
+        self.kept.clear()
+        self.orphans = []
+        self.writer = self.held_by = None
+
     @property
     def stalled(self) -> bool:
         """Return whether the thread is taken for one that does not answer."""

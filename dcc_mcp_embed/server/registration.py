@@ -72,6 +72,8 @@ class Registration:
         self._tried = threading.Event()
         self._written: Optional[Changing] = None
         self._left = False
+        # Whether it was logged that the file cannot be read.
+        self._unreadable = False
         self._opener = threading.Thread(
             target=self._open, name="dcc-mcp-embed-registry-start", daemon=True
         )
@@ -80,7 +82,13 @@ class Registration:
 
     def enter(self) -> None:
         """Have everything loaded and the row written for the first time. Once."""
-        self._opener.start()
+        try:
+            self._opener.start()
+        except RuntimeError as error:
+            # The system has no thread left. The server serves all the same.
+            self._log("error", "this server cannot be found by others: {}".format(error))
+            self._opened.set()
+            self._tried.set()
 
     def changed(self) -> None:
         """Have the row written anew if it is not true any more."""
@@ -95,13 +103,25 @@ class Registration:
         return self._registrar
 
     def wait(self, timeout: float) -> bool:
-        """Wait until the row was written, or could not be; return whether it is in the file."""
+        """Wait until the row was written, or could not be; return whether it is in the file.
+
+        A file that cannot be read names nobody; the log says why.
+        """
+        # Loaded already, unless there is no registry at all.
+        from ..transport_errors import TransportError
+
         self._tried.wait(timeout)
-        if self._registrar is None:
+        registrar = self._registrar
+        if registrar is None:
             return False
-        rows = self._registrar.registry.entries()
-        own = (self._instance.dcc_type, self._instance.instance_id)
-        return any((row.dcc_type, row.instance_id) == own for row in rows)
+        instance = self._instance
+        try:
+            return registrar.registry.get(instance.dcc_type, instance.instance_id) is not None
+        except TransportError as error:
+            if not self._unreadable:
+                self._unreadable = True
+                self._log("warning", "this server cannot be found by others: {}".format(error))
+            return False
 
     def leave(self) -> None:
         """Take the row out of the file and end the threads. Blocks for 0.4 s at the very most.
@@ -113,6 +133,15 @@ class Registration:
             self._opener.join(_OPENING)
         if self._registrar is not None:
             self._registrar.shutdown()
+
+    def disown(self) -> None:
+        """Be over in a forked child: row and threads are its parent's. The child's only thread."""
+        self._left = True
+        self._registrar = None
+        # Whoever had the lock inside an old one does not exist here.
+        self._opened, self._tried = threading.Event(), threading.Event()
+        self._opened.set()
+        self._tried.set()
 
     # -- the thread that opens it -------------------------------------------------------------
 

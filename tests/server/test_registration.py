@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -17,6 +18,7 @@ import pytest
 import dcc_mcp_embed
 from dcc_mcp_embed import embed
 from dcc_mcp_embed.clock import SystemClock
+from dcc_mcp_embed.registry import store
 from dcc_mcp_embed.registry.file_registry import open_registry
 from dcc_mcp_embed.registry.status import ServiceStatus
 from dcc_mcp_embed.server import registration
@@ -331,16 +333,47 @@ def test_a_file_of_a_newer_version_is_left_alone_and_that_is_said(
     assert (folder / "services.json").read_bytes() == content
 
 
-@pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="root may all")
-def test_a_directory_without_rights_is_a_warning(start, tmp_path):
-    folder = tmp_path / "registry"
-    folder.mkdir(mode=0o500)
+@pytest.fixture
+def denied(monkeypatch):
+    """Have the system refuse every look into a registry file, as it refuses all but root."""
+    real = store.open_plain
+
+    def refuse(path, *arguments):
+        if path.endswith("services.json"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return real(path, *arguments)
+
+    monkeypatch.setattr(store, "open_plain", refuse)
+
+
+def test_a_file_that_cannot_be_read_is_a_warning_that_names_the_reason(start, denied):
     live = start()
-    for _ in tries():
-        if live.server.logbook.read(level="warning"):
-            break
-    live.close()
-    folder.chmod(0o700)
+    for _ in range(3):
+        assert live.server.wait_registered(DEADLINE) is False
+    lines = [line.text for line in live.server.logbook.read(level="warning")]
+    found = [line for line in lines if "cannot be found by others" in line]
+    assert len(found) == 1, lines
+    assert "ermission denied" in found[0]
+    with live.connect() as wire:
+        assert wire.rpc("ping").status == 200
+
+
+def test_a_system_without_another_thread_is_a_warning(start, monkeypatch):
+    real = threading.Thread.start
+
+    def refuse(thread):
+        if thread.name == "dcc-mcp-embed-registry-start":
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    live = start()
+    assert not live.server.wait_registered(DEADLINE)
+    assert live.server.transport is None
+    log = " ".join(line.text for line in live.server.logbook.read(level="error"))
+    assert "can't start new thread" in log
+    with live.connect() as wire:
+        assert wire.rpc("ping").status == 200
 
 
 def test_a_place_that_cannot_be_a_directory_is_a_warning(start, tmp_path):
@@ -459,6 +492,7 @@ def test_with_a_directory_given_the_row_is_there(start, tmp_path):
 PROCESS = """
 import os, sys, time
 import dcc_mcp_embed
+from dcc_mcp_embed.registry import store
 from dcc_mcp_embed.registry.file_registry import open_registry
 from dcc_mcp_embed.clock import SystemClock
 server = dcc_mcp_embed.start("standalone", port=0)
