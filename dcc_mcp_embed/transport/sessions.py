@@ -3,7 +3,8 @@
 A session is a record, not a connection: a new one is ``connected`` without a byte having been
 sent. States and transitions are the reference's (dcc-mcp-core 0.12), except that a closed session
 is replaced when its instance is asked for again (the reference hangs). Pure: no I/O, ``now`` is
-passed in (seconds, monotonic); one lock, and nothing that blocks under it.
+passed in (seconds, monotonic); one lock, and nothing that blocks under it. A call in the middle of
+another one of the same thread raises Internal (see ``reentry``).
 """
 
 from __future__ import annotations
@@ -16,8 +17,12 @@ from ..rpc.backoff import Backoff
 from ..transport_errors import InvalidSessionState, ReconnectionFailed, SessionNotFound
 from .config import SessionConfig
 from .latency import Latencies, bucket_of
+from .reentry import alone, reentered
 
 __all__ = ["Peer", "SessionState", "SessionTable"]
+
+#: Seconds that the end waits for whoever is in the middle of something.
+_PATIENCE = 0.3
 
 
 class SessionState(Enum):
@@ -123,7 +128,7 @@ class SessionTable:
         )
         self._new_id = new_id
         self._chance = chance
-        self._lock = threading.Lock()
+        self._lock: Any = threading.RLock()
         self._by_id: Dict[str, _Session] = {}
         self._by_peer: Dict[Tuple[str, str], _Session] = {}
 
@@ -135,7 +140,7 @@ class SessionTable:
 
         One that is reconnecting is returned as it is; a closed one is replaced.
         """
-        with self._lock:
+        with alone(self._lock):
             known = self._by_peer.get(peer[:2])
             if known is not None and known.state is not CLOSED:
                 if known.state is not RECONNECTING:
@@ -154,13 +159,13 @@ class SessionTable:
         The reference's twelve keys come first, in its order; then ``last_error`` (text or None),
         ``created_at`` and ``last_active`` (Unix time) and three percentiles (milliseconds).
         """
-        with self._lock:
+        with alone(self._lock):
             session = self._by_id.get(session_id)
             return None if session is None else session.facts(now, wall)
 
     def list(self, now: float, wall: float, dcc_type: Optional[str] = None) -> List[Dict[str, Any]]:
         """Return the facts about all sessions, or those of one type, the oldest first."""
-        with self._lock:
+        with alone(self._lock):
             wanted = [
                 session_id
                 for session_id, session in self._by_id.items()
@@ -178,6 +183,9 @@ class SessionTable:
         Raises OverflowError for a latency that is none.
         """
         bucket = bucket_of(latency_ms)
+        # As ``alone`` does, but for the step: this is on every call's way.
+        if self._lock._is_owned():
+            raise reentered()
         with self._lock:
             session = self._by_id.get(session_id)
             if session is None:
@@ -198,7 +206,7 @@ class SessionTable:
         left: the session is closed then.
         """
         config = self._config
-        with self._lock:
+        with alone(self._lock):
             session = self._found(session_id)
             session.become(RECONNECTING, "connected or idle")
             session.attempts += 1
@@ -215,7 +223,7 @@ class SessionTable:
 
         Raises SessionNotFound and InvalidSessionState.
         """
-        with self._lock:
+        with alone(self._lock):
             session = self._found(session_id)
             session.become(CONNECTED)
             session.attempts = 0
@@ -223,7 +231,7 @@ class SessionTable:
 
     def close(self, session_id: str) -> bool:
         """Forget a session; False if there is none with this id."""
-        with self._lock:
+        with alone(self._lock):
             session = self._by_id.get(session_id)
             if session is not None:
                 self._forget(session)
@@ -231,27 +239,33 @@ class SessionTable:
 
     def close_peer(self, dcc_type: str, instance_id: str) -> bool:
         """Forget the session with one instance; False if there is none."""
-        with self._lock:
+        with alone(self._lock):
             session = self._by_peer.get((dcc_type, instance_id))
             if session is not None:
                 self._forget(session)
             return session is not None
 
     def close_all(self) -> None:
-        """Forget every session."""
-        with self._lock:
+        """Forget every session, unless somebody is in the middle of something and stays there."""
+        lock = self._lock
+        # At the end of a program nobody may be left to finish what holds it.
+        if lock._is_owned() or not lock.acquire(timeout=_PATIENCE):
+            return
+        try:
             self._by_id.clear()
             self._by_peer.clear()
+        finally:
+            lock.release()
 
     def disown(self) -> None:
         """Forget everything, lock and all: in a forked child nobody is left to release it."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.close_all()
 
     def sweep(self, now: float) -> int:
         """Let time pass: return how many sessions became idle or were closed and forgotten."""
         config = self._config
-        with self._lock:
+        with alone(self._lock):
             old = [
                 session
                 for session in self._by_id.values()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import timeit
 
 import pytest
 
 from dcc_mcp_embed.clock import SystemClock
+from dcc_mcp_embed.transport import sessions
 from dcc_mcp_embed.transport.config import SessionConfig
 from dcc_mcp_embed.transport.sessions import Peer, SessionState, SessionTable
 from dcc_mcp_embed.transport_errors import (
+    Internal,
     InvalidSessionState,
     ReconnectionFailed,
     SessionNotFound,
@@ -314,3 +317,92 @@ def test_records_of_many_threads_are_all_counted(bench):
     facts = bench.get(session)
     assert facts["request_count"] == facts["error_count"] == 8000
     assert facts["avg_latency_ms"] == 1.0
+
+
+# In the middle of itself.
+
+
+class Meddling(float):
+    """A latency that is added up under the lock, where it does something else."""
+
+    def __radd__(self, other):
+        self.meddle()
+        return other + float(self)
+
+
+def everything(bench, session):
+    return (
+        lambda: bench.open(),
+        lambda: bench.get(session),
+        lambda: bench.list(),
+        lambda: bench.record(session, 1),
+        lambda: bench.table.begin_reconnect(session),
+        lambda: bench.succeed(session),
+        lambda: bench.table.close(session),
+        lambda: bench.table.close_peer(*MAYA[:2]),
+        lambda: bench.sweep(),
+    )
+
+
+def test_a_call_in_the_middle_of_another_is_an_error_and_no_hang(bench):
+    session = bench.open()
+    latency = Meddling(5)
+    tried = []
+
+    def meddle():
+        for call in everything(bench, session):
+            with pytest.raises(Internal, match="in the middle of another call of this thread"):
+                call()
+            tried.append(call)
+        assert len(bench.table) == 1
+        bench.table.close_all()
+
+    latency.meddle = meddle
+    assert bench.record(session, latency)
+    assert len(tried) == 9
+    assert bench.get(session)["request_count"] == 1
+    assert bench.list(), "to forget everything under somebody's hands was left undone"
+
+
+def test_finaliser_in_the_middle_of_a_call_hangs_nothing():
+    failed = []
+
+    class Tool:
+        def __init__(self):
+            self.me = self
+
+        def __del__(self):
+            try:
+                table.sweep(0.0)
+            except Internal as error:
+                failed.append(str(error))
+
+    def new_id():
+        Tool()
+        gc.collect()
+        return "id"
+
+    table = SessionTable(SessionConfig(), new_id, lambda: 0.5)
+    assert table.open(MAYA, 0.0) == "id"
+    assert len(failed) == 1
+
+
+def test_the_end_does_not_wait_for_whoever_never_ends(bench, monkeypatch):
+    monkeypatch.setattr(sessions, "_PATIENCE", 0.01)
+    bench.open()
+    held, go = threading.Event(), threading.Event()
+
+    def hold():
+        with bench.table._lock:
+            held.set()
+            go.wait(20)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(20)
+    bench.table.close_all()
+    go.set()
+    holder.join(20)
+    assert len(bench.table) == 1
+    bench.table.close_all()
+    assert len(bench.table) == 0
