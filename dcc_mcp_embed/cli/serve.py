@@ -1,10 +1,11 @@
 """``serve``: one JSON line on stdout once ready, logs on stderr, until Ctrl-C or SIGTERM.
 
 It also ends, with status 0, when somebody asks for it by the safe stop that its registry row tells
-of (``stop-instance``).
+of (``stop-instance``). That breaks nothing off: calls that were accepted are run to their end first.
 
-A tool that is running is waited for. A second signal breaks it off; one SIGTERM alone ends the
-process after three seconds all the same (see ``signals``).
+A signal is quicker: it waits for what has the main thread at that moment, and breaks off what is
+between two steps or on the worker thread. A second one breaks off the former too; one SIGTERM alone
+ends the process after three seconds all the same (see ``signals``).
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def ends_on_signals(
 ) -> Iterator[None]:
     """Let SIGTERM and Ctrl-C end ``serve_forever``. Main thread.
 
-    The first signal ends it as soon as no tool runs. The second one puts the default handlers back
+    The first signal ends it as soon as no tool has the main thread. The second one puts the default handlers back
     and raises KeyboardInterrupt, so that a tool that does not end is broken off. If the first one
     was SIGTERM, nobody may be there to send another: ``grace`` seconds later every caller is told,
     ``flush()`` prints the log, and the process ends with status 1. Code that never gives the

@@ -25,6 +25,10 @@ __all__ = ["Dispatcher"]
 PROBE_EVERY = 2.0
 
 
+def _nothing() -> None:
+    """Do so."""
+
+
 class Dispatcher:
     """Queue and run jobs for one executor.
 
@@ -49,9 +53,10 @@ class Dispatcher:
         self._clock = clock
         self._limit = limit
         self._lane = Lane()
-        self._pump = Pump(self._lane, executor, clock, later, log, budget, turned)
+        self._pump = Pump(self._lane, executor, clock, later, log, budget, turned, self._rest)
         self._turned = turned
         self._probed_at = 0.0
+        self._rested: Callable[[], None] = _nothing
         #: What the executor is woken with: always the same callable, which raises nothing.
         self.pump = self._pump.run
 
@@ -68,6 +73,8 @@ class Dispatcher:
         with self._lane.lock:
             if self._lane.shut is not None:
                 refusal = HostShuttingDown(self._lane.shut, state="not_started")
+            elif self._lane.ending is not None:
+                refusal = HostShuttingDown(self._lane.ending, state="not_started")
             elif self._lane.held_by is not None:
                 refusal = refusals.held(self._lane.held_by)
             elif self._lane.stalled:
@@ -78,10 +85,7 @@ class Dispatcher:
             elif len(self._lane.queue) >= self._limit:
                 refusal = refusals.queue_full(self._limit)
             else:
-                job.attach(self._lane.lock, now)
-                job.deadline = deadline
-                self._lane.queue.append(job)
-                self._lane.live[job.job_id] = job
+                self._add(job, now, deadline)
         if refusal is None or probe:
             self._executor.wake(self.pump)
         if refusal is not None:
@@ -90,6 +94,25 @@ class Dispatcher:
             finally:
                 # Its traceback holds this frame, which must not hold it.
                 refusal = None
+
+    def submit_last(self, job: Job) -> None:
+        """Queue the job that is to end all this; nothing but the end itself refuses it.
+
+        Raises HostShuttingDown, and then it is not queued and never settled.
+        """
+        with self._lane.lock:
+            shut = self._lane.shut
+            if shut is None:
+                self._add(job, self._clock.monotonic(), None)
+        if shut is not None:
+            raise HostShuttingDown(shut, state="not_started")
+        self._executor.wake(self.pump)
+
+    def _add(self, job: Job, now: float, deadline: Optional[float]) -> None:
+        job.attach(self._lane.lock, now)
+        job.deadline = deadline
+        self._lane.queue.append(job)
+        self._lane.live[job.job_id] = job
 
     def call(self, job: Job, timeout: float) -> Any:
         """Run ``job`` and wait for its answer at most ``timeout`` seconds; raises its ToolError.
@@ -140,6 +163,7 @@ class Dispatcher:
             settled(job, None, error)
         if job.state == ABANDONED:
             job.release()
+            self._rest()
 
     def cancel(self, job_id: str) -> Tuple[str, str]:
         """Cancel a job and return (its state before, the effect). Any thread. Raises NotFound.
@@ -159,6 +183,7 @@ class Dispatcher:
                 job.cancel_requested = True
         if removed:
             refuse(job, refusals.cancelled_in_time())
+            self._rest()
             return before, "removed_from_queue"
         return before, "cancel_requested" if before in (RUNNING, DETACHED) else "already_done"
 
@@ -182,6 +207,20 @@ class Dispatcher:
         may, through them, wait for itself.
         """
         return _Hold(self._lane, peer)
+
+    def finish(self, reason: str, rested: Callable[[], None]) -> None:
+        """Refuse new jobs, let those that are there come to their end. Any thread.
+
+        From now on ``rested()`` is called, on any thread, whenever :attr:`resting` may have become
+        true; it must be quick and raise nothing.
+        """
+        with self._lane.lock:
+            self._rested = rested
+            self._lane.ending = reason
+
+    def _rest(self) -> None:
+        if self._lane.ending is not None and self.resting:
+            self._rested()
 
     def shutdown(self, reason: str) -> None:
         """Refuse new jobs and settle every waiting caller. Any thread; once is enough."""
@@ -214,7 +253,7 @@ class Dispatcher:
             self._executor.wake(self.pump)
 
     def disown(self, reason: str) -> None:
-        """Refuse new jobs in a forked child, and forget those of its parent, whose callers wait there.
+        """Refuse new jobs in a forked child; those that it inherited are its parent's to settle.
 
         The child's only thread.
         """
@@ -229,8 +268,14 @@ class Dispatcher:
 
     @property
     def shut(self) -> bool:
-        """Return whether no job will run any more."""
-        return self._lane.shut is not None
+        """Return whether no new job will run any more."""
+        return self._lane.shut is not None or self._lane.ending is not None
+
+    @property
+    def resting(self) -> bool:
+        """Return whether no job waits, runs, is between two steps or is being answered."""
+        with self._lane.lock:
+            return not self._lane.live and not self._pump.pumping
 
     def holder(self) -> Optional[Holder]:
         """Return who has the thread, None if nobody of ours. Any thread.
@@ -263,7 +308,7 @@ class Dispatcher:
             }
 
     def _verdict(self, holder: Optional[Holder]) -> str:
-        if self._lane.shut is not None:
+        if self.shut:
             return "shutting_down"
         if self._lane.stalled:
             return "hung"

@@ -33,6 +33,8 @@ class Lane:
         self.kept: OrderedDict[str, Job] = OrderedDict()
         #: Why no new jobs are taken, once that is so.
         self.shut: Optional[str] = None
+        #: Why no new jobs are taken while those that are there come to their end.
+        self.ending: Optional[str] = None
         #: The writer that has begun and not ended; between its steps no other writer runs.
         self.writer: Optional[Job] = None
         #: The job whose step runs right now, and since when.

@@ -36,6 +36,7 @@ class Pump:
         log: Callable[[str, str], None],
         budget: float,
         turned: Callable[[], None],
+        rested: Callable[[], None],
     ) -> None:
         self._lane = lane
         self._executor = executor
@@ -44,7 +45,9 @@ class Pump:
         self._log = log
         self._budget = budget
         self._turned = turned
-        self._pumping = False
+        self._rested = rested
+        #: Whether it is under way: also for the last job, of which the lane knows no more.
+        self.pumping = False
 
     def run(self) -> Optional[KeyboardInterrupt]:
         """Run what is waiting: at least one job, then until the budget is spent. Executor's thread.
@@ -54,9 +57,9 @@ class Pump:
         returned, after its caller was told: Ctrl-C for a process that is run by us, and nothing
         to act on for a host's event loop or a worker.
         """
-        if self._pumping:
+        if self.pumping:
             return None
-        self._pumping = True
+        self.pumping = True
         interrupt: Optional[KeyboardInterrupt] = None
         start = self._clock.monotonic()
         with self._lane.lock:
@@ -83,7 +86,7 @@ class Pump:
                 if interrupt is not None or self._clock.monotonic() - start >= self._budget:
                     break
         finally:
-            self._pumping = False
+            self.pumping = False
             with self._lane.lock:
                 self._lane.pumped_at = self._clock.monotonic()
                 more = self._lane.runnable() is not None
@@ -91,6 +94,7 @@ class Pump:
                 turned = self._lane.show_life()
             if turned:
                 self._turned()
+            self._rested()
         if more:
             try:
                 self._executor.wake(self.run)

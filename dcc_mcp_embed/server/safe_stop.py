@@ -1,17 +1,21 @@
 """``POST /safe-stop``: end the server of this host, for whoever can read our registry row.
 
 The dcc-mcp gateway sends no token, only what stands in the row: the instance's id and kind, and the
-two random texts ``owner`` and ``session``. So those are what is asked for, all four. Stopping is
-the host's business: it happens on its main thread, when no tool has that; here it is only queued.
+two random texts ``owner`` and ``session``. So those are what is asked for, all four.
+
+Nothing that was accepted before is broken off: from then on new calls are refused, and once no call
+waits, runs or is between two steps, on whichever thread, the host's main thread stops the server.
+There is no limit to that but those calls' own; whoever cannot wait ends them (``cancel_job``), or
+the process.
 """
 
 from __future__ import annotations
 
 import hmac
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, Dict, NamedTuple, Optional
 
 from ..clock import Clock
-from ..errors import ToolError
+from ..errors import HostShuttingDown
 from ..host.dispatch import Dispatcher
 from ..host.identity import Instance
 from ..host.job import Job, Report
@@ -24,6 +28,7 @@ __all__ = ["MAX_BODY", "PATH", "Pass", "SafeStop", "make_pass"]
 PATH = "/safe-stop"
 #: Four short texts; strangers may send this much, bytes.
 MAX_BODY = 4096
+_REASON = "The server in this host was asked to stop; it only ends what it has begun."
 
 
 class Pass(NamedTuple):
@@ -39,14 +44,19 @@ def make_pass(clock: Clock) -> Pass:
 
 
 class SafeStop:
-    """Check who asks and queue the stop. ``stop()`` is called on the host's main thread."""
+    """Check who asks, let everything come to its end, have the server stopped. Loop thread.
+
+    ``lanes``: on which calls run; ``later(function)`` calls back on the loop thread, from any.
+    ``stop()`` is called on the host's main thread.
+    """
 
     def __init__(
         self,
         instance: Instance,
         wanted: Pass,
-        main: Dispatcher,
+        lanes: Dict[str, Dispatcher],
         clock: Clock,
+        later: Callable[[Callable[[], None]], None],
         stop: Callable[[], None],
         log: Callable[[str, str], None],
     ) -> None:
@@ -56,22 +66,23 @@ class SafeStop:
             "owner": wanted.owner,
             "session": wanted.session,
         }
-        self._main = main
+        self._lanes = lanes
         self._clock = clock
+        self._later = later
         self._stop = stop
         self._log = log
         self._asked = False
+        self._queued = False
 
     def handle(self, exchange: Exchange) -> None:
         """Answer one request; the answer leaves before the server ends. Loop thread."""
         refused = self._refused(exchange)
-        if refused is None:
-            refused = self._queue()
         if refused is not None:
             exchange.reply(refused.status, JSON + refused.headers, problem(refused.message))
             return
-        # Queued first, so that this is true. What the main thread does about it comes back to this
-        # thread in a later turn of the loop.
+        self._begin()
+        # True by now, also if it is so for the second time. What the main thread does about it
+        # comes back to this thread in a later turn of the loop.
         exchange.reply(200, JSON, jsonrpc.encode({"success": True, "status": "stopping"}))
 
     def _refused(self, exchange: Exchange) -> Optional[Refused]:
@@ -94,10 +105,20 @@ class SafeStop:
             return None
         return Refused(403, "This is not what stands in the registry row of the server here.")
 
-    def _queue(self) -> Optional[Refused]:
-        """Have the host's main thread stop the server; return why that is not possible now."""
+    def _begin(self) -> None:
         if self._asked:
-            return None
+            return
+        self._asked = True
+        self._log("info", "asked to stop, by somebody who can read the registry row")
+        for lane in self._lanes.values():
+            lane.finish(_REASON, lambda: self._later(self._look))
+        self._look()
+
+    def _look(self) -> None:
+        """Have the host's main thread stop the server if there is nothing left to wait for."""
+        if self._queued or not all(lane.resting for lane in self._lanes.values()):
+            return
+        self._queued = True
 
         def settled(job: Job, answer: Any, error: Optional[BaseException]) -> None:
             """Nobody waits: the server settles this job itself when it stops."""
@@ -112,16 +133,11 @@ class SafeStop:
             writes=False,
         )
         try:
-            self._main.submit(job)
-        except ToolError as error:
-            return Refused(
-                503, "The server cannot stop now. " + error.message, (("Retry-After", "1"),)
-            )
-        self._asked = True
-        self._log("info", "asked to stop, by somebody who can read the registry row")
-        return None
+            self._lanes["main"].submit_last(job)
+        except HostShuttingDown:
+            # Somebody else has stopped it.
+            return
 
     def _stopped(self, value: Any, error: Optional[BaseException], report: Report) -> None:
         if error is not None:
-            self._asked = False
             self._log("error", "the server could not be stopped: {!r}".format(error))

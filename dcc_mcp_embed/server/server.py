@@ -107,7 +107,7 @@ class Server:
             machine, table, self.calls, self.sessions, clock, lambda: instance.block
         )
         self.readiness = Readiness(lanes["main"], state_changed)
-        safe_stop = SafeStop(instance, stop_pass, lanes["main"], clock, stop, self._log)
+        safe_stop = SafeStop(instance, stop_pass, lanes, clock, loop.call_soon, stop, self._log)
         handlers: Dict[str, Callable[[Exchange], None]] = {
             "/mcp": endpoint.handle,
             "/": self._about,

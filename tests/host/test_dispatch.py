@@ -492,3 +492,94 @@ def test_whatever_happens_at_whatever_moment_the_caller_is_told_once_and_the_tru
         assert len(calls.host.events) == 2 * len(opened), "an undo step was left open"
         tried += 1
     assert tried >= longest
+
+
+# -- coming to an end -------------------------------------------------------------------------
+
+
+class Finishing:
+    """A dispatcher that was told to finish, and how often it said that it rests."""
+
+    def __init__(self, *names):
+        self.calls = Caller()
+        self.jobs = [self.calls.submit(name) for name in names]
+        self.rested = 0
+        self.calls.dispatcher.finish("It ends.", self._rested)
+
+    def _rested(self):
+        self.rested += 1
+        assert self.calls.dispatcher.resting
+
+
+def test_what_was_accepted_is_run_what_comes_is_refused_and_then_it_rests():
+    one = Finishing("a", "b")
+    with pytest.raises(errors.HostShuttingDown) as caught:
+        one.calls.submit("c")
+    assert caught.value.state == "not_started"
+    assert (one.rested, one.calls.dispatcher.resting) == (0, False)
+    one.calls.host.run()
+    assert one.calls.effects == ["a", "b"]
+    assert one.rested == 1
+
+
+@pytest.mark.parametrize("way", ["cancel", "expire"])
+def test_it_rests_too_when_the_last_one_never_runs(way):
+    one = Finishing("a")
+    if way == "cancel":
+        one.calls.dispatcher.cancel("id-a")
+    else:
+        one.calls.dispatcher.expire(one.jobs[0])
+    assert one.rested == 1
+    one.calls.host.run()
+    assert one.calls.effects == []
+
+
+def test_it_does_not_rest_between_two_steps():
+    one = Finishing()
+
+    def steps():
+        yield
+        seen.append(one.calls.dispatcher.resting)
+        yield
+
+    seen = []
+    calls = Caller()
+    one.calls = calls
+    calls.submit("a", steps)
+    calls.dispatcher.finish("It ends.", one._rested)
+    while calls.host.turn():
+        pass
+    assert seen == [False]
+    assert one.rested == 1
+
+
+def test_one_that_has_time_and_is_being_answered_does_not_rest_yet():
+    one = Finishing()
+    calls = one.calls = Caller()
+    job_a = calls.job("a")
+    seen = []
+    settled = job_a.settled
+
+    def watched(*arguments):
+        seen.append(calls.dispatcher.resting)
+        settled(*arguments)
+
+    job_a.settled = watched
+    calls.dispatcher.submit(job_a)
+    calls.dispatcher.finish("It ends.", one._rested)
+    calls.host.run()
+    assert seen == [False]
+    assert calls.dispatcher.resting
+
+
+def test_the_last_job_is_taken_whatever_else_is_refused():
+    calls = Caller(limit=1)
+    calls.submit("a")
+    calls.dispatcher.finish("It ends.", lambda: None)
+    with calls.dispatcher.hold("a peer"):
+        calls.dispatcher.submit_last(calls.job("last"))
+    calls.host.run()
+    assert calls.effects == ["a", "last"]
+    calls.dispatcher.shutdown("It is over.")
+    with pytest.raises(errors.HostShuttingDown):
+        calls.dispatcher.submit_last(calls.job("more"))

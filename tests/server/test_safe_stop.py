@@ -10,6 +10,7 @@ import pytest
 from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 
 import dcc_mcp_embed
+from dcc_mcp_embed.tools.declare import Progress
 from fakes.live import DEADLINE, Live, tries
 
 
@@ -111,77 +112,203 @@ def test_other_methods_pages_and_names_are_refused(live):
     assert live._thread.is_alive()
 
 
-def test_a_tool_that_runs_is_waited_for_and_asking_again_is_no_second_stop(tmp_path, monkeypatch):
-    entered, leave = threading.Event(), threading.Event()
-
-    @dcc_mcp_embed.tool
-    def block() -> str:
-        """Keep the main thread."""
-        entered.set()
-        assert leave.wait(DEADLINE)
-        return "over"
-
-    live = Live(str(tmp_path), monkeypatch, tools=[SimpleNamespace(block=block)])
-    results = []
-
-    def work():
-        with live.connect() as wire:
-            results.append(wire.tool("block"))
-
-    caller = threading.Thread(target=work, name="caller")
-    caller.start()
-    try:
-        assert entered.wait(DEADLINE)
-        for _ in range(3):
-            assert ask(live, row(live)).status == 200
-        with live.connect() as wire:
-            status = wire.tool("get_status")["structuredContent"]["data"]
-            assert status["queue_depth"] == 1
-            assert status["holder"]["tool"] == "block"
-    finally:
-        leave.set()
-    caller.join(DEADLINE)
-    assert results[0]["content"][0]["text"] == "over"
-    assert stopped(live)
-    live.close()
+# -- what runs is waited for ------------------------------------------------------------------
 
 
-def test_a_full_queue_refuses_in_words_and_the_next_attempt_may_work(tmp_path, monkeypatch):
-    entered, leave = threading.Event(), threading.Event()
+class Work:
+    """Tools of every kind that are under way for as long as a test wants, and their callers."""
 
-    @dcc_mcp_embed.tool
-    def block() -> str:
-        """Keep the main thread."""
-        entered.set()
-        assert leave.wait(DEADLINE)
-        return "over"
+    def __init__(self):
+        self.entered, self.leave = threading.Event(), threading.Event()
+        self.results, self._callers = {}, []
+        entered, leave = self.entered, self.leave
 
-    limits = dcc_mcp_embed.config.Limits(queued_jobs=1)
-    live = Live(str(tmp_path), monkeypatch, tools=[SimpleNamespace(block=block)], limits=limits)
+        @dcc_mcp_embed.tool
+        def blocking() -> str:
+            """Keep the main thread."""
+            entered.set()
+            assert leave.wait(DEADLINE)
+            return "over"
 
-    def work():
-        with live.connect() as wire:
-            wire.tool("block")
+        @dcc_mcp_embed.tool(thread="worker")
+        def on_the_worker() -> str:
+            """Keep the worker thread."""
+            entered.set()
+            assert leave.wait(DEADLINE)
+            return "over"
 
-    callers = [threading.Thread(target=work, name="caller") for _ in range(2)]
-    callers[0].start()
-    try:
-        assert entered.wait(DEADLINE)
-        callers[1].start()
-        for _ in tries():
+        @dcc_mcp_embed.tool
+        def stepwise():
+            """Go on in steps, between which the main thread is free."""
+            while not leave.is_set():
+                entered.set()
+                yield Progress(1)
+            return {"value": "over"}
+
+        @dcc_mcp_embed.tool(read_only=True)
+        def polled():
+            """Be asked again and again."""
+            entered.set()
+            return lambda: {"value": "over"} if leave.is_set() else None
+
+        @dcc_mcp_embed.tool(timeout=0.05)
+        def outlives_its_caller() -> str:
+            """Run on after its caller was told that it does."""
+            entered.set()
+            assert leave.wait(DEADLINE)
+            ended.append("over")
+            return "over"
+
+        @dcc_mcp_embed.tool(read_only=True)
+        def look() -> str:
+            """Look."""
+            return "seen"
+
+        self.ended = ended = []
+        self.module = SimpleNamespace(
+            blocking=blocking,
+            on_the_worker=on_the_worker,
+            stepwise=stepwise,
+            polled=polled,
+            outlives_its_caller=outlives_its_caller,
+            look=look,
+        )
+
+    def call(self, live, name):
+        def work():
             with live.connect() as wire:
-                if wire.tool("get_status")["structuredContent"]["data"]["queue_depth"]:
-                    break
-        answer = ask(live, row(live))
-        assert answer.status == 503
-        assert answer.headers["retry-after"] == "1"
-        assert "cannot stop now" in answer.json["error"]
-    finally:
-        leave.set()
-    for caller in callers:
-        caller.join(DEADLINE)
+                self.results[name] = wire.tool(name)
+
+        caller = threading.Thread(target=work, name="caller")
+        self._callers.append(caller)
+        caller.start()
+
+    def end(self):
+        self.leave.set()
+        for caller in self._callers:
+            caller.join(DEADLINE)
+
+
+@pytest.fixture
+def work():
+    one = Work()
+    yield one
+    one.end()
+
+
+@pytest.fixture
+def busy(tmp_path, monkeypatch, work):
+    one = Live(str(tmp_path), monkeypatch, tools=[work.module])
+    yield one
+    work.end()
+    one.close()
+
+
+def status(live):
+    with live.connect() as wire:
+        return wire.tool("get_status")["structuredContent"]["data"]
+
+
+KINDS = ["blocking", "on_the_worker", "stepwise", "polled"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_runs_comes_to_its_end_and_new_calls_are_refused_meanwhile(busy, work, kind):
+    work.call(busy, kind)
+    assert work.entered.wait(DEADLINE)
+    for _ in range(3):
+        answer = ask(busy, row(busy))
+        assert (answer.status, answer.json["status"]) == (200, "stopping")
+    for name in ("look", "blocking", "on_the_worker"):
+        with busy.connect() as wire:
+            refused = wire.tool(name)["structuredContent"]["error"]
+        assert (refused["code"], refused["state"]) == ("host_shutting_down", "not_started")
+        assert "asked to stop" in refused["message"]
+    found = status(busy)
+    assert found["verdict"] == "shutting_down"
+    holder = found["worker"]["holder"] if kind == "on_the_worker" else found["holder"]
+    if kind in ("blocking", "on_the_worker"):
+        assert holder["tool"] == kind
+    with busy.connect() as wire:
+        assert wire.request("GET", "/v1/readyz").status == 503
+    assert busy.serving
+    work.end()
+    assert not work.results[kind].get("isError"), work.results
+    assert "over" in json.dumps(work.results[kind])
+    assert stopped(busy)
+
+
+def test_what_waits_already_is_run_too(busy, work):
+    work.call(busy, "blocking")
+    assert work.entered.wait(DEADLINE)
+    work.call(busy, "look")
     for _ in tries():
-        if ask(live, row(live)).status == 200:
+        if status(busy)["queue_depth"]:
             break
+    assert ask(busy, row(busy)).status == 200
+    work.end()
+    assert work.results["look"]["content"][0]["text"] == "seen"
+    assert stopped(busy)
+
+
+def test_a_tool_that_outlives_its_caller_is_waited_for_too(busy, work):
+    work.call(busy, "outlives_its_caller")
+    assert work.entered.wait(DEADLINE)
+    for _ in tries():
+        if work.results:
+            break
+    error = work.results["outlives_its_caller"]["structuredContent"]["error"]
+    assert error["code"] == "timeout_running"
+    assert ask(busy, row(busy)).status == 200
+    assert not work.ended
+    assert busy.serving
+    work.end()
+    assert stopped(busy)
+    assert work.ended == ["over"]
+
+
+@pytest.mark.parametrize("kind", ["stepwise", "polled"])
+def test_who_cannot_wait_cancels_what_runs(busy, work, kind):
+    work.call(busy, kind)
+    assert work.entered.wait(DEADLINE)
+    assert ask(busy, row(busy)).status == 200
+    (job,) = busy.server._lanes["main"].jobs()
+    with busy.connect() as wire:
+        wire.tool("cancel_job", {"job_id": job.job_id})
+    assert stopped(busy)
+    work._callers[0].join(DEADLINE)
+    assert work.results[kind]["structuredContent"]["error"]["code"] == "cancelled"
+
+
+def test_a_main_thread_that_does_not_answer_is_asked_all_the_same(busy, work):
+    """It is taken for stalled, which refuses calls; whoever wants the end is not refused."""
+    work.call(busy, "outlives_its_caller")
+    assert work.entered.wait(DEADLINE)
+    work.call(busy, "stepwise")
+    main = busy.server._lanes["main"]
+    for _ in tries():
+        for job in main.jobs():
+            if job.name == "stepwise":
+                # Its time is over before it has begun.
+                main.expire(job)
+        if main.stalled:
+            break
+    assert main.stalled
+    assert ask(busy, row(busy)).status == 200
+    work.end()
+    assert stopped(busy)
+
+
+def test_a_full_queue_is_waited_for(tmp_path, monkeypatch, work):
+    limits = dcc_mcp_embed.config.Limits(queued_jobs=1)
+    live = Live(str(tmp_path), monkeypatch, tools=[work.module], limits=limits)
+    work.call(live, "blocking")
+    assert work.entered.wait(DEADLINE)
+    work.call(live, "look")
+    for _ in tries():
+        if status(live)["queue_depth"]:
+            break
+    assert ask(live, row(live)).status == 200
+    work.end()
     assert stopped(live)
     live.close()
