@@ -16,6 +16,9 @@ from .exchange import JSON, Exchange, problem
 
 __all__ = ["Front"]
 
+#: How long strangers that make room are counted before a line is logged about them, seconds.
+_TELL_EVERY = 10.0
+
 
 class Front:
     """All connections of one server: quotas, admission, and the handlers. Loop thread.
@@ -47,6 +50,8 @@ class Front:
         self._strangers: Dict[Stream, float] = {}
         self._refused: Dict[Stream, None] = {}
         self._waiting: List[Arrival] = []
+        # Strangers that made room and were not logged yet; None: nobody has for a while.
+        self._evicted: Optional[int] = None
         self._bodies = 0
         self._done: Optional[Callable[[], None]] = None
 
@@ -56,9 +61,12 @@ class Front:
     def accept(self, sock: socket.socket, peer: Tuple[str, int]) -> None:
         """Take a new connection, or refuse it if there are too many."""
         full = len(self._connections) >= self.limits.connections
-        crowded = len(self._strangers) >= self.limits.unauthenticated
-        if (full or crowded) and self._evict_stranger():
-            full = False
+        if full:
+            # Whoever has just come may be one of ours, and whoever fills all places is not: then
+            # the next moment counts for more than the grace of each.
+            full = not self._evict_stranger(0.0)
+        elif len(self._strangers) >= self.limits.unauthenticated:
+            self._evict_stranger(self.limits.connect_grace)
         if full and len(self._refused) >= self.limits.unauthenticated:
             self._turn_away(sock)
             return
@@ -105,15 +113,34 @@ class Front:
         finally:
             sock.close()
 
-    def _evict_stranger(self) -> bool:
-        """Drop the oldest connection without a token, unless even that one is merely new."""
+    def _evict_stranger(self, age: float) -> bool:
+        """Drop the oldest connection without a token if it is at least ``age`` seconds old."""
         for stream, opened in self._strangers.items():
-            if self.loop.clock.monotonic() - opened < self.limits.connect_grace:
+            if self.loop.clock.monotonic() - opened < age:
                 return False
-            self.log("warning", "a connection without a token made room for another")
+            self._tell_of_evicted()
             stream.abort()
             return True
         return False
+
+    def _tell_of_evicted(self) -> None:
+        """Log the first one, and then how many more there were, once in a while."""
+        if self._evicted is not None:
+            self._evicted += 1
+            return
+        self._evicted = 0
+        self.log("warning", "a connection without a token made room for another")
+        self.loop.call_later(_TELL_EVERY, self._sum_up)
+
+    def _sum_up(self) -> None:
+        if self._evicted:
+            self.log(
+                "warning", "{} more connections without a token made room".format(self._evicted)
+            )
+            self._evicted = 0
+            self.loop.call_later(_TELL_EVERY, self._sum_up)
+        else:
+            self._evicted = None
 
     def authenticated(self, stream: Stream) -> None:
         self._strangers.pop(stream, None)

@@ -15,7 +15,9 @@ import pytest
 import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
 from dcc_mcp_embed.mcp.http_client import HttpClient
+from dcc_mcp_embed.server import front
 from dcc_mcp_embed.tools.declare import Progress
+from fakes.framed import FramedWire, wire_key
 from fakes.live import Live, tries
 from fakes.served import Served
 
@@ -240,10 +242,13 @@ def statuses(wires, live):
 
 def test_of_300_connections_256_are_served_and_the_rest_are_told(start):
     live = start(linger=2.0, head_timeout=20.0, connect_grace=20.0)
-    wires = [live.connect() for _ in range(300)]
+    wires = [live.connect() for _ in range(256)]
     try:
+        # Each of them has shown its token before there are more.
         found = statuses(wires, live)
-        assert sorted(found) == [200] * 256 + [503] * 44
+        wires += [live.connect() for _ in range(44)]
+        found += statuses(wires[256:], live)
+        assert found == [200] * 256 + [503] * 44
         with live.connect() as wire:
             answer = wire.rpc("ping")
             assert answer.status == 503
@@ -272,6 +277,44 @@ def test_300_clients_that_say_nothing_do_not_keep_one_out(start):
     try:
         passes(2 * SHORT.connect_grace)
         answers_at_once(live)
+    finally:
+        for wire in strangers:
+            wire.close()
+
+
+@pytest.mark.parametrize("begun", [b"", b"\0\0", b"POST /"], ids=["silent", "framed", "HTTP"])
+def test_a_flood_of_strangers_who_have_only_just_come_does_not_keep_one_out(start, begun):
+    live = start(head_timeout=20.0, hello_timeout=20.0, connect_grace=20.0)
+    strangers = []
+    try:
+        for _ in range(300):
+            strangers.append(live.connect())
+            strangers[-1].send(begun)
+        for _ in range(3):
+            answers_at_once(live)
+        with FramedWire(live.port, wire_key()) as wire:
+            assert wire.greet().instance_id == live.server.instance_id
+        log = [line.text for line in live.server.logbook.read(1000, "warning")]
+        assert sum("made room" in text for text in log) == 1, "one line for all of them"
+    finally:
+        for wire in strangers:
+            wire.close()
+
+
+def test_strangers_that_made_room_are_summed_up(start, monkeypatch):
+    monkeypatch.setattr(front, "_TELL_EVERY", 0.3)
+    live = start(head_timeout=20.0, connect_grace=20.0, connections=4)
+    strangers = [live.connect() for _ in range(10)]
+    try:
+        for _ in tries():
+            log = [line.text for line in live.server.logbook.read(1000, "warning")]
+            log = [text for text in log if "made room" in text]
+            more = [int(text.split()[0]) for text in log if "more connections" in text]
+            if len(log) - len(more) + sum(more) == 6:
+                break
+        else:
+            raise AssertionError(log)
+        assert len(log) < 6
     finally:
         for wire in strangers:
             wire.close()
