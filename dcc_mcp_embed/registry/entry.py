@@ -113,9 +113,7 @@ class ServiceEntry(Dict[str, Any]):
     @property
     def last_heartbeat_ms(self) -> int:
         """Milliseconds since the epoch; 0 when the row does not say."""
-        seconds = rows.seconds_of(self._row.get("last_heartbeat")) or 0.0
-        # By way of microseconds: 0.123 s is a little less than that, as a float.
-        return round(seconds * 1e6) // 1000
+        return int((rows.seconds_of(self._row.get("last_heartbeat")) or 0.0) * 1000)
 
     @property
     def transport_address(self) -> Optional[TransportAddress]:
