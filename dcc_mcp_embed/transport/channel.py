@@ -175,6 +175,11 @@ class FramedChannel:
         return self._link.dropped
 
     @property
+    def unread(self) -> bool:
+        """Whether a message, or the begin of one, is here that nobody has received."""
+        return self._link.unread or self._peer.mid_frame
+
+    @property
     def hello(self) -> Optional[Facts]:
         """What the peer proved to be; None on a raw channel."""
         return self._peer.facts
@@ -184,13 +189,17 @@ class FramedChannel:
 
         An authenticated peer is told; a raw one sees the connection end, as with the reference.
         """
+        self.break_off(Internal(_SHUT))
+
+    close = shutdown
+
+    def break_off(self, error: TransportError) -> None:
+        """Close the connection as :meth:`shutdown` does, with ``error`` for whoever waits here."""
         if self._shut:
             # Also after ``abandon``, where the link's lock may be held by nobody who still exists.
             return
+        self._link.close(error, farewell=self._peer.facts is not None)
         self._shut = True
-        self._link.close(Internal(_SHUT), farewell=self._peer.facts is not None)
-
-    close = shutdown
 
     def abandon(self) -> None:
         """Close a forked child's copy of the socket; its parent's peer notices nothing."""

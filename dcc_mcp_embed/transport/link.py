@@ -194,6 +194,11 @@ class Link(Turns):
         self._sock.close()
 
     @property
+    def unread(self) -> bool:
+        """Whether a message is here that nobody has received."""
+        return bool(self._inbox)
+
+    @property
     def in_flight(self) -> int:
         """How many calls and pings wait for an answer."""
         return self._peer.in_flight

@@ -184,9 +184,10 @@ class TransportManager(Services):
 
         Without an ``instance_id`` the ``strategy`` picks, by default the first available. Waits
         for a free connection for ``timeout`` seconds (default ``acquire_timeout``, 0: not at all)
-        and for a new one another ``connect_timeout``. A broken one is not used again. A service
-        that says it is one of us has proved it (``channel.hello``); any other is **not
-        authenticated**, and is sent nothing but what is said in the block. Raises Shutdown,
+        and for a new one another ``connect_timeout``. After the block the channel is of no use; the
+        connection is lent again unless it is broken, or something may still come that was meant for
+        this block. A service that says it is one of us has proved it (``channel.hello``); any other
+        is **not authenticated**, and is sent nothing but what is said in the block. Raises Shutdown,
         ServiceNotFound, AcquireTimeout, PoolExhausted, WouldDeadlock, ConfigError for the time or
         the secret, and what connecting raises.
         """
@@ -214,12 +215,16 @@ class TransportManager(Services):
     def acquire_connection(self, dcc_type: str, instance_id: Optional[str] = None) -> str:
         """Reserve a live connection for this thread; return the connection's id.
 
-        It counts as in use until :meth:`release_connection`. Raises as :meth:`connection`.
+        It counts as in use until :meth:`release_connection`, or until somebody needs it and the
+        thread has ended. Raises as :meth:`connection`.
         """
         return self._connections.borrow(self._resolve(dcc_type, instance_id)).place.connection_id
 
     def release_connection(self, dcc_type: str, instance_id: str) -> None:
-        """Give back the connection to an instance that this thread reserved first, if any."""
+        """Give back the connection to an instance that this thread reserved first.
+
+        If it has none, the first of a thread that has ended. Otherwise nothing happens.
+        """
         self._connections.give_back_oldest(dcc_type, uuid_text(instance_id))
 
     def pool_size(self) -> int:

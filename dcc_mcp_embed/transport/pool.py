@@ -1,10 +1,13 @@
 """Who may use which connection: the pool's decisions, without a socket.
 
 A *place* is room for one connection; each kind of host has ``max_connections_per_type`` of them,
-shared by its instances. A place is being connected, leased to a thread, or idle. Who finds none
+shared by its instances. A place is being connected, leased to a borrower, or idle. Who finds none
 waits in line; whenever a place becomes free it goes to the head of the line under the same lock,
-so nobody can overtake, and while somebody waits nothing is idle. Closing sockets and waking
-waiters is left to the caller, after the lock: every change returns what there is to do.
+so nobody can overtake, and while somebody waits nothing is idle.
+
+Closing sockets and waking waiters is left to the callers, after the lock: what there is to do
+stands in ``todo`` until somebody does it. Ctrl-C may end any method here after any step: what a
+borrower got is found by its name, whatever it has been told, and every step can be made again.
 """
 
 from __future__ import annotations
@@ -12,50 +15,27 @@ from __future__ import annotations
 import threading
 from collections import deque
 from functools import partial
-from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Deque, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..transport_errors import ServiceNotFound, Shutdown, TransportError
 from .config import PoolConfig
+from .reentry import alone
 
-__all__ = ["Acts", "PoolTable", "Place", "Waiter"]
+__all__ = ["Place", "PoolTable", "Todo", "Waiter"]
 
 CONNECTING, LEASED, IDLE, GONE = "connecting", "leased", "idle", "gone"
+#: Seconds that the end waits for whoever is in the middle of something.
+_PATIENCE = 0.3
 
-
-class Place:
-    """Room for one connection. ``handle`` is the connection itself, and opaque here.
-
-    ``lost`` makes what to raise for whoever works on it after it was taken away.
-    """
-
-    __slots__ = (
-        "connection_id",
-        "created",
-        "dcc_type",
-        "handle",
-        "holder",
-        "instance_id",
-        "last_used",
-        "leased_at",
-        "lost",
-        "state",
-    )
-
-    def __init__(self, connection_id: str, dcc_type: str, instance_id: str, holder: object) -> None:
-        self.connection_id = connection_id
-        self.dcc_type = dcc_type
-        self.instance_id = instance_id
-        self.holder = holder
-        self.state = CONNECTING
-        self.handle: Any = None
-        self.created = self.last_used = 0.0
-        #: Counts up from lease to lease: the order in which a thread gives back.
-        self.leased_at = 0
-        self.lost: Optional[Callable[[], TransportError]] = None
+_Lost = Optional[Callable[[], TransportError]]
 
 
 class Waiter:
-    """Somebody in line for a connection to one instance. ``wake`` is called once it has moved."""
+    """A borrower, from the line to the end of its lease.
+
+    ``holder``: the thread that reserves; None: whoever borrows ends the lease by itself. ``wake``
+    is called once it has moved. ``lost`` makes what to raise if its wait was ended.
+    """
 
     __slots__ = ("dcc_type", "holder", "instance_id", "lost", "place", "wake")
 
@@ -67,122 +47,183 @@ class Waiter:
         self.holder = holder
         self.wake = wake
         self.place: Optional[Place] = None
-        self.lost: Optional[Callable[[], TransportError]] = None
+        self.lost: _Lost = None
 
 
-class Acts(NamedTuple):
-    """What a change leaves to do after the lock: handles to close, waiters to wake."""
+class Place:
+    """Room for one connection. ``handle`` is the connection itself, and opaque here.
 
-    close: List[Any]
-    wake: List[Waiter]
+    ``waiter``: who has it. ``lost`` makes what to raise for whoever works on it after it was taken
+    away.
+    """
+
+    __slots__ = (
+        "connection_id",
+        "created",
+        "dcc_type",
+        "handle",
+        "instance_id",
+        "last_used",
+        "leased_at",
+        "lost",
+        "state",
+        "waiter",
+    )
+
+    def __init__(self, connection_id: str, waiter: Waiter) -> None:
+        self.connection_id = connection_id
+        self.dcc_type = waiter.dcc_type
+        self.instance_id = waiter.instance_id
+        self.waiter: Optional[Waiter] = waiter
+        self.state = CONNECTING
+        self.handle: Any = None
+        self.created = self.last_used = 0.0
+        #: Counts up from lease to lease: the order in which a thread gives back.
+        self.leased_at = 0
+        self.lost: _Lost = None
+
+
+class Todo(NamedTuple):
+    """What changes have left to do: handles to close and why, waiters to wake."""
+
+    close: Deque[Tuple[Any, _Lost]]
+    wake: Deque[Waiter]
 
 
 class PoolTable:
-    """All places of one manager and everybody in line. Any thread; ``now`` in seconds."""
+    """All places of one manager and everybody in line. Any thread; ``now`` in seconds.
 
-    def __init__(self, config: PoolConfig, new_id: Callable[[], str]) -> None:
+    ``alive(holder)``: whether a thread that has reserved can still give back. A call in the middle
+    of another one of the same thread raises Internal (see ``reentry``), but for :meth:`end`, which
+    is kept in mind, and :meth:`shut`.
+    """
+
+    def __init__(
+        self,
+        config: PoolConfig,
+        new_id: Callable[[], str],
+        alive: Callable[[Any], bool] = lambda holder: True,
+    ) -> None:
         self._config = config
         self._new_id = new_id
-        self._lock = threading.Lock()
-        self._places: Dict[str, List[Place]] = {}
-        self._lines: Dict[str, Deque[Waiter]] = {}
+        self._alive = alive
+        #: Whoever has changed something does this; it may be another one's.
+        self.todo = Todo(deque(), deque())
+        self._begin()
         self._leases = 0
         self._shut = False
 
+    def _begin(self) -> None:
+        self._lock: Any = threading.RLock()
+        self._places: Dict[str, List[Place]] = {}
+        self._lines: Dict[str, Deque[Waiter]] = {}
+        #: Ends that came in the middle of something: see :meth:`settle`.
+        self.late: Deque[Tuple[Waiter, bool]] = deque()
+
     # -- borrowing ----------------------------------------------------------------------------
 
-    def enter(self, waiter: Waiter, now: float, wait: bool = True) -> Acts:
+    def enter(self, waiter: Waiter, now: float, wait: bool = True) -> None:
         """Give ``waiter`` its place now, or put it in line if it may ``wait``. Raises Shutdown."""
-        acts = Acts([], [])
-        with self._lock:
+        with alone(self._lock):
             if self._shut:
                 raise Shutdown
-            waiter.place = self._find(waiter, now, acts)
+            waiter.place = self._find(waiter, now)
+            if waiter.place is None and self._reclaim(waiter.dcc_type, now):
+                waiter.place = self._find(waiter, now)
             if waiter.place is None and wait:
                 self._lines.setdefault(waiter.dcc_type, deque()).append(waiter)
-        return acts
 
     def leave(self, waiter: Waiter) -> Optional[Place]:
         """Stop waiting: return the place that was given meanwhile, or None for good.
 
         Raises what the wait was ended with.
         """
-        with self._lock:
+        with alone(self._lock):
             self._leave_line(waiter)
             lost = waiter.lost or (waiter.place.lost if waiter.place is not None else None)
+            if self._shut:
+                lost = lost or Shutdown
             if lost is not None:
                 raise lost()
             return waiter.place
 
-    def withdraw(self, waiter: Waiter, now: float) -> Acts:
-        """Leave the line, and give up whatever was given: the caller will not use it."""
-        acts = Acts([], [])
-        with self._lock:
-            self._leave_line(waiter)
-            if waiter.place is not None:
-                self._give_up(waiter.place, now, acts)
-        return acts
-
-    def renew(self, place: Place) -> Acts:
+    def renew(self, place: Place) -> None:
         """Have a leased place connected anew: its connection turned out to be dead."""
-        acts = Acts([], [])
-        with self._lock:
+        with alone(self._lock):
             if place.state == LEASED:
-                self._empty(place, acts)
-        return acts
+                self._empty(place)
 
     def connected(self, place: Place, handle: Any, now: float) -> bool:
         """Lease a new connection to who made it; False if the place was taken away meanwhile."""
-        with self._lock:
-            if place.state != CONNECTING:
+        with alone(self._lock):
+            if place.state != CONNECTING or self._shut:
                 return False
             place.handle = handle
             place.created = now
-            self._lease(place, place.holder)
+            assert place.waiter is not None
+            self._lease(place, place.waiter)
             return True
 
-    def discard(self, place: Place, now: float) -> Acts:
-        """Give up a place: its connection is not fit for another use."""
-        acts = Acts([], [])
-        with self._lock:
-            self._give_up(place, now, acts)
-        return acts
+    def end(self, waiter: Waiter, now: float, sound: bool) -> None:
+        """End the lease, or the wait, of ``waiter``; nothing happens if both are over.
 
-    def give_back(self, place: Place, now: float) -> Acts:
-        """End one lease; nothing happens if it has ended already."""
-        acts = Acts([], [])
+        A connection that is not ``sound`` is not fit for another use, and is given up.
+        """
+        if self._lock._is_owned():
+            self.late.append((waiter, sound))
+            return
         with self._lock:
-            if place.state == LEASED:
-                self._free(place, now, acts)
-        return acts
+            self._leave_line(waiter)
+            for place in list(self._places.get(waiter.dcc_type, ())):
+                if place.waiter is waiter:
+                    if sound and place.state == LEASED:
+                        self._free(place, now)
+                    else:
+                        self._remove(place)
+            # Also if nothing was freed: the same call may have been interrupted before this.
+            self._serve(waiter.dcc_type, now)
 
-    def give_back_oldest(self, dcc_type: str, instance_id: str, holder: object, now: float) -> Acts:
-        """End the oldest lease ``holder`` has on an instance; nothing happens if it has none."""
-        acts = Acts([], [])
-        with self._lock:
+    def settle(self, now: float) -> None:
+        """End what was to be ended in the middle of another change, once that is over."""
+        while self.late and not self._lock._is_owned():
+            waiter, sound = self.late[0]
+            self.end(waiter, now, sound)
+            self.late.popleft()
+
+    def give_back_oldest(self, dcc_type: str, instance_id: str, holder: object, now: float) -> None:
+        """End the oldest reservation ``holder`` has for an instance.
+
+        Else the oldest of those whose holders are not alive; else nothing happens.
+        """
+        with alone(self._lock):
             held = [
                 place
-                for place in self._places.get(dcc_type, ())
-                if place.state == LEASED
-                and place.instance_id == instance_id
-                and place.holder == holder
+                for place in self._reserved(dcc_type)
+                if place.state == LEASED and place.instance_id == instance_id
             ]
-            if held:
-                self._free(min(held, key=lambda place: place.leased_at), now, acts)
-        return acts
+            own = [place for place in held if _holder(place) == holder]
+            found = own or [place for place in held if not self._alive(_holder(place))]
+            if found:
+                self._free(min(found, key=lambda place: place.leased_at), now)
+            self._serve(dcc_type, now)
+
+    def reclaim(self, dcc_type: str, now: float) -> None:
+        """Take back what was reserved by threads that have ended; for whoever is in line."""
+        with alone(self._lock):
+            self._reclaim(dcc_type, now)
 
     # -- everybody ----------------------------------------------------------------------------
 
     def size(self, dcc_type: Optional[str] = None) -> int:
         """Return how many connections there are, leased or idle."""
-        with self._lock:
+        with alone(self._lock):
             places = self._all() if dcc_type is None else self._places.get(dcc_type, [])
             return sum(place.handle is not None for place in places)
 
     def in_flight(self, dcc_type: str) -> Dict[str, int]:
         """Return instance id -> how many callers it has right now."""
         counts: Dict[str, int] = {}
-        with self._lock:
+        with alone(self._lock):
             for place in self._places.get(dcc_type, ()):
                 if place.state != IDLE:
                     counts[place.instance_id] = counts.get(place.instance_id, 0) + 1
@@ -190,68 +231,69 @@ class PoolTable:
 
     def idle(self, longer_than: float, now: float) -> List[Place]:
         """Return the places that have been idle for longer than that."""
-        with self._lock:
+        with alone(self._lock):
             return [
                 place
                 for place in self._all()
                 if place.state == IDLE and now - place.last_used > longer_than
             ]
 
-    def evict(self, places: Sequence[Place]) -> Acts:
-        """Give up those of ``places`` that are idle still."""
-        acts = Acts([], [])
-        with self._lock:
-            for place in places:
-                if place.state == IDLE:
-                    self._remove(place, acts)
-        return acts
+    def evict(self, places: Sequence[Place]) -> int:
+        """Give up those of ``places`` that are idle still; return how many."""
+        with alone(self._lock):
+            return self._evict(places)
 
-    def sweep(self, now: float) -> Acts:
-        """Let time pass: give up what has been idle, or has been there, for too long."""
-        acts = Acts([], [])
-        with self._lock:
-            for place in self._all():
-                if place.state == IDLE and self._spent(place, now):
-                    self._remove(place, acts)
-        return acts
+    def sweep(self, now: float) -> int:
+        """Let time pass: give up what has been idle, or has been there, for too long.
 
-    def drop(self, dcc_type: str, instance_id: str, now: float) -> Acts:
+        What threads that have ended had reserved is idle from now on.
+        """
+        with alone(self._lock):
+            for dcc_type in list(self._places):
+                self._reclaim(dcc_type, now)
+            return self._evict([place for place in self._all() if self._spent(place, now)])
+
+    def drop(self, dcc_type: str, instance_id: str, now: float) -> None:
         """Take away everything of one instance, leased or not: it has left."""
         gone = partial(ServiceNotFound, dcc_type, instance_id)
-        acts = Acts([], [])
-        with self._lock:
+        with alone(self._lock):
             for place in list(self._places.get(dcc_type, ())):
                 if place.instance_id == instance_id:
                     place.lost = gone
-                    self._remove(place, acts)
+                    self._remove(place)
             line = self._lines.get(dcc_type, deque())
             for waiter in [one for one in line if one.instance_id == instance_id]:
-                line.remove(waiter)
                 waiter.lost = gone
-                acts.wake.append(waiter)
-            self._serve(dcc_type, now, acts)
-        return acts
+                line.remove(waiter)
+                self.todo.wake.append(waiter)
+            self._serve(dcc_type, now)
 
-    def shut(self) -> Acts:
-        """Take away everything and take nothing more; twice is fine."""
-        acts = Acts([], [])
-        with self._lock:
-            self._shut = True
+    def shut(self) -> None:
+        """Take away everything and take nothing more; twice is fine.
+
+        What somebody is in the middle of changing, and does not get on with, goes when that ends.
+        """
+        self._shut = True
+        lock = self._lock
+        if lock._is_owned() or not lock.acquire(timeout=_PATIENCE):
+            return
+        try:
             for place in self._all():
                 place.lost = Shutdown
-                self._remove(place, acts)
+                self._remove(place)
             for line in self._lines.values():
-                for waiter in line:
-                    waiter.lost = Shutdown
-                acts.wake.extend(line)
-            self._lines.clear()
-        return acts
+                while line:
+                    line[0].lost = Shutdown
+                    self.todo.wake.append(line.popleft())
+        finally:
+            lock.release()
 
     def disown(self) -> List[Any]:
         """Forget everything, lock and all, and return the handles: a forked child owns nothing."""
         handles = [place.handle for place in self._all() if place.handle is not None]
-        self._lock = threading.Lock()
-        self._places, self._lines = {}, {}
+        handles += [handle for handle, _ in self.todo.close]
+        self.todo = Todo(deque(), deque())
+        self._begin()
         return handles
 
     # -- with the lock held -------------------------------------------------------------------
@@ -259,25 +301,35 @@ class PoolTable:
     def _all(self) -> List[Place]:
         return [place for places in self._places.values() for place in places]
 
-    def _find(self, waiter: Waiter, now: float, acts: Acts) -> Optional[Place]:
+    def _reserved(self, dcc_type: str) -> Iterable[Place]:
+        return [place for place in self._places.get(dcc_type, ()) if _holder(place) is not None]
+
+    def _find(self, waiter: Waiter, now: float) -> Optional[Place]:
         """Return a place for ``waiter``: an idle one, a new one, another instance's idle one."""
         places = self._places.setdefault(waiter.dcc_type, [])
-        idle = [place for place in places if place.state == IDLE]
-        own = [place for place in idle if place.instance_id == waiter.instance_id]
-        if own:
-            # The one used last: what is not needed at once grows old and goes.
-            place = max(own, key=lambda place: place.last_used)
-            self._lease(place, waiter.holder)
-            if self._spent(place, now):
-                self._empty(place, acts)
-            return place
+        idle: List[Place] = []
+        own: Optional[Place] = None
+        for place in places:
+            if place.waiter is waiter:
+                # Given by somebody who was interrupted before he could say so.
+                return place
+            if place.state == IDLE:
+                idle.append(place)
+                # The one used last: what is not needed at once grows old and goes.
+                if place.instance_id == waiter.instance_id:
+                    own = place if own is None or place.last_used > own.last_used else own
+        if own is not None:
+            self._lease(own, waiter)
+            if own.handle is None or self._spent(own, now):
+                self._empty(own)
+            return own
         if len(places) >= self._config.max_connections_per_type:
             if not idle:
                 return None
-            self._remove(min(idle, key=lambda place: place.last_used), acts)
-        place = Place(self._new_id(), waiter.dcc_type, waiter.instance_id, waiter.holder)
-        places.append(place)
-        return place
+            self._remove(min(idle, key=lambda place: place.last_used))
+        fresh = Place(self._new_id(), waiter)
+        places.append(fresh)
+        return fresh
 
     def _spent(self, place: Place, now: float) -> bool:
         config = self._config
@@ -286,47 +338,76 @@ class PoolTable:
             or now - place.created > config.max_lifetime
         )
 
-    def _lease(self, place: Place, holder: object) -> None:
+    def _evict(self, places: Iterable[Place]) -> int:
+        idle = [place for place in places if place.state == IDLE]
+        for place in idle:
+            self._remove(place)
+        return len(idle)
+
+    def _reclaim(self, dcc_type: str, now: float) -> bool:
+        """Take back what no thread will give back; return whether there was anything."""
+        lost = [place for place in self._reserved(dcc_type) if not self._alive(_holder(place))]
+        for place in lost:
+            if place.state == LEASED:
+                # Nobody could say anything over it.
+                self._free(place, now)
+            else:
+                self._remove(place)
+        if lost:
+            self._serve(dcc_type, now)
+        return bool(lost)
+
+    def _lease(self, place: Place, waiter: Waiter) -> None:
+        # Its name first: by that it is found again.
+        place.waiter = waiter
+        place.state = LEASED
         self._leases += 1
         place.leased_at = self._leases
-        place.holder = holder
-        place.state = LEASED
 
-    def _empty(self, place: Place, acts: Acts) -> None:
-        """Keep the place and its holder, not the connection."""
-        acts.close.append(place.handle)
-        place.handle = None
-        place.connection_id = self._new_id()
+    def _empty(self, place: Place) -> None:
+        """Keep the place and its borrower, not the connection."""
         place.state = CONNECTING
+        self._close(place)
+        place.connection_id = self._new_id()
 
-    def _remove(self, place: Place, acts: Acts) -> None:
-        self._places[place.dcc_type].remove(place)
-        if place.handle is not None:
-            acts.close.append(place.handle)
-            place.handle = None
+    def _remove(self, place: Place) -> None:
+        self._close(place)
+        places = self._places[place.dcc_type]
+        if place in places:
+            places.remove(place)
         place.state = GONE
+        # They would hold each other.
+        place.waiter = None
+
+    def _close(self, place: Place) -> None:
+        if place.handle is not None:
+            self.todo.close.append((place.handle, place.lost))
+            place.handle = None
 
     def _leave_line(self, waiter: Waiter) -> None:
         line = self._lines.get(waiter.dcc_type)
         if line is not None and waiter in line:
             line.remove(waiter)
 
-    def _give_up(self, place: Place, now: float, acts: Acts) -> None:
-        if place.state != GONE:
-            self._remove(place, acts)
-            self._serve(place.dcc_type, now, acts)
-
-    def _free(self, place: Place, now: float, acts: Acts) -> None:
-        place.state = IDLE
-        place.holder = None
+    def _free(self, place: Place, now: float) -> None:
+        """Make a place idle; the line has to be served after that."""
+        if self._shut:
+            self._remove(place)
+            return
         place.last_used = now
-        self._serve(place.dcc_type, now, acts)
+        place.state = IDLE
+        place.waiter = None
 
-    def _serve(self, dcc_type: str, now: float, acts: Acts) -> None:
+    def _serve(self, dcc_type: str, now: float) -> None:
         """Move the line on as far as there is room."""
         line = self._lines.get(dcc_type)
         while line:
-            line[0].place = self._find(line[0], now, acts)
-            if line[0].place is None:
+            waiter = line[0]
+            waiter.place = waiter.place or self._find(waiter, now)
+            if waiter.place is None:
                 return
-            acts.wake.append(line.popleft())
+            self.todo.wake.append(line.popleft())
+
+
+def _holder(place: Place) -> object:
+    return place.waiter.holder if place.waiter is not None else None

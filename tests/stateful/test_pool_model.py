@@ -19,7 +19,8 @@ PLACES, IDLE_TIME, LIFETIME = 3, 10.0, 60.0
 
 types = st.sampled_from(["maya", "houdini"])
 instances = st.sampled_from("abc")
-holders = st.sampled_from(["t1", "t2"])
+#: Which of the threads that are alive.
+holders = st.sampled_from([0, 1])
 
 
 class PoolMachine(RuleBasedStateMachine):
@@ -29,7 +30,9 @@ class PoolMachine(RuleBasedStateMachine):
         config = PoolConfig(
             max_connections_per_type=PLACES, max_idle_time=IDLE_TIME, max_lifetime=LIFETIME
         )
-        self.table = PoolTable(config, self.clock.uuid)
+        self.threads = ["t1", "t2"]
+        self.dead = set()
+        self.table = PoolTable(config, self.clock.uuid, lambda holder: holder not in self.dead)
         self.handles = 0
         #: Handles that are open, as an observer of sockets would count them.
         self.open = set()
@@ -49,12 +52,15 @@ class PoolMachine(RuleBasedStateMachine):
     def places(self, dcc_type):
         return [p for p in (*self.held, *self.idle) if p.dcc_type == dcc_type]
 
-    def perform(self, acts):
+    def perform(self):
         """Close and wake as told; nobody may be woken but the head of a line."""
-        for handle in acts.close:
+        todo = self.table.todo
+        while todo.close:
+            handle, _ = todo.close.popleft()
             assert handle in self.open, "closed twice, or never opened"
             self.open.remove(handle)
-        for waiter in acts.wake:
+        while todo.wake:
+            waiter = todo.wake.popleft()
             if waiter.lost is None:
                 assert self.lines[waiter.dcc_type].pop(0) is waiter
                 self.got(waiter)
@@ -66,7 +72,7 @@ class PoolMachine(RuleBasedStateMachine):
         place = waiter.place
         assert place.instance_id == waiter.instance_id
         assert place.dcc_type == waiter.dcc_type
-        assert place.holder == waiter.holder
+        assert place.waiter is waiter
         if place in self.idle:
             since = self.idle.pop(place)
             if place.state == LEASED:
@@ -81,6 +87,18 @@ class PoolMachine(RuleBasedStateMachine):
         self.held[place] = waiter.holder
         self.served = [one for one in self.served if one.place is not place] + [waiter]
 
+    def busy(self, dcc_type):
+        return [p for p in self.held if p.dcc_type == dcc_type]
+
+    def taken_back(self, dcc_type):
+        """What ended threads had reserved is anybody's again."""
+        for place in self.busy(dcc_type):
+            if self.held[place] in self.dead:
+                if place.state == LEASED:
+                    self.freed(place)
+                else:
+                    self.forget(place)
+
     def forget(self, place):
         self.held.pop(place, None)
         self.idle.pop(place, None)
@@ -94,22 +112,22 @@ class PoolMachine(RuleBasedStateMachine):
 
     @rule(dcc_type=types, instance=instances, holder=holders, wait=st.booleans())
     def enter(self, dcc_type, instance, holder, wait):
-        waiter = Waiter(dcc_type, instance, holder, lambda: None)
+        waiter = Waiter(dcc_type, instance, self.threads[holder], lambda: None)
         if self.shut:
             with pytest.raises(Shutdown):
                 self.table.enter(waiter, self.clock.now, wait)
             return
-        busy = [p for p in self.held if p.dcc_type == dcc_type]
-        acts = self.table.enter(waiter, self.clock.now, wait)
-        assert not acts.wake
-        if len(busy) == PLACES:
+        if len(self.busy(dcc_type)) == PLACES:
+            self.taken_back(dcc_type)
+        self.table.enter(waiter, self.clock.now, wait)
+        self.perform()
+        if len(self.busy(dcc_type)) == PLACES:
             assert waiter.place is None
             if wait:
                 self.lines[dcc_type].append(waiter)
         else:
             assert waiter.place is not None
             self.got(waiter)
-        self.perform(acts)
 
     @rule(data=st.data(), dcc_type=types, interrupted=st.booleans())
     def give_up_waiting(self, data, dcc_type, interrupted):
@@ -118,14 +136,17 @@ class PoolMachine(RuleBasedStateMachine):
             waiter = line.pop(data.draw(st.integers(0, len(line) - 1)))
             if not interrupted:
                 assert self.table.leave(waiter) is None
-            assert self.table.withdraw(waiter, self.clock.now) == ([], [])
+            self.table.end(waiter, self.clock.now, not interrupted)
+            assert not self.table.todo.wake
+            assert not self.table.todo.close
 
     @rule(data=st.data())
     def give_up_what_was_given(self, data):
         if self.waiters:
             waiter = data.draw(st.sampled_from(self.waiters))
             self.forget(waiter.place)
-            self.perform(self.table.withdraw(waiter, self.clock.now))
+            self.table.end(waiter, self.clock.now, False)
+            self.perform()
             assert waiter.place.state == GONE
 
     def one_of(self, data, state):
@@ -147,16 +168,17 @@ class PoolMachine(RuleBasedStateMachine):
         place = self.one_of(data, state)
         if place is not None:
             self.forget(place)
-            self.perform(self.table.discard(place, self.clock.now))
+            self.table.end(place.waiter, self.clock.now, False)
+            self.perform()
             assert place.state == GONE
 
     @rule(data=st.data())
     def renew(self, data):
         place = self.one_of(data, LEASED)
         if place is not None:
-            acts = self.table.renew(place)
-            assert len(acts.close) == 1
-            self.perform(acts)
+            self.table.renew(place)
+            assert len(self.table.todo.close) == 1
+            self.perform()
             assert place.state == CONNECTING
 
     def freed(self, place):
@@ -168,19 +190,38 @@ class PoolMachine(RuleBasedStateMachine):
         place = self.one_of(data, LEASED)
         if place is not None:
             self.freed(place)
-            self.perform(self.table.give_back(place, self.clock.now))
+            self.table.end(place.waiter, self.clock.now, True)
+            self.perform()
+
+    @rule(number=holders)
+    def thread_ends(self, number):
+        name = self.threads[number]
+        if not any(waiter.holder == name for line in self.lines.values() for waiter in line):
+            self.dead.add(name)
+            self.threads[number] = "t{}".format(len(self.dead) + 2)
+
+    @rule(dcc_type=types)
+    def whoever_waits_looks(self, dcc_type):
+        self.taken_back(dcc_type)
+        self.table.reclaim(dcc_type, self.clock.now)
+        self.perform()
 
     @rule(dcc_type=types, instance=instances, holder=holders)
     def release(self, dcc_type, instance, holder):
-        mine = [
-            place
+        holder = self.threads[holder]
+        held = [
+            (place, who)
             for place, who in self.held.items()
-            if (place.dcc_type, place.instance_id, who) == (dcc_type, instance, holder)
-            and place.state == LEASED
+            if (place.dcc_type, place.instance_id) == (dcc_type, instance) and place.state == LEASED
         ]
+        mine = [place for place, who in held if who == holder]
+        orphans = [place for place, who in held if who in self.dead]
         if mine:
             self.freed(mine[0])
-        self.perform(self.table.give_back_oldest(dcc_type, instance, holder, self.clock.now))
+        elif orphans:
+            self.freed(orphans[0])
+        self.table.give_back_oldest(dcc_type, instance, holder, self.clock.now)
+        self.perform()
 
     @rule(dcc_type=types, instance=instances)
     def instance_leaves(self, dcc_type, instance):
@@ -188,9 +229,9 @@ class PoolMachine(RuleBasedStateMachine):
         waiting = [w for w in self.lines[dcc_type] if w.instance_id == instance]
         for place in leaving:
             self.forget(place)
-        acts = self.table.drop(dcc_type, instance, self.clock.now)
-        assert [waiter for waiter in acts.wake if waiter.lost] == waiting
-        self.perform(acts)
+        self.table.drop(dcc_type, instance, self.clock.now)
+        assert [waiter for waiter in self.table.todo.wake if waiter.lost] == waiting
+        self.perform()
         for waiter in waiting:
             with pytest.raises(ServiceNotFound):
                 self.table.leave(waiter)
@@ -206,21 +247,27 @@ class PoolMachine(RuleBasedStateMachine):
     @rule()
     def sweep(self):
         now = self.clock.now
+        for dcc_type in self.lines:
+            self.taken_back(dcc_type)
         over = [
             place
             for place, since in self.idle.items()
             if now - since > IDLE_TIME or now - self.born[place] > LIFETIME
         ]
-        self.perform(self.table.sweep(now))
+        self.table.sweep(now)
+        self.perform()
         for place in over:
-            assert place.state == GONE
-            self.forget(place)
+            # Unless it was given to somebody in line: it is connected anew then.
+            if place not in self.held:
+                assert place.state == GONE
+                self.forget(place)
 
     @rule()
     def find_idle_ones_dead(self):
         found = self.table.idle(IDLE_TIME, self.clock.now)
         assert set(found) == {p for p, s in self.idle.items() if self.clock.now - s > IDLE_TIME}
-        self.perform(self.table.evict(found))
+        assert self.table.evict(found) == len(found)
+        self.perform()
         for place in found:
             self.forget(place)
 
@@ -228,9 +275,9 @@ class PoolMachine(RuleBasedStateMachine):
     @rule()
     def shut_down(self):
         waiting = [waiter for line in self.lines.values() for waiter in line]
-        acts = self.table.shut()
-        self.perform(acts)
-        assert set(acts.wake) == set(waiting)
+        self.table.shut()
+        assert set(self.table.todo.wake) == set(waiting)
+        self.perform()
         for waiter in waiting:
             with pytest.raises(Shutdown):
                 self.table.leave(waiter)

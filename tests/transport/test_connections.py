@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import linecache
+import os
 import signal
 import socket
+import sys
 import threading
 from collections import deque
 
@@ -12,8 +15,10 @@ import pytest
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.errors import ConfigError
 from dcc_mcp_embed.registry.entry import ServiceEntry
+from dcc_mcp_embed.transport import channel as channel_module
+from dcc_mcp_embed.transport import connections, loan, pool
 from dcc_mcp_embed.transport.config import PoolConfig, SessionConfig, TransportConfig
-from dcc_mcp_embed.transport.connect import open_channel
+from dcc_mcp_embed.transport.connect import open_channel, raw_channel
 from dcc_mcp_embed.transport.connections import Connections
 from dcc_mcp_embed.transport_errors import (
     AcquireTimeout,
@@ -21,16 +26,22 @@ from dcc_mcp_embed.transport_errors import (
     CallTimeout,
     ConnectionClosed,
     ConnectionTimeout,
+    Internal,
     IpcConnectionFailed,
     PoolExhausted,
     ServiceNotFound,
     Shutdown,
+    TransportError,
 )
+from dcc_mcp_embed.wire.frames import frame
+from dcc_mcp_embed.wire.messages import Notify, encode
 from fakes.clock import FakeClock
 from fakes.framed_peer import DEADLINE, FramedPeer
 
 KEY = b"k" * 32
 FIRST, SECOND = ("{}0000000-0000-4000-8000-000000000000".format(n) for n in (1, 2))
+#: For connections that are made by the test.
+HERE = ServiceEntry({"dcc_type": "maya", "instance_id": FIRST, "host": "127.0.0.1", "port": 1})
 
 
 def row_of(peer, instance=FIRST, dcc_type="maya"):
@@ -317,15 +328,94 @@ def test_ctrl_c_ends_a_wait_and_leaves_the_line(bench, peer):
 def test_release_gives_back_the_oldest_of_this_thread(peer):
     bench = Bench(max_connections_per_type=3)
     mine = [bench.pool.borrow(row_of(peer)) for _ in range(2)]
-    others = threading.Thread(target=lambda: bench.pool.borrow(row_of(peer)))
-    others.start()
-    others.join(DEADLINE)
+    with Reserving(bench, row_of(peer)):
+        releasing(bench, row_of(peer), mine)
+    bench.pool.shut()
+
+
+def releasing(bench, row, mine):
     bench.pool.give_back_oldest("maya", FIRST)
-    assert bench.pool.borrow(row_of(peer), 0).channel is mine[0].channel
+    assert bench.pool.borrow(row, 0).channel is mine[0].channel
     for _ in range(4):
         bench.pool.give_back_oldest("maya", FIRST)
     assert bench.pool.in_flight("maya") == {FIRST: 1}, "the other thread's"
-    bench.pool.shut()
+
+
+class Reserving:
+    """A thread that has reserved a connection and lives until the end of the block."""
+
+    def __init__(self, bench, row):
+        self._bench = bench
+        self._row = row
+        self._reserved, self._go = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self):
+        self._bench.pool.borrow(self._row)
+        self._reserved.set()
+        self._go.wait(DEADLINE)
+
+    def __enter__(self):
+        self._thread.start()
+        assert self._reserved.wait(DEADLINE)
+        return self
+
+    def __exit__(self, *_):
+        self._go.set()
+        self._thread.join(DEADLINE)
+
+
+# Threads that end with what they had reserved.
+
+
+def test_what_a_thread_had_reserved_is_there_again_when_it_has_ended(bench, peer):
+    with Reserving(bench, row_of(peer)):
+        with pytest.raises(PoolExhausted):
+            bench.pool.borrow(row_of(peer), 0)
+        bench.pool.give_back_oldest("maya", FIRST)
+        with pytest.raises(PoolExhausted):
+            bench.pool.borrow(row_of(peer), 0)
+    bench.pool.give_back(bench.pool.borrow(row_of(peer), 0))
+    assert peer.connections == 1
+
+
+def test_whoever_is_in_line_notices_the_end_of_a_thread(bench, peer, monkeypatch):
+    monkeypatch.setattr(connections, "_LOOK", 0.002)
+    with Reserving(bench, row_of(peer)):
+        waiting = Waiting(bench.pool, row_of(peer))
+    assert waiting.join().channel.call("echo", b"x")["payload"] == b"x"
+
+
+def test_release_gives_back_what_a_thread_that_has_ended_had(bench, peer):
+    with Reserving(bench, row_of(peer)):
+        pass
+    assert bench.pool.in_flight("maya") == {FIRST: 1}
+    bench.pool.give_back_oldest("maya", SECOND)
+    assert bench.pool.in_flight("maya") == {FIRST: 1}
+    bench.pool.give_back_oldest("maya", FIRST)
+    assert bench.pool.in_flight("maya") == {}
+
+
+def test_sweep_gives_back_what_threads_that_have_ended_had(bench, peer):
+    with Reserving(bench, row_of(peer)):
+        assert bench.pool.sweep() == 0
+        assert bench.pool.in_flight("maya") == {FIRST: 1}
+    bench.pool.sweep()
+    assert bench.pool.in_flight("maya") == {}
+
+
+def test_a_block_may_be_left_on_another_thread_and_is_not_released(bench, peer):
+    block = lent(bench, peer)
+    entered = []
+    thread = threading.Thread(target=lambda: entered.append(block.__enter__()))
+    thread.start()
+    thread.join(DEADLINE)
+    with pytest.raises(PoolExhausted):
+        bench.pool.borrow(row_of(peer), 0)
+    bench.pool.give_back_oldest("maya", FIRST)
+    assert entered[0].call("echo", b"x")["payload"] == b"x"
+    block.__exit__(None, None, None)
+    assert bench.pool.in_flight("maya") == {}
 
 
 def test_one_of_us_is_asked_after_a_long_rest():
@@ -401,9 +491,9 @@ def test_block_tells_of_its_calls_and_gives_back(bench, peer):
     assert all(0 < latency < DEADLINE * 1000 for latency, _ in calls)
     assert bench.pool.in_flight("maya") == {}
     with lent(bench, peer) as again:
-        assert again is channel
-        channel.call("echo", b"z")
+        again.call("echo", b"z")
     assert len(calls) == 2, "another block's calls are not this one's"
+    assert peer.connections == 1
 
 
 def failing(method, params):
@@ -415,8 +505,9 @@ def test_error_of_the_block_leaves_a_sound_connection(bench, peer, own):
     with pytest.raises(own), lent(bench, peer) as channel:  # noqa: PT012
         channel.call("echo", b"x")
         raise own
-    assert channel.alive()
     assert bench.pool.size() == 1
+    bench.use(row_of(peer))
+    assert peer.connections == 1
 
 
 def test_answer_that_is_a_failure_leaves_a_sound_connection(bench):
@@ -424,7 +515,7 @@ def test_answer_that_is_a_failure_leaves_a_sound_connection(bench):
     with FramedPeer(answer=failing) as peer:
         with pytest.raises(CallFailed), lent(bench, peer, calls) as channel:
             channel.call("select", b"x")
-        assert channel.alive()
+        assert bench.pool.size() == 1
         assert [error for _, error in calls] == ["call 'select' failed: no such node"]
         bench.pool.shut()
 
@@ -463,3 +554,277 @@ def test_connection_that_is_closed_in_the_block_is_not_lent_again(bench, peer):
     assert bench.pool.size() == 0
     with lent(bench, peer) as channel:
         assert channel.call("echo", b"x")["payload"] == b"x"
+
+
+# Nothing of one borrower is left to the next.
+
+
+def test_a_former_borrower_has_nothing_in_hand(bench, peer):
+    calls = []
+    with lent(bench, peer, calls) as former:
+        former.call("echo", b"x")
+    assert not former
+    assert not former.alive()
+    for use in (
+        lambda: former.call("echo", b"x"),
+        lambda: former.send_request("echo"),
+        lambda: former.send_notify("topic"),
+        lambda: former.recv(0),
+        former.try_recv,
+        former.ping,
+    ):
+        with pytest.raises(Internal, match="was given back"):
+            use()
+    assert len(calls) == 1
+    with lent(bench, peer) as channel:
+        former.shutdown()
+        former.close()
+        assert channel.call("echo", b"y")["payload"] == b"y"
+    assert peer.connections == 1
+
+
+def test_an_answer_that_nobody_waited_for_is_not_the_next_ones(bench, peer):
+    with lent(bench, peer) as channel:
+        channel.send_request("echo", b"mine")
+    assert bench.pool.size() == 0
+    with lent(bench, peer) as channel:
+        request = channel.send_request("echo", b"answered")
+        assert channel.recv(int(DEADLINE * 1000))["id"] == request
+    assert bench.pool.size() == 1, "it was waited for"
+    with lent(bench, peer) as channel:
+        assert channel.try_recv() is None
+        assert channel.recv(0) is None
+    assert peer.connections == 2
+
+
+def test_an_answer_that_has_not_come_is_not_the_next_ones(bench):
+    go = threading.Event()
+    with FramedPeer(answer=lambda method, params: b"late" if go.wait(DEADLINE) else b"") as peer:
+        with lent(bench, peer) as channel:
+            channel.send_request("render")
+        assert bench.pool.size() == 0
+        go.set()
+
+
+def test_a_message_that_came_and_was_not_taken_is_not_the_next_ones(bench):
+    one, other = socket.socketpair()
+    bench.pool._dial = lambda row, timeout: raw_channel(one, row.effective_address(), SystemClock())
+    with bench.pool.lent(HERE, 0, lambda latency_ms, error: None):
+        other.sendall(frame(encode(Notify(None, "selection", b"a secret"))))
+    assert bench.pool.size() == 0
+    other.close()
+
+
+def test_a_caught_timeout_leaves_no_answer_to_the_next(bench):
+    go = threading.Event()
+    with FramedPeer(answer=lambda method, params: b"late" if go.wait(DEADLINE) else b"") as peer:
+        with lent(bench, peer) as channel, pytest.raises(CallTimeout):
+            channel.call("render", timeout_ms=30)
+        go.set()
+        assert bench.pool.size() == 0
+
+
+def test_an_argument_that_was_never_sent_costs_nothing(bench, peer):
+    with lent(bench, peer) as channel, pytest.raises(TypeError):
+        channel.call("echo", object())
+    assert bench.pool.size() == 1
+
+
+def test_whoever_still_receives_gets_nothing_of_the_next(bench, peer):
+    results = []
+    with lent(bench, peer) as channel:
+
+        def receive():
+            try:
+                results.append(channel.recv())
+            except Internal as error:
+                results.append(error)
+
+        thread = threading.Thread(target=receive)
+        thread.start()
+        until(lambda: channel._link._receivers)
+    thread.join(DEADLINE)
+    assert [type(one) for one in results] == [Internal]
+    assert bench.pool.size() == 0
+
+
+def test_what_came_between_two_borrowers_is_nobodys():
+    one, other = socket.socketpair()
+    bench = Bench()
+    made = [one]
+
+    def dial(row, timeout):
+        return raw_channel(made.pop(), row.effective_address(), SystemClock())
+
+    bench.pool._dial = dial
+    bench.pool.give_back(bench.pool.borrow(HERE))
+    other.sendall(frame(encode(Notify(None, "selection", b"a secret"))))
+    with pytest.raises(IndexError):
+        bench.pool.borrow(HERE)
+    assert bench.pool.size() == 0
+    other.close()
+
+
+@pytest.mark.parametrize(
+    ("end", "failure"),
+    [
+        (lambda pool: pool.shut(), Shutdown),
+        (lambda pool: pool.drop("maya", FIRST), ServiceNotFound),
+    ],
+)
+def test_a_call_under_way_is_told_of_the_end(bench, end, failure):
+    go, heard = threading.Event(), threading.Event()
+
+    def answer(method, params):
+        heard.set()
+        go.wait(DEADLINE)
+        return b""
+
+    failed = []
+    with FramedPeer(answer=answer) as peer:
+
+        def call():
+            try:
+                with lent(bench, peer) as channel:
+                    channel.call("render")
+            except TransportError as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=call)
+        thread.start()
+        assert heard.wait(DEADLINE)
+        end(bench.pool)
+        thread.join(DEADLINE)
+        go.set()
+    assert [type(error) for error in failed] == [failure]
+
+
+# Ctrl-C anywhere.
+
+TRACED = tuple(os.path.abspath(one.__file__) for one in (connections, pool, loan, channel_module))
+
+
+class Interrupt:
+    """Raises KeyboardInterrupt at the n-th line that is run in the pool's modules.
+
+    The end of a ``with`` for a lock is left out: there the interpreter does not look for signals.
+    """
+
+    def __init__(self, number):
+        self.left = number
+
+    def __enter__(self):
+        sys.settrace(self._trace)
+        return self
+
+    def __exit__(self, *_):
+        sys.settrace(None)
+
+    def _trace(self, frame, event, argument):
+        if os.path.abspath(frame.f_code.co_filename) not in TRACED:
+            return None
+        locks = set()
+
+        def line(frame, event, argument):
+            if event != "line":
+                return line
+            text = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+            if "lock" in text and text.strip().startswith("with "):
+                if frame.f_lineno in locks:
+                    return line
+                locks.add(frame.f_lineno)
+            self.left -= 1
+            if self.left < 0:
+                sys.settrace(None)
+                frame.f_trace = None
+                raise KeyboardInterrupt
+            return line
+
+        return line
+
+
+def use_block(bench, peer):
+    with lent(bench, peer) as channel:
+        assert channel.call("echo", b"x")["payload"] == b"x"
+
+
+def reserve(bench, peer):
+    bench.pool.borrow(row_of(peer), 0)
+
+
+def fail_to_reserve(bench, peer):
+    with FramedPeer() as gone:
+        row = row_of(gone)
+    try:
+        bench.pool.borrow(row, 0)
+    except IpcConnectionFailed:
+        return
+
+
+@pytest.mark.parametrize("scenario", [use_block, reserve, fail_to_reserve])
+@pytest.mark.parametrize("before", ["nothing", "idle", "dead"])
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_ctrl_c_at_any_line_gives_the_place_back(peer, scenario, before):
+    for number in range(1000):
+        bench = Bench()
+        if before != "nothing":
+            bench.use(row_of(peer))
+        if before == "dead":
+            peer.cut()
+            peer.wait(lambda: peer.open == 0)
+        try:
+            with Interrupt(number) as interrupt:
+                scenario(bench, peer)
+        except KeyboardInterrupt:
+            table = bench.pool._table
+            assert bench.pool.in_flight("maya") == {}, number
+            assert not table._lines.get("maya"), number
+            assert len(table._places.get("maya", ())) <= 1
+            bench.pool._do()
+            bench.use(row_of(peer))
+        bench.pool.shut()
+        if interrupt.left >= 0:
+            break
+    assert 20 < number < 1000
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_ctrl_c_at_any_line_of_giving_back_leaves_nobody_in_line(peer, monkeypatch):
+    monkeypatch.setattr(connections, "_LOOK", 0.02)
+    for number in range(1000):
+        bench = Bench()
+        interrupt = Interrupt(number)
+        block = lent(bench, peer)
+        block.__enter__()
+        waiting = Waiting(bench.pool, row_of(peer))
+        try:
+            with interrupt:
+                block.__exit__(None, None, None)
+        except KeyboardInterrupt:
+            pass
+        assert waiting.join().channel.call("echo", b"x")["payload"] == b"x"
+        bench.pool.shut()
+        if interrupt.left >= 0:
+            break
+    assert 30 < number < 1000
+
+
+def test_a_block_that_a_finaliser_ends_in_the_middle_of_another_is_ended(bench, peer):
+    bench = Bench(max_connections_per_type=2)
+    block = lent(bench, peer)
+    block.__enter__()
+    make = bench.pool._table._new_id
+
+    def new_id():
+        # Under the lock: as the collector would, which finds the block forgotten in a circle.
+        nonlocal block
+        block = None
+        with pytest.raises(Internal, match="in the middle of another call"):
+            bench.pool.size()
+        return make()
+
+    bench.pool._table._new_id = new_id
+    with lent(bench, peer):
+        assert bench.pool.in_flight("maya") == {FIRST: 1}
+    assert bench.pool.in_flight("maya") == {}
+    bench.pool.shut()

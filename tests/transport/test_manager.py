@@ -353,7 +353,8 @@ def test_connection_can_be_used_and_its_calls_are_counted(manager, peer):
         assert channel.call("echo", b"x")["payload"] == b"x"
         assert channel.call("echo", {"a": 1})["payload"] == b'{"a":1}'
     with manager.connection("maya", instance) as again:
-        assert again is channel
+        assert again.is_running
+        assert not channel.is_running, "what was given back is another's"
     (session,) = manager.list_sessions()
     assert (session["request_count"], session["error_count"]) == (2, 0)
     assert session["instance_id"] == instance

@@ -15,19 +15,31 @@ class Bench:
 
     def __init__(self, **config):
         self.clock = FakeClock()
-        self.table = PoolTable(PoolConfig(**config), self.clock.uuid)
+        #: Threads that have ended.
+        self.dead = set()
+        self.table = PoolTable(
+            PoolConfig(**config), self.clock.uuid, lambda holder: holder not in self.dead
+        )
         self.closed = []
+        #: Why each was closed; None: nobody is to be told.
+        self.reasons = []
         self.woken = []
 
-    def act(self, acts):
-        self.closed += acts.close
-        self.woken += acts.wake
-        for waiter in acts.wake:
+    def act(self):
+        todo = self.table.todo
+        while todo.close:
+            handle, lost = todo.close.popleft()
+            self.closed.append(handle)
+            self.reasons.append(lost and lost())
+        while todo.wake:
+            waiter = todo.wake.popleft()
+            self.woken.append(waiter)
             waiter.wake()
 
     def enter(self, instance="a", holder="thread", dcc_type="maya", wait=True):
         waiter = Waiter(dcc_type, instance, holder, lambda: None)
-        self.act(self.table.enter(waiter, self.clock.now, wait))
+        self.table.enter(waiter, self.clock.now, wait)
+        self.act()
         return waiter
 
     def lease(self, instance="a", holder="thread", dcc_type="maya", handle=None):
@@ -37,22 +49,38 @@ class Bench:
             assert self.table.connected(place, handle or place.connection_id, self.clock.now)
         return place
 
+    def end(self, waiter, sound=False):
+        self.table.end(waiter, self.clock.now, sound)
+        self.act()
+
     def give_back(self, place):
-        self.act(self.table.give_back(place, self.clock.now))
+        self.end(place.waiter, True)
 
     def release(self, instance="a", holder="thread", dcc_type="maya"):
-        self.act(self.table.give_back_oldest(dcc_type, instance, holder, self.clock.now))
+        self.table.give_back_oldest(dcc_type, instance, holder, self.clock.now)
+        self.act()
 
     def discard(self, place):
-        self.act(self.table.discard(place, self.clock.now))
+        self.end(place.waiter)
 
     def drop(self, instance="a", dcc_type="maya"):
-        self.act(self.table.drop(dcc_type, instance, self.clock.now))
+        self.table.drop(dcc_type, instance, self.clock.now)
+        self.act()
+
+    def shut(self):
+        self.table.shut()
+        self.act()
+
+    def renew(self, place):
+        self.table.renew(place)
+        self.act()
 
     def sweep(self):
+        count = self.table.sweep(self.clock.now)
         before = len(self.closed)
-        self.act(self.table.sweep(self.clock.now))
-        return len(self.closed) - before
+        self.act()
+        assert len(self.closed) - before == count
+        return count
 
 
 @pytest.fixture
@@ -75,7 +103,7 @@ def test_an_idle_connection_is_used_again(bench):
     bench.give_back(place)
     assert place.state == IDLE
     assert bench.enter(holder="other").place is place
-    assert (place.state, place.holder) == (LEASED, "other")
+    assert (place.state, place.waiter.holder) == (LEASED, "other")
 
 
 def test_two_leases_are_two_connections(bench):
@@ -108,7 +136,7 @@ def test_the_line_is_served_in_order(bench):
     bench.give_back(places[0])
     assert bench.woken == waiting[:2]
     assert [waiter.place for waiter in waiting] == [places[1], places[0], None]
-    assert [place.holder for place in places] == ["y", "x"]
+    assert [place.waiter.holder for place in places] == ["y", "x"]
 
 
 def test_nobody_overtakes_the_line(bench):
@@ -146,11 +174,12 @@ def test_failed_connect_gives_its_place_to_the_line(bench):
     bench.lease()
     failing = bench.enter().place
     waiter = bench.enter()
+    failed = failing.waiter
     bench.discard(failing)
     assert failing.state == GONE
     assert waiter.place.state == CONNECTING
     assert bench.closed == []
-    bench.discard(failing)
+    bench.end(failed)
     assert len(bench.woken) == 1
 
 
@@ -160,21 +189,24 @@ def test_interrupted_waiter_gives_up_what_it_got(bench):
     interrupted, behind = bench.enter("b"), bench.enter("b")
     bench.give_back(first)
     assert interrupted.place is not None
-    bench.act(bench.table.withdraw(interrupted, bench.clock.now))
+    bench.end(interrupted)
     assert interrupted.place.state == GONE
     assert behind.place.state == CONNECTING
     last = bench.enter("b")
-    assert bench.table.withdraw(last, bench.clock.now) == ([], [])
+    woken = len(bench.woken)
+    bench.end(last)
+    assert len(bench.woken) == woken
     bench.discard(behind.place)
     assert last.place is None
 
 
 def test_discarding_a_lease_closes_it(bench):
     place = bench.lease(handle="socket")
+    waiter = place.waiter
     bench.discard(place)
     assert bench.closed == ["socket"]
     assert bench.table.size() == 0
-    bench.give_back(place)
+    bench.end(waiter, True)
     assert bench.table.size() == 0
 
 
@@ -225,10 +257,14 @@ def test_releasing_what_one_does_not_hold_is_nothing(bench, whose):
 
 def test_releasing_twice_is_nothing(bench):
     place = bench.lease()
+    former = place.waiter
     bench.release()
     bench.release()
-    bench.give_back(place)
+    bench.end(former, True)
     assert place.state == IDLE
+    assert bench.lease() is place
+    bench.end(former)
+    assert place.state == LEASED, "it is somebody else's now"
 
 
 def test_dead_connection_is_made_anew_on_its_place(bench):
@@ -236,7 +272,7 @@ def test_dead_connection_is_made_anew_on_its_place(bench):
     identity = place.connection_id
     bench.enter("b")
     waiter = bench.enter("b")
-    bench.act(bench.table.renew(place))
+    bench.renew(place)
     assert bench.closed == ["dead"]
     assert (place.state, place.handle) == (CONNECTING, None)
     assert place.connection_id != identity
@@ -284,7 +320,8 @@ def test_idle_ones_can_be_looked_at_and_given_up_unless_lent_meanwhile(bench):
     found = bench.table.idle(5, bench.clock.now)
     assert {place.connection_id for place in found} == {one.connection_id, other.connection_id}
     lent = bench.enter().place
-    bench.act(bench.table.evict(found))
+    assert bench.table.evict(found) == 1
+    bench.act()
     assert lent.state == LEASED
     assert len(bench.closed) == 1
 
@@ -336,10 +373,10 @@ def test_leaving_instance_makes_room_for_the_others_in_line(bench):
 
 
 def test_shutting_down_ends_everything(bench):
-    leased = bench.lease(handle="leased")
+    borrower = bench.lease(handle="leased").waiter
     connecting = bench.enter().place
     waiting = [bench.enter(), bench.enter("b")]
-    bench.act(bench.table.shut())
+    bench.shut()
     assert bench.closed == ["leased"]
     assert bench.woken == waiting
     for waiter in waiting:
@@ -348,10 +385,11 @@ def test_shutting_down_ends_everything(bench):
     assert not bench.table.connected(connecting, "late", bench.clock.now)
     with pytest.raises(Shutdown):
         bench.enter()
-    bench.give_back(leased)
-    bench.discard(leased)
+    bench.end(borrower, True)
+    bench.end(borrower)
     assert bench.table.size() == 0
-    assert bench.table.shut() == ([], [])
+    bench.shut()
+    assert (len(bench.closed), len(bench.woken)) == (1, 2)
 
 
 def test_place_given_and_then_taken_away_is_not_handed_out(bench):
@@ -359,7 +397,7 @@ def test_place_given_and_then_taken_away_is_not_handed_out(bench):
     bench.lease()
     waiter = bench.enter()
     bench.give_back(first)
-    bench.act(bench.table.shut())
+    bench.shut()
     with pytest.raises(Shutdown):
         bench.table.leave(waiter)
 
