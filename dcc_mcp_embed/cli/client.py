@@ -16,8 +16,12 @@ from ..config import data_dir
 from ..errors import ConfigError, HostBusyNative, Unreachable
 from ..secret import rotate_secret
 from .reach import reach
+from .text import json_text, say
 
 __all__ = ["call_tool", "list_tools", "secret", "status"]
+
+#: The widest column for names of tools, characters.
+_NAME = 40
 
 
 def list_tools(options: Any) -> int:
@@ -25,12 +29,12 @@ def list_tools(options: Any) -> int:
     with reach(options, 10.0) as client:
         tools = client.list_tools()
     if options.json:
-        print(json.dumps(tools, indent=2))
+        print(json_text(tools))
         return 0
     width = max([len(tool["name"]) for tool in tools] or [0])
     for tool in tools:
-        text = " ".join((tool.get("description") or "").split())
-        print("{:{}}  {}".format(tool["name"], width, text))
+        text = " ".join(str(tool.get("description") or "").split())
+        say("{:{}}  {}".format(" ".join(tool["name"].split()), min(width, _NAME), text))
     return 0
 
 
@@ -42,13 +46,17 @@ def call_tool(options: Any) -> int:
     shown: Any = result.get("structuredContent")
     if shown is None:
         shown = result.get("content")
-    print(json.dumps(shown, indent=2))
+    print(json_text(shown))
     return 1 if result.get("isError") else 0
 
 
 def _arguments(text: str) -> Dict[str, Any]:
     try:
         value = json.loads(text)
+        # As it will be sent: there is no NaN in JSON, and a number may be too large for it.
+        json.dumps(value, allow_nan=False)
+    except RecursionError:
+        raise ConfigError("--args is nested too deeply") from None
     except ValueError as error:
         raise ConfigError("--args is not JSON: {}".format(error)) from None
     if not isinstance(value, dict):
@@ -63,7 +71,9 @@ def status(options: Any) -> int:
     try:
         with reach(options, options.timeout) as client:
             result = client.call_tool("get_status")
-        state = (result.get("structuredContent") or {}).get("data") or {
+        content = result.get("structuredContent")
+        told = content.get("data") if isinstance(content, dict) else None
+        state = (isinstance(told, dict) and told) or {
             "verdict": "unknown",
             "message": "It answers, and has no tool get_status: it is no server of this package.",
         }
@@ -72,7 +82,7 @@ def status(options: Any) -> int:
         state, problem = {"verdict": error.code, "message": error.message, "hint": error.hint}, 1
     except Unreachable as error:
         state, problem = {"verdict": "unreachable", "message": str(error)}, 3
-    print(json.dumps(state, indent=2))
+    print(json_text(state))
     return problem or 0
 
 
@@ -80,7 +90,5 @@ def secret(options: Any) -> int:
     """Replace the user's secret."""
     directory = data_dir(os.environ, sys.platform)
     rotate_secret(directory, SystemClock())
-    print(
-        "A new secret is in {}. Restart running hosts and paste their new URLs.".format(directory)
-    )
+    say("A new secret is in {}. Restart running hosts and paste their new URLs.".format(directory))
     return 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 from typing import Any, Dict, List, Tuple
 
 from .. import embed
 from ..mcp.http_client import HttpClient
 from .signals import ends_on_signals
+from .text import complain
 
 __all__ = ["client_config", "run"]
 
@@ -79,7 +79,7 @@ def run(options: Any) -> int:
     finally:
         server.stop()
     for failure in failures:
-        print(failure, file=sys.stderr)
+        complain(failure)
     return 1 if failures else 0
 
 

@@ -9,7 +9,8 @@ from typing import List
 
 from .. import __version__
 from ..errors import ConfigError, EmbedError, ToolError, Unreachable
-from . import client, demo, instances, serve
+from . import client, demo, instances, serve, stopping
+from .text import complain
 
 __all__ = ["main"]
 
@@ -20,9 +21,23 @@ scene of its own. Start with: python3 -m dcc_mcp_embed demo
 
 #: The exit status of each kind of error; the first that fits.
 _STATUS = ((ConfigError, 2), (Unreachable, 3), (EmbedError, 1))
-
-
+#: The longest that a command may be told to wait, seconds: a day.
+_LONGEST = 86400.0
 _REGISTRY = "the service registry; default: DCC_MCP_REGISTRY_DIR, else the shared one"
+
+
+def _seconds(text: str) -> float:
+    """Return a time to wait. Raises ArgumentTypeError for what is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    # Not a number is not in any range.
+    if not 0.0 < value <= _LONGEST:
+        raise argparse.ArgumentTypeError(
+            "{!r} is no number of seconds above 0, up to {:.0f}".format(text, _LONGEST)
+        )
+    return value
 
 
 def _usage(command: str, more: str = "") -> str:
@@ -128,14 +143,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="JSON",
         help="the arguments, a JSON object; - reads it from standard input",
     )
-    command.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS")
+    command.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS")
     command.set_defaults(run=client.call_tool)
 
     command = commands.add_parser(
         "status", help="say how a server and its host are, from outside", usage=_usage("status")
     )
     _add_target(command)
-    command.add_argument("--timeout", type=float, default=3.0, metavar="SECONDS")
+    command.add_argument("--timeout", type=_seconds, default=3.0, metavar="SECONDS")
     command.set_defaults(run=client.status)
 
     command = commands.add_parser(
@@ -146,12 +161,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_target(command)
     command.add_argument(
         "--timeout",
-        type=float,
+        type=_seconds,
         default=10.0,
         metavar="SECONDS",
         help="how long to wait for a tool that runs there (10)",
     )
-    command.set_defaults(run=instances.stop_instance)
+    command.set_defaults(run=stopping.stop_instance)
 
     command = commands.add_parser("secret", help="the secret that all tokens are made from")
     command.add_argument(
@@ -182,11 +197,14 @@ def main(arguments: List[str]) -> int:
         return status
     except ToolError as error:
         hint = " " + error.hint if error.hint else ""
-        print("{}: {}{}".format(error.code, error.message, hint), file=sys.stderr)
+        complain("{}: {}{}".format(error.code, error.message, hint))
         return 1
     except EmbedError as error:
-        print(str(error), file=sys.stderr)
+        complain(str(error))
         return next(status for kind, status in _STATUS if isinstance(error, kind))
+    except RecursionError:
+        complain("What was to be sent, or was answered, is nested too deeply.")
+        return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -16,8 +16,14 @@ from typing import Any, Dict, List, Optional, Tuple, Union
 from ..address import TransportAddress
 from ..clock import SystemClock
 from ..config import data_dir
-from ..errors import ConfigError, HostBusyNative, Unreachable
-from ..mcp.http_client import HttpClient, split_url
+from ..errors import (
+    ConfigError,
+    HostBusyNative,
+    RemoteProtocolError,
+    Unreachable,
+    Unsupported,
+)
+from ..mcp.http_client import HttpClient, split_url, tools_in
 from ..registry.entry import ServiceEntry
 from ..secret import Secret, open_secret
 from ..server.ports import who_answers
@@ -25,7 +31,7 @@ from ..server.row import WIRE
 from ..transport.channel import FramedChannel
 from ..transport.connect import open_channel
 from ..transport_errors import CallTimeout, ConnectionClosed, TransportError
-from .instances import LOOPBACK, find
+from .finding import LOOPBACK, WIRE_KEY, find, short
 
 __all__ = ["Client", "FramedClient", "reach"]
 
@@ -38,9 +44,8 @@ class FramedClient:
         self._timeout_ms = int(timeout * 1000)
 
     def list_tools(self) -> List[Dict[str, Any]]:
-        """Return the server's tool descriptions."""
-        tools: List[Dict[str, Any]] = self._call("tools/list")["tools"]
-        return tools
+        """Return the server's tool descriptions, each with a name."""
+        return tools_in(self._call("tools/list"))
 
     def call_tool(self, name: str, arguments: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
         """Call a tool and return its CallToolResult, failed ones included."""
@@ -51,7 +56,12 @@ class FramedClient:
             answer = self._channel.call(method, params, self._timeout_ms)
         except (CallTimeout, ConnectionClosed) as error:
             raise Unreachable("The server does not answer: {}".format(error)) from error
-        result: Dict[str, Any] = json.loads(answer["payload"].decode("utf-8"))
+        try:
+            result = json.loads(answer["payload"].decode("utf-8"))
+        except (ValueError, RecursionError):
+            result = None
+        if not isinstance(result, dict):
+            raise RemoteProtocolError("What the server answers cannot be understood.")
         return result
 
     def __enter__(self) -> FramedClient:
@@ -89,12 +99,19 @@ def _by_url(url: str, timeout: float) -> HttpClient:
 
 
 def _by_row(row: ServiceEntry, timeout: float) -> Client:
-    metadata = row.metadata
     if row.host not in LOOPBACK:
-        raise ConfigError("{} is not this machine; it cannot be reached".format(row.host))
-    if metadata.get("dcc_mcp_embed_wire") != WIRE:
-        plain = "http://{}:{}/mcp".format(row.host, row.port)
-        return HttpClient(metadata.get("mcp_url") or plain, timeout=timeout)
+        raise ConfigError("{!r} is not this machine; it cannot be reached".format(row.host))
+    if not row.port:
+        raise ConfigError("{} does not say on which port it listens.".format(short(row)))
+    wire = row.metadata.get(WIRE_KEY)
+    if wire is None:
+        return HttpClient(_mcp_url(row), timeout=timeout)
+    if wire != WIRE:
+        raise Unsupported(
+            "{} is of a newer version of dcc_mcp_embed: it speaks version {!r} of the framed wire, "
+            "this one {!r}.".format(short(row), wire[:20], WIRE),
+            hint="Use the command line of that version, or the server's URL.",
+        )
     secret, _ = _prove(row.port, timeout)
     try:
         channel = open_channel(
@@ -108,6 +125,21 @@ def _by_row(row: ServiceEntry, timeout: float) -> Client:
     except TransportError as error:
         raise Unreachable(str(error)) from error
     return FramedClient(channel, timeout)
+
+
+def _mcp_url(row: ServiceEntry) -> str:
+    """Return where a server that is none of ours speaks MCP. Raises ConfigError.
+
+    A row is a claim: it must not have us send a call to anywhere but the host that it names.
+    """
+    told = row.metadata.get("mcp_url")
+    if not told:
+        return "http://{}:{}/mcp".format("[::1]" if row.host == "::1" else row.host, row.port)
+    if split_url(told)[0] != row.host:
+        raise ConfigError(
+            "The row's mcp_url {!r} is not on the host that it names.".format(told[:200])
+        )
+    return told
 
 
 def _prove(port: int, timeout: float) -> Tuple[Secret, str]:

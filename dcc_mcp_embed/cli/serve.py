@@ -1,7 +1,7 @@
 """``serve``: one JSON line on stdout once ready, logs on stderr, until Ctrl-C or SIGTERM.
 
-It also ends, with status 0, when somebody asks for it by the safe stop that its registry row tells
-of (``stop-instance``). That breaks nothing off: calls that were accepted are run to their end first.
+It ends, with status 0, when somebody asks for it by the safe stop that its registry row tells
+of (``stop-instance``). That breaks nothing off: calls that were accepted come to their end first.
 
 A signal is quicker: it waits for what has the main thread at that moment, and breaks off what is
 between two steps or on the worker thread. A second one breaks off the former too; one SIGTERM alone
@@ -26,6 +26,7 @@ from ..errors import ConfigError, EmbedError
 from ..logbook import Line, LogBook
 from ..tools import loader
 from .signals import ends_on_signals
+from .text import printable
 
 __all__ = ["StderrLog", "describe", "launch_command", "run"]
 
@@ -66,7 +67,8 @@ class StderrLog:
             if line is None:
                 return
             moment = time.strftime("%H:%M:%S", time.localtime(line.wall))
-            text = "{} {:7} {}: {}\n".format(moment, line.level, line.source, line.text)
+            text = "{} {:7} {}: {}".format(moment, line.level, line.source, line.text)
+            text = printable(text, "\n") + "\n"
             try:
                 self._write(text.encode("utf-8", "backslashreplace"))
             except (OSError, ValueError, AttributeError):

@@ -42,11 +42,11 @@ def ends_on_signals(
 ) -> Iterator[None]:
     """Let SIGTERM and Ctrl-C end ``serve_forever``. Main thread.
 
-    The first signal ends it as soon as no tool has the main thread. The second one puts the default handlers back
-    and raises KeyboardInterrupt, so that a tool that does not end is broken off. If the first one
-    was SIGTERM, nobody may be there to send another: ``grace`` seconds later every caller is told,
-    ``flush()`` prints the log, and the process ends with status 1. Code that never gives the
-    interpreter back holds up all of this.
+    The first signal ends it as soon as no tool has the main thread. The second one puts the default
+    handlers back and raises KeyboardInterrupt, so that a tool that does not end is broken off. If
+    the first one was SIGTERM, nobody may be there to send another: ``grace`` seconds later every
+    caller is told, ``flush()`` prints the log, and the process ends with status 1. Code that never
+    gives the interpreter back holds up all of this.
     """
 
     def first(number: int, frame: Any) -> None:

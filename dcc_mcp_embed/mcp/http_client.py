@@ -6,6 +6,7 @@ One connection, one request at a time, on the calling thread. Knows no secret: t
 from __future__ import annotations
 
 import itertools
+import re
 import socket
 from typing import Any, Callable, Dict, List, Optional, Tuple
 from urllib.parse import urlsplit
@@ -13,29 +14,47 @@ from urllib.parse import urlsplit
 from ..clock import Clock, SystemClock
 from ..errors import ConfigError, HostBusyNative, RemoteProtocolError, Unreachable
 from ..host import guard
+from ..net.reading import events
 from ..net.stream import SEND_FLAGS
 from ..wire import http1, jsonrpc, sse
 from ..wire.mcp.revisions import META_CAPABILITIES, META_CLIENT, META_VERSION, STATELESS
 
-__all__ = ["HttpClient", "split_url"]
+__all__ = ["HttpClient", "split_url", "tools_in"]
 
 _VERSION = STATELESS[-1]
 _NAMED = {"tools/call": "name"}
 #: A server of ours answers in milliseconds; anything above is its host holding the interpreter.
 _CONNECT_TIMEOUT = 5.0
 _MAX_HEAD = 64 * 1024
+#: As much as one frame of the other wire may have, bytes.
+_MAX_BODY = 256 * 1024 * 1024
+#: What urlsplit passes over, or takes out, depends on the version of Python.
+_URL = re.compile(r"[!-~]+", re.ASCII)
 
 
 def split_url(url: str) -> Tuple[str, int, str]:
     """Return (host, port, path) of an ``http`` URL. Raises ConfigError."""
-    parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
-    if parts.scheme != "http" or not parts.hostname or port is None:
-        raise ConfigError("{!r} is not a URL like http://127.0.0.1:21344/mcp".format(url))
-    return parts.hostname, port, parts.path or "/mcp"
+    host, port, path = None, None, ""
+    if _URL.fullmatch(url):
+        try:
+            parts = urlsplit(url)
+            if parts.scheme == "http" and parts.username is None:
+                host, port, path = parts.hostname, parts.port, parts.path
+        except ValueError:
+            host = None
+    if not host or not port:
+        raise ConfigError("{!r} is not a URL like http://127.0.0.1:21344/mcp".format(url[:200]))
+    return host, port, path or "/mcp"
+
+
+def tools_in(result: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """Return the tools in the result of ``tools/list``. Raises RemoteProtocolError."""
+    tools = result.get("tools")
+    if type(tools) is not list or not all(
+        type(tool) is dict and type(tool.get("name")) is str for tool in tools
+    ):
+        raise RemoteProtocolError("What the server answers is no list of tools.")
+    return tools
 
 
 class HttpClient:
@@ -58,9 +77,8 @@ class HttpClient:
         self._sock: Optional[socket.socket] = None
 
     def list_tools(self) -> List[Dict[str, Any]]:
-        """Return the server's tool descriptions."""
-        tools: List[Dict[str, Any]] = self.request("tools/list", {})["tools"]
-        return tools
+        """Return the server's tool descriptions, each with a name. Raises as :meth:`request`."""
+        return tools_in(self.request("tools/list", {}))
 
     def call_tool(
         self,
@@ -83,7 +101,8 @@ class HttpClient:
         """Send one request and return its result.
 
         Raises Unreachable, HostBusyNative (the port accepts and nobody answers), WouldDeadlock on
-        the main thread of the host that is called, RemoteProtocolError for an error response.
+        the main thread of the host that is called, RemoteProtocolError for an error response and
+        for whatever is no response at all.
         """
         ident = next(self._ids)
         meta: Dict[str, Any] = {
@@ -99,8 +118,9 @@ class HttpClient:
             "method": method,
             "params": dict(params, _meta=meta),
         }
+        host = "[{}]".format(self._host) if ":" in self._host else self._host
         headers = [
-            ("Host", "{}:{}".format(self._host, self._port)),
+            ("Host", "{}:{}".format(host, self._port)),
             ("Content-Type", "application/json"),
             ("Accept", "application/json, text/event-stream"),
             ("MCP-Protocol-Version", _VERSION),
@@ -112,8 +132,8 @@ class HttpClient:
             headers.append(("Authorization", "Bearer " + self._token))
         with guard.blocking((self._host, self._port)):
             status, answer = self._exchange(headers, jsonrpc.encode(message), ident, on_event)
-        if "result" in answer:
-            result: Dict[str, Any] = answer["result"]
+        result = answer.get("result")
+        if type(result) is dict:
             return result
         raise RemoteProtocolError(_explain(status, answer))
 
@@ -138,23 +158,25 @@ class HttpClient:
         ident: int,
         on_event: Optional[Callable[[Dict[str, Any]], None]],
     ) -> Tuple[int, Dict[str, Any]]:
+        data = http1.request("POST", self._path, headers, body)
+        deadline = self._clock.monotonic() + self._timeout
         if self._sock is None:
             self._sock = self._connect()
-        deadline = self._clock.monotonic() + self._timeout
         finished = False
         try:
-            self._sock.sendall(http1.request("POST", self._path, headers, body), SEND_FLAGS)
+            self._sock.settimeout(self._timeout)
+            self._sock.sendall(data, SEND_FLAGS)
             answer = self._read(deadline, ident, on_event)
             finished = True
             return answer
         except socket.timeout:
             raise HostBusyNative(
-                "{}:{} accepts connections but did not answer in {:.0f} s.".format(
+                "{}:{} accepts connections but did not answer in {:g} s.".format(
                     self._host, self._port, self._timeout
                 ),
                 hint="Native code in that host keeps its interpreter; wait, or look at the host.",
             ) from None
-        except (ConnectionError, BrokenPipeError) as error:
+        except OSError as error:
             raise Unreachable(
                 "The connection to {}:{} broke: {}".format(self._host, self._port, error)
             ) from error
@@ -164,11 +186,13 @@ class HttpClient:
 
     def _connect(self) -> socket.socket:
         try:
-            sock = socket.create_connection((self._host, self._port), _CONNECT_TIMEOUT)
-        except OSError as error:
+            sock = socket.create_connection(
+                (self._host, self._port), min(_CONNECT_TIMEOUT, self._timeout)
+            )
+        except (OSError, UnicodeError) as error:
             raise Unreachable(
                 "Nothing answers at {}:{} ({}); is the host running?".format(
-                    self._host, self._port, error.strerror or error
+                    self._host, self._port, getattr(error, "strerror", None) or error
                 )
             ) from error
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -182,36 +206,26 @@ class HttpClient:
     ) -> Tuple[int, Dict[str, Any]]:
         """Read one response, plain or as a stream of events, and return (status, answer)."""
         assert self._sock is not None
-        parser = http1.ResponseParser(_MAX_HEAD)
-        events: Optional[sse.SseParser] = None
+        parser = http1.ResponseParser(_MAX_HEAD, _MAX_BODY, "POST")
+        stream: Optional[sse.SseParser] = None
         status = 0
         keep_alive = False
         body = bytearray()
         answer: Optional[Dict[str, Any]] = None
-        while True:
-            event = parser.next_event()
-            if event is None:
-                self._sock.settimeout(max(0.001, deadline - self._clock.monotonic()))
-                data = self._sock.recv(65536)
-                if data:
-                    parser.receive_data(data)
-                else:
-                    parser.receive_eof()
-                    if not status:
-                        raise ConnectionError("closed before an answer came")
-            elif isinstance(event, http1.ResponseHead):
+        for event in events(self._sock, parser, deadline, self._clock):
+            if isinstance(event, http1.ResponseHead):
                 status, keep_alive = event.status, event.keep_alive
                 if "text/event-stream" in (event.headers.get("content-type") or ""):
-                    events = sse.SseParser()
+                    stream = sse.SseParser()
             elif isinstance(event, http1.Data):
-                if events is None:
+                if stream is None:
                     body += event.data
                     continue
-                for found in events.receive_data(event.data):
-                    message = jsonrpc.decode(found.data.encode("utf-8"))
+                for found in stream.receive_data(event.data):
+                    message = _decode(found.data.encode("utf-8"))
                     if message.get("id") == ident:
                         answer = message
-                    elif on_event is not None:
+                    elif message and on_event is not None:
                         on_event(message)
             elif isinstance(event, http1.End):
                 if not keep_alive:
@@ -220,11 +234,12 @@ class HttpClient:
             elif isinstance(event, http1.Failure):
                 raise ConnectionError(event.reason)
         if answer is None:
-            answer = _decode(bytes(body))
+            answer = _decode(bytes(body)) if stream is None else {}
         return status, answer
 
 
 def _decode(body: bytes) -> Dict[str, Any]:
+    """Return the JSON object in ``body``; what is none says nothing."""
     try:
         value = jsonrpc.decode(body)
     except jsonrpc.Fault:

@@ -18,6 +18,7 @@ from ..clock import Clock
 from ..config import PREFERRED_PORTS, Settings
 from ..errors import StartError
 from ..net.listener import bind
+from ..net.reading import events
 from ..secret import Secret, retire_token
 from ..wire import http1
 
@@ -163,22 +164,10 @@ def _read_head(sock: socket.socket, deadline: float, clock: Clock) -> Any:
     Raises socket.timeout if nothing came at all: ours answers in one piece or not yet.
     """
     parser = http1.ResponseParser(16384, 65536)
-    begun = False
-    while True:
-        event = parser.next_event()
-        if event is not None:
-            return event if type(event) is http1.ResponseHead else None
-        left = deadline - clock.monotonic()
-        if left <= 0 and begun:
+    try:
+        event = next(events(sock, parser, deadline, clock))
+    except socket.timeout:
+        if parser.buffered:
             return None
-        sock.settimeout(max(left, 0.001))
-        try:
-            data = sock.recv(16384)
-        except socket.timeout:
-            if begun:
-                return None
-            raise
-        if not data:
-            return None
-        begun = True
-        parser.receive_data(data)
+        raise
+    return event if type(event) is http1.ResponseHead else None
