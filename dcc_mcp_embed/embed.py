@@ -190,7 +190,7 @@ class EmbeddedServer:
 
     def _open(self, undo: ExitStack) -> None:
         settings, clock = self.settings, self._clock
-        secret = self._secret = open_secret(settings.data_dir, clock)
+        secret = open_secret(settings.data_dir, clock)
         bound = listen_as(
             self.dcc_type,
             settings,
@@ -277,7 +277,6 @@ class EmbeddedServer:
         manager = TransportManager(
             self.settings.registry_dir,
             heartbeat_interval=interval,
-            secret=self._secret,
             clock=self._clock,
             log=self._note,
         )
@@ -355,9 +354,9 @@ class EmbeddedServer:
     def transport(self) -> Optional[TransportManager]:
         """Return the manager with which code in this host finds and calls other hosts. Any thread.
 
-        It is made when it is first asked for and ends with the server, whose registry, heartbeat
-        and secret it shares; the server's own row is not its. Whoever shuts it down gets a new one
-        the next time. None when there is no registry that can be used, and after :meth:`stop`.
+        It is made when it is first asked for and ends with the server, whose registry and heartbeat
+        it shares; the server's own row is not its. Whoever shuts it down gets a new one the next
+        time. None when there is no registry that can be used, and after :meth:`stop`.
         """
         registrar = None if self._registration is None else self._registration.registrar
         if registrar is None:
@@ -371,7 +370,6 @@ class EmbeddedServer:
                 self._transport = TransportManager(
                     registry=registrar.registry,
                     heartbeat=registrar.heart,
-                    secret=self._secret,
                     clock=self._clock,
                     log=self._note,
                 )

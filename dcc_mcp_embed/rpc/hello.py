@@ -29,6 +29,7 @@ from ..wire.messages import Message, Request, Response, id_bytes
 __all__ = [
     "HELLO_LIMIT",
     "HELLO_TIMEOUT",
+    "NOT_OURS",
     "ClientHello",
     "Facts",
     "Hello",
@@ -37,6 +38,8 @@ __all__ = [
     "place",
 ]
 
+#: Why a peer is refused that cannot prove itself.
+NOT_OURS = "whoever answers does not know this user's secret"
 #: Seconds in which it has to be finished.
 HELLO_TIMEOUT = 2.0
 #: Bytes of payload a frame may have before it is finished.
@@ -148,7 +151,7 @@ class ClientHello(Hello):
     def _on_proof(self, content: Dict[str, Any]) -> Request:
         nonce, proof = _hex(content, "nonce"), _hex(content, "proof")
         if not hmac.compare_digest(proof, self._proof("server", self._nonce, nonce)):
-            raise HelloRefused("whoever answers does not know this user's secret")
+            raise HelloRefused(NOT_OURS)
         content = {"proof": self._proof("client", self._nonce, nonce)}
         if self._client:
             content["client"] = self._client

@@ -263,7 +263,7 @@ def _drain(queue: Deque[Any], act: Callable[[Any], None]) -> None:
         except IndexError:
             # Another thread was quicker, here and below.
             return
-        # Done before it is crossed out, so that nothing is lost by an interrupt; twice does no harm.
+        # Done before it is crossed out: an interrupt loses nothing, and twice does no harm.
         act(first)
         with suppress(ValueError):
             queue.remove(first)

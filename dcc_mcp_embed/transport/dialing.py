@@ -9,7 +9,9 @@ from typing import Optional
 from ..clock import Clock
 from ..config import data_dir
 from ..registry.entry import ServiceEntry
+from ..rpc.hello import NOT_OURS
 from ..secret import Secret, open_secret
+from ..transport_errors import ConnectionFailed, IpcConnectionFailed
 from .channel import FramedChannel
 from .connect import open_channel
 
@@ -23,12 +25,15 @@ class Dialer:
     """Makes connections. Any thread.
 
     ``secret``: the user's; None: opened from the user's data directory for the first row that
-    says it is one of us.
+    says it is one of us, and again when a peer turns out not to know it: the user may have made a
+    new one, with which servers have been started since.
     """
 
     def __init__(self, clock: Clock, secret: Optional[Secret]) -> None:
         self._clock = clock
-        self._secret = secret
+        self._given = secret
+        #: The key that was good last.
+        self._key: Optional[bytes] = None
 
     def __call__(self, row: ServiceEntry, timeout: float) -> FramedChannel:
         """Return a channel to ``row`` in at most ``timeout`` seconds.
@@ -37,15 +42,26 @@ class Dialer:
         as the reference does, raw: nothing is sent. Raises the TransportErrors of connecting, and
         ConfigError when the secret cannot be read.
         """
-        address = row.effective_address()
         if not row.metadata.get(WIRE):
-            return open_channel(address, timeout, self._clock)
-        if self._secret is None:
-            self._secret = open_secret(data_dir(os.environ, sys.platform), self._clock)
-        return open_channel(
-            address,
-            timeout,
-            self._clock,
-            key=self._secret.wire_key(),
-            expect_instance=row.instance_id,
-        )
+            return open_channel(row.effective_address(), timeout, self._clock)
+        deadline = self._clock.monotonic() + timeout
+        key = self._key or self._read()
+        try:
+            channel = self._greet(row, timeout, key)
+        except (ConnectionFailed, IpcConnectionFailed) as error:
+            renewed = key if error.reason != NOT_OURS else self._read()
+            if renewed == key:
+                raise
+            key = renewed
+            channel = self._greet(row, deadline - self._clock.monotonic(), key)
+        self._key = key
+        return channel
+
+    def _read(self) -> bytes:
+        if self._given is not None:
+            return self._given.wire_key()
+        return open_secret(data_dir(os.environ, sys.platform), self._clock).wire_key()
+
+    def _greet(self, row: ServiceEntry, timeout: float, key: bytes) -> FramedChannel:
+        address = row.effective_address()
+        return open_channel(address, timeout, self._clock, key=key, expect_instance=row.instance_id)

@@ -187,9 +187,9 @@ class TransportManager(Services):
         and for a new one another ``connect_timeout``. After the block the channel is of no use; the
         connection is lent again unless it is broken, or something may still come that was meant for
         this block. A service that says it is one of us has proved it (``channel.hello``); any other
-        is **not authenticated**, and is sent nothing but what is said in the block. Raises Shutdown,
-        ServiceNotFound, AcquireTimeout, PoolExhausted, WouldDeadlock, ConfigError for the time or
-        the secret, and what connecting raises.
+        is **not authenticated**, and is sent nothing but what is said in the block. Raises
+        Shutdown, ServiceNotFound, AcquireTimeout, PoolExhausted, WouldDeadlock, ConfigError for the
+        time or the secret, and what connecting raises.
         """
         row = self._resolve(dcc_type, instance_id, strategy, hint)
         session_id = self._session_with(row)

@@ -30,7 +30,7 @@ from dcc_mcp_embed import (
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.host import guard
 from dcc_mcp_embed.registry.heartbeat import Heartbeat
-from dcc_mcp_embed.secret import open_secret
+from dcc_mcp_embed.secret import open_secret, rotate_secret
 from fakes.clock import FakeClock
 from fakes.framed_peer import DEADLINE, FramedPeer
 from fakes.registry import Opened, raw_row
@@ -496,6 +496,41 @@ def test_another_instance_at_the_address_is_refused(tmp_path, home):
         with pytest.raises(ConnectionFailed, match="another instance answers"):
             manager.acquire_connection("maya")
         assert manager.pool_size() == 0
+
+
+def test_secret_that_was_renewed_is_read_again(tmp_path, home):
+    old = wire_key(home)
+    with TransportManager(str(tmp_path / "r"), heartbeat=False) as manager:
+        with FramedPeer(key=old, instance_id=ID) as peer:
+            register(manager, peer, instance_id=ID, metadata=WIRE)
+            manager.call("maya", "echo", b"x")
+            manager.deregister_service("maya", ID)
+        rotate_secret(str(home), SystemClock())
+        with FramedPeer(key=wire_key(home), instance_id=ID) as peer:
+            register(manager, peer, instance_id=ID, metadata=WIRE)
+            assert manager.call("maya", "echo", b"y")["payload"] == b"y"
+            assert peer.connections == 2, "one of them with the old secret"
+            manager.deregister_service("maya", ID)
+            register(manager, peer, instance_id=ID, metadata=WIRE)
+            manager.call("maya", "echo", b"z")
+            assert peer.connections == 3, "the new one is kept in mind"
+            manager.deregister_service("maya", ID)
+        with FramedPeer(key=old, instance_id=ID) as stranger:
+            register(manager, stranger, instance_id=ID, metadata=WIRE)
+            with pytest.raises(ConnectionFailed, match="does not know this user's secret"):
+                manager.call("maya", "echo", b"x")
+            assert stranger.connections == 1, "nothing new to say"
+
+
+def test_secret_that_was_given_is_the_only_one(tmp_path, home):
+    secret = open_secret(str(tmp_path / "given"), SystemClock())
+    with FramedPeer(key=b"k" * 32, instance_id=ID) as stranger, TransportManager(
+        str(tmp_path / "r"), heartbeat=False, secret=secret
+    ) as manager:
+        register(manager, stranger, instance_id=ID, metadata=WIRE)
+        with pytest.raises(ConnectionFailed, match="does not know this user's secret"):
+            manager.call("maya", "echo", b"x")
+    assert not home.exists()
 
 
 def test_squatter_at_the_address_is_refused_and_learns_nothing(tmp_path, home):
