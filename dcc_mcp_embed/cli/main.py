@@ -40,10 +40,8 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _usage(command: str, more: str = "") -> str:
-    return "python3 -m dcc_mcp_embed {} (URL | --dcc NAME | --instance ID) {}".format(
-        command, more or "[options]"
-    )
+def _usage(command: str, more: str = "[options]") -> str:
+    return "python3 -m dcc_mcp_embed {} (URL | --dcc NAME | --instance ID) {}".format(command, more)
 
 
 def _add_selectors(command: argparse.ArgumentParser) -> None:
@@ -133,9 +131,11 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=client.list_tools)
 
     command = commands.add_parser(
-        "call", help="call a tool of a server", usage=_usage("call", "TOOL [--args JSON]")
+        "call", help="call a tool of a server", usage=_usage("call", "TOOL [--args JSON] [options]")
     )
-    command.add_argument("words", nargs="+", metavar="[URL] TOOL", help="the tool, after a URL")
+    command.add_argument(
+        "words", nargs="+", metavar="TOOL", help="the name of the tool, after the URL if there is one"
+    )
     _add_selectors(command)
     command.add_argument(
         "--args",
@@ -143,14 +143,26 @@ def _parser() -> argparse.ArgumentParser:
         metavar="JSON",
         help="the arguments, a JSON object; - reads it from standard input",
     )
-    command.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS")
+    command.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long to wait for its answer (60)",
+    )
     command.set_defaults(run=client.call_tool)
 
     command = commands.add_parser(
         "status", help="say how a server and its host are, from outside", usage=_usage("status")
     )
     _add_target(command)
-    command.add_argument("--timeout", type=_seconds, default=3.0, metavar="SECONDS")
+    command.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=3.0,
+        metavar="SECONDS",
+        help="how long to wait for its answer (3)",
+    )
     command.set_defaults(run=client.status)
 
     command = commands.add_parser(

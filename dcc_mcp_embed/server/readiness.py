@@ -68,11 +68,9 @@ class Readiness:
     def _why(self) -> str:
         text = "The host's main thread does not answer: calls in a row ran out of time."
         holder = self._main.holder()
-        if holder is None:
-            return text
-        return "{} {} of {} has held it for {:.0f} s.".format(
-            text, holder.tool, holder.client or "a client", holder.age
-        )
+        # The tool is ours to name. Not so the client, which may call itself anything, and not for
+        # how long: this is written down and read later.
+        return text if holder is None else "{} {} has it.".format(text, holder.tool)
 
     # -- what is asked ------------------------------------------------------------------------
 

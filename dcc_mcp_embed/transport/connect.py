@@ -14,6 +14,7 @@ from ..transport_errors import (
     ConnectionClosed,
     ConnectionFailed,
     ConnectionTimeout,
+    FrameTooLarge,
     IpcConnectionFailed,
     TransportError,
 )
@@ -22,6 +23,9 @@ from .channel import FramedChannel
 from .link import Link
 
 __all__ = ["connect_ipc", "open_channel", "raw_channel"]
+
+#: What an answer in HTTP begins with, read as the length of a frame.
+_HTTP = int.from_bytes(b"HTTP", "big")
 
 
 def connect_ipc(addr: TransportAddress, timeout_ms: int = 10_000) -> FramedChannel:
@@ -66,7 +70,7 @@ def open_channel(
     except BaseException as error:
         link.close(ConnectionClosed(), farewell=False)
         if isinstance(error, TransportError):
-            raise _refused(address, str(error)) from error
+            raise _refused(address, _reason(error)) from error
         raise
     if not greeted:
         link.close(ConnectionClosed(), farewell=False)
@@ -88,6 +92,17 @@ def raw_channel(sock: socket.socket, address: TransportAddress, clock: Clock) ->
 def _place(address: TransportAddress) -> Tuple[str, int]:
     """Return where the peer is, in the words in which a host says where it serves."""
     return address.host or address.path or "", address.port or 0
+
+
+def _reason(error: TransportError) -> str:
+    """Return why the hello has failed.
+
+    A server that is full says so before it knows in which protocol: by HTTP, whose first letters
+    are the length of a frame that is too large.
+    """
+    if isinstance(error, FrameTooLarge) and error.size == _HTTP:
+        return "it speaks HTTP and no hello: a server with too many connections, or another program"
+    return str(error)
 
 
 def _refused(address: TransportAddress, reason: str) -> TransportError:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
-from types import SimpleNamespace
 
 import pytest
 
-import dcc_mcp_embed
 from dcc_mcp_embed.server.readiness import BOOTING, READY, UNAVAILABLE, Readiness, State
 from fakes.caller import Caller
-from fakes.live import DEADLINE, Live, tries
+from fakes.live import Live, tries
+from fakes.stall import Stall
 
 BITS = {
     "process",
@@ -23,7 +21,6 @@ BITS = {
 }
 #: What readers of readyz demand; the others may be missing there.
 REQUIRED = {"process", "dcc", "skill_catalog", "dispatcher"}
-SHORT = 0.15
 
 
 @pytest.fixture
@@ -76,27 +73,11 @@ def test_only_get_and_head_are_served_and_only_to_our_own_names(start, path):
 
 
 def test_a_busy_main_thread_is_ready_and_a_stalled_one_is_not_until_it_returns(start):
-    entered, leave = threading.Event(), threading.Event()
-
-    @dcc_mcp_embed.tool(timeout=SHORT)
-    def block() -> str:
-        """Keep the main thread."""
-        entered.set()
-        assert leave.wait(DEADLINE)
-        return "over"
-
-    @dcc_mcp_embed.tool(timeout=SHORT, read_only=True)
-    def look() -> str:
-        """Look."""
-        return "seen"
-
-    live = start(tools=[SimpleNamespace(block=block, look=look)])
-    callers = [threading.Thread(target=call, args=(live, "block"), name="c")]
-    callers[0].start()
-    try:
-        assert entered.wait(DEADLINE)
+    stall = Stall()
+    live = start(tools=stall.tools)
+    with stall.hold(live):
         assert ask(live, "/v1/readyz").status == 200
-        call(live, "look")
+        stall.another()
         for _ in tries():
             answer = ask(live, "/v1/readyz")
             if answer.status == 503:
@@ -112,19 +93,11 @@ def test_a_busy_main_thread_is_ready_and_a_stalled_one_is_not_until_it_returns(s
         log = " ".join(line.text for line in live.server.logbook.read(level="warning"))
         assert "main thread does not answer" in log
         assert "block" in log
-    finally:
-        leave.set()
-        callers[0].join(DEADLINE)
     # Nobody calls; it comes back by itself.
     for _ in tries():
         if ask(live, "/v1/readyz").status == 200:
             break
     assert live.server.dispatch_status == "ready"
-
-
-def call(live, name):
-    with live.connect() as wire:
-        wire.tool(name)
 
 
 # -- the state alone --------------------------------------------------------------------------
@@ -141,9 +114,9 @@ class Watched:
     def turned(self):
         self.readiness.look()
 
-    def time_out(self, count):
+    def time_out(self, count, **options):
         for number in range(count):
-            job = self.caller.submit("job {}".format(number), deadline=1.0)
+            job = self.caller.submit("job {}".format(number), deadline=1.0, **options)
             self.caller.dispatcher.expire(job)
 
 
@@ -201,3 +174,19 @@ def test_a_dispatcher_that_is_shut_is_not_ready():
     watched.caller.dispatcher.shutdown("over")
     assert watched.readiness.bits["dispatcher"] is False
     assert json.dumps(watched.readiness.bits)
+
+
+def test_the_reason_names_the_tool_and_neither_its_age_nor_what_a_client_calls_itself():
+    watched = Watched()
+    watched.readiness.reached()
+
+    def run():
+        watched.caller.clock.advance(7.0)
+        watched.time_out(2)
+
+    watched.caller.submit("long", run, client="\x1b[31m a client")
+    watched.caller.host.turn()
+    reason = watched.states[1].failure_reason
+    assert reason.endswith(" long has it.")
+    assert "client" not in reason
+    assert "7" not in reason

@@ -24,9 +24,9 @@ from dcc_mcp_embed.registry.status import ServiceStatus
 from dcc_mcp_embed.server import registration
 from fakes.live import DEADLINE, Live, tries
 from fakes.served import environment
+from fakes.stall import Stall
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="holds locks by flock")
-SHORT = 0.15
 
 
 @pytest.fixture
@@ -138,40 +138,15 @@ def test_the_open_file_is_in_the_row(start):
 
 
 def test_a_main_thread_that_stands_still_is_told_and_so_is_its_return(start):
-    entered, leave = threading.Event(), threading.Event()
-
-    @dcc_mcp_embed.tool(timeout=SHORT)
-    def block() -> str:
-        """Keep the main thread."""
-        entered.set()
-        assert leave.wait(DEADLINE)
-        return "over"
-
-    @dcc_mcp_embed.tool(timeout=SHORT, read_only=True)
-    def look() -> str:
-        """Look."""
-        return "seen"
-
-    live = start(tools=[SimpleNamespace(block=block, look=look)])
+    stall = Stall()
+    live = start(tools=stall.tools)
     row(live, is_ready)
-
-    def call(name):
-        with live.connect() as wire:
-            wire.tool(name)
-
-    callers = [threading.Thread(target=call, args=(name,), name="c") for name in ("block", "look")]
-    try:
-        callers[0].start()
-        assert entered.wait(DEADLINE)
-        callers[1].start()
+    with stall.hold(live):
+        stall.another()
         found = row(live, lambda found: found.metadata["dispatch_status"] == "unavailable")
         assert found.metadata["failure_stage"] == "main-thread"
         assert "block" in found.metadata["failure_reason"]
         assert found.status is ServiceStatus.UNREACHABLE
-    finally:
-        leave.set()
-        for caller in callers:
-            caller.join(DEADLINE)
     found = row(live, is_ready)
     assert "failure_stage" not in found.metadata
     assert found.status is ServiceStatus.AVAILABLE

@@ -224,3 +224,21 @@ def test_connect_ipc_takes_an_address_and_a_time():
     assert caught.value.address == str(address)
     with pytest.raises(ConnectionTimeout):
         connect_ipc(address, 0)
+
+
+def test_a_server_that_refuses_before_it_knows_in_which_protocol_is_understood():
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(1)
+
+        def refuse():
+            sock = listening.accept()[0]
+            with sock:
+                sock.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+                sock.recv(65536)
+
+        helper = Helper(refuse)
+        with pytest.raises(ConnectionFailed) as caught:
+            open_to(TransportAddress.tcp(*listening.getsockname()))
+        assert "too many connections" in caught.value.reason
+        helper.result()
