@@ -3,7 +3,8 @@
 A frame that is half read when a thread leaves is still there, whole, for the next one. One lock
 guards everything and is never held while anything blocks: the socket does not block, and is read
 and written under the lock. What it does not take at once is sent by whoever waits, by its own
-sender above all, who also reads meanwhile, so that two ends that both send a lot get on.
+sender above all, who also reads meanwhile, so that two ends that both send a lot get on. A call in
+the middle of another one of the same thread, unless that just waits, raises Internal.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ..rpc.pending import Call, Pending, Probe, fresh
 from ..transport_errors import ConnectionClosed, Internal, TransportError
 from ..wire.messages import Request, Response
 from .outbox import Outbox, Sending
+from .reentry import alone, reentered
 from .turns import Turns
 
 __all__ = ["Link"]
@@ -74,7 +76,7 @@ class Link(Turns):
         """Do the hello; False if it is not done by the deadline. Raises what ended it."""
         greeting = self._peer.greeting
         greeting.deadline = deadline
-        with self._lock:
+        with alone(self._lock):
             self._answer()
             try:
                 self._wait(greeting)
@@ -90,6 +92,9 @@ class Link(Turns):
         Serialization, FrameTooLarge, Internal.
         """
         call, data = self._peer.compose(method, params, deadline, timeout_ms)
+        # As ``alone`` does, but for the step.
+        if self._lock._is_owned():
+            raise reentered()
         with self._lock:
             self._peer.begin(call)
             try:
@@ -105,7 +110,7 @@ class Link(Turns):
 
     def ping(self, deadline: float, timeout_ms: int) -> float:
         """Return the seconds a ping takes. Raises PingTimeout and as :meth:`call`."""
-        with self._lock:
+        with alone(self._lock):
             self._demand()
             probe = self._peer.ping(deadline, timeout_ms)
             try:
@@ -121,12 +126,12 @@ class Link(Turns):
 
     def send(self, data: bytes, deadline: float, timeout_ms: int) -> None:
         """Send one frame. Raises Internal when it is not out by the deadline, and as above."""
-        with self._lock:
+        with alone(self._lock):
             self._deliver(data, deadline, timeout_ms)
 
     def answer(self, response: Response, deadline: float, timeout_ms: int) -> None:
         """Send the answer to a request, in that request's form. Raises as :meth:`send`."""
-        with self._lock:
+        with alone(self._lock):
             # Here, because the reader keeps in mind which forms requests have.
             self._deliver(self._peer.answer(*response), deadline, timeout_ms)
 
@@ -135,7 +140,7 @@ class Link(Turns):
 
         What has arrived is handed out before the end of the connection is raised.
         """
-        with self._lock:
+        with alone(self._lock):
             if self._inbox:
                 return self._inbox.take()
             self._demand()
@@ -157,7 +162,7 @@ class Link(Turns):
 
     def receive_now(self) -> Optional[Incoming]:
         """Return a message that is here already, or None. Raises as :meth:`receive`."""
-        with self._lock:
+        with alone(self._lock):
             message = self._inbox.take()
             for _ in range(_LOOKS):
                 if message is not None or not self._look():
@@ -169,7 +174,7 @@ class Link(Turns):
 
     def alive(self) -> bool:
         """Return whether the connection is still there, as far as the socket knows. No waiting."""
-        with self._lock:
+        with alone(self._lock):
             for _ in range(_LOOKS):
                 if self._inbox.full or not self._look():
                     break
@@ -177,7 +182,7 @@ class Link(Turns):
 
     def close(self, error: TransportError, farewell: bool) -> None:
         """End the connection: whoever waits gets ``error``; with ``farewell`` the peer is told."""
-        with self._lock:
+        with alone(self._lock):
             if self.failure is not None:
                 return
             if farewell and not self._outbox:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import Dict, Optional
+from typing import Any, Dict, Optional
 
 from ..clock import Clock
 from ..net.readiness import SLICE_S, Readiness
@@ -32,7 +32,8 @@ class Turns:
         sock.setblocking(False)
         self._sock = sock
         self._clock = clock
-        self._lock = threading.Lock()
+        #: Reentrant because that one knows its owner: see ``reentry``.
+        self._lock: Any = threading.RLock()
         self._readiness = Readiness(sock)
         #: What the thread that leads polls for; 0: nobody leads.
         self._led = 0

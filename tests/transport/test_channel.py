@@ -14,6 +14,7 @@ import pytest
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.errors import HostBusy, WouldDeadlock
 from dcc_mcp_embed.host import guard
+from dcc_mcp_embed.net.readiness import Readiness
 from dcc_mcp_embed.rpc.inbox import FULL_MESSAGES
 from dcc_mcp_embed.rpc.peer import Peer
 from dcc_mcp_embed.transport import arguments
@@ -864,3 +865,101 @@ def test_a_closed_channel_leaves_nothing_to_collect(stage):
         assert gone() is None
     finally:
         gc.enable()
+
+
+# In the middle of itself.
+
+
+class MeddlingClock(SystemClock):
+    """Does something else, once, whenever a thread that holds the link's lock asks for the time."""
+
+    def __init__(self):
+        super().__init__()
+        self._ask = self.monotonic
+        self.monotonic = self._meddling
+        self.link = None
+        self.meddle = None
+
+    def _meddling(self):
+        if self.link is not None and self.link._lock._is_owned() and self.meddle is not None:
+            meddle, self.meddle = self.meddle, None
+            meddle()
+        return self._ask()
+
+
+def test_a_use_in_the_middle_of_another_is_an_error_and_no_hang():
+    near, far = socket.socketpair()
+    clock = MeddlingClock()
+    channel = raw_channel(near, ADDRESS, clock)
+    tried = []
+
+    def meddle():
+        for use in (
+            lambda: channel.call("echo", timeout_ms=10),
+            lambda: channel.send_request("echo"),
+            lambda: channel.send_notify("topic"),
+            lambda: channel.send_response(id_text(ID), True),
+            lambda: channel.ping(10),
+            lambda: channel.recv(10),
+            channel.try_recv,
+            channel.alive,
+            channel.shutdown,
+        ):
+            with pytest.raises(Internal, match="in the middle of another call of this thread"):
+                use()
+            tried.append(use)
+
+    clock.link = channel._link
+    clock.meddle = meddle
+    with pytest.raises(CallTimeout):
+        channel.call("echo", timeout_ms=10)
+    assert len(tried) == 9
+    assert channel.alive()
+    assert channel.in_flight == 0
+    channel.shutdown()
+    assert not channel.is_running
+    far.close()
+
+
+def test_a_finaliser_in_the_middle_of_a_use_hangs_nothing():
+    near, far = socket.socketpair()
+    clock = MeddlingClock()
+    channel = raw_channel(near, ADDRESS, clock)
+    failed = []
+
+    class Tool:
+        def __init__(self):
+            self.me = self
+
+        def __del__(self):
+            try:
+                channel.alive()
+            except Internal as error:
+                failed.append(str(error))
+
+    def collect():
+        Tool()
+        gc.collect()
+
+    clock.link = channel._link
+    clock.meddle = collect
+    assert channel.recv(10) is None
+    assert len(failed) == 1
+    channel.shutdown()
+    far.close()
+
+
+def test_a_use_while_another_one_of_the_thread_waits_is_fine(stage, monkeypatch):
+    channel, wire = stage.pair()
+    wait = Readiness.wait
+    seen = []
+
+    def interrupted(self, events, left):
+        # Where the interpreter runs signal handlers while a system call waits.
+        seen.append(channel.is_running)
+        return wait(self, events, left)
+
+    monkeypatch.setattr(Readiness, "wait", interrupted)
+    wire.say(notify(1))
+    assert channel.recv(PATIENCE)["topic"] == "n1"
+    assert True in seen
