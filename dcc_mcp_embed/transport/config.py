@@ -61,6 +61,10 @@ def wait_time(name: str, value: Seconds, zero: bool = False) -> float:
     return seconds
 
 
+def _any_wait(name: str, value: Seconds) -> float:
+    return min(_seconds(name, value), LONGEST_WAIT)
+
+
 def _kind(name: str, value: Optional[T], kind: Type[T], default: T) -> T:
     if value is None:
         return default
@@ -196,7 +200,8 @@ class TransportConfig(_Config):
     """Everything a TransportManager can be told. Raises ConfigError.
 
     Making a connection takes at most ``connect_timeout``. The rows a manager has registered are
-    refreshed every ``heartbeat_interval``; a row not refreshed for three of them is stale.
+    refreshed every ``heartbeat_interval`` (0: by nobody); a row not refreshed for three of them is
+    stale.
     """
 
     __slots__ = ("pool", "session", "connect_timeout", "heartbeat_interval")
@@ -217,7 +222,7 @@ class TransportConfig(_Config):
             _kind("pool", pool, PoolConfig, PoolConfig()),
             _kind("session", session, SessionConfig, SessionConfig()),
             wait_time("connect_timeout", connect_timeout),
-            wait_time("heartbeat_interval", heartbeat_interval),
+            wait_time("heartbeat_interval", heartbeat_interval, zero=True),
         )
 
 
@@ -231,7 +236,9 @@ def resolve(
 ) -> TransportConfig:
     """Join a manager's arguments and its ``config``; an argument that was given wins.
 
-    Raises ConfigError that names the argument.
+    The reference takes any number and never looks at some, so these times are not refused: what is
+    longer than a system can wait becomes that long, and a ``connect_timeout`` of 0 counts as not
+    given. Raises ConfigError that names the argument.
     """
     base = _kind("config", config, TransportConfig, TransportConfig())
     pool, session = base.pool, base.session
@@ -257,6 +264,6 @@ def resolve(
                 session.reconnect_max_retries,
             ),
         ),
-        pick("connect_timeout", wait_time, connect_timeout, base.connect_timeout),
-        pick("heartbeat_interval", wait_time, heartbeat_interval, base.heartbeat_interval),
+        pick("connect_timeout", _any_wait, connect_timeout, 0.0) or base.connect_timeout,
+        pick("heartbeat_interval", _any_wait, heartbeat_interval, base.heartbeat_interval),
     )

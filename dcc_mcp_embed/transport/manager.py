@@ -7,7 +7,7 @@ The Python class of dcc-mcp-core 0.12 and 0.13, which has no successor there. It
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 from ..clock import Clock, SystemClock
@@ -40,13 +40,14 @@ def _no_log(level: str, text: str) -> None:
 class TransportManager(Services):
     """Services, sessions and connections of one program. Any thread; a context manager.
 
-    ``registry_dir``: the shared directory; None: the usual one (``DCC_MCP_REGISTRY_DIR``). The
-    other five arguments of the reference win over the same fields of ``config``. Keyword only:
-    ``heartbeat``: refresh the rows registered here, on a thread of its own, or (a Heartbeat) on one
-    that others share; and ``deregister_on_shutdown``: take them out again at the end, that of the
-    program included. ``registry`` (a FileRegistry, which stays open, and in it the rows that others
-    have registered), ``secret``, ``clock`` and ``log(level, text)`` stand in for what would be
-    made.
+    ``registry_dir``: the shared directory, ``~`` being the user's own; None or "": the usual one
+    (``DCC_MCP_REGISTRY_DIR``). The other five arguments of the reference win over the same fields
+    of ``config``; a ``heartbeat_interval`` of 0: nobody refreshes, a ``connect_timeout`` of 0: as
+    if not given. Keyword only: ``heartbeat``: refresh the rows registered here, on a thread of its
+    own, or (a Heartbeat) on one that others share; and ``deregister_on_shutdown``: take them out
+    again at the end, that of the program included. ``registry`` (a FileRegistry, which stays open,
+    and in it the rows that others have registered), ``secret``, ``clock`` and ``log(level, text)``
+    stand in for what would be made.
 
     Dictionaries, texts of errors and what still works after :meth:`shutdown` are the reference's.
     Ids are UUIDs; ValueError for what is none. Reading the registry raises RegistryFile only when
@@ -85,7 +86,7 @@ class TransportManager(Services):
             directory = None if registry_dir is None else os.fspath(registry_dir)
             registry = open_registry(directory, os.environ, clock, log)
         heart = heartbeat if isinstance(heartbeat, Heartbeat) else None
-        if heartbeat is True:
+        if heartbeat is True and self.config.heartbeat_interval:
             heart = Heartbeat(registry, self.config.heartbeat_interval, clock, log)
         super().__init__(registry, heart, owned, deregister_on_shutdown, clock)
         self._sessions = SessionTable(self.config.session, clock.uuid, clock.jitter)
@@ -123,6 +124,7 @@ class TransportManager(Services):
 
         Raises Shutdown, ServiceNotFound.
         """
+        strategy = strategy or RoutingStrategy.FIRST_AVAILABLE
         return self._session_with(self._resolve(dcc_type, None, strategy, hint))
 
     def get_session(self, session_id: str) -> Optional[Dict[str, Any]]:
@@ -251,13 +253,19 @@ class TransportManager(Services):
         )
 
     def shutdown(self) -> None:
-        """End it: close connections and sessions, deregister the services. Twice is fine."""
+        """End it: close connections and sessions, deregister the services. Twice is fine.
+
+        Calls that wait for their answers get Shutdown. It waits for nobody for long, so that a host
+        can end.
+        """
         if self._shut:
             return
         self._shut = True
-        self._connections.shut()
-        self._sessions.close_all()
-        super().shutdown()
+        # Each part whatever becomes of those before: there is no second time.
+        with ExitStack() as parts:
+            parts.callback(super().shutdown)
+            parts.callback(self._sessions.close_all)
+            parts.callback(self._connections.shut)
 
     def disown(self) -> None:
         """Begin anew in a forked child, without what belongs to the parent."""

@@ -299,11 +299,12 @@ class Services:
             if named is None:
                 raise ServiceNotFound(dcc_type, uuid_text(instance_id))
             return named
+        asked = strategy is not None
         strategy = strategy or RoutingStrategy.FIRST_AVAILABLE
         if not isinstance(strategy, RoutingStrategy):
             raise TypeError("strategy: expected a RoutingStrategy, not {!r}".format(strategy))
         rows = self.registry.entries(dcc_type)
-        if not rows:
+        if not rows and not asked:
             raise ServiceNotFound(dcc_type, "any")
         # A turn is taken by whom it is for, or another strategy's callers would skip instances.
         turn = self._turn(dcc_type) if strategy is RoutingStrategy.ROUND_ROBIN else 0

@@ -10,6 +10,7 @@ import pytest
 
 from dcc_mcp_embed.errors import ConfigError
 from dcc_mcp_embed.transport.config import (
+    LONGEST_WAIT,
     Default,
     PoolConfig,
     SessionConfig,
@@ -73,8 +74,16 @@ def test_what_is_no_count_is_refused_by_name(kind, name, bad):
         kind(**{name: bad})
 
 
-@pytest.mark.parametrize("name", ["connect_timeout", "heartbeat_interval"])
-@pytest.mark.parametrize("bad", [0, float("inf"), 1e10])
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("connect_timeout", 0),
+        ("connect_timeout", float("inf")),
+        ("connect_timeout", 1e10),
+        ("heartbeat_interval", float("inf")),
+        ("heartbeat_interval", 1e10),
+    ],
+)
 def test_wait_that_no_system_can_wait_is_refused(name, bad):
     with pytest.raises(ConfigError, match=name):
         TransportConfig(**{name: bad})
@@ -162,6 +171,17 @@ def test_argument_wins_over_the_config_and_touches_nothing_else(name, read):
     assert same == config
     with pytest.raises(ConfigError, match=name + " is -1"):
         resolved(config, **{name: -1})
+
+
+def test_arguments_that_the_reference_takes_are_taken():
+    config = TransportConfig(connect_timeout=6, heartbeat_interval=7)
+    assert resolved(config, connect_timeout=0).connect_timeout == 6
+    assert resolved(config, heartbeat_interval=0).heartbeat_interval == 0
+    for name in ("connect_timeout", "heartbeat_interval"):
+        for much in (10**9, 2**64 - 1, float("inf")):
+            assert getattr(resolved(config, **{name: much}), name) == LONGEST_WAIT
+    assert resolved(config, idle_timeout=2**64 - 1).session.idle_timeout == 2.0**64
+    assert resolved(config, idle_timeout=0, max_connections_per_dcc=0).pool == PoolConfig(0)
 
 
 def test_argument_that_equals_the_default_wins_too():

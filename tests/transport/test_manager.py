@@ -31,6 +31,7 @@ from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.host import guard
 from dcc_mcp_embed.registry.heartbeat import Heartbeat
 from dcc_mcp_embed.secret import open_secret, rotate_secret
+from dcc_mcp_embed.transport import pool, sessions
 from fakes.clock import FakeClock
 from fakes.framed_peer import DEADLINE, FramedPeer
 from fakes.registry import Opened, raw_row
@@ -292,6 +293,23 @@ def test_routed_session_goes_by_the_strategy(manager, clock):
     )
     with pytest.raises(TypeError, match="expected a RoutingStrategy"):
         picked("round_robin")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "strategy=first_available, hint=None"),
+        ((RoutingStrategy.ROUND_ROBIN,), "strategy=round_robin, hint=None"),
+        ((RoutingStrategy.SPECIFIC, 'a"b'), 'strategy=specific, hint=Some("a\\"b")'),
+    ],
+)
+def test_routing_to_nobody_tells_what_was_looked_for(manager, arguments, told):
+    for _ in range(2):
+        with pytest.raises(ServiceNotFound) as failed:
+            manager.get_or_create_session_routed("maya", *arguments)
+        assert str(failed.value) == "service not found: dcc_type=maya, instance_id=" + told
+        instance = register(manager)
+        manager.update_service_status("maya", instance, ServiceStatus.UNREACHABLE)
 
 
 def test_least_busy_goes_by_the_callers_of_this_moment(manager, clock, peer):
@@ -664,6 +682,63 @@ def test_nobody_beats_where_that_is_switched_off(tmp_path):
     with TransportManager(str(tmp_path), heartbeat=False) as manager:
         register(manager)
         assert registry_threads() == []
+
+
+def test_nobody_beats_every_zero_seconds(tmp_path):
+    with TransportManager(str(tmp_path), 10, 300, 0, 0) as manager:
+        register(manager)
+        assert manager.heart is None
+        assert registry_threads() == []
+        assert manager.config.connect_timeout == 10.0
+        assert manager.cleanup() == (0, 0, 0)
+
+
+def test_directory_may_begin_with_the_users_and_empty_is_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("DCC_MCP_REGISTRY_DIR", str(tmp_path / "usual"))
+    for given, found in (("~/mine", "mine"), ("", "usual"), (None, "usual")):
+        with TransportManager(given, heartbeat=False) as manager:
+            assert manager.registry.directory == str(tmp_path / found)
+
+
+def test_shutdown_gets_through_whatever_fails_and_whoever_is_in_the_middle(tmp_path, monkeypatch):
+    monkeypatch.setattr(sessions, "_PATIENCE", 0.01)
+    monkeypatch.setattr(pool, "_PATIENCE", 0.01)
+    manager = TransportManager(str(tmp_path), heartbeat=False)
+    register(manager)
+    manager.get_or_create_session("maya")
+    held, go = threading.Event(), threading.Event()
+
+    def hold():
+        with manager._sessions._lock, manager._connections._table._lock:
+            held.set()
+            go.wait(DEADLINE)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(DEADLINE)
+    manager.shutdown()
+    go.set()
+    holder.join(DEADLINE)
+    assert manager.list_all_services() == []
+    with pytest.raises(Shutdown):
+        manager.acquire_connection("maya", ID)
+
+
+def test_shutdown_in_the_middle_of_a_call_of_the_same_thread(tmp_path, clock):
+    """As by a signal handler."""
+    manager = TransportManager(str(tmp_path), heartbeat=False, clock=clock)
+    register(manager)
+    new_id = clock.uuid
+
+    def interrupted():
+        manager.shutdown()
+        return new_id()
+
+    manager._sessions._new_id = interrupted
+    manager.get_or_create_session("maya")
+    assert manager.list_all_services() == []
 
 
 def run(code, tmp_path, *arguments):
