@@ -1,0 +1,431 @@
+"""After a reconnect: which calls to send again, which to wait for, which nobody knows about.
+
+Messages in, decisions out, for both ends. On the framed wire it is an ordinary request, the first
+after each hello, by a client whose server has told a ``receipt_horizon`` above 0:
+
+    client  request   resume  {"epoch": text|null, "line": hex|null, "below": id|null, "ids": [id]}
+    server  response          {"epoch": text, "line": hex, "states": {id: state}}
+    client  notify    acknowledge  {"line": hex, "below": id, "ids": [id]}
+
+All JSON; an ``id`` is a request id in the usual text form of a UUID, a line 16 hexadecimal digits.
+The first time epoch, line and below are null and ids is empty. ``below``: every call of the line
+under this id is settled. The states:
+
+    new      never seen: the client sends the request again, under the same id
+    running  its answer will come on this connection
+    done     its answer comes on this connection, right after this response
+    dropped  it has run, and its result was too large to be kept
+    unknown  it may have run: the client settles it as ``unknown_outcome``
+
+Answers that follow are ordinary responses with the id of their request. A line other than the one
+asked for means that the old one is forgotten; the calls after it are numbered in the new one. When
+the epoch has changed the server is another one, and the client settles without asking. Calls that
+may be repeated are not asked about: they are sent again. A notification may be lost; the next
+``below`` makes up for it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections import OrderedDict
+from typing import Any, Dict, Hashable, List, NamedTuple, Optional, Tuple
+
+from ..clock import Clock
+from ..errors import LocalProtocolError, RemoteProtocolError, UnknownOutcome
+from ..wire.messages import id_bytes, id_text
+from .hello import Facts
+from .outbound import DeliveryReceipt, OutboundTracker, RouteKey
+from .receipts import (
+    DROPPED,
+    FIRST_NUMBER,
+    JOIN,
+    REPLAY,
+    RUN,
+    UNKNOWN,
+    Outcome,
+    Receipts,
+    Verdict,
+    split,
+)
+
+__all__ = [
+    "ACKNOWLEDGE",
+    "ACK_EVERY",
+    "RESUME",
+    "SEND",
+    "SETTLE",
+    "UNTRACKED",
+    "WAIT",
+    "Decision",
+    "Reconnected",
+    "ResumeClient",
+    "ResumeServer",
+    "Resumed",
+]
+
+#: The request's method, the notification's topic.
+RESUME = "resume"
+ACKNOWLEDGE = "acknowledge"
+#: So many answers are acknowledged together.
+ACK_EVERY = 32
+
+#: What a client does with a call in flight: send its request (again), under the same id;
+SEND = "send"
+#: wait for its answer, which will come on this connection without being asked for;
+WAIT = "wait"
+#: end it with the decision's error.
+SETTLE = "settle"
+
+#: The server's verdict on a call of a connection that has not resumed: run it, keep no receipt.
+UNTRACKED = "untracked"
+
+_LINE = re.compile(r"[0-9a-f]{16}", re.ASCII)
+#: More ids than a connection may have calls in flight are not asked about in earnest.
+_MOST_IDS = 65_536
+#: A verdict as the response says it.
+_STATES = {RUN: "new", JOIN: "running", REPLAY: "done", DROPPED: "dropped", UNKNOWN: "unknown"}
+_ACTIONS = {"new": SEND, "running": WAIT, "done": WAIT, "dropped": SETTLE, "unknown": SETTLE}
+
+_RESTARTED = "the server was started anew while the call was under way; whether it ran is not known"
+_FORGOTTEN = "the server remembers nothing of the call any more; whether it ran is not known"
+_NO_RECEIPTS = "the connection broke during the call; this server cannot tell whether it ran"
+_EXPIRED = "the call was no longer tracked when the connection came back; it may have run"
+_TOO_LARGE = "the call has run, but its result came to nothing: it was too large to be kept"
+_HINT = "Look at what it should have changed before you call again."
+
+
+class Decision(NamedTuple):
+    """What becomes of one call in flight. ``error`` comes with SETTLE only."""
+
+    id: bytes
+    action: str
+    error: Optional[UnknownOutcome] = None
+
+
+class Reconnected(NamedTuple):
+    """``params`` of the resume request to send, if any, and what is decided before its answer."""
+
+    params: Optional[bytes]
+    decisions: List[Decision]
+
+
+class ResumeClient:
+    """The client's end of a line: numbers calls, and decides about them after each hello.
+
+    Not thread-safe: its shell has a lock. What is under way is pending in ``tracker`` under the
+    request id as text, carried by ``driver_id``; once settled, its receipt is found there as
+    ``<epoch>/<request id>``. The tracker's time has to be longer than any call's: what has expired
+    there is settled as unknown at the next reconnect.
+    """
+
+    def __init__(
+        self, tracker: OutboundTracker, route: RouteKey, driver_id: str, clock: Clock
+    ) -> None:
+        self._tracker = tracker
+        self._route = route
+        self._driver = driver_id
+        self._clock = clock
+        self._numbers = itertools.count(FIRST_NUMBER)
+        self._next = next(self._numbers)
+        self._epoch: Optional[str] = None
+        self._line: Optional[bytes] = None
+        #: Whether the server of this epoch keeps receipts in our line.
+        self._kept = False
+        #: Asked about and not answered yet; None: no question is under way.
+        self._asked: Optional[List[bytes]] = None
+        self._ready = False
+        #: In the order in which they began.
+        self._in_flight: OrderedDict[bytes, None] = OrderedDict()
+        self._unacknowledged: List[bytes] = []
+
+    # -- calls --------------------------------------------------------------------------------
+
+    @property
+    def ready(self) -> bool:
+        """Whether calls may begin: between a resume and the loss of its connection."""
+        return self._ready
+
+    @property
+    def in_flight(self) -> List[bytes]:
+        """The calls that have begun and are not settled, the oldest first."""
+        return list(self._in_flight)
+
+    def begin(self, repeatable: bool = False) -> bytes:
+        """Return the id of a new call, which is in flight from now on; send its request next.
+
+        ``repeatable``: it reads only, or running it twice is as good as once. Raises TrackerFull,
+        and LocalProtocolError while not ready.
+        """
+        if not self._ready or self._line is None:
+            raise LocalProtocolError("no call can begin before the connection has been resumed")
+        request_id = self._line + self._next.to_bytes(8, "big")
+        extra = {"epoch": self._epoch, "repeatable": repeatable}
+        self._tracker.begin_tracking(id_text(request_id), self._route, self._driver, extra)
+        self._next = next(self._numbers)
+        self._in_flight[request_id] = None
+        return request_id
+
+    def settle(self, request_id: bytes, status: str, error: Optional[str] = None) -> bool:
+        """Note how a call ended, also if by our own deadline; False: it was not in flight.
+
+        ``status`` is the receipt's, such as ``done``, ``failed``, ``timeout``.
+        """
+        if request_id not in self._in_flight:
+            return False
+        del self._in_flight[request_id]
+        name = id_text(request_id)
+        record = self._tracker.get_pending(name, self._driver)
+        epoch = self._epoch if record is None else record.metadata["epoch"]
+        external = "{}/{}".format(epoch, name)
+        self._tracker.finish_tracking(DeliveryReceipt(name, status, self._driver, external, error))
+        receipt_waits = self._kept and split(request_id)[0] == self._line
+        if receipt_waits and not (record is not None and record.metadata["repeatable"]):
+            self._unacknowledged.append(request_id)
+        return True
+
+    # -- acknowledgement ----------------------------------------------------------------------
+
+    @property
+    def ack_due(self) -> bool:
+        """Whether :meth:`ack` is worth a message; before a long silence it is sooner."""
+        return len(self._unacknowledged) >= ACK_EVERY
+
+    def ack(self) -> Optional[bytes]:
+        """Return the data of an ``acknowledge`` notification; None: there is nothing to say."""
+        if not self._ready or not self._unacknowledged or self._line is None:
+            return None
+        below = self._below(self._line)
+        # The ids have one line and one length: their order is that of their numbers.
+        ids = [id_text(one) for one in self._unacknowledged if one >= below]
+        self._unacknowledged = []
+        return _packed({"line": self._line.hex(), "below": id_text(below), "ids": ids})
+
+    def _below(self, line: bytes) -> bytes:
+        for request_id in self._in_flight:
+            if request_id.startswith(line):
+                return request_id
+        return line + self._next.to_bytes(8, "big")
+
+    # -- connections --------------------------------------------------------------------------
+
+    def lost(self) -> None:
+        """The connection is gone; what is in flight stays so."""
+        self._ready = False
+        self._asked = None
+
+    def connected(self, facts: Facts) -> Reconnected:
+        """A hello is done: say what to ask, and decide what needs no answer.
+
+        Every call in flight is decided once, here or by :meth:`answered`. What is settled here has
+        its receipt; the shell only has to tell who waits.
+        """
+        self._ready = False
+        self._asked = None
+        same = facts.epoch == self._epoch
+        keeps = facts.receipt_horizon > 0
+        decisions: List[Decision] = []
+        asked: List[bytes] = []
+        reason = _NO_RECEIPTS if same else _RESTARTED
+        for request_id in self.in_flight:
+            record = self._tracker.get_pending(id_text(request_id), self._driver)
+            if record is None:
+                decisions.append(self._give_up(request_id, _EXPIRED))
+            elif record.metadata["repeatable"]:
+                record.metadata["epoch"] = facts.epoch
+                decisions.append(Decision(request_id, SEND))
+            elif same and keeps and self._kept:
+                asked.append(request_id)
+            else:
+                decisions.append(self._give_up(request_id, reason))
+        if not (same and keeps == self._kept):
+            self._line = None
+            self._unacknowledged = []
+        self._epoch = facts.epoch
+        self._kept = keeps
+        if not keeps:
+            # Nobody looks at the line; the ids only have to differ.
+            self._line = self._line or _new_line(self._clock)
+            self._ready = True
+            return Reconnected(None, decisions)
+        self._asked = asked
+        line = self._line
+        question = {
+            "epoch": None if line is None else self._epoch,
+            "line": None if line is None else line.hex(),
+            "below": None if line is None else id_text(self._below(line)),
+            "ids": [id_text(one) for one in asked],
+        }
+        return Reconnected(_packed(question), decisions)
+
+    def answered(self, payload: bytes) -> List[Decision]:
+        """Take the server's answer. Raises RemoteProtocolError; nothing is decided then."""
+        if self._asked is None:
+            raise LocalProtocolError("no resume request is under way")
+        answer = _object(payload, "the answer to resume")
+        line = _line_of(answer.get("line"))
+        if line is None or answer.get("epoch") != self._epoch:
+            raise RemoteProtocolError("the answer to resume names another epoch, or no line")
+        states = answer.get("states")
+        if not isinstance(states, dict):
+            raise RemoteProtocolError("the answer to resume has no states")
+        told = [(one, states.get(id_text(one))) for one in self._asked]
+        for request_id, state in told:
+            if not isinstance(state, str) or state not in _ACTIONS:
+                raise RemoteProtocolError(
+                    "the answer to resume says {!r:.80} of {}".format(state, id_text(request_id))
+                )
+        if line != self._line:
+            self._unacknowledged = []
+        self._line = line
+        self._asked = None
+        self._ready = True
+        # What was settled since the question, such as by a deadline, is not decided again.
+        return [self._decide(one, str(state)) for one, state in told if one in self._in_flight]
+
+    def _decide(self, request_id: bytes, state: str) -> Decision:
+        if _ACTIONS[state] != SETTLE:
+            return Decision(request_id, _ACTIONS[state])
+        if state == "dropped":
+            return self._give_up(request_id, _TOO_LARGE, "finished")
+        return self._give_up(request_id, _FORGOTTEN)
+
+    def _give_up(self, request_id: bytes, reason: str, state: str = "running") -> Decision:
+        self.settle(request_id, UnknownOutcome.code, reason)
+        return Decision(request_id, SETTLE, UnknownOutcome(reason, _HINT, state=state))
+
+
+class Resumed(NamedTuple):
+    """``payload`` of the response, and then the answers to send, each under its request's id."""
+
+    payload: bytes
+    replays: List[Tuple[bytes, Outcome]]
+
+
+class ResumeServer:
+    """One connection's way to the server's receipts. On the thread of their owner.
+
+    ``waiter`` stands for the connection among those whom ``Receipts.finish`` returns.
+    """
+
+    def __init__(self, receipts: Receipts, epoch: str, waiter: Hashable, clock: Clock) -> None:
+        self._receipts = receipts
+        self._epoch = epoch
+        self._waiter = waiter
+        self._clock = clock
+        #: None until the client has resumed.
+        self.line: Optional[bytes] = None
+
+    def resume(self, params: bytes) -> Resumed:
+        """Answer a resume request. Raises RemoteProtocolError; its text is for the client."""
+        if self.line is not None:
+            raise RemoteProtocolError("this connection has resumed already")
+        question = _object(params, "the params of resume")
+        ids = _ids(question)
+        asked_line, epoch = _line_of(question.get("line")), question.get("epoch")
+        below = question.get("below")
+        lowest = None if below is None else _id(below)
+        now = self._clock.monotonic()
+        known = (
+            asked_line is not None
+            and epoch == self._epoch
+            and self._receipts.attach(asked_line, now)
+        )
+        states: Dict[str, str] = {}
+        replays = []
+        if known and asked_line is not None:
+            self.line = asked_line
+            self._release(lowest)
+        else:
+            self.line = _new_line(self._clock)
+            self._receipts.open_line(self.line, now)
+        for request_id in ids:
+            verdict = self.accept(request_id, only_ask=True)
+            states[id_text(request_id)] = _STATES[verdict.action]
+            if verdict.outcome is not None:
+                replays.append((request_id, verdict.outcome))
+        answer = {"epoch": self._epoch, "line": self.line.hex(), "states": states}
+        return Resumed(_packed(answer), replays)
+
+    def accept(self, request_id: bytes, only_ask: bool = False) -> Verdict:
+        """Judge a request that must not run twice; one that may be repeated needs no verdict.
+
+        UNTRACKED: this connection has not resumed; the call runs and leaves no receipt.
+        """
+        if self.line is None:
+            return Verdict(UNTRACKED)
+        if not request_id.startswith(self.line):
+            # Of another line: only its own connections may ask.
+            return Verdict(UNKNOWN)
+        judge = self._receipts.ask if only_ask else self._receipts.accept
+        return judge(request_id, self._waiter, self._clock.monotonic())
+
+    def acknowledge(self, data: bytes) -> None:
+        """Take an ``acknowledge`` notification. Raises RemoteProtocolError."""
+        said = _object(data, "the acknowledgement")
+        ids, below = _ids(said), _id(said.get("below"))
+        if self.line is None or _line_of(said.get("line")) != self.line:
+            return  # late, of a line that this connection has given up
+        self._receipts.ack(one for one in ids if one.startswith(self.line))
+        self._release(below)
+
+    def closed(self) -> None:
+        """The connection is gone: its calls run on, its line waits for the next one."""
+        self._receipts.leave(self._waiter)
+        if self.line is not None:
+            self._receipts.detach(self.line, self._clock.monotonic())
+            self.line = None
+
+    def _release(self, below: Optional[bytes]) -> None:
+        if below is not None and self.line is not None and below.startswith(self.line):
+            self._receipts.release(self.line, split(below)[1])
+
+
+# Content.
+
+
+def _new_line(clock: Clock) -> bytes:
+    # A UUID of version 4 to look at, as every id.
+    chance = bytearray(clock.token_bytes(8))
+    chance[6] = chance[6] & 0x0F | 0x40
+    return bytes(chance)
+
+
+def _packed(content: Dict[str, Any]) -> bytes:
+    return json.dumps(content, separators=(",", ":")).encode("ascii")
+
+
+def _object(data: bytes, what: str) -> Dict[str, Any]:
+    try:
+        content = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise RemoteProtocolError("{} must be a JSON object".format(what))
+    return content
+
+
+def _line_of(value: Any) -> Optional[bytes]:
+    if value is None:
+        return None
+    if not isinstance(value, str) or _LINE.fullmatch(value) is None:
+        raise RemoteProtocolError("a line is 16 hexadecimal digits")
+    return bytes.fromhex(value)
+
+
+def _id(value: Any) -> bytes:
+    if isinstance(value, str):
+        try:
+            return id_bytes(value)
+        except ValueError:
+            pass
+    raise RemoteProtocolError("{!r:.80} is no request id".format(value))
+
+
+def _ids(content: Dict[str, Any]) -> List[bytes]:
+    """Return the ids, each once."""
+    values = content.get("ids")
+    if not isinstance(values, list) or len(values) > _MOST_IDS:
+        raise RemoteProtocolError("ids must be a list of at most {} ids".format(_MOST_IDS))
+    return list(dict.fromkeys(_id(value) for value in values))
