@@ -44,11 +44,17 @@ def the_registry(directory: Optional[str]) -> FileRegistry:
         if level in ("warning", "error"):
             complain(text)
 
-    return open_registry(directory, os.environ, SystemClock(), log)
+    return open_registry(directory, os.environ, SystemClock(), log, make=False)
 
 
 def living(registry: FileRegistry) -> List[ServiceEntry]:
-    """Return the rows of servers, without those whose processes are provably gone."""
+    """Return the rows of servers, without those whose processes are provably gone.
+
+    What keeps that from being all of them is said on stderr.
+    """
+    doubt = registry.doubt()
+    if doubt is not None:
+        complain(doubt)
     try:
         registry.sweep()
     except RegistryFile as error:

@@ -134,7 +134,10 @@ def _parser() -> argparse.ArgumentParser:
         "call", help="call a tool of a server", usage=_usage("call", "TOOL [--args JSON] [options]")
     )
     command.add_argument(
-        "words", nargs="+", metavar="TOOL", help="the name of the tool, after the URL if there is one"
+        "words",
+        nargs="+",
+        metavar="TOOL",
+        help="the name of the tool, after the URL if there is one",
     )
     _add_selectors(command)
     command.add_argument(

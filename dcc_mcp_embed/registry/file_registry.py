@@ -24,7 +24,7 @@ from .entry import ServiceEntry
 from .liveness import LOCKS, is_dead, sentinel_name
 from .locking import FileLock, Sentinel
 from .own import OwnRow
-from .place import Place, choose
+from .place import Place, choose, renew
 from .status import ServiceStatus
 from .store import Store
 
@@ -40,12 +40,14 @@ def open_registry(
     environ: Mapping[str, str],
     clock: Clock,
     log: Callable[[str, str], None] = _no_log,
+    make: bool = True,
 ) -> FileRegistry:
     """Return the registry in ``directory``, else where the environment says. Raises RegistryFile.
 
     ``log(level, text)`` is told what is wrong with the place, and later what goes wrong in it.
+    ``make``: make the directory if it is not there, which one who only looks need not.
     """
-    place = choose(directory, environ, sys.platform)
+    place = choose(directory, environ, sys.platform, make)
     for remark in place.remarks:
         log("warning", "Registry in {} ({}): {}".format(place.directory, place.source, remark))
     timeout, backoff = config.registry_lock_times(environ)
@@ -86,6 +88,15 @@ class FileRegistry:
         self._closed = False
 
     # Reading.
+
+    def doubt(self) -> Optional[str]:
+        """Return why the file cannot be taken at its word, if so. Raises RegistryFile."""
+        found = self._store.read()
+        if found.newer:
+            return "{} is of a newer version: {}".format(self._store.path, found.newer)
+        if found.damage:
+            return "{} is damaged: {}".format(self._store.path, found.damage)
+        return None
 
     def entries(self, dcc_type: Optional[str] = None) -> List[ServiceEntry]:
         """Return the rows of one kind of host (or all) in the file's order. Raises RegistryFile."""
@@ -159,11 +170,13 @@ class FileRegistry:
         forks.in_child(self)
         try:
             try:
-                with self._turn() as left, self._changes(left) as draft:
-                    self._refuse_double(key, draft)
-                    self._own[key] = own
-                    self._guard(own)
-                    draft.put(key, own.row)
+                with self._turn() as left:
+                    renew(self.place)
+                    with self._changes(left) as draft:
+                        self._refuse_double(key, draft)
+                        self._own[key] = own
+                        self._guard(own)
+                        draft.put(key, own.row)
             except (RegistryFile, OSError) as error:
                 if not insist:
                     raise
@@ -217,6 +230,8 @@ class FileRegistry:
         key = rows.make_key(dcc_type, instance_id)
         with self._turn() as left:
             own = self._own.get(key)
+            if own is not None:
+                renew(self.place)
             with self._changes(left) as draft:
                 there = draft.get(key) or (own.row if own else None)
                 if there is None:
@@ -237,6 +252,7 @@ class FileRegistry:
             return
         with self._turn() as left:
             renewed = []
+            renew(self.place)
             with self._changes(left) as draft:
                 for own in list(self._own.values()):
                     self._guard(own)

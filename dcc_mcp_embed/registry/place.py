@@ -9,10 +9,12 @@ from typing import List, Mapping, NamedTuple, Optional, Tuple
 from .. import config
 from ..transport_errors import RegistryFile
 
-__all__ = ["SHARED_NAME", "Place", "choose"]
+__all__ = ["SHARED_NAME", "Place", "choose", "renew"]
 
 #: Name below the system's directory for temporary files on which all dcc-mcp programs agree.
 SHARED_NAME = "dcc-mcp-registry"
+#: Sources of a directory that somebody has named.
+_NAMED = ("argument", "environment")
 
 
 class Place(NamedTuple):
@@ -29,18 +31,22 @@ class Place(NamedTuple):
     remarks: Tuple[str, ...] = ()
 
 
-def choose(given: Optional[str], environ: Mapping[str, str], platform: str) -> Place:
+def choose(
+    given: Optional[str], environ: Mapping[str, str], platform: str, make: bool = True
+) -> Place:
     """Return the registry's directory, made if it was not there. Raises RegistryFile.
+
+    Without ``make``, for one who only looks, nothing is made and nothing is tightened.
 
     Whoever names a directory (``given``, else ``DCC_MCP_REGISTRY_DIR``) is obeyed, and told if
     others can write it. The default one is taken if it is ours alone, else one beside it under a
     name of our own, else one among the user's own data.
     """
     if given:
-        return _obey(given, "argument")
+        return _obey(given, "argument", make)
     named = environ.get("DCC_MCP_REGISTRY_DIR")
     if named:
-        return _obey(named, "environment")
+        return _obey(named, "environment", make)
     temporary = config.temp_dir(environ, platform)
     shared = os.path.join(temporary, SHARED_NAME)
     candidates = [
@@ -51,9 +57,10 @@ def choose(given: Optional[str], environ: Mapping[str, str], platform: str) -> P
     remarks: List[str] = []
     for path, source in candidates:
         try:
-            os.makedirs(path, mode=0o700, exist_ok=True)
-            _tighten(path)
-            problem = _problem(path)
+            if make:
+                os.makedirs(path, mode=0o700, exist_ok=True)
+                _tighten(path)
+            problem = _problem(path) if make or os.path.lexists(path) else None
         except OSError as error:
             problem = "{} cannot be used: {}".format(path, error)
         if problem is None:
@@ -62,10 +69,32 @@ def choose(given: Optional[str], environ: Mapping[str, str], platform: str) -> P
     raise RegistryFile("no directory for the registry can be trusted: " + "; ".join(remarks))
 
 
-def _obey(given: str, source: str) -> Place:
-    path = os.path.abspath(os.path.expanduser(given))
+def renew(place: Place) -> None:
+    """Make the directory again if somebody has removed it, such as a cleaner of temporary files.
+
+    Raises RegistryFile when that fails, or when one that nobody has named is not to be trusted any
+    more: another may have been put in its place.
+    """
+    path = place.directory
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)
+        if place.source in _NAMED:
+            return
+        _tighten(path)
+        problem = _problem(path)
+    except OSError as error:
+        raise RegistryFile("failed to create registry dir {}: {}".format(path, error)) from error
+    if problem:
+        raise RegistryFile("the registry cannot be trusted any more: " + problem)
+
+
+def _obey(given: str, source: str, make: bool) -> Place:
+    path = os.path.abspath(os.path.expanduser(given))
+    try:
+        if make:
+            os.makedirs(path, mode=0o700, exist_ok=True)
+        elif not os.path.exists(path):
+            return Place(path, source)
         # A link is the wish of whoever named it; where it leads to is what is looked at.
         problem = _problem(os.path.realpath(path))
     except OSError as error:

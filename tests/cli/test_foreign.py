@@ -23,12 +23,13 @@ SHORT = 0.4
 
 @pytest.fixture
 def cli(tmp_path, monkeypatch, capsys):
-    """Run a command with these rows in the registry; check what no command ever does."""
+    """Run a command with these rows (or this text) in the registry; check what none ever does."""
 
     def run(rows, *arguments):
         folder = tmp_path / "registry"
         folder.mkdir(mode=0o700, exist_ok=True)
-        (folder / "services.json").write_text(json.dumps(rows))
+        text = rows if isinstance(rows, str) else json.dumps(rows)
+        (folder / "services.json").write_text(text)
         done = served.inside(monkeypatch, capsys, str(tmp_path), *arguments)
         shown = done.stdout + done.stderr
         assert "Traceback" not in shown
@@ -327,3 +328,25 @@ def test_arguments_that_are_no_text_are_sent_or_refused(cli):
         done = cli(rows, "call", "--dcc", "maya", "x", "--args", '{"a": "\udcff"}')
         assert done.returncode == 0
         assert cli(rows, "call", "--dcc", "maya", "x\udcff").returncode == 1
+
+
+# -- files that cannot be taken at their word -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [('[{"dcc_type": "maya"', "damaged"), ('[{"schema_version": 9}]', "newer version")],
+)
+def test_instances_says_when_the_file_may_tell_less_than_there_is(cli, tmp_path, content, said):
+    done = cli(content, "instances")
+    assert done.returncode == 0
+    assert said in done.stderr
+    assert str(tmp_path / "registry" / "services.json") in done.stderr
+    assert cli([], "instances").stderr == ""
+
+
+def test_looking_makes_no_registry(tmp_path, monkeypatch, capsys):
+    for command in (["instances"], ["tools", "--dcc", "maya"], ["stop-instance", "--dcc", "maya"]):
+        done = served.inside(monkeypatch, capsys, str(tmp_path), *command)
+        assert done.returncode == (0 if command == ["instances"] else 3)
+    assert not (tmp_path / "registry").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import threading
 
@@ -820,3 +821,50 @@ def test_opening_a_file_may_be_interrupted_by_a_call_that_opens_one(tmp_path, op
     threading.Thread(target=work, daemon=True).start()
     assert done.wait(10.0)
     assert len(opened.rows()) == 1
+
+
+# -- a directory that is removed in the middle ------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["beat", "update", "register"])
+def test_rows_of_ours_come_back_when_somebody_has_removed_the_directory(tmp_path, how):
+    folder = tmp_path / "registry"
+    with Opened(folder) as opened:
+        registry = opened.registry
+        entry = registry.register("maya", "127.0.0.1", 1, instance_id=ID)
+        shutil.rmtree(str(folder))
+        if how == "beat":
+            registry.beat()
+        elif how == "update":
+            assert registry.update("maya", ID, scene="/a")
+        else:
+            registry.register("houdini", "127.0.0.1", 2)
+            registry.beat()
+        assert entry.instance_id in [row["instance_id"] for row in opened.rows()]
+        if os.name != "nt":
+            assert stat.S_IMODE(os.stat(str(folder)).st_mode) == 0o700
+        registry.beat()
+        assert registry.sweep() == [], "its sentinel is there and held again"
+        (row,) = [row for row in opened.rows() if row["instance_id"] == ID]
+        assert os.path.exists(row["sentinel_path"])
+
+
+def test_leaving_does_not_bring_a_directory_back(tmp_path):
+    folder = tmp_path / "registry"
+    with Opened(folder) as opened:
+        opened.registry.register("maya", "127.0.0.1", 1)
+        shutil.rmtree(str(folder))
+        opened.registry.close()
+        assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"[]", None), (b"[", "damaged"), (b'[{"schema_version": 9}]', "newer version")],
+    ids=["good", "damaged", "newer"],
+)
+def test_a_file_that_cannot_be_taken_at_its_word_is_doubted(tmp_path, content, said):
+    with Opened(tmp_path) as opened:
+        opened.write_bytes(content)
+        doubt = opened.registry.doubt()
+        assert doubt is None if said is None else said in doubt

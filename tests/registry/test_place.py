@@ -9,7 +9,7 @@ import pytest
 
 from dcc_mcp_embed import config
 from dcc_mcp_embed.registry.file_registry import open_registry
-from dcc_mcp_embed.registry.place import choose
+from dcc_mcp_embed.registry.place import choose, renew
 from dcc_mcp_embed.transport_errors import RegistryFile
 from fakes.clock import FakeClock
 from helpers import require
@@ -173,3 +173,53 @@ def test_lock_times_come_from_the_environment(timeout, backoff, expected):
     }
     given = {name: value for name, value in environ.items() if value is not None}
     assert config.registry_lock_times(given) == expected
+
+
+# -- looked at, and removed while it is in use ------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [True, False])
+def test_one_who_only_looks_makes_nothing(environ, temporary, tmp_path, make):
+    assert choose(None, environ, "linux", make).source == "shared"
+    assert choose(str(tmp_path / "named"), environ, "linux", make).source == "argument"
+    made = [temporary / "dcc-mcp-registry", tmp_path / "named"]
+    assert [path.exists() for path in made] == [make, make]
+
+
+def test_a_directory_that_was_removed_is_made_again_for_its_user_alone(environ, tmp_path):
+    for given in (None, str(tmp_path / "named")):
+        place = choose(given, environ, "linux")
+        os.rmdir(place.directory)
+        renew(place)
+        assert stat.S_IMODE(os.stat(place.directory).st_mode) == 0o700
+        os.rmdir(place.directory)
+        with open(place.directory, "w"):
+            pass
+        with pytest.raises(RegistryFile):
+            renew(place)
+
+
+@pytest.mark.parametrize("what", ["a link", "another's"])
+def test_what_came_in_its_place_must_be_as_good_unless_somebody_has_named_it(
+    environ, tmp_path, monkeypatch, what
+):
+    shared = choose(None, environ, "linux")
+    named = choose(str(tmp_path / "named"), environ, "linux")
+    (tmp_path / "elsewhere").mkdir()
+    for place in (shared, named):
+        if what == "a link":
+            os.rmdir(place.directory)
+            os.symlink(str(tmp_path / "elsewhere"), place.directory)
+    if what == "another's":
+        monkeypatch.setattr(os, "getuid", lambda uid=os.getuid(): uid + 1)
+    with pytest.raises(RegistryFile) as caught:
+        renew(shared)
+    assert "cannot be trusted any more" in str(caught.value)
+    renew(named)
+
+
+def test_one_that_others_can_write_is_ours_alone_again(environ):
+    place = choose(None, environ, "linux")
+    os.chmod(place.directory, 0o777)
+    renew(place)
+    assert stat.S_IMODE(os.stat(place.directory).st_mode) == 0o700

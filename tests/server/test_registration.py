@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -191,6 +192,21 @@ def test_a_row_that_somebody_took_away_comes_back(start, monkeypatch):
     before = row(live, is_ready)
     assert registry(live.registry_dir).deregister(before.dcc_type, before.instance_id)
     assert row(live, is_ready).metadata == before.metadata
+
+
+def test_the_row_comes_back_when_a_cleaner_has_removed_the_whole_directory(start, monkeypatch):
+    monkeypatch.setattr(registration, "HEARTBEAT", 0.02)
+    live = start()
+    before = row(live, is_ready)
+    for _ in tries():
+        try:
+            shutil.rmtree(live.registry_dir)
+        except OSError:
+            # A heartbeat came in between.
+            continue
+        break
+    assert row(live, is_ready).metadata == before.metadata
+    assert live.server.wait_registered()
 
 
 # -- what nobody waits for --------------------------------------------------------------------
