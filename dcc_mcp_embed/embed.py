@@ -8,7 +8,6 @@ later step fails.
 from __future__ import annotations
 
 import atexit
-import importlib
 import os
 import sys
 import threading
@@ -21,6 +20,7 @@ from .config import Limits, Settings, settings_from
 from .errors import ConfigError, StartError, ToolError
 from .host import guard
 from .host.adapter import HostAdapter
+from .host.detecting import load_adapter
 from .host.dispatch import Dispatcher
 from .host.identity import Instance
 from .host.job import Job
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EmbeddedServer", "start", "stop"]
 
-#: Adapters and the module by which their host shows in an interpreter; standalone is what is left.
-ADAPTERS = {"blender": "bpy", "standalone": ""}
 #: Below the user's data directory: every Python file in it is loaded at start.
 TOOLS_FOLDER = "tools"
 #: How long the calling thread waits for the loop thread at the end, seconds (DESIGN: 300 ms).
@@ -111,24 +109,6 @@ def stop() -> None:
     with _lock:
         if _running is not None:
             _running.stop()
-
-
-def load_adapter(name: Optional[str]) -> HostAdapter:
-    """Return the adapter called ``name``, or of the host that this interpreter runs in."""
-    if name is not None and name not in ADAPTERS:
-        raise ConfigError(
-            "There is no adapter {!r}; there are {}".format(name, ", ".join(ADAPTERS))
-        )
-    for candidate, sign in ADAPTERS.items():
-        if name is None and sign and sign not in sys.modules:
-            continue
-        if name is not None and candidate != name:
-            continue
-        module = importlib.import_module(".adapters." + candidate, __package__)
-        if name is not None or not sign or module.detect():
-            host: HostAdapter = module.create()
-            return host
-    raise StartError("No host was found")
 
 
 class EmbeddedServer:
