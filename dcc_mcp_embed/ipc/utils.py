@@ -15,10 +15,9 @@ _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 _GRACE = 0.25
 
 
-def _positive(name: str, value: float, least: float = 0.0) -> float:
-    # NaN compares false with everything.
-    if not value > least:
-        raise ValueError("{} must be more than {:g}, not {!r}".format(name, least, value))
+def _positive(name: str, value: float) -> float:
+    if not value > 0:  # NaN is not
+        raise ValueError("{} must be more than 0 seconds, not {!r}".format(name, value))
     return value
 
 
@@ -49,8 +48,8 @@ class BackoffStrategy:
                     max_delay, initial_delay
                 )
             )
-        if not multiplier >= 1.0:
-            raise ValueError("multiplier must be at least 1, not {!r}".format(multiplier))
+        if not 1.0 <= multiplier < float("inf"):
+            raise ValueError("multiplier must be a number from 1, not {!r}".format(multiplier))
         if not 0.0 <= jitter <= 1.0:
             raise ValueError("jitter must be from 0 to 1, not {!r}".format(jitter))
         self.initial_delay = initial_delay

@@ -132,8 +132,9 @@ class Receipts:
     """The store. One owner, one thread; ``now`` is monotonic seconds and never goes back.
 
     A *waiter* is whoever is to be told of a result, such as a connection; anything hashable.
-    Each method is O(1), amortised over calls and their numbers; ``leave`` costs what it lets go of.
-    Memory is in proportion to the live entries and lines.
+    Each method is O(1), amortised over calls and their numbers; ``leave`` costs what it lets go of,
+    and room for a line is sought past idle ones with running calls. Memory is in proportion to the
+    live entries and lines.
     """
 
     def __init__(self, limits: Limits = Limits()) -> None:
@@ -144,6 +145,8 @@ class Receipts:
         #: Those of them that hold a result.
         self._holding: OrderedDict[bytes, _Entry] = OrderedDict()
         self._held = 0
+        #: How many calls have been told to run and have not finished.
+        self.running = 0
         #: Lines that nobody is connected to, the longest idle first.
         self._idle: OrderedDict[bytes, _Line] = OrderedDict()
         #: What each waiter waits for.
@@ -154,11 +157,6 @@ class Receipts:
     def __len__(self) -> int:
         """Return how many calls are running or remembered."""
         return len(self._finished) + self.running
-
-    @property
-    def running(self) -> int:
-        """How many calls have been told to run and have not finished."""
-        return sum(line.running for line in self._lines.values())
 
     @property
     def lines(self) -> int:
@@ -236,6 +234,7 @@ class Receipts:
             self._forget_wait(waiter, request_id)
         entry.waiters = {}
         line.running -= 1
+        self.running -= 1
         if number < line.released:
             del line.entries[number]
             return waiters
@@ -316,6 +315,7 @@ class Receipts:
             if enter:
                 entry = line.entries[number] = _Entry(request_id)
                 line.running += 1
+                self.running += 1
                 self._wait(entry, waiter)
             return _RUN
         if entry.state == _RUNNING:

@@ -27,14 +27,13 @@ may be repeated are not asked about: they are sent again. A notification may be 
 from __future__ import annotations
 
 import itertools
-import json
-import re
 from collections import OrderedDict
-from typing import Any, Dict, Hashable, List, NamedTuple, Optional, Tuple
+from typing import Dict, Hashable, List, NamedTuple, Optional, Tuple
 
 from ..clock import Clock
 from ..errors import LocalProtocolError, RemoteProtocolError, UnknownOutcome
-from ..wire.messages import id_bytes, id_text
+from ..wire.messages import id_text
+from .content import new_line, packed, read_id, read_ids, read_line, read_object
 from .hello import Facts
 from .outbound import DeliveryReceipt, OutboundTracker, RouteKey
 from .receipts import (
@@ -63,6 +62,7 @@ __all__ = [
     "ResumeClient",
     "ResumeServer",
     "Resumed",
+    "lost_outcome",
 ]
 
 #: The request's method, the notification's topic.
@@ -81,9 +81,6 @@ SETTLE = "settle"
 #: The server's verdict on a call of a connection that has not resumed: run it, keep no receipt.
 UNTRACKED = "untracked"
 
-_LINE = re.compile(r"[0-9a-f]{16}", re.ASCII)
-#: More ids than a connection may have calls in flight are not asked about in earnest.
-_MOST_IDS = 65_536
 #: A verdict as the response says it.
 _STATES = {RUN: "new", JOIN: "running", REPLAY: "done", DROPPED: "dropped", UNKNOWN: "unknown"}
 _ACTIONS = {"new": SEND, "running": WAIT, "done": WAIT, "dropped": SETTLE, "unknown": SETTLE}
@@ -94,6 +91,16 @@ _NO_RECEIPTS = "the connection broke during the call; this server cannot tell wh
 _EXPIRED = "the call was no longer tracked when the connection came back; it may have run"
 _TOO_LARGE = "the call has run, but its result came to nothing: it was too large to be kept"
 _HINT = "Look at what it should have changed before you call again."
+
+
+def lost_outcome(action: str) -> UnknownOutcome:
+    """Return the error of a call that was judged DROPPED (its ``state`` is finished) or UNKNOWN.
+
+    Both ends use it: the server answers with it a request that it does not run for this reason.
+    """
+    if action == DROPPED:
+        return UnknownOutcome(_TOO_LARGE, _HINT, state="finished")
+    return UnknownOutcome(_FORGOTTEN, _HINT)
 
 
 class Decision(NamedTuple):
@@ -180,8 +187,8 @@ class ResumeClient:
         epoch = self._epoch if record is None else record.metadata["epoch"]
         external = "{}/{}".format(epoch, name)
         self._tracker.finish_tracking(DeliveryReceipt(name, status, self._driver, external, error))
-        receipt_waits = self._kept and split(request_id)[0] == self._line
-        if receipt_waits and not (record is not None and record.metadata["repeatable"]):
+        repeatable = record is not None and record.metadata["repeatable"]
+        if self._kept and not repeatable and split(request_id)[0] == self._line:
             self._unacknowledged.append(request_id)
         return True
 
@@ -200,7 +207,7 @@ class ResumeClient:
         # The ids have one line and one length: their order is that of their numbers.
         ids = [id_text(one) for one in self._unacknowledged if one >= below]
         self._unacknowledged = []
-        return _packed({"line": self._line.hex(), "below": id_text(below), "ids": ids})
+        return packed({"line": self._line.hex(), "below": id_text(below), "ids": ids})
 
     def _below(self, line: bytes) -> bytes:
         for request_id in self._in_flight:
@@ -246,7 +253,7 @@ class ResumeClient:
         self._kept = keeps
         if not keeps:
             # Nobody looks at the line; the ids only have to differ.
-            self._line = self._line or _new_line(self._clock)
+            self._line = self._line or new_line(self._clock)
             self._ready = True
             return Reconnected(None, decisions)
         self._asked = asked
@@ -257,14 +264,14 @@ class ResumeClient:
             "below": None if line is None else id_text(self._below(line)),
             "ids": [id_text(one) for one in asked],
         }
-        return Reconnected(_packed(question), decisions)
+        return Reconnected(packed(question), decisions)
 
     def answered(self, payload: bytes) -> List[Decision]:
         """Take the server's answer. Raises RemoteProtocolError; nothing is decided then."""
         if self._asked is None:
             raise LocalProtocolError("no resume request is under way")
-        answer = _object(payload, "the answer to resume")
-        line = _line_of(answer.get("line"))
+        answer = read_object(payload, "the answer to resume")
+        line = read_line(answer.get("line"))
         if line is None or answer.get("epoch") != self._epoch:
             raise RemoteProtocolError("the answer to resume names another epoch, or no line")
         states = answer.get("states")
@@ -287,13 +294,14 @@ class ResumeClient:
     def _decide(self, request_id: bytes, state: str) -> Decision:
         if _ACTIONS[state] != SETTLE:
             return Decision(request_id, _ACTIONS[state])
-        if state == "dropped":
-            return self._give_up(request_id, _TOO_LARGE, "finished")
-        return self._give_up(request_id, _FORGOTTEN)
+        return self._end(request_id, lost_outcome(state))
 
-    def _give_up(self, request_id: bytes, reason: str, state: str = "running") -> Decision:
-        self.settle(request_id, UnknownOutcome.code, reason)
-        return Decision(request_id, SETTLE, UnknownOutcome(reason, _HINT, state=state))
+    def _give_up(self, request_id: bytes, reason: str) -> Decision:
+        return self._end(request_id, UnknownOutcome(reason, _HINT))
+
+    def _end(self, request_id: bytes, error: UnknownOutcome) -> Decision:
+        self.settle(request_id, error.code, error.message)
+        return Decision(request_id, SETTLE, error)
 
 
 class Resumed(NamedTuple):
@@ -321,11 +329,11 @@ class ResumeServer:
         """Answer a resume request. Raises RemoteProtocolError; its text is for the client."""
         if self.line is not None:
             raise RemoteProtocolError("this connection has resumed already")
-        question = _object(params, "the params of resume")
-        ids = _ids(question)
-        asked_line, epoch = _line_of(question.get("line")), question.get("epoch")
+        question = read_object(params, "the params of resume")
+        ids = read_ids(question)
+        asked_line, epoch = read_line(question.get("line")), question.get("epoch")
         below = question.get("below")
-        lowest = None if below is None else _id(below)
+        lowest = None if below is None else read_id(below)
         now = self._clock.monotonic()
         known = (
             asked_line is not None
@@ -338,7 +346,7 @@ class ResumeServer:
             self.line = asked_line
             self._release(lowest)
         else:
-            self.line = _new_line(self._clock)
+            self.line = new_line(self._clock)
             self._receipts.open_line(self.line, now)
         for request_id in ids:
             verdict = self.accept(request_id, only_ask=True)
@@ -346,7 +354,7 @@ class ResumeServer:
             if verdict.outcome is not None:
                 replays.append((request_id, verdict.outcome))
         answer = {"epoch": self._epoch, "line": self.line.hex(), "states": states}
-        return Resumed(_packed(answer), replays)
+        return Resumed(packed(answer), replays)
 
     def accept(self, request_id: bytes, only_ask: bool = False) -> Verdict:
         """Judge a request that must not run twice; one that may be repeated needs no verdict.
@@ -363,9 +371,9 @@ class ResumeServer:
 
     def acknowledge(self, data: bytes) -> None:
         """Take an ``acknowledge`` notification. Raises RemoteProtocolError."""
-        said = _object(data, "the acknowledgement")
-        ids, below = _ids(said), _id(said.get("below"))
-        if self.line is None or _line_of(said.get("line")) != self.line:
+        said = read_object(data, "the acknowledgement")
+        ids, below = read_ids(said), read_id(said.get("below"))
+        if self.line is None or read_line(said.get("line")) != self.line:
             return  # late, of a line that this connection has given up
         self._receipts.ack(one for one in ids if one.startswith(self.line))
         self._release(below)
@@ -380,52 +388,3 @@ class ResumeServer:
     def _release(self, below: Optional[bytes]) -> None:
         if below is not None and self.line is not None and below.startswith(self.line):
             self._receipts.release(self.line, split(below)[1])
-
-
-# Content.
-
-
-def _new_line(clock: Clock) -> bytes:
-    # A UUID of version 4 to look at, as every id.
-    chance = bytearray(clock.token_bytes(8))
-    chance[6] = chance[6] & 0x0F | 0x40
-    return bytes(chance)
-
-
-def _packed(content: Dict[str, Any]) -> bytes:
-    return json.dumps(content, separators=(",", ":")).encode("ascii")
-
-
-def _object(data: bytes, what: str) -> Dict[str, Any]:
-    try:
-        content = json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise RemoteProtocolError("{} must be a JSON object".format(what))
-    return content
-
-
-def _line_of(value: Any) -> Optional[bytes]:
-    if value is None:
-        return None
-    if not isinstance(value, str) or _LINE.fullmatch(value) is None:
-        raise RemoteProtocolError("a line is 16 hexadecimal digits")
-    return bytes.fromhex(value)
-
-
-def _id(value: Any) -> bytes:
-    if isinstance(value, str):
-        try:
-            return id_bytes(value)
-        except ValueError:
-            pass
-    raise RemoteProtocolError("{!r:.80} is no request id".format(value))
-
-
-def _ids(content: Dict[str, Any]) -> List[bytes]:
-    """Return the ids, each once."""
-    values = content.get("ids")
-    if not isinstance(values, list) or len(values) > _MOST_IDS:
-        raise RemoteProtocolError("ids must be a list of at most {} ids".format(_MOST_IDS))
-    return list(dict.fromkeys(_id(value) for value in values))

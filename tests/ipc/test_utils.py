@@ -66,6 +66,7 @@ def test_ten_thousand_attempts_overflow_nothing():
         ({"max_delay": NAN}, "max_delay"),
         ({"multiplier": 0.9}, "multiplier"),
         ({"multiplier": NAN}, "multiplier"),
+        ({"multiplier": INF}, "multiplier"),
         ({"jitter": 1.1}, "jitter"),
         ({"jitter": -0.1}, "jitter"),
     ],

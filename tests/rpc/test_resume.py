@@ -30,6 +30,7 @@ from dcc_mcp_embed.rpc.resume import (
     WAIT,
     ResumeClient,
     ResumeServer,
+    lost_outcome,
 )
 from dcc_mcp_embed.wire.messages import id_text
 from fakes.clock import FakeClock
@@ -422,6 +423,8 @@ def test_a_dropped_result_is_said_to_a_request_too():
     end.accept(call)
     pair.finish(call)
     assert end.accept(call).action == DROPPED
+    assert lost_outcome(DROPPED).state == "finished"
+    assert lost_outcome(UNKNOWN).state == "running"
 
 
 # What comes may be anything.
