@@ -579,6 +579,15 @@ def test_a_tool_that_fails_on_a_found_instance_is_status_1(two, inside):
         assert json.loads(done.stdout)["error"]["code"] == code
 
 
+def test_what_is_no_text_is_answered_all_the_same(two, inside):
+    first, _ = two
+    chosen = ["--instance", first.facts["instance_id"]]
+    for words in (["x\udcff"], ["get_object", "--args", '{"path": "/\udcff"}']):
+        done = inside(first.home, "call", *words, *chosen)
+        assert done.returncode == 1
+        assert json.loads(done.stdout)["error"]["code"] == "not_found"
+
+
 def test_several_are_listed_and_none_is_said(two, inside):
     first, second = two
     done = inside(first.home, "call", "--dcc", "standalone", "get_status")

@@ -8,7 +8,6 @@ token.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import Any, Dict, List, Optional, Tuple, Union
@@ -31,6 +30,7 @@ from ..server.row import WIRE
 from ..transport.channel import FramedChannel
 from ..transport.connect import open_channel
 from ..transport_errors import CallTimeout, ConnectionClosed, TransportError
+from ..wire import jsonrpc
 from .finding import LOOPBACK, WIRE_KEY, find, short
 
 __all__ = ["Client", "FramedClient", "reach"]
@@ -53,12 +53,14 @@ class FramedClient:
 
     def _call(self, method: str, params: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
         try:
-            answer = self._channel.call(method, params, self._timeout_ms)
+            # In ASCII, which survives what is no text: a lone surrogate from the command line.
+            data = jsonrpc.encode(params or {})
+            answer = self._channel.call(method, data, self._timeout_ms)
         except (CallTimeout, ConnectionClosed) as error:
             raise Unreachable("The server does not answer: {}".format(error)) from error
         try:
-            result = json.loads(answer["payload"].decode("utf-8"))
-        except (ValueError, RecursionError):
+            result = jsonrpc.decode(answer["payload"])
+        except jsonrpc.Fault:
             result = None
         if not isinstance(result, dict):
             raise RemoteProtocolError("What the server answers cannot be understood.")
