@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Set
 
 from ..clock import Clock
 from ..net.readiness import SLICE_S, Readiness
@@ -38,7 +38,7 @@ class Turns:
         #: What the thread that leads polls for; 0: nobody leads.
         self._led = 0
         #: Threads that poll; the socket must not be closed under them.
-        self._polling = 0
+        self._polling: Set[object] = set()
         #: Those who sleep. The last is the next to lead.
         self._followers: Dict[Pending, None] = {}
         self._over = False
@@ -96,10 +96,14 @@ class Turns:
 
     def _lead(self, needs: int, left: Optional[float]) -> None:
         """Poll once for everybody."""
-        events = self._led = self._wanted(needs)
         try:
-            ready = self._poll(self._readiness, events, left)
+            try:
+                events = self._led = self._wanted(needs)
+                ready = self._poll(self._readiness, events, left)
+            finally:
+                self._led = 0
         finally:
+            # Again: Ctrl-C may have come before that, and nobody would ever lead.
             self._led = 0
         if ready:
             self._turn(ready)
@@ -110,13 +114,22 @@ class Turns:
         self._turn(self._poll(Readiness(self._sock), needs, look))
 
     def _poll(self, readiness: Readiness, events: int, left: Optional[float]) -> int:
-        self._polling += 1
-        self._lock.release()
+        lock = self._lock
+        me = object()
         try:
-            return readiness.wait(events, left)
+            try:
+                self._polling.add(me)
+                lock.release()
+                return readiness.wait(events, left)
+            finally:
+                if not lock._is_owned():
+                    lock.acquire()
+                self._polling.discard(me)
         finally:
-            self._lock.acquire()
-            self._polling -= 1
+            # Again: Ctrl-C may have come before that.
+            if not lock._is_owned():
+                lock.acquire()
+            self._polling.discard(me)
             if self._over and not self._polling:
                 self._sock.close()
 
@@ -126,13 +139,20 @@ class Turns:
             left = SLICE_S if left is None else min(left, SLICE_S)
         gate = threading.Lock()
         gate.acquire()
-        pending.waiter = gate
-        self._followers[pending] = None
-        self._lock.release()
+        lock = self._lock
         try:
-            gate.acquire(timeout=-1 if left is None else min(left, threading.TIMEOUT_MAX))
+            try:
+                pending.waiter = gate
+                self._followers[pending] = None
+                lock.release()
+                gate.acquire(timeout=-1 if left is None else min(left, threading.TIMEOUT_MAX))
+            finally:
+                if not lock._is_owned():
+                    lock.acquire()
         finally:
-            self._lock.acquire()
+            # As in _poll.
+            if not lock._is_owned():
+                lock.acquire()
             if pending.waiter is gate:
+                self._followers.pop(pending, None)
                 pending.waiter = None
-                del self._followers[pending]

@@ -17,7 +17,7 @@ from dcc_mcp_embed.host import guard
 from dcc_mcp_embed.net.readiness import Readiness
 from dcc_mcp_embed.rpc.inbox import FULL_MESSAGES
 from dcc_mcp_embed.rpc.peer import Peer
-from dcc_mcp_embed.transport import arguments
+from dcc_mcp_embed.transport import arguments, turns
 from dcc_mcp_embed.transport.channel import FramedChannel
 from dcc_mcp_embed.transport.connect import raw_channel
 from dcc_mcp_embed.transport.link import Link
@@ -44,6 +44,7 @@ from dcc_mcp_embed.wire.messages import (
 )
 from fakes.caller import Caller
 from fakes.channels import ADDRESS, DEADLINE, PATIENCE, Stage, ctrl_c, framed, until
+from fakes.interrupt import Interrupt
 
 ID = bytes(range(16))
 MIB = 1 << 20
@@ -724,6 +725,44 @@ def test_ctrl_c_ends_the_wait_of_a_thread_that_does_not_lead(stage):
     assert leader.result()["topic"] == "n1"
 
 
+def test_ctrl_c_at_any_line_of_waiting_is_just_that(stage):
+    channel = stage.echo()
+    for number in range(1000):
+        interrupt = Interrupt(number, [turns])
+        try:
+            with interrupt:
+                channel.call("silent", timeout_ms=1)
+        except KeyboardInterrupt:
+            pass
+        except CallTimeout:
+            break
+        # Another thread finds it whole.
+        call = stage.thread(lambda: channel.call("echo", b"x", PATIENCE)["payload"])
+        assert call.result() == b"x"
+        assert channel.in_flight == 0
+    assert 20 < number < 1000
+
+
+def test_ctrl_c_at_any_line_of_following_is_just_that(stage):
+    channel = stage.echo()
+    for number in range(1000):
+        leader = stage.thread(lambda: channel.recv(50))
+        until(lambda: channel._link._led)
+        interrupt = Interrupt(number, [turns])
+        try:
+            with interrupt:
+                channel.call("silent", timeout_ms=1)
+        except KeyboardInterrupt:
+            pass
+        except CallTimeout:
+            leader.result()
+            break
+        call = stage.thread(lambda: channel.call("echo", b"x", PATIENCE)["payload"])
+        assert call.result() == b"x"
+        assert leader.result() is None
+    assert 20 < number < 1000
+
+
 class Interrupting:
     """A socket that is interrupted right after it has done what it should."""
 
@@ -902,18 +941,18 @@ def test_a_use_in_the_middle_of_another_is_an_error_and_no_hang():
             lambda: channel.ping(10),
             lambda: channel.recv(10),
             channel.try_recv,
-            channel.alive,
             channel.shutdown,
         ):
             with pytest.raises(Internal, match="in the middle of another call of this thread"):
                 use()
             tried.append(use)
+        assert channel.is_running, "as far as one knows"
 
     clock.link = channel._link
     clock.meddle = meddle
     with pytest.raises(CallTimeout):
         channel.call("echo", timeout_ms=10)
-    assert len(tried) == 9
+    assert len(tried) == 8
     assert channel.alive()
     assert channel.in_flight == 0
     channel.shutdown()
@@ -933,7 +972,7 @@ def test_a_finaliser_in_the_middle_of_a_use_hangs_nothing():
 
         def __del__(self):
             try:
-                channel.alive()
+                channel.try_recv()
             except Internal as error:
                 failed.append(str(error))
 

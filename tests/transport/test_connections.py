@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import linecache
-import os
 import signal
 import socket
-import sys
 import threading
 from collections import deque
 
@@ -37,6 +34,7 @@ from dcc_mcp_embed.wire.frames import frame
 from dcc_mcp_embed.wire.messages import Notify, encode
 from fakes.clock import FakeClock
 from fakes.framed_peer import DEADLINE, FramedPeer
+from fakes.interrupt import Interrupt
 
 KEY = b"k" * 32
 FIRST, SECOND = ("{}0000000-0000-4000-8000-000000000000".format(n) for n in (1, 2))
@@ -701,46 +699,7 @@ def test_a_call_under_way_is_told_of_the_end(bench, end, failure):
 
 # Ctrl-C anywhere.
 
-TRACED = tuple(os.path.abspath(one.__file__) for one in (connections, pool, loan, channel_module))
-
-
-class Interrupt:
-    """Raises KeyboardInterrupt at the n-th line that is run in the pool's modules.
-
-    The end of a ``with`` for a lock is left out: there the interpreter does not look for signals.
-    """
-
-    def __init__(self, number):
-        self.left = number
-
-    def __enter__(self):
-        sys.settrace(self._trace)
-        return self
-
-    def __exit__(self, *_):
-        sys.settrace(None)
-
-    def _trace(self, frame, event, argument):
-        if os.path.abspath(frame.f_code.co_filename) not in TRACED:
-            return None
-        locks = set()
-
-        def line(frame, event, argument):
-            if event != "line":
-                return line
-            text = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
-            if "lock" in text and text.strip().startswith("with "):
-                if frame.f_lineno in locks:
-                    return line
-                locks.add(frame.f_lineno)
-            self.left -= 1
-            if self.left < 0:
-                sys.settrace(None)
-                frame.f_trace = None
-                raise KeyboardInterrupt
-            return line
-
-        return line
+TRACED = (connections, pool, loan, channel_module)
 
 
 def use_block(bench, peer):
@@ -773,7 +732,7 @@ def test_ctrl_c_at_any_line_gives_the_place_back(peer, scenario, before):
             peer.cut()
             peer.wait(lambda: peer.open == 0)
         try:
-            with Interrupt(number) as interrupt:
+            with Interrupt(number, TRACED) as interrupt:
                 scenario(bench, peer)
         except KeyboardInterrupt:
             table = bench.pool._table
@@ -793,7 +752,7 @@ def test_ctrl_c_at_any_line_of_giving_back_leaves_nobody_in_line(peer, monkeypat
     monkeypatch.setattr(connections, "_LOOK", 0.02)
     for number in range(1000):
         bench = Bench()
-        interrupt = Interrupt(number)
+        interrupt = Interrupt(number, TRACED)
         block = lent(bench, peer)
         block.__enter__()
         waiting = Waiting(bench.pool, row_of(peer))
