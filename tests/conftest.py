@@ -52,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "heavy: needs a real host, a peer or the network; runs with --heavy"
+        "markers", "heavy: needs a real host, a peer or the network, or is slow; runs with --heavy"
     )
     config.addinivalue_line("markers", "limit(seconds): counts as hung after that time")
     if config.getoption("--require-real"):

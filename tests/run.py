@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -370,6 +371,9 @@ def main(arguments: Sequence[str]) -> int:
         environ.pop(key, None)
     if options.require_real:
         environ["DCC_MCP_EMBED_REQUIRE_REAL"] = "1"
+    # In the background of a shell this process ignores Ctrl-C, and what it starts would do so too;
+    # some tests are about Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     wheel = build_wheel(python)
     outcomes = run_all(names, python, wheel, environ, options.jobs, pytest_options)
     say(summary(outcomes, absent))

@@ -1,4 +1,8 @@
-"""The session's own rules: what leaks is seen, what is missing is said."""
+"""The session's own rules: what leaks is seen, what is missing is said.
+
+Once is enough (each test runs pytest in a process of its own): they are about the tests, not about
+the package on some Python.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,8 @@ import pytest
 
 import helpers
 from pythons import SUPPORTED, VARIABLE, find_pythons, probe
+
+pytestmark = pytest.mark.heavy
 
 
 def run_pytest(folder, text: str, *arguments: str, **environ: str) -> Tuple[int, str]:
