@@ -46,11 +46,13 @@ def pause() -> None:
     """Begin to work: the first of all our threads to do so switches collection off. Nests."""
     global _pausing, _was_enabled
     _acquire()
+    # Counted before it is switched off, and for longer: a child that is forked between the two
+    # lines finds by the count that it has to switch it on.
     if not _pausing:
         _was_enabled = gc.isenabled()
-        if _was_enabled:
-            gc.disable()
     _pausing += 1
+    if _pausing == 1 and _was_enabled:
+        gc.disable()
     _release()
 
 
@@ -58,9 +60,9 @@ def resume() -> None:
     """End or interrupt the work: the last of all our threads restores the host's setting."""
     global _pausing
     _acquire()
-    _pausing -= 1
-    if not _pausing and _was_enabled:
+    if _pausing == 1 and _was_enabled:
         gc.enable()
+    _pausing -= 1
     _release()
 
 
@@ -125,7 +127,7 @@ def _disown() -> None:
     if _pausing and not ours and _was_enabled:
         gc.enable()
     _pausing = min(_pausing, int(ours))
-    if _guards and not ours:
+    if not ours and _veto in gc.callbacks:
         gc.callbacks.remove(_veto)
     _guards = int(ours)
 

@@ -141,7 +141,7 @@ class EmbeddedServer:
         self._launch_command = launch_command
         self._registration: Optional[Registration] = None
         self._transport: Optional[TransportManager] = None
-        self._transport_lock = threading.Lock()
+        self._transport_lock = threading.RLock()
         self._stopped = False
         self._table = ToolTable()
         self._scene = adapter.scene_backend()
@@ -347,12 +347,17 @@ class EmbeddedServer:
             if self._stopped:
                 return None
             if self._transport is None or self._transport.is_shutdown():
-                self._transport = TransportManager(
+                fresh = TransportManager(
                     registry=registrar.registry,
                     heartbeat=registrar.heart,
                     clock=self._clock,
                     log=self._note,
                 )
+                if self._stopped:
+                    # Meanwhile, and by this very thread: the lock lets it in again.
+                    fresh.shutdown()
+                    return None
+                self._transport = fresh
             return self._transport
 
     @property
@@ -397,7 +402,9 @@ class EmbeddedServer:
     def stop(self) -> None:
         """Stop: settle every caller, close every connection, give the port back. Twice is fine.
 
-        Main thread, or the exit handler. Takes at most the grace of the loop thread.
+        Main thread, or the exit handler; not in a signal handler, which may have interrupted the
+        very thing that is to be stopped. Takes some milliseconds; every wait on the way (for the
+        registry, twice if code in the host has rows of its own, and for the threads) has an end.
         """
         global _running
         with _lock:
@@ -408,20 +415,27 @@ class EmbeddedServer:
                 _running = None
         atexit.unregister(self.stop)
         guard.withdraw(self._address)
+        # All of it, whatever one step raises: there is no second time. The last one comes first.
+        with ExitStack() as steps:
+            steps.callback(self.adapter.close)
+            steps.callback(self._worker.stop, 0.05)
+            steps.callback(self._end_loop)
+            for lane in self._lanes.values():
+                steps.callback(lane.shutdown, "The server in this host was stopped.")
+            if self._registration is not None:
+                steps.callback(self._registration.leave)
+            steps.callback(self._end_transport)
+
+    def _end_loop(self) -> None:
+        self._loop.call_soon(self._server.wind_down, self._loop.stop)
+        if not self._thread.finish(_GRACE):
+            self.logbook.warning("server", "the loop thread did not end in time")
+
+    def _end_transport(self) -> None:
         with self._transport_lock:
             transport = self._transport
         if transport is not None:
             transport.shutdown()
-        if self._registration is not None:
-            self._registration.leave()
-        for lane in self._lanes.values():
-            lane.shutdown("The server in this host was stopped.")
-        self._loop.call_soon(self._server.wind_down, self._loop.stop)
-        ended = self._thread.finish(_GRACE)
-        self._worker.stop(0.05)
-        if not ended:
-            self.logbook.warning("server", "the loop thread did not end in time")
-        self.adapter.close()
 
     def _disown(self) -> None:
         """Be stopped in a forked child, where the server is its parent's. The child's only thread.
@@ -436,7 +450,7 @@ class EmbeddedServer:
         if _running is self:
             _running = None
         self._stopped = True
-        self._transport_lock = threading.Lock()
+        self._transport_lock = threading.RLock()
         self._transport = None
         atexit.unregister(self.stop)
         guard.withdraw(self._address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import suppress
 from typing import Any, Optional, Tuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -11,6 +12,7 @@ from ..clock import Clock, SystemClock
 from ..errors import ConfigError, Unreachable, Unsupported
 from ..net.reading import events
 from ..registry.entry import ServiceEntry
+from ..transport_errors import RegistryFile
 from ..wire import http1
 from .finding import LOOPBACK, PASS, find, find_by_url, short, the_registry
 from .text import complain, say
@@ -51,7 +53,9 @@ def stop_instance(options: Any) -> int:
             )
             return 1
         clock.sleep(_PAUSE)
-        registry.sweep()
+        # What cannot be swept now is looked at again; the stop is under way all the same.
+        with suppress(RegistryFile):
+            registry.sweep()
     say("{} has stopped.".format(name))
     return 0
 

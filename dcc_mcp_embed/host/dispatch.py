@@ -108,6 +108,10 @@ class Dispatcher:
             raise HostShuttingDown(shut, state="not_started")
         self._executor.wake(self.pump)
 
+    def prod(self) -> None:
+        """Wake the thread again, in case that it was not heard. Any thread."""
+        self._executor.wake(self.pump)
+
     def _add(self, job: Job, now: float, deadline: Optional[float]) -> None:
         job.attach(self._lane.lock, now)
         job.deadline = deadline

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import weakref
+from contextlib import ExitStack
 from typing import Any
 
 __all__ = ["close_at_exit"]
@@ -22,5 +23,7 @@ def close_at_exit(thing: Any) -> None:
 
 
 def _close_all() -> None:
-    for thing in list(_objects):
-        thing.close()
+    # Each of them, whatever another raises.
+    with ExitStack() as closing:
+        for thing in list(_objects):
+            closing.callback(thing.close)

@@ -20,8 +20,7 @@ _PATIENCE = 1.0
 
 # Lets the same thread in again: a signal handler or a finaliser may open a file in the very moment
 # in which another is opened, or fork.
-_lock = threading.RLock()
-_waited = False
+_lock: Any = threading.RLock()
 #: Whose turn is among the first, in the order of their coming.
 _objects: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 _hooked = False
@@ -51,12 +50,12 @@ def in_child(thing: Any, first: bool = False) -> None:
 
 
 def _before() -> None:
-    global _waited
-    _waited = _lock.acquire(timeout=_PATIENCE)
+    _lock.acquire(timeout=_PATIENCE)
 
 
 def _after() -> None:
-    if _waited:
+    # Several threads may fork, and not each of them has waited long enough.
+    if _lock._is_owned():
         _lock.release()
 
 

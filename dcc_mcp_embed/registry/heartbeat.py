@@ -42,7 +42,8 @@ class Heartbeat:
         forks.in_child(self)
 
     def _reset(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant: a signal handler may end what the thread that it interrupted is starting.
+        self._lock = threading.RLock()
         self._wake = threading.Event()
         self._thread: Optional[threading.Thread] = None
         self._deferred: Deque[Tuple[Callable[..., Any], Tuple[Any, ...]]] = deque()
@@ -60,7 +61,12 @@ class Heartbeat:
                 thread = threading.Thread(
                     target=self._run, name="dcc-mcp-embed-registry", daemon=True
                 )
-                thread.start()
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    # The system has no thread left; whoever comes next tries again.
+                    self._log("warning", "The registry's heartbeat cannot start: {}".format(error))
+                    return
                 self._thread = thread
         self._wake.set()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Mapping, Optional
 
 from . import rows
 from .draft import Draft
@@ -85,8 +85,15 @@ class OwnRow:
         if deregister:
             draft.remove(self.key)
         elif there is not None:
-            stays = {name: value for name, value in there.items() if name != "sentinel_path"}
-            draft.put(self.key, stays)
+            for row in (there, self.row):
+                try:
+                    draft.put(self.key, _without_sentinel(row))
+                except ValueError as error:
+                    self._log(
+                        "warning", "{}:{} was spoilt by somebody: {}".format(*self.key, error)
+                    )
+                else:
+                    return
 
     def release(self) -> None:
         """Let go of the sentinel and delete it: from now on the row has no owner. Any thread."""
@@ -106,3 +113,7 @@ class OwnRow:
         sentinel, self._sentinel = self._sentinel, None
         if sentinel is not None:
             sentinel.disown()
+
+
+def _without_sentinel(row: Mapping[str, Any]) -> Dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "sentinel_path"}

@@ -107,6 +107,8 @@ class SafeStop:
 
     def _begin(self) -> None:
         if self._asked:
+            # Should waking the host have failed, nobody else would try again.
+            self._lanes["main"].prod()
             return
         self._asked = True
         self._log("info", "asked to stop, by somebody who can read the registry row")

@@ -62,7 +62,8 @@ class Connections:
     def borrow(self, row: ServiceEntry, timeout: Optional[Seconds] = None) -> Lease:
         """Reserve a live connection to ``row``, waiting in line for at most ``timeout`` seconds.
 
-        It is this thread's until it is given back, or the thread has ended and somebody needs it.
+        It is this thread's until it is given back, or the thread has ended and somebody needs it
+        (one that ``threading`` has started: of a host's native threads Python does not learn it).
         The default is ``acquire_timeout``; 0: no waiting. Making a connection takes up to
         ``connect_timeout`` on top. Raises AcquireTimeout, PoolExhausted, WouldDeadlock, what
         connecting raises, and Shutdown or ServiceNotFound when the manager or the instance ends.

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from typing import Any, Callable, Deque, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -112,6 +113,8 @@ class PoolTable:
         self._begin()
         self._leases = 0
         self._shut = False
+        #: It was said in the middle of another change, and is still to be done.
+        self._shut_late = False
 
     def _begin(self) -> None:
         self._lock: Any = threading.RLock()
@@ -186,9 +189,18 @@ class PoolTable:
     def settle(self, now: float) -> None:
         """End what was to be ended in the middle of another change, once that is over."""
         while self.late and not self._lock._is_owned():
-            waiter, sound = self.late[0]
+            try:
+                first = self.late[0]
+            except IndexError:
+                # Another thread was quicker, here and below.
+                break
+            waiter, sound = first
+            # Done before it is crossed out: an interrupt loses nothing, and twice does no harm.
             self.end(waiter, now, sound)
-            self.late.popleft()
+            with suppress(ValueError):
+                self.late.remove(first)
+        if self._shut_late and not self._lock._is_owned():
+            self.shut()
 
     def give_back_oldest(self, dcc_type: str, instance_id: str, holder: object, now: float) -> None:
         """End the oldest reservation ``holder`` has for an instance.
@@ -275,7 +287,8 @@ class PoolTable:
         """
         self._shut = True
         lock = self._lock
-        if lock._is_owned() or not lock.acquire(timeout=_PATIENCE):
+        self._shut_late = lock._is_owned() or not lock.acquire(timeout=_PATIENCE)
+        if self._shut_late:
             return
         try:
             for place in self._all():

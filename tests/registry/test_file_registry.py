@@ -603,6 +603,17 @@ def test_rows_that_are_to_stay_live_as_long_as_the_process(opened):
         assert other.registry.sweep() == []
 
 
+def test_a_row_that_is_to_stay_and_was_spoilt_stays_as_it_was(opened):
+    entry = register(opened)
+    (row,) = opened.rows()
+    opened.write(dict(row, metadata={"a": 5}))
+    assert opened.registry.close(deregister=False)
+    (row,) = opened.rows()
+    assert row["instance_id"] == entry.instance_id
+    assert row["metadata"] == entry.metadata
+    assert "sentinel_path" not in row
+
+
 def test_leaving_with_some_rows_is_one_change_and_spares_the_others(opened, monkeypatch):
     going = [register(opened, port=number) for number in range(3)]
     staying = register(opened, "houdini")

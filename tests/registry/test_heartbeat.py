@@ -235,6 +235,40 @@ def test_a_forked_child_can_start_it_anew(running):
     assert os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == 0
 
 
+def test_a_signal_handler_may_end_what_it_interrupted_the_start_of(opened, monkeypatch):
+    heart = Heartbeat(opened.registry, 5.0, opened.clock, lambda *line: None)
+    real_start = threading.Thread.start
+
+    def interrupted(thread):
+        # What a handler does that comes while the system makes the thread.
+        heart.stop(0.0)
+        real_start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    caller = threading.Thread(target=heart.start, name="caller", daemon=True)
+    real_start(caller)
+    caller.join(LONG)
+    assert not caller.is_alive(), "it waits for itself"
+    assert heart.stop(LONG)
+
+
+def test_a_system_without_threads_is_told_of_and_tried_again(opened, monkeypatch):
+    logged = []
+    heart = Heartbeat(opened.registry, 5.0, opened.clock, lambda *line: logged.append(line))
+
+    def none_left(thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        heart.start()
+    assert [level for level, _ in logged] == ["warning"]
+    done = threading.Event()
+    heart.defer(done.set)
+    assert done.wait(LONG)
+    assert heart.stop(LONG)
+
+
 def wait_until(condition):
     pause = threading.Event()
     for _ in range(int(LONG / 0.005)):

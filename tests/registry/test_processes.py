@@ -194,3 +194,33 @@ def test_a_fork_in_the_middle_of_a_change_holds_nobody_up(opened):
     os.close(writer)
     assert os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == 0
     assert [one.dcc_type for one in opened.registry.sweep()] == ["houdini"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_fork_that_did_not_wait_long_enough_leaves_the_lock_of_another():
+    holding, over = threading.Event(), threading.Event()
+
+    def fork_slowly():
+        forks._before()
+        holding.set()
+        over.wait(30)
+        forks._after()
+
+    slow = threading.Thread(target=fork_slowly, name="slow")
+    slow.start()
+    assert holding.wait(30)
+    # Another thread forks meanwhile, waits in vain, and must not release what is not its own.
+    forks._before()
+    forks._after()
+    over.set()
+    slow.join(30)
+    entered = threading.Event()
+
+    def enter():
+        with forks.undisturbed():
+            entered.set()
+
+    other = threading.Thread(target=enter, name="other", daemon=True)
+    other.start()
+    assert entered.wait(30), "the lock has an owner that will never release it"
+    other.join(30)

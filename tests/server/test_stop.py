@@ -282,3 +282,21 @@ def test_a_forked_child_keeps_neither_the_port_nor_a_connection_alive(start):
     finally:
         os.close(writing)
         os.waitpid(child, 0)
+
+
+def test_a_step_that_fails_keeps_none_of_the_others_from_being_taken(start, monkeypatch):
+    live = start()
+    server = live.server
+    assert server.wait_registered(DEADLINE)
+    (row,) = server.transport.list_all_services()
+    registry = server.transport.registry
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(server.transport, "shutdown", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        server.stop()
+    nobody_listens(live.port)
+    assert registry.get(row.dcc_type, row.instance_id) is None
+    assert not live.serving or live.close() is None

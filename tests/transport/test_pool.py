@@ -372,6 +372,20 @@ def test_leaving_instance_makes_room_for_the_others_in_line(bench):
     assert bench.table.leave(waiting).state == CONNECTING
 
 
+def test_an_end_in_the_middle_of_a_change_is_made_up_for(bench):
+    idle = bench.lease()
+    bench.give_back(idle)
+    # As by a signal handler; it must not find the change half done, and cannot wait for it.
+    with bench.table._lock:
+        bench.shut()
+    assert bench.closed == []
+    bench.table.settle(bench.clock.now)
+    bench.act()
+    assert bench.closed == [idle.connection_id]
+    with pytest.raises(Shutdown):
+        bench.enter()
+
+
 def test_shutting_down_ends_everything(bench):
     borrower = bench.lease(handle="leased").waiter
     connecting = bench.enter().place
