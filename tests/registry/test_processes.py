@@ -198,13 +198,16 @@ def test_a_fork_in_the_middle_of_a_change_holds_nobody_up(opened):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_fork_that_did_not_wait_long_enough_leaves_the_lock_of_another():
-    holding, over = threading.Event(), threading.Event()
+    holding, over, forked, end = [threading.Event() for _ in range(4)]
 
     def fork_slowly():
         forks._before()
         holding.set()
         over.wait(30)
         forks._after()
+        forked.set()
+        # Its number must not be given to the next thread, who would then be taken for it.
+        end.wait(60)
 
     slow = threading.Thread(target=fork_slowly, name="slow")
     slow.start()
@@ -213,7 +216,7 @@ def test_a_fork_that_did_not_wait_long_enough_leaves_the_lock_of_another():
     forks._before()
     forks._after()
     over.set()
-    slow.join(30)
+    assert forked.wait(30)
     entered = threading.Event()
 
     def enter():
@@ -222,5 +225,8 @@ def test_a_fork_that_did_not_wait_long_enough_leaves_the_lock_of_another():
 
     other = threading.Thread(target=enter, name="other", daemon=True)
     other.start()
-    assert entered.wait(30), "the lock has an owner that will never release it"
+    free = entered.wait(10)
+    end.set()
+    slow.join(30)
     other.join(30)
+    assert free, "the lock has an owner that will never release it"
