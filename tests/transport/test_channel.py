@@ -725,42 +725,52 @@ def test_ctrl_c_ends_the_wait_of_a_thread_that_does_not_lead(stage):
     assert leader.result()["topic"] == "n1"
 
 
+#: Lines that a whole wait runs through, at the very least.
+WHOLE = 20
+
+
 def test_ctrl_c_at_any_line_of_waiting_is_just_that(stage):
     channel = stage.echo()
-    for number in range(1000):
+    number = 0
+    while number < 1000:
         interrupt = Interrupt(number, [turns])
         try:
             with interrupt:
-                channel.call("silent", timeout_ms=1)
+                channel.call("silent", timeout_ms=2)
         except KeyboardInterrupt:
-            pass
+            number += 1
         except CallTimeout:
-            break
+            if number > WHOLE:
+                break
+            # On a busy machine the time can be over before the wait has begun: once more.
         # Another thread finds it whole.
         call = stage.thread(lambda: channel.call("echo", b"x", PATIENCE)["payload"])
         assert call.result() == b"x"
         assert channel.in_flight == 0
-    assert 20 < number < 1000
+    assert number < 1000
 
 
 def test_ctrl_c_at_any_line_of_following_is_just_that(stage):
     channel = stage.echo()
-    for number in range(1000):
+    number = 0
+    while number < 1000:
         leader = stage.thread(lambda: channel.recv(50))
         until(lambda: channel._link._led)
         interrupt = Interrupt(number, [turns])
         try:
             with interrupt:
-                channel.call("silent", timeout_ms=1)
+                channel.call("silent", timeout_ms=2)
         except KeyboardInterrupt:
-            pass
+            number += 1
         except CallTimeout:
-            leader.result()
-            break
+            if number > WHOLE:
+                leader.result()
+                break
+            # As above.
         call = stage.thread(lambda: channel.call("echo", b"x", PATIENCE)["payload"])
         assert call.result() == b"x"
         assert leader.result() is None
-    assert 20 < number < 1000
+    assert number < 1000
 
 
 class Interrupting:
