@@ -238,9 +238,8 @@ class Dispatcher:
                 started = job.state == RUNNING
                 if job.claim_locked(DROPPED):
                     dropped.append((job, job.settled, "running" if started else "not_started"))
-            self._lane.orphans = [
-                job for job in self._lane.live.values() if job.stepper is not None
-            ]
+            orphans = [job for job in self._lane.live.values() if job.stepper is not None]
+            self._lane.orphans = orphans
             self._lane.queue.clear()
             self._lane.live.clear()
             if self._lane.writer is not self._lane.current:
@@ -253,7 +252,9 @@ class Dispatcher:
                 job.release()
         if self._executor.is_main_thread():
             self._pump.close_orphans()
-        else:
+        elif orphans:
+            # Else there is nothing to do there: a worker's thread must not be made for that, and
+            # cannot be when the interpreter ends (3.12).
             self._executor.wake(self.pump)
 
     def disown(self, reason: str) -> None:

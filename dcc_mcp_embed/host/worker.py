@@ -41,8 +41,9 @@ class Worker:
                 return
             self._pump = pump
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                thread.start()
+                self._thread = thread
             self._condition.notify()
 
     def is_main_thread(self) -> bool:
