@@ -193,6 +193,8 @@ class Pump:
             refusal = HostError(text, state="not_started")
         else:
             if modal is None:
+                # A pump that goes on from a job that was refused has not looked since.
+                self._lane.modal = None
                 return True
             refusal = refusals.modal(modal)
         with self._lane.lock:
