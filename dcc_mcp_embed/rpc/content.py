@@ -7,10 +7,19 @@ import re
 from typing import Any, Dict, List, Optional
 
 from ..clock import Clock
-from ..errors import RemoteProtocolError
+from ..errors import RemoteProtocolError, ToolError, UnknownOutcome
 from ..wire.messages import id_bytes
 
-__all__ = ["new_line", "packed", "read_id", "read_ids", "read_line", "read_object"]
+__all__ = [
+    "failure_payload",
+    "new_line",
+    "packed",
+    "read_id",
+    "read_ids",
+    "read_line",
+    "read_object",
+    "unknown_outcome",
+]
 
 _LINE = re.compile(r"[0-9a-f]{16}", re.ASCII)
 #: More ids than a connection may have calls in flight are not asked about in earnest.
@@ -66,3 +75,21 @@ def read_ids(content: Dict[str, Any]) -> List[bytes]:
     if not isinstance(values, list) or len(values) > _MOST_IDS:
         raise RemoteProtocolError("ids must be a list of at most {} ids".format(_MOST_IDS))
     return list(dict.fromkeys(read_id(value) for value in values))
+
+
+def failure_payload(error: ToolError) -> bytes:
+    """Return the payload of a failed response: what programs read, beside its text for people."""
+    return packed(error.to_dict())
+
+
+def unknown_outcome(payload: bytes) -> Optional[UnknownOutcome]:
+    """Return the error of a failed response that says that nobody knows; None: another failure."""
+    try:
+        content = read_object(payload, "the payload")
+    except RemoteProtocolError:
+        return None
+    message, hint = content.get("message"), content.get("hint")
+    if content.get("code") != UnknownOutcome.code or not isinstance(message, str):
+        return None
+    state = "finished" if content.get("state") == "finished" else None
+    return UnknownOutcome(message, hint if isinstance(hint, str) else None, state=state)

@@ -171,13 +171,19 @@ class Peer:
         return self._id_prefix + next(self._id_numbers).to_bytes(8, "big")
 
     def compose(
-        self, method: str, params: bytes, deadline: Optional[float] = None, timeout_ms: int = 0
+        self,
+        method: str,
+        params: bytes,
+        deadline: Optional[float] = None,
+        timeout_ms: int = 0,
+        ident: Optional[bytes] = None,
     ) -> Tuple[Call, bytes]:
         """Return a call and its frame; nothing is under way before :meth:`begin`. Any thread.
 
-        Raises Serialization, FrameTooLarge.
+        ``ident``: the id it has already, one that this end has not used on this connection. Raises
+        Serialization, FrameTooLarge.
         """
-        ident = self.new_id()
+        ident = ident or self.new_id()
         data = request_frame(ident, method, params, self._form)
         return Call(ident, method, deadline, timeout_ms), data
 
@@ -190,10 +196,15 @@ class Peer:
         self._pending[pending.id] = pending
 
     def call(
-        self, method: str, params: bytes, deadline: Optional[float] = None, timeout_ms: int = 0
+        self,
+        method: str,
+        params: bytes,
+        deadline: Optional[float] = None,
+        timeout_ms: int = 0,
+        ident: Optional[bytes] = None,
     ) -> Call:
         """Say a request and wait for its answer. Raises Serialization, FrameTooLarge, Internal."""
-        call, data = self.compose(method, params, deadline, timeout_ms)
+        call, data = self.compose(method, params, deadline, timeout_ms, ident)
         self.begin(call)
         self._out.append(data)
         return call

@@ -172,6 +172,18 @@ class Receipts:
         """Whether a line has been opened and not been forgotten."""
         return line in self._lines
 
+    def next_sweep(self) -> Optional[float]:
+        """Return when :meth:`sweep` has something to do next, in monotonic seconds; None: never.
+
+        A line whose call takes longer than that may put it off.
+        """
+        moments = []
+        if self._finished:
+            moments.append(next(iter(self._finished.values())).expires_at)
+        if self._idle:
+            moments.append(next(iter(self._idle.values())).idle_since + self.limits.ttl)
+        return min(moments) if moments else None
+
     # -- lines --------------------------------------------------------------------------------
 
     def open_line(self, line: bytes, now: float) -> None:
