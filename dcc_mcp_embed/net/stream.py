@@ -43,7 +43,8 @@ class Protocol:
 class Stream:
     """Read into a protocol; write what it gives, at once if the socket takes it.
 
-    Reading stops by itself while more than ``high_water`` bytes wait to be sent.
+    Reading stops by itself while more than ``high_water`` bytes wait to be sent; not with
+    ``read_always``: two ends that both did that would wait for each other.
     """
 
     __slots__ = (
@@ -55,18 +56,25 @@ class Stream:
         "_out",
         "_paused",
         "_protocol",
+        "_read_always",
         "_sock",
         "closed",
     )
 
     def __init__(
-        self, loop: Loop, sock: socket.socket, protocol: Protocol, high_water: int = 1024 * 1024
+        self,
+        loop: Loop,
+        sock: socket.socket,
+        protocol: Protocol,
+        high_water: int = 1024 * 1024,
+        read_always: bool = False,
     ) -> None:
         sock.setblocking(False)
         self._loop = loop
         self._sock = sock
         self._protocol = protocol
         self._high_water = high_water
+        self._read_always = read_always
         self._out = bytearray()
         self._events = READ
         self._paused = False
@@ -220,7 +228,8 @@ class Stream:
         events = 0
         if out:
             events |= WRITE
-        if self._draining or not (self._paused or self._closing or out > self._high_water):
+        full = out > self._high_water and not self._read_always
+        if self._draining or not (self._paused or self._closing or full):
             events |= READ
         if events == self._events:
             return

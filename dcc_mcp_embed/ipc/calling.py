@@ -1,0 +1,264 @@
+"""Users' functions: called in order and never on a net loop's thread; no failure ends anything.
+
+Where they run is chosen by how their owner was started: with ``await`` on the asyncio loop that
+awaited, which runs coroutine functions too; without it on a thread of our own, made when there is
+something to call.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+from collections import deque
+from typing import Any, Callable, Deque, Optional, Set, Tuple
+
+from .. import collector
+
+__all__ = ["Deliveries", "is_coroutine_function", "logger"]
+
+logger = logging.getLogger("dcc_mcp_embed.ipc")
+
+#: ``inspect.CO_COROUTINE``, without the import.
+_CO_COROUTINE = 0x80
+#: Functions that may wait to be called; beyond it those that may be dropped are.
+_MOST_WAITING = 10_000
+#: Seconds that the thread waits for more before it ends: the next burst makes another one.
+_LINGER = 1.0
+
+_Item = Tuple[str, Callable[..., Any], Tuple[Any, ...]]
+
+
+def is_coroutine_function(function: Callable[..., Any]) -> bool:
+    """Return whether calling it gives a coroutine; also for partials, methods and callables."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    code = getattr(function, "__code__", None)
+    if code is None:
+        code = getattr(type(function).__call__, "__code__", None)
+    return bool(code is not None and code.co_flags & _CO_COROUTINE)
+
+
+class Deliveries:
+    """A line of functions to call, and where they are called. :meth:`put` from any thread.
+
+    ``errors``: how many raised. ``dropped``: how many were not called, because too many waited or
+    because the place where they run is gone.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._place: Optional[_Place] = None
+        self._waiting = 0
+        self.errors = 0
+        self.dropped = 0
+
+    @property
+    def awaits(self) -> Optional[bool]:
+        """Whether coroutine functions can be called; None until the place is chosen."""
+        return None if self._place is None else self._place.awaits
+
+    def use_asyncio(self) -> None:
+        """Call from now on on the running asyncio loop. From a coroutine."""
+        import asyncio
+
+        loop = asyncio.get_event_loop()
+        place = self._place
+        if not isinstance(place, _AsyncioLoop) or place.loop is not loop:
+            self._move(_AsyncioLoop(loop, self._call, self._failed))
+
+    def use_thread(self) -> None:
+        """Call from now on on a thread of our own."""
+        if not isinstance(self._place, _Thread):
+            self._move(_Thread(self._name, self._call))
+
+    def _move(self, place: _Place) -> None:
+        previous, self._place = self._place, place
+        if previous is not None:
+            previous.end()
+
+    def put(
+        self, what: str, function: Callable[..., Any], *args: Any, droppable: bool = False
+    ) -> bool:
+        """Have a function called after those before it; ``what`` names it in the log. No waiting.
+
+        False: it will not be, see ``dropped``. Only what is ``droppable`` counts as too many.
+        """
+        place = self._place
+        with self._lock:
+            if place is None or (droppable and self._waiting >= _MOST_WAITING):
+                self.dropped += 1
+                return False
+            self._waiting += 1
+        if place.put((what, function, args)):
+            return True
+        with self._lock:
+            self._waiting -= 1
+            self.dropped += 1
+        return False
+
+    def catch_up(self, timeout: float) -> bool:
+        """Wait until all that was put before has been called. False: not within ``timeout`` s.
+
+        On the thread that calls it does not wait, nor for an asyncio loop: whoever awaits there
+        has caught up by then.
+        """
+        place = self._place
+        if not isinstance(place, _Thread) or place.is_current():
+            return True
+        reached = threading.Event()
+        return not self.put("catching up", reached.set) or reached.wait(timeout)
+
+    def end(self) -> None:
+        """Let the thread end once it has called what is waiting. A later :meth:`put` is fine."""
+        if self._place is not None:
+            self._place.end()
+
+    def after_fork(self) -> None:
+        """Forget, in the forked child, what only the parent's threads could have called."""
+        self._lock = threading.Lock()
+        self._place = None
+        self._waiting = 0
+
+    def _call(self, item: _Item) -> Any:
+        """Call and return what came of it; not for an error, which is noted."""
+        what, function, args = item
+        with self._lock:
+            self._waiting -= 1
+        try:
+            result = function(*args)
+        except Exception as error:
+            self._failed(what, error)
+            return None
+        if not hasattr(result, "__await__"):
+            return None
+        if self.awaits:
+            return result
+        if hasattr(result, "close"):
+            result.close()
+        self._failed(what, TypeError("it returned an awaitable, and nothing here can await it"))
+        return None
+
+    def _failed(self, what: str, error: BaseException) -> None:
+        with self._lock:
+            self.errors += 1
+        logger.error("%s failed: %r", what, error, exc_info=error)
+
+
+class _Place:
+    """Where functions are called."""
+
+    awaits = False
+
+    def put(self, item: _Item) -> bool:
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """Nothing more will be put soon."""
+
+
+class _AsyncioLoop(_Place):
+    """An asyncio loop. Coroutines are started in order and go on beside each other."""
+
+    awaits = True
+
+    def __init__(
+        self,
+        loop: Any,
+        call: Callable[[_Item], Any],
+        failed: Callable[[str, BaseException], None],
+    ) -> None:
+        self.loop = loop
+        self._run = call
+        self._failed = failed
+        # asyncio keeps tasks by weak references only.
+        self._tasks: Set[Any] = set()
+
+    def put(self, item: _Item) -> bool:
+        try:
+            self.loop.call_soon_threadsafe(self._call, item)
+        except RuntimeError:
+            # The loop is closed.
+            return False
+        return True
+
+    def _call(self, item: _Item) -> None:
+        import asyncio
+
+        awaitable = self._run(item)
+        if awaitable is None:
+            return
+        task = asyncio.ensure_future(awaitable)
+        self._tasks.add(task)
+
+        def done(task: Any) -> None:
+            self._tasks.discard(task)
+            error = None if task.cancelled() else task.exception()
+            if error is not None:
+                self._failed(item[0], error)
+
+        task.add_done_callback(done)
+
+
+class _Thread(_Place):
+    """A daemon thread, there while there is something to call and a moment longer."""
+
+    def __init__(self, name: str, call: Callable[[_Item], Any]) -> None:
+        self._name = name
+        self._run = call
+        self._condition = threading.Condition()
+        self._items: Deque[_Item] = deque()
+        self._thread: Optional[threading.Thread] = None
+        self._lingers = True
+
+    def is_current(self) -> bool:
+        """Return whether the caller is this thread."""
+        return threading.current_thread() is self._thread
+
+    def put(self, item: _Item) -> bool:
+        with self._condition:
+            self._lingers = True
+            self._items.append(item)
+            if self._thread is not None:
+                self._condition.notify()
+                return True
+            thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                # The interpreter is about to end (3.12 on).
+                self._items.clear()
+                return False
+            self._thread = thread
+            return True
+
+    def end(self) -> None:
+        with self._condition:
+            self._lingers = False
+            self._condition.notify()
+
+    def _serve(self) -> None:
+        collector.guard()
+        try:
+            while True:
+                item = self._next()
+                if item is None:
+                    return
+                try:
+                    self._run(item)
+                except BaseException as error:
+                    # What ends a program, too: nobody sits at this thread to have it ended.
+                    logger.error("%s failed: %r", item[0], error, exc_info=error)
+        finally:
+            collector.unguard()
+
+    def _next(self) -> Optional[_Item]:
+        """Return the next item; None: there is none for a while, and this thread is let go."""
+        with self._condition:
+            if not self._items and self._lingers:
+                self._condition.wait(_LINGER)
+            if self._items:
+                return self._items.popleft()
+            self._thread = None
+            return None
