@@ -35,7 +35,16 @@ from ..registry.locking import Sentinel, open_plain
 from ..secret import Secret, open_secret
 from ..transport_errors import IpcConnectionFailed
 
-__all__ = ["Listening", "Path", "SecretLike", "Target", "has_unix_sockets", "listen", "locate"]
+__all__ = [
+    "Listening",
+    "Path",
+    "SecretLike",
+    "Target",
+    "check",
+    "has_unix_sockets",
+    "listen",
+    "locate",
+]
 
 Path = Union[str, "os.PathLike[str]"]
 #: None: the user's own.
@@ -110,6 +119,20 @@ def listen(
     if isinstance(place, TransportAddress):
         return Listening(bind_address(place, clock), key)
     return _listen_by_file(place, key, clock)
+
+
+def check(
+    socket_path: Optional[Path],
+    account_id: Optional[str],
+    host: Optional[str],
+    port: Optional[int],
+    secret: SecretLike,
+) -> None:
+    """Raise ConfigError or TypeError if these name no place, or no secret."""
+    _place(socket_path, account_id, host, port)
+    _check(secret)
+    if account_id is not None and not isinstance(account_id, str):
+        raise TypeError("account_id must be a text, not {!r}".format(account_id))
 
 
 def locate(

@@ -1,0 +1,292 @@
+"""One client of a SocketServer: its bytes to requests, answers and pushes to it. Loop thread only.
+
+A stranger may say a hello of a few hundred bytes, within two seconds, and nothing else. Whatever a
+client asks after it is answered; a connection ends only when what comes is not the protocol, when
+the client is silent, or when it does not read.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Type
+
+from ..errors import RemoteProtocolError
+from ..net.stream import Protocol, Stream
+from ..net.timers import Timer
+from ..rpc.hello import HELLO_TIMEOUT, ServerHello, place
+from ..rpc.once import OnceServer
+from ..rpc.peer import Ended, Greeted, Peer, Quotas
+from ..rpc.pending import Probe
+from ..rpc.resume import RESUME
+from ..transport_errors import ConnectionClosed
+from ..wire.frames import frame
+from ..wire.messages import OURS, Notify, Request, Shutdown, encode
+from .limits import MAX_FRAME
+
+if TYPE_CHECKING:
+    from .serving import Serving
+
+__all__ = ["HIGH_WATER", "LINGER", "Caller", "farewell"]
+
+#: Unsent bytes at which a client is no longer read, and is left out of pushes.
+HIGH_WATER = 1024 * 1024
+#: Unsent bytes that no client that reads ever causes.
+_MOST_UNSENT = 16 * MAX_FRAME
+#: Seconds that a client may leave more than ``HIGH_WATER`` unread.
+_STALL = 30.0
+#: Seconds that a connection which is ending may go on writing to us; it is dropped.
+LINGER = 1.0
+#: Answers that are ready are sent together up to this size, bytes.
+_BATCH = 64 * 1024
+#: Requests that one read can hold must not count as too many at once (see Serving for that).
+_QUOTAS = Quotas(requests=1 << 16, refuse=True, frame=MAX_FRAME, unsent=HIGH_WATER)
+
+
+def farewell(reason: str) -> bytes:
+    """Return the frame with which a connection is ended for a reason."""
+    return frame(encode(Shutdown(reason), OURS))
+
+
+class Caller(Protocol):
+    """One connection. Raises OSError if its other end has gone already."""
+
+    def __init__(self, serving: Serving, sock: socket.socket) -> None:
+        self._serving = serving
+        clock = serving.clock
+        where = place(sock.getsockname())
+        self._hello: Optional[ServerHello] = ServerHello(serving.key, where, serving.facts, clock)
+        self._peer = Peer(clock, hello=self._hello, quotas=_QUOTAS)
+        self._once: Optional[OnceServer] = None
+        self.opened = clock.monotonic()
+        #: What the client calls itself; it proves nothing.
+        self.account = ""
+        #: Its requests that are under way.
+        self.running = 0
+        self._out: List[bytes] = []
+        self._size = 0
+        self._ending = False
+        self._heard = False
+        self._probe: Optional[Probe] = None
+        self._stall: Optional[Timer] = None
+        self.stream = Stream(serving.loop, sock, self, HIGH_WATER)
+        self._timer: Optional[Timer] = serving.loop.call_later(HELLO_TIMEOUT, self._no_hello)
+
+    # -- from the stream ----------------------------------------------------------------------
+
+    def receive_data(self, data: bytes) -> None:
+        if self._ending:
+            return
+        self._heard = True
+        peer = self._peer
+        peer.unsent = self.stream.unsent
+        for event in peer.receive_data(data):
+            if type(event) is Request:
+                self._request(event)
+            else:
+                take = _TAKE.get(type(event))
+                if take is not None:
+                    take(self, event)
+            if self._ending:
+                break
+        if peer.has_data and not self._ending:
+            self._say(peer.data_to_send())
+        self._serving.flush()
+
+    def receive_eof(self) -> None:
+        self._ending = True
+        self.stream.close()
+
+    def writable_again(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def connection_lost(self, error: Optional[Exception]) -> None:
+        self._ending = True
+        for timer in (self._timer, self._stall):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._stall = None
+        once, self._once = self._once, None
+        if once is not None:
+            # Its calls run on; its line waits for the next connection.
+            once.closed()
+        self._hello = None
+        self._serving.forget(self)
+
+    # -- requests -----------------------------------------------------------------------------
+
+    def _request(self, request: Request) -> None:
+        once = self._once
+        if once is None:
+            return  # cannot be: nothing but a hello is understood before it is done
+        serving = self._serving
+        name = request.method
+        if name == RESUME:
+            resumed, *replays = once.judge(request).answers
+            # No handler's, so it is not counted.
+            self._say(self._peer.answer(*resumed))
+            serving.replayed += len(replays)
+            for answer in replays:
+                self.answer(*answer)
+            return
+        serving.requests += 1
+        found = serving.find(name)
+        if found is None:
+            self.answer(request.id, *serving.no_such(name))
+            return
+        judgement = once.judge(request)
+        if judgement.run:
+            serving.begin(request, self, found, judgement.kept)
+            return
+        for answer in judgement.answers:
+            serving.note_replay(answer[2])
+            self.answer(*answer)
+
+    def _greeted(self, event: Greeted) -> None:
+        # The end of the hello leaves before any answer to what was sent right after it.
+        self._say(self._peer.data_to_send())
+        self.flush()
+        hello, self._hello = self._hello, None
+        self.account = "" if hello is None else hello.client
+        serving = self._serving
+        self._once = OnceServer(serving.receipts, serving.facts.epoch, self, serving.clock)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        serving.greeted(self)
+        self._arm()
+
+    def _notified(self, event: Notify) -> None:
+        try:
+            if self._once is not None:
+                self._once.notified(event)
+        except RemoteProtocolError as error:
+            self.refuse(str(error))
+
+    def _ended(self, event: Ended) -> None:
+        if isinstance(event.error, ConnectionClosed):
+            # It said so itself, and reads no more.
+            self.receive_eof()
+        elif self._once is not None:
+            self.refuse(str(event.error))
+        else:
+            # What a stranger is to be told, the machine has said, unless it made no sense at all.
+            self._serving.turned_away(str(event.error))
+            if self._peer.has_data:
+                self._say(self._peer.data_to_send())
+                self._end_politely()
+            else:
+                self.refuse(str(event.error))
+
+    # -- answers ------------------------------------------------------------------------------
+
+    def answer(
+        self, request_id: bytes, success: bool, payload: bytes, error: Optional[str]
+    ) -> None:
+        """Answer a request; :meth:`Serving.flush` sends it."""
+        if self._ending:
+            return
+        serving = self._serving
+        if success:
+            serving.responses += 1
+        else:
+            serving.errors += 1
+        self._say(self._peer.answer(request_id, success, payload, error))
+
+    def push(self, data: bytes) -> bool:
+        """Send a push's frame; False: the client does not read, and goes without."""
+        if self._ending or self.stream.unsent > HIGH_WATER:
+            return False
+        self._say(data)
+        return True
+
+    def _say(self, data: bytes) -> None:
+        if not self._out:
+            self._serving.unsent.append(self)
+        self._out.append(data)
+        self._size += len(data)
+        if self._size >= _BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what is to be said."""
+        out = self._out
+        if not out:
+            return
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        self._size = 0
+        stream = self.stream
+        stream.write(data)
+        unsent = stream.unsent
+        if unsent > HIGH_WATER and self._stall is None and not stream.closed:
+            self._stall = self._serving.loop.call_later(_STALL, self._stalled)
+        if unsent > _MOST_UNSENT:
+            self._stalled()
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def refuse(self, reason: str) -> None:
+        """End the connection and tell the client why."""
+        if self._ending:
+            return
+        self._say(farewell(reason))
+        self._end_politely()
+
+    def abort(self) -> None:
+        """End the connection now."""
+        self._ending = True
+        self.stream.abort()
+
+    def _end_politely(self) -> None:
+        self.flush()
+        self._ending = True
+        if self.stream.closed:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._serving.loop.call_later(LINGER, self.abort)
+        self.stream.close_politely()
+
+    # -- deadlines ----------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        interval = self._serving.health_interval
+        if interval is not None and not self._ending:
+            self._timer = self._serving.loop.call_later(interval, self._check)
+
+    def _check(self) -> None:
+        """Ping the client; drop it if it has said nothing since the last time."""
+        serving = self._serving
+        if self._probe is not None:
+            if not self._heard:
+                serving.drop(self, "it has not answered for {:g} s", serving.health_interval)
+                return
+            self._peer.abandon(self._probe)
+        self._heard = False
+        self._probe = self._peer.ping()
+        self._say(self._peer.data_to_send())
+        self.flush()
+        self._arm()
+
+    def _answered(self, event: Probe) -> None:
+        if event is self._probe:
+            self._probe = None
+
+    def _no_hello(self) -> None:
+        self._timer = None
+        self._serving.turned_away("no hello within {:g} s".format(HELLO_TIMEOUT))
+        self.refuse("say hello within {:g} s".format(HELLO_TIMEOUT))
+
+    def _stalled(self) -> None:
+        self._serving.drop(self, "it does not read what it is sent: {} bytes", self.stream.unsent)
+
+
+# Functions, not bound methods: what is held here must not hold a connection.
+_TAKE: Dict[Type[Any], Callable[[Caller, Any], None]] = {
+    Greeted: Caller._greeted,
+    Notify: Caller._notified,
+    Ended: Caller._ended,
+    Probe: Caller._answered,
+}

@@ -1,0 +1,304 @@
+"""One request after it has been understood: its handler is called, what comes of it becomes bytes.
+
+Reading JSON, the handler and writing JSON all happen where the handler runs, so that large data
+keeps only its own request waiting:
+
+    coroutine functions   on the asyncio loop that awaited the server's start
+    plain functions       on worker threads; an awaitable that one returns goes to the loop above
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Callable, Deque, Dict, Hashable, List, NamedTuple, Optional
+
+from ..errors import (
+    Cancelled,
+    HostBusy,
+    HostError,
+    InvalidArgument,
+    TooLarge,
+    ToolError,
+    Unsupported,
+)
+from ..rpc.content import failure_payload, packed
+from ..wire import jsonrpc
+from .calling import logger
+from .limits import MAX_DATA
+from .workers import Workers
+
+__all__ = ["Call", "Handler", "Handling", "Outcome", "failed"]
+
+Handler = Callable[[Any], Any]
+
+#: Handlers that are plain functions and run at once; others wait for one of them to return.
+_MOST_THREADS = 64
+#: Requests that may wait for that.
+_LINE = 1024
+#: An exception's text gets that far.
+_QUOTED = 4096
+
+
+class Outcome(NamedTuple):
+    """How a request ended, as its response says it."""
+
+    success: bool
+    payload: bytes
+    error: Optional[str] = None
+
+
+class Call:
+    """A request under way. ``caller`` is the connection that it came on; loop thread.
+
+    ``kept``: its outcome goes through the receipts.
+    """
+
+    __slots__ = ("_ticket", "awaits", "caller", "data", "handler", "id", "kept", "name", "told")
+
+    def __init__(
+        self, ident: bytes, name: str, data: bytes, caller: Any, handler: Handler, awaits: bool
+    ) -> None:
+        self.id = ident
+        self.name = name
+        self.data = data
+        self.caller = caller
+        self.handler = handler
+        #: Whether the handler is a coroutine function.
+        self.awaits = awaits
+        self.kept = False
+        #: Whether its outcome has been handed in.
+        self.told = False
+        self._ticket: List[None] = [None]
+
+    def claim(self) -> bool:
+        """Decide what becomes of it: the first one who asks is told True. Any thread."""
+        try:
+            self._ticket.pop()
+        except IndexError:
+            return False
+        return True
+
+
+def failed(error: ToolError) -> Outcome:
+    """Return the failure that a client gets for ``error``."""
+    try:
+        payload = failure_payload(error)
+    except (TypeError, ValueError, RecursionError):
+        # Its details are no JSON.
+        payload = b""
+    text = str(error.message)[:_QUOTED] or error.code
+    if not payload or len(payload) > MAX_DATA:
+        payload = packed({"code": error.code, "message": text, "state": error.state})
+    # A lone surrogate is a text that UTF-8 cannot say.
+    return Outcome(False, payload, text.encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
+class Handling:
+    """Call handlers. ``done(call, outcome)`` is called on any thread, once for each call.
+
+    ``asyncio_loop``: where coroutine functions run; None: nowhere. ``litter``: see Workers.
+    """
+
+    def __init__(
+        self,
+        done: Callable[[Call, Outcome], None],
+        asyncio_loop: Any = None,
+        litter: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._done = done
+        self._tasks: Optional[_Tasks] = None
+        if asyncio_loop is not None:
+            self._tasks = _Tasks(asyncio_loop, done)
+        self.workers = Workers(_MOST_THREADS, _LINE, on_error=_defect, litter=litter)
+
+    def start(self, call: Call) -> Optional[ToolError]:
+        """Have the handler called; return why it never will be, if so. Loop thread."""
+        if not call.awaits:
+            if self.workers.run(self._perform, call):
+                return None
+            return HostBusy(
+                "{} requests wait for their handlers already.".format(self.workers.waiting),
+                hint="Try again when some have been answered.",
+                retry_after_ms=1000,
+            )
+        if self._tasks is None:
+            return Unsupported(
+                "The handler of {!r} is a coroutine function, and this server was started without "
+                "an asyncio loop: start it with `await start()`.".format(call.name[:100]),
+                state="not_started",
+            )
+        return None if self._tasks.start(call, None) else _ended_loop("not_started")
+
+    def stop(self) -> None:
+        """Call no more handlers, and cancel coroutines; plain functions run on. Any thread."""
+        self.workers.stop()
+        if self._tasks is not None:
+            self._tasks.cancel()
+
+    def _perform(self, call: Call) -> None:
+        """Answer with a plain function. Worker."""
+        if not call.claim():
+            return
+        try:
+            result = call.handler(_read(call))
+        except BaseException as error:
+            # Nothing ends this thread, not even what ends a program.
+            self._done(call, _raised(call, error))
+            return
+        if not hasattr(result, "__await__"):
+            self._done(call, _returned(call, result))
+        elif self._tasks is None:
+            getattr(result, "close", lambda: None)()
+            error = TypeError("the handler returned an awaitable, and no asyncio loop is there")
+            self._done(call, _raised(call, error))
+        elif not self._tasks.start(call, result):
+            getattr(result, "close", lambda: None)()
+            self._done(call, failed(_ended_loop("running")))
+
+
+class _Tasks:
+    """Coroutines on one asyncio loop, which must not be asked more often than needed."""
+
+    def __init__(self, loop: Any, done: Callable[[Call, Outcome], None]) -> None:
+        self._loop = loop
+        self._done = done
+        self._line: Deque[Any] = deque()
+        self._scheduled = False
+        #: asyncio keeps tasks by weak references only.
+        self._running: Dict[Hashable, Call] = {}
+
+    def start(self, call: Call, awaitable: Any) -> bool:
+        """Await, or without an awaitable call the handler and await; False: the loop has ended."""
+        if self._loop.is_closed():
+            self._abandon()
+            return False
+        self._line.append((call, awaitable))
+        if not self._scheduled:
+            self._scheduled = True
+            if not self._soon(self._start_all):
+                self._abandon()
+        return True
+
+    def _abandon(self) -> None:
+        """Answer those whose turn will never come."""
+        while self._line:
+            try:
+                call, awaitable = self._line.popleft()
+            except IndexError:
+                break  # another thread does the same
+            getattr(awaitable, "close", lambda: None)()
+            self._done(call, failed(_ended_loop("not_started")))
+
+    def cancel(self) -> None:
+        """Cancel all that run. Any thread."""
+        if self._running or self._line:
+            self._soon(self._cancel_all)
+
+    def _soon(self, function: Callable[[], None]) -> bool:
+        try:
+            self._loop.call_soon_threadsafe(function)
+        except RuntimeError:
+            # Closed: whoever ran it has ended it without stopping the server.
+            return False
+        return True
+
+    # -- on the asyncio loop ------------------------------------------------------------------
+
+    def _start_all(self) -> None:
+        # Lowered first: whoever adds one that is not seen below asks for another round.
+        self._scheduled = False
+        line = self._line
+        for _ in range(len(line)):
+            call, awaitable = line.popleft()
+            if awaitable is None and not call.claim():
+                continue
+            task = self._loop.create_task(self._await(call, awaitable))
+            self._running[task] = call
+            task.add_done_callback(self._ended)
+
+    def _cancel_all(self) -> None:
+        for task in list(self._running):
+            task.cancel()  # type: ignore[attr-defined]
+
+    async def _await(self, call: Call, awaitable: Any) -> None:
+        try:
+            if awaitable is None:
+                awaitable = call.handler(_read(call))
+            outcome = _returned(call, await awaitable)
+        except Exception as error:
+            # Cancelled is one of them until Python 3.8; what it is told is the same either way.
+            if type(error).__name__ == "CancelledError":
+                raise
+            outcome = _raised(call, error)
+        self._done(call, outcome)
+
+    def _ended(self, task: Any) -> None:
+        call = self._running.pop(task)
+        if call.told:
+            return
+        if task.cancelled():
+            error = Cancelled("The handler of {!r} was cancelled.".format(call.name[:100]))
+            self._done(call, failed(error))
+        else:
+            # Ctrl-C, or the end of the program: asyncio has passed it on.
+            self._done(call, _raised(call, task.exception()))
+
+
+def _read(call: Call) -> Any:
+    data = call.data
+    if not data:
+        return None
+    try:
+        return jsonrpc.decode(data)
+    except jsonrpc.Fault as fault:
+        raise _NoJson(
+            "The data of {!r} is no JSON: {}".format(call.name[:100], fault.message)
+        ) from None
+
+
+def _returned(call: Call, result: Any) -> Outcome:
+    try:
+        payload = jsonrpc.encode(result)
+    except (TypeError, ValueError, RecursionError) as error:
+        text = "The handler of {!r} returned what JSON cannot say: {}".format(
+            call.name[:100], error
+        )
+        logger.error("%s", text)
+        return failed(HostError(text[:_QUOTED]))
+    if len(payload) > MAX_DATA:
+        return failed(
+            TooLarge(
+                "The result of {!r} has {} bytes, and {} can be sent at most.".format(
+                    call.name[:100], len(payload), MAX_DATA
+                ),
+                hint="The handler has run. Have it return less at a time.",
+            )
+        )
+    return Outcome(True, payload)
+
+
+class _NoJson(InvalidArgument):
+    """Raised by us, not by the handler."""
+
+
+def _raised(call: Call, error: Any) -> Outcome:
+    if type(error) is _NoJson:
+        return failed(error)
+    logger.error("the handler of %r failed: %r", call.name[:100], error, exc_info=error)
+    if isinstance(error, ToolError):
+        # It knows what to tell the client.
+        return failed(error)
+    try:
+        text = str(error)
+    except Exception:
+        text = "(its text cannot be had)"
+    name = type(error).__name__
+    return failed(HostError("{}: {}".format(name, text[:_QUOTED]) if text else name))
+
+
+def _ended_loop(state: str) -> HostError:
+    return HostError("The asyncio loop that runs the handlers has ended.", state=state)
+
+
+def _defect(function: Any, error: BaseException) -> None:
+    logger.error("%r failed: %r", function, error, exc_info=error)
