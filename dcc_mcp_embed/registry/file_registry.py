@@ -113,6 +113,11 @@ class FileRegistry:
         found = [row.value for row in self._store.read().rows if row.key == key]
         return ServiceEntry(found[-1]) if found else None
 
+    def is_gone(self, dcc_type: str, instance_id: str) -> bool:
+        """Return whether a row is not there, or its owner provably gone. Raises RegistryFile."""
+        entry = self.get(dcc_type, instance_id)
+        return entry is None or self._is_dead(entry)
+
     def own(self) -> List[rows.Key]:
         """Return the keys of the rows that this process keeps alive."""
         return list(self._own)

@@ -47,6 +47,7 @@ class OnceServer:
 
     def __init__(self, receipts: Receipts, epoch: str, waiter: Hashable, clock: Clock) -> None:
         self._receipts = receipts
+        self._waiter = waiter
         self._clock = clock
         self._resume = ResumeServer(receipts, epoch, waiter, clock)
 
@@ -88,6 +89,11 @@ class OnceServer:
         """
         now = self._clock.monotonic()
         return self._receipts.finish(request_id, success, payload, error, now)
+
+    @property
+    def waiting(self) -> int:
+        """How many answers of kept calls the connection is still to be told."""
+        return self._receipts.waiting(self._waiter)
 
     def closed(self) -> None:
         """The connection is gone: its calls run on."""

@@ -164,6 +164,11 @@ class OutboundTracker:
         self._lock = threading.Lock()
         self._reset()
 
+    def disown(self) -> None:
+        """Begin anew in a forked child: what is pending is its parent's, and so may the lock be."""
+        self._lock = threading.Lock()
+        self._reset()
+
     def _reset(self) -> None:
         # Not plain dictionaries: finding the first of one takes longer the more was removed before.
         self._pending: OrderedDict[Tuple[str, str], PendingOutboundRecord] = OrderedDict()

@@ -184,6 +184,10 @@ class Receipts:
             moments.append(next(iter(self._idle.values())).idle_since + self.limits.ttl)
         return min(moments) if moments else None
 
+    def waiting(self, waiter: Hashable) -> int:
+        """Return how many calls a waiter waits for."""
+        return len(self._waits.get(waiter, ()))
+
     # -- lines --------------------------------------------------------------------------------
 
     def open_line(self, line: bytes, now: float) -> None:

@@ -132,7 +132,6 @@ class Server:
         It takes a host's main thread a third of what the rest of a start takes, and nobody speaks
         it before the registry names us, so it is loaded when the server runs already.
         """
-        from ..rpc.hello import Facts
         from .framed import FramedEndpoint
 
         instance, clock = self._instance, self._clock
@@ -143,7 +142,8 @@ class Server:
             lambda: instance.block,
             self._secret.wire_key(),
             self._port,
-            Facts(instance.instance_id, clock.token_bytes(8).hex()),
+            instance.instance_id,
+            clock.token_bytes(8).hex(),
             not self._auth,
             self._log,
         )

@@ -8,10 +8,10 @@ from ..clock import Clock
 from ..host import guard
 from ..rpc.hello import Facts
 from ..rpc.inbox import Incoming
-from ..rpc.peer import Peer
 from ..transport_errors import Internal, TransportError
 from ..wire.messages import Response, id_bytes, id_text
 from .arguments import Content, as_content, milliseconds, wait
+from .carrier import Carrier
 from .codec import envelope_dict
 from .link import Link
 
@@ -38,9 +38,8 @@ class FramedChannel:
     main thread to itself raises WouldDeadlock.
     """
 
-    def __init__(self, link: Link, peer: Peer, address: Tuple[str, int], clock: Clock) -> None:
-        self._link = link
-        self._peer = peer
+    def __init__(self, carrier: Carrier, address: Tuple[str, int], clock: Clock) -> None:
+        self._carrier = carrier
         self._address = address
         self._clock = clock
         self._shut = False
@@ -63,11 +62,11 @@ class FramedChannel:
         try:
             if guard.is_served_main_thread():
                 with guard.blocking(self._address):
-                    response = self._link.call(
+                    response = self._carrier.call(
                         _method(method), as_content(params), deadline, timeout_ms
                     )
             else:
-                response = self._link.call(
+                response = self._carrier.call(
                     _method(method), as_content(params), deadline, timeout_ms
                 )
         except TransportError as error:
@@ -105,7 +104,7 @@ class FramedChannel:
         part of it was out already, the connection is closed. ConnectionClosed, FrameTooLarge.
         """
         self._demand()
-        ident, data = self._peer.request(_method(method), as_content(params))
+        ident, data = self._carrier.request(_method(method), as_content(params))
         self._link.send(data, self._deadline(timeout_ms), timeout_ms)
         return id_text(ident)
 
@@ -128,7 +127,7 @@ class FramedChannel:
     def send_notify(self, topic: str, data: Content = None, timeout_ms: int = _SEND_MS) -> None:
         """Send a notification. Raises as :meth:`send_request`."""
         self._demand()
-        frame = self._peer.notification(_method(topic), as_content(data))
+        frame = self._carrier.peer.notification(_method(topic), as_content(data))
         self._link.send(frame, self._deadline(timeout_ms), timeout_ms)
 
     def recv(self, timeout_ms: Optional[int] = None) -> Optional[Dict[str, Any]]:
@@ -145,13 +144,12 @@ class FramedChannel:
         """
         self._demand()
         message = wait(self._receive, timeout_ms, self._address[0])
-        return None if message is None else envelope_dict(message)
+        return self._given(message)
 
     def try_recv(self) -> Optional[Dict[str, Any]]:
         """Return a message that is here already, or None. Raises ConnectionClosed as ``recv``."""
         self._demand()
-        message = self._link.receive_now()
-        return None if message is None else envelope_dict(message)
+        return self._given(self._link.receive_now())
 
     # -- state --------------------------------------------------------------------------------
 
@@ -177,12 +175,12 @@ class FramedChannel:
     @property
     def unread(self) -> bool:
         """Whether a message, or the begin of one, is here that nobody has received."""
-        return self._link.unread or self._peer.mid_frame
+        return self._link.unread or self._carrier.peer.mid_frame
 
     @property
     def hello(self) -> Optional[Facts]:
         """What the peer proved to be; None on a raw channel."""
-        return self._peer.facts
+        return self._carrier.peer.facts
 
     def shutdown(self) -> None:
         """Close the connection; idempotent, any thread. Whoever waits here gets an error at once.
@@ -198,13 +196,13 @@ class FramedChannel:
         if self._shut:
             # Also after ``abandon``, where the link's lock may be held by nobody who still exists.
             return
-        self._link.close(error, farewell=self._peer.facts is not None)
+        self._carrier.close(error, farewell=self._carrier.peer.facts is not None)
         self._shut = True
 
     def abandon(self) -> None:
         """Close a forked child's copy of the socket; its parent's peer notices nothing."""
         self._shut = True
-        self._link.abandon()
+        self._carrier.abandon()
 
     def __enter__(self) -> FramedChannel:
         return self
@@ -221,6 +219,17 @@ class FramedChannel:
         return "FramedChannel(running={})".format(str(self._link.failure is None).lower())
 
     # -- inside -------------------------------------------------------------------------------
+
+    @property
+    def _link(self) -> Link:
+        return self._carrier.link
+
+    def _given(self, message: Optional[Incoming]) -> Optional[Dict[str, Any]]:
+        if message is None:
+            return None
+        if isinstance(message, Response):
+            self._carrier.received(message)
+        return envelope_dict(message)
 
     def _demand(self) -> None:
         if self._shut:

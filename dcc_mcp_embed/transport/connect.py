@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import Optional, Tuple
+from typing import Optional
 
 from ..address import TransportAddress
 from ..clock import Clock, SystemClock
@@ -19,10 +19,11 @@ from ..transport_errors import (
     TransportError,
 )
 from .arguments import milliseconds
+from .carrier import Carrier
 from .channel import FramedChannel
 from .link import Link
 
-__all__ = ["connect_ipc", "open_channel", "raw_channel"]
+__all__ = ["channel_over", "connect_ipc", "open_carrier", "open_channel", "raw_channel"]
 
 #: What an answer in HTTP begins with, read as the length of a frame.
 _HTTP = int.from_bytes(b"HTTP", "big")
@@ -49,14 +50,30 @@ def open_channel(
 ) -> FramedChannel:
     """Connect in at most ``timeout`` seconds; with ``key`` the peer has proved that it knows it.
 
-    Without a key nothing is sent. ``expect_instance``: the only instance to accept. ``client``:
-    what to call ourselves. Raises as ``connect_ipc``; ConnectionFailed (TCP) or IpcConnectionFailed
-    when whoever answers is not who was meant or has not finished the hello within two seconds.
+    Without a key nothing is sent. Otherwise, and for what is raised, see :func:`open_carrier`.
+    """
+    if key is None:
+        return raw_channel(connect_address(address, timeout, clock), address, clock)
+    carrier = open_carrier(address, timeout, clock, key, expect_instance, client)
+    return channel_over(carrier, address, clock)
+
+
+def open_carrier(
+    address: TransportAddress,
+    timeout: float,
+    clock: Clock,
+    key: bytes,
+    expect_instance: Optional[str] = None,
+    client: str = "",
+) -> Carrier:
+    """Connect in at most ``timeout`` seconds to a peer that proves that it knows ``key``.
+
+    ``expect_instance``: the only instance to accept. ``client``: what to call ourselves. Raises as
+    ``connect_ipc``; ConnectionFailed (TCP) or IpcConnectionFailed when whoever answers is not who
+    was meant or has not finished the hello within two seconds.
     """
     deadline = clock.monotonic() + timeout
     sock = connect_address(address, timeout, clock)
-    if key is None:
-        return raw_channel(sock, address, clock)
     try:
         hello = ClientHello(key, place(sock.getpeername()), clock, expect_instance, client)
     except OSError as error:
@@ -77,7 +94,12 @@ def open_channel(
         if deadline < patience:
             raise ConnectionTimeout(int(timeout * 1000))
         raise _refused(address, "no hello within {:g} s".format(HELLO_TIMEOUT))
-    return FramedChannel(link, peer, _place(address), clock)
+    return Carrier(link, peer)
+
+
+def channel_over(carrier: Carrier, address: TransportAddress, clock: Clock) -> FramedChannel:
+    """Return a channel to ``address`` over what is connected to it."""
+    return FramedChannel(carrier, (address.host or address.path or "", address.port or 0), clock)
 
 
 def raw_channel(sock: socket.socket, address: TransportAddress, clock: Clock) -> FramedChannel:
@@ -86,12 +108,7 @@ def raw_channel(sock: socket.socket, address: TransportAddress, clock: Clock) ->
     ``address`` is the other end's. The channel owns the socket.
     """
     peer = Peer(clock, late_answers=True)
-    return FramedChannel(Link(sock, peer, clock), peer, _place(address), clock)
-
-
-def _place(address: TransportAddress) -> Tuple[str, int]:
-    """Return where the peer is, in the words in which a host says where it serves."""
-    return address.host or address.path or "", address.port or 0
+    return channel_over(Carrier(Link(sock, peer, clock), peer), address, clock)
 
 
 def _reason(error: TransportError) -> str:

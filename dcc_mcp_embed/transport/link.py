@@ -97,16 +97,45 @@ class Link(Turns):
             raise reentered()
         with self._lock:
             self._peer.begin(call)
-            try:
-                sending = self._send(data, deadline)
-                if sending is None or self._finish(sending):
-                    self._wait(call)
-            finally:
-                if not call.done:
-                    self._peer.abandon(call)
-                if self._followers:
-                    self._leave()
+            self._carry(call, data)
         return call.result()
+
+    def expect(self, call: Call) -> None:
+        """Have a call settled by its answer from now on. Raises Internal, or what ended it."""
+        with alone(self._lock):
+            self._peer.begin(call)
+
+    def drop(self, call: Call) -> None:
+        """Expect the answer to a call no longer."""
+        with alone(self._lock):
+            self._peer.abandon(call)
+
+    def carry(self, call: Call, data: bytes) -> Response:
+        """Send the frame of a call that is expected, or nothing, and return its answer.
+
+        Raises as :meth:`call`.
+        """
+        if self._lock._is_owned():
+            raise reentered()
+        with self._lock:
+            self._carry(call, data)
+        return call.result()
+
+    def _carry(self, call: Call, data: bytes) -> None:
+        try:
+            sending = self._send(data, call.deadline) if data else None
+            if sending is None or self._finish(sending):
+                self._wait(call)
+        finally:
+            if not call.done:
+                self._peer.abandon(call)
+            if self._followers:
+                self._leave()
+
+    def post(self, data: bytes) -> None:
+        """Send a frame that nobody waits for: what the socket does not take now goes out later."""
+        with alone(self._lock):
+            self._send(data, None)
 
     def ping(self, deadline: float, timeout_ms: int) -> float:
         """Return the seconds a ping takes. Raises PingTimeout and as :meth:`call`."""

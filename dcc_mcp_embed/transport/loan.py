@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Optional, Set
 
+from ..errors import UnknownOutcome
 from ..transport_errors import CallFailed, Internal
 from .arguments import Content
 from .channel import FramedChannel
@@ -12,8 +13,9 @@ __all__ = ["LentChannel"]
 
 #: For the sends: see FramedChannel.
 _SEND_MS = 30_000
-#: Errors of a call that was answered, or of one that was never sent.
-_HARMLESS = (CallFailed, TypeError, ValueError, OverflowError)
+#: Errors of a call that was answered, or of one that was never sent; or it ended with a connection
+#: that is gone already.
+_HARMLESS = (CallFailed, UnknownOutcome, TypeError, ValueError, OverflowError)
 
 
 class LentChannel(FramedChannel):
@@ -25,7 +27,7 @@ class LentChannel(FramedChannel):
     def __init__(
         self, channel: FramedChannel, observer: Callable[[float, Optional[str]], None]
     ) -> None:
-        super().__init__(channel._link, channel._peer, channel._address, channel._clock)
+        super().__init__(channel._carrier, channel._address, channel._clock)
         self.observer = observer
         self._channel = channel
         self._over = False

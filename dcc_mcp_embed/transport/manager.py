@@ -16,7 +16,9 @@ from ..registry.entry import ServiceEntry
 from ..registry.file_registry import FileRegistry, open_registry
 from ..registry.heartbeat import Heartbeat
 from ..registry.rows import uuid_text
+from ..rpc.outbound import OutboundTracker
 from ..secret import Secret
+from ..transport_errors import ServiceNotFound
 from .config import Default, Seconds, TransportConfig, resolve
 from .connections import Connections
 from .dialing import Dialer
@@ -31,6 +33,12 @@ __all__ = ["TransportManager"]
 
 #: A row that has not been refreshed for so many heartbeats is stale (the reference).
 _STALE_BEATS = 3
+
+
+#: Longer than anybody waits for a call; what takes longer is settled as unknown at a reconnect.
+_TRACKED_S = 86_400.0
+#: Calls under way, and separately receipts; four connections full of calls, or about 2 MiB.
+_MOST_TRACKED = 4096
 
 
 def _no_log(level: str, text: str) -> None:
@@ -90,7 +98,10 @@ class TransportManager(Services):
             heart = Heartbeat(registry, self.config.heartbeat_interval, clock, log)
         super().__init__(registry, heart, owned, deregister_on_shutdown, clock)
         self._sessions = SessionTable(self.config.session, clock.uuid, clock.jitter)
-        self._connections = Connections(self.config, clock, Dialer(clock, secret))
+        #: The calls under way to hosts that are one of us, and how the last ones ended.
+        self.outbound = OutboundTracker(_TRACKED_S, clock=clock, max_records=_MOST_TRACKED)
+        dial = Dialer(clock, secret, self.outbound, self._found_again)
+        self._connections = Connections(self.config, clock, dial)
         forks.in_child(self)
 
     def deregister_service(self, dcc_type: str, instance_id: str) -> bool:
@@ -189,9 +200,14 @@ class TransportManager(Services):
         and for a new one another ``connect_timeout``. After the block the channel is of no use; the
         connection is lent again unless it is broken, or something may still come that was meant for
         this block. A service that says it is one of us has proved it (``channel.hello``); any other
-        is **not authenticated**, and is sent nothing but what is said in the block. Raises
-        Shutdown, ServiceNotFound, AcquireTimeout, PoolExhausted, WouldDeadlock, ConfigError for the
-        time or the secret, and what connecting raises.
+        is **not authenticated**, and is sent nothing but what is said in the block.
+
+        To one of us a ``call`` outlives its connection: within its own time it goes on over a new
+        one, and does not run twice. Whether it ran may come to be unknown all the same (the host
+        was started anew, or remembers nothing of it any more): UnknownOutcome.
+
+        Raises Shutdown, ServiceNotFound, AcquireTimeout, PoolExhausted, WouldDeadlock, ConfigError
+        for the time or the secret, and what connecting raises.
         """
         row = self._resolve(dcc_type, instance_id, strategy, hint)
         session_id = self._session_with(row)
@@ -270,6 +286,7 @@ class TransportManager(Services):
     def disown(self) -> None:
         """Begin anew in a forked child, without what belongs to the parent."""
         super().disown()
+        self.outbound.disown()
         self._sessions.disown()
         self._connections.disown()
 
@@ -291,6 +308,13 @@ class TransportManager(Services):
 
     def _in_flight(self, dcc_type: str) -> Dict[str, int]:
         return self._connections.in_flight(dcc_type)
+
+    def _found_again(self, row: ServiceEntry) -> ServiceEntry:
+        """Return a row as it is now. Raises ServiceNotFound when its owner has gone."""
+        now = self.registry.get(row.dcc_type, row.instance_id)
+        if now is None or self.registry.is_gone(row.dcc_type, row.instance_id):
+            raise ServiceNotFound(row.dcc_type, row.instance_id)
+        return now
 
     def _session_with(self, row: ServiceEntry) -> str:
         peer = Peer(

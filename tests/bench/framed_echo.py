@@ -27,6 +27,7 @@ from dcc_mcp_embed.net.sockets import bind_address  # noqa: E402
 from dcc_mcp_embed.rpc.hello import Facts, ServerHello, place  # noqa: E402
 from dcc_mcp_embed.rpc.peer import Peer  # noqa: E402
 from dcc_mcp_embed.secret import open_secret  # noqa: E402
+from dcc_mcp_embed.transport.carrier import Carrier  # noqa: E402
 from dcc_mcp_embed.transport.link import Link  # noqa: E402
 
 
@@ -75,7 +76,7 @@ def be_registered(name: str) -> None:
         peer = Peer(clock, hello=hello)
         link = Link(sock, peer, clock)
         link.greet(clock.monotonic() + 2.0)
-        start_thread(FramedChannel(link, peer, ("127.0.0.1", port), clock))
+        start_thread(FramedChannel(Carrier(link, peer), ("127.0.0.1", port), clock))
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from dcc_mcp_embed.net.readiness import READ, Readiness  # noqa: E402
 from dcc_mcp_embed.net.sockets import bind_address  # noqa: E402
 from dcc_mcp_embed.rpc.hello import HELLO_TIMEOUT, Facts, ServerHello, place  # noqa: E402
 from dcc_mcp_embed.rpc.peer import Peer  # noqa: E402
+from dcc_mcp_embed.transport.carrier import Carrier  # noqa: E402
 from dcc_mcp_embed.transport.channel import FramedChannel  # noqa: E402
 from dcc_mcp_embed.transport.link import Link  # noqa: E402
 from dcc_mcp_embed.transport_errors import TransportError  # noqa: E402
@@ -68,7 +69,7 @@ def serve(sock, key):
         hello = ServerHello(key, place(sock.getsockname()), Facts(INSTANCE, "1"), CLOCK)
     peer = Peer(CLOCK, hello=hello, late_answers=True)
     link = Link(sock, peer, CLOCK)
-    with FramedChannel(link, peer, ("client", 0), CLOCK) as channel:
+    with FramedChannel(Carrier(link, peer), ("client", 0), CLOCK) as channel:
         try:
             if key and not link.greet(CLOCK.monotonic() + HELLO_TIMEOUT):
                 return

@@ -18,6 +18,7 @@ from dcc_mcp_embed.net.readiness import Readiness
 from dcc_mcp_embed.rpc.inbox import FULL_MESSAGES
 from dcc_mcp_embed.rpc.peer import Peer
 from dcc_mcp_embed.transport import arguments, turns
+from dcc_mcp_embed.transport.carrier import Carrier
 from dcc_mcp_embed.transport.channel import FramedChannel
 from dcc_mcp_embed.transport.connect import raw_channel
 from dcc_mcp_embed.transport.link import Link
@@ -292,7 +293,7 @@ def test_a_peer_that_pings_and_never_reads_stalls_only_itself(stage):
         wire.sock.sendall(pings)
     wire.say(notify())
     assert helper.result()["topic"] == "n0"
-    assert channel._peer.unsent < 200_000
+    assert channel._carrier.peer.unsent < 200_000
 
 
 # Leaving and leading.
@@ -512,7 +513,7 @@ def test_a_frame_that_has_not_begun_is_taken_back(stage):
     sender.result()
     channel.send_notify("next")
     assert wire.hear().topic == "next"
-    assert channel._peer.unsent == 0
+    assert channel._carrier.peer.unsent == 0
 
 
 # The end.
@@ -839,7 +840,7 @@ def test_a_host_that_calls_itself_from_its_main_thread_is_told(stage, host):
     near, _ = socket.socketpair()
     peer = Peer(SystemClock())
     with _, FramedChannel(
-        Link(near, peer, SystemClock()), peer, ("127.0.0.1", 5), SystemClock()
+        Carrier(Link(near, peer, SystemClock()), peer), ("127.0.0.1", 5), SystemClock()
     ) as channel:
         with pytest.raises(WouldDeadlock):
             channel.call("m")

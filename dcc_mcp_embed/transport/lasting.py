@@ -1,0 +1,380 @@
+"""Connections to one instance, one after another: a call survives the loss of the one it began on.
+
+Each call that must not run twice has its id from ``rpc.resume``. When the connection is lost, the
+first thread that notices makes a new one and asks what became of all calls under way; the others
+wait for it. Then each goes on with its own: sends its request again, waits for an answer that is
+on its way, or is told that nobody knows. A call's own time limits all of that.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
+
+from ..clock import Clock
+from ..errors import EmbedError, RemoteProtocolError, UnknownOutcome
+from ..net.readiness import SLICE_S
+from ..rpc.backoff import Backoff
+from ..rpc.content import unknown_outcome
+from ..rpc.pending import Call, fresh
+from ..rpc.resume import ACKNOWLEDGE, RESUME, SEND, SETTLE, Decision, ResumeClient
+from ..transport_errors import (
+    CallFailed,
+    CallTimeout,
+    ConnectionClosed,
+    Serialization,
+    ServiceNotFound,
+    TransportError,
+)
+from ..wire.messages import OURS, Response, request_frame
+from .carrier import Carrier
+from .link import Link
+from .reentry import alone
+
+__all__ = ["RETRY", "LastingCarrier"]
+
+#: The methods of our servers (server/framed.py) that are simply sent again: they only read.
+_REPEATABLE = frozenset(("ping", "status", "tools/list"))
+#: Between attempts to connect anew; the first comes at once. Short: somebody waits for a call.
+RETRY = Backoff(base=0.05, cap=1.0, jitter=0.5)
+#: Seconds that the answer to a resume may take; it is ready when the server's loop is.
+_RESUME_S = 5.0
+#: Bytes of answers after which they are acknowledged, however few: the server keeps them until
+#: then, an eighth of what it may keep for all its clients.
+_ACK_BYTES = 1024 * 1024
+
+_STILL_BROKEN = (
+    "the connection broke during the call and could not be made anew in its time ({}); whether it "
+    "ran is not known"
+)
+_STATUS = ((CallFailed, "failed"), (CallTimeout, "timeout"), (UnknownOutcome, UnknownOutcome.code))
+_HINT = "Look at what it should have changed before you call again."
+
+
+class _Leg(NamedTuple):
+    """How a call goes on: over ``link``, whose answer settles ``call``; is it to be sent there?"""
+
+    link: Link
+    call: Call
+    send: bool
+
+
+class _Flight:
+    """A call under way. Changed under the carrier's lock; its own thread reads ``leg`` as one."""
+
+    __slots__ = ("deadline", "error", "id", "leg", "method", "timeout_ms")
+
+    def __init__(self, ident: bytes, method: str, deadline: float, timeout_ms: int) -> None:
+        self.id = ident
+        self.method = method
+        self.deadline = deadline
+        self.timeout_ms = timeout_ms
+        self.leg: _Leg
+        #: What settled it after a reconnect.
+        self.error: Optional[UnknownOutcome] = None
+
+    def expect(self, link: Link) -> Call:
+        """Have the answer waited for on a link. Raises what ended it, Internal."""
+        call = Call(self.id, self.method, self.deadline, self.timeout_ms)
+        link.expect(call)
+        return call
+
+
+class LastingCarrier(Carrier):
+    """Calls over whatever connection there is. Any thread.
+
+    ``first`` is connected and greeted. ``redial(timeout)`` returns another such carrier; it raises
+    TransportError, and ServiceNotFound when there is nobody to connect to any more. Messages that
+    are no calls go over the connection of the moment, and are lost with it.
+    """
+
+    def __init__(
+        self,
+        first: Carrier,
+        redial: Callable[[float], Carrier],
+        resume: ResumeClient,
+        clock: Clock,
+    ) -> None:
+        super().__init__(first.link, first.peer)
+        self._redial = redial
+        self._resume = resume
+        self._clock = clock
+        self._lock: Any = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._flights: Dict[bytes, _Flight] = {}
+        #: Requests whose answers are received as messages.
+        self._posted: Dict[bytes, None] = {}
+        #: A thread is making a new connection.
+        self._mending = False
+        #: Why no new one is made any more.
+        self._over: Optional[TransportError] = None
+        self._unacknowledged = 0
+
+    def begin(self, deadline: float) -> None:
+        """Tell the server of the first connection who we are; before anything else."""
+        self._resume_over(Carrier(self.link, self.peer), deadline)
+
+    # -- calls --------------------------------------------------------------------------------
+
+    def call(self, method: str, params: bytes, deadline: float, timeout_ms: int) -> Response:
+        """Send a request and return its answer, over several connections if it must be.
+
+        Raises UnknownOutcome when nobody can tell whether it ran; what connecting raises, when it
+        never was sent; otherwise as :meth:`Link.call`.
+        """
+        if method in _REPEATABLE:
+            return self._repeat(method, params, deadline, timeout_ms)
+        flight = self._depart(method, deadline, timeout_ms)
+        try:
+            response = self._carry(flight, request_frame(flight.id, method, params, OURS))
+        except BaseException as error:
+            self._settle(flight.id, _status(error), str(error), 0)
+            raise
+        self._settle(flight.id, "done", None, len(response.payload))
+        return response
+
+    def request(self, method: str, params: bytes) -> Tuple[bytes, bytes]:
+        with alone(self._lock):
+            if not self._resume.ready or self.link.failure is not None:
+                raise ConnectionClosed()
+            ident = self._resume.begin()
+            self._posted[ident] = None
+        try:
+            return ident, request_frame(ident, method, params, OURS)
+        except BaseException as error:
+            self._settle(ident, "broken", str(error), 0)
+            raise
+
+    def received(self, response: Response) -> None:
+        status = "done" if response.success else "failed"
+        self._settle(response.id, status, response.error, len(response.payload))
+
+    def _depart(self, method: str, deadline: float, timeout_ms: int) -> _Flight:
+        while True:
+            with alone(self._lock):
+                link = self.link
+                if self._resume.ready and link.failure is None and self._over is None:
+                    flight = _Flight(self._resume.begin(), method, deadline, timeout_ms)
+                    self._flights[flight.id] = flight
+                    try:
+                        flight.leg = _Leg(link, flight.expect(link), True)
+                        return flight
+                    except BaseException as error:
+                        self._forget(flight.id, "unsent", str(error))
+                        if link.failure is None or not isinstance(error, TransportError):
+                            raise
+            self._recover(link, deadline)
+
+    def _carry(self, flight: _Flight, frame: bytes) -> Response:
+        while True:
+            if flight.error is not None:
+                raise _fresh_unknown(flight.error)
+            link, call, send = flight.leg
+            try:
+                return link.carry(call, frame if send else b"")
+            except CallFailed as error:
+                raise _said(call, error) from None
+            except CallTimeout:
+                raise
+            except TransportError:
+                if link.failure is None or self._over is not None:
+                    raise
+            try:
+                self._recover(link, flight.deadline)
+            except EmbedError as error:
+                reason = str(error)
+            else:
+                continue
+            raise UnknownOutcome(_STILL_BROKEN.format(reason), _HINT)
+
+    def _repeat(self, method: str, params: bytes, deadline: float, timeout_ms: int) -> Response:
+        while True:
+            link = self.link
+            try:
+                return link.call(method, params, deadline, timeout_ms)
+            except (CallFailed, CallTimeout):
+                raise
+            except TransportError:
+                if link.failure is None or self._over is not None:
+                    raise
+            self._recover(link, deadline)
+
+    def _settle(self, ident: bytes, status: str, error: Optional[str], size: int) -> None:
+        with alone(self._lock):
+            self._forget(ident, status, error)
+            self._unacknowledged += size
+            if self._resume.ack_due or self._unacknowledged >= _ACK_BYTES:
+                self._acknowledge()
+
+    def _forget(self, ident: bytes, status: str, error: Optional[str]) -> None:
+        self._flights.pop(ident, None)
+        self._posted.pop(ident, None)
+        self._resume.settle(ident, status, error)
+
+    def _acknowledge(self) -> None:
+        self._unacknowledged = 0
+        data = self._resume.ack()
+        if data is not None:
+            self.link.post(self.peer.notification(ACKNOWLEDGE, data))
+
+    # -- a new connection ---------------------------------------------------------------------
+
+    def _recover(self, lost: Link, deadline: float) -> None:
+        """Return when there is another connection than ``lost``. Raises why there is none."""
+        with alone(self._lock):
+            while self._mending and self.link is lost:
+                if self._over is not None:
+                    raise fresh(self._over)
+                if not self._wait(deadline):
+                    raise ConnectionClosed()
+            if self.link is not lost:
+                return
+            self._mending = True
+        try:
+            try:
+                self._mend(deadline)
+            finally:
+                self._mended()
+        finally:
+            # The first may have been interrupted.
+            self._mended()
+
+    def _mended(self) -> None:
+        with self._lock:
+            self._mending = False
+            self._changed.notify_all()
+
+    def _wait(self, deadline: float) -> bool:
+        """Wait for a change; False: it is too late. With the lock held."""
+        left = deadline - self._clock.monotonic()
+        if left <= 0:
+            return False
+        self._changed.wait(left if SLICE_S is None else min(left, SLICE_S))
+        return True
+
+    def _mend(self, deadline: float) -> None:
+        with self._lock:
+            self._resume.lost()
+            for ident in list(self._posted):
+                self._forget(ident, "broken", "the connection was lost")
+        attempt = 0
+        while True:
+            if self._over is not None:
+                raise fresh(self._over)
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
+                raise ConnectionClosed()
+            try:
+                fresh_one = self._redial(left)
+            except ServiceNotFound as error:
+                self._end(error)
+                raise
+            except TransportError as error:
+                reason = fresh(error)
+            else:
+                try:
+                    self._resume_over(fresh_one, deadline)
+                    return
+                except TransportError as error:
+                    reason = fresh(error)
+            attempt += 1
+            again = self._clock.monotonic() + RETRY.delay(attempt, self._clock.jitter())
+            if again >= deadline:
+                raise fresh(reason)
+            with self._lock:
+                while self._over is None and self._wait(again):
+                    pass
+
+    def _resume_over(self, carrier: Carrier, deadline: float) -> None:
+        """Learn over a new connection what became of the calls, and use it. Raises TransportError.
+
+        It is closed again if that fails.
+        """
+        link = carrier.link
+        try:
+            with alone(self._lock):
+                params, asked = self._ask(carrier)
+            answer = None
+            if params is not None:
+                now = self._clock.monotonic()
+                until = min(deadline, now + _RESUME_S)
+                answer = link.call(RESUME, params, until, max(0, int((until - now) * 1000)))
+            with alone(self._lock):
+                self._adopt(carrier, asked, answer)
+        except BaseException as error:
+            link.close(ConnectionClosed(), farewell=False)
+            if isinstance(error, RemoteProtocolError):
+                raise Serialization(str(error)) from None
+            raise
+
+    def _ask(self, carrier: Carrier) -> Tuple[Optional[bytes], List[Tuple[_Flight, Call]]]:
+        """Return what to ask, and the calls whose answers may come right after that of it."""
+        facts = carrier.peer.facts
+        assert facts is not None
+        reconnected = self._resume.connected(facts)
+        self._decide(reconnected.decisions)
+        if reconnected.params is None:
+            return None, []
+        flights = [self._flights[ident] for ident in self._resume.in_flight]
+        return reconnected.params, [(flight, flight.expect(carrier.link)) for flight in flights]
+
+    def _adopt(
+        self, carrier: Carrier, asked: List[Tuple[_Flight, Call]], answer: Optional[Response]
+    ) -> None:
+        if self._over is not None:
+            raise fresh(self._over)
+        link = carrier.link
+        decisions = [] if answer is None else self._resume.answered(answer.payload)
+        self._decide(decisions)
+        actions = {decision.id: decision.action for decision in decisions}
+        for flight, call in asked:
+            action = actions.get(flight.id, SETTLE)
+            if action == SETTLE:
+                # Or its time was over meanwhile.
+                link.drop(call)
+            else:
+                flight.leg = _Leg(link, call, action == SEND)
+        self.link, self.peer = link, carrier.peer
+        self._changed.notify_all()
+
+    def _decide(self, decisions: Iterable[Decision]) -> None:
+        for decision in decisions:
+            flight = self._flights.get(decision.id)
+            if flight is not None:
+                flight.error = decision.error
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def close(self, error: TransportError, farewell: bool) -> None:
+        with alone(self._lock):
+            link = self._end(error)
+            # So that the server need not keep what has arrived.
+            self._acknowledge()
+        link.close(error, farewell)
+
+    def _end(self, error: TransportError) -> Link:
+        with self._lock:
+            self._over = self._over or error
+            self._changed.notify_all()
+            return self.link
+
+
+# Errors that are kept are raised as copies: see ``rpc.pending.fresh``.
+
+
+def _fresh_unknown(error: UnknownOutcome) -> UnknownOutcome:
+    return UnknownOutcome(error.message, error.hint, state=error.state)
+
+
+def _said(call: Call, error: CallFailed) -> EmbedError:
+    """Return what a failed answer says: nobody knows, or the peer's words."""
+    unknown = None if call.response is None else unknown_outcome(call.response.payload)
+    return fresh(error) if unknown is None else unknown
+
+
+def _status(error: BaseException) -> str:
+    """Return the word for the receipt of a call that ended with ``error``."""
+    for kind, word in _STATUS:
+        if isinstance(error, kind):
+            return word
+    return "broken"

@@ -1,0 +1,388 @@
+"""Pooled calls that outlive their connections: a real server, and a proxy that loses them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+import dcc_mcp_embed
+from dcc_mcp_embed import (
+    CallTimeout,
+    ConnectionClosed,
+    PoolConfig,
+    ServiceNotFound,
+    Shutdown,
+    TransportAddress,
+    TransportConfig,
+    TransportError,
+    TransportManager,
+)
+from dcc_mcp_embed.clock import SystemClock
+from dcc_mcp_embed.errors import UnknownOutcome
+from dcc_mcp_embed.rpc.hello import Facts
+from dcc_mcp_embed.server.arrival import FRAMED
+from dcc_mcp_embed.transport.dialing import WIRE
+from fakes.fault_proxy import DOWN, UP, FaultProxy
+from fakes.framed import wire_key
+from fakes.live import DEADLINE, Live, tries
+
+KIND = "standalone"
+
+
+class Stage:
+    def __init__(self):
+        self.entered = threading.Semaphore(0)
+        self.leave = threading.Event()
+        self.ran = []
+        stage = self
+
+        @dcc_mcp_embed.tool(thread="worker")
+        def hold(name: str) -> dict:
+            """Keep the worker thread."""
+            stage.ran.append(name)
+            stage.entered.release()
+            assert stage.leave.wait(DEADLINE)
+            return {"name": name}
+
+        @dcc_mcp_embed.tool()
+        def work(name: str) -> dict:
+            """Do something on the main thread."""
+            stage.ran.append(name)
+            stage.entered.release()
+            return {"name": name}
+
+        @dcc_mcp_embed.tool(thread="loop")
+        def large(name: str, size: int) -> dict:
+            """Do something that has much to say."""
+            stage.ran.append(name)
+            return {"text": "x" * size}
+
+        self.module = SimpleNamespace(hold=hold, work=work, large=large)
+
+
+@pytest.fixture
+def stage():
+    one = Stage()
+    yield one
+    one.leave.set()
+
+
+@pytest.fixture
+def live(tmp_path, monkeypatch, stage):
+    one = Live(str(tmp_path / "host"), monkeypatch, tools=[stage.module])
+    yield one
+    stage.leave.set()
+    if one.serving:
+        one.close()
+
+
+@pytest.fixture
+def proxy(live):
+    with FaultProxy(TransportAddress.tcp("127.0.0.1", live.port), key=wire_key()) as one:
+        yield one
+
+
+@pytest.fixture
+def manager(tmp_path, live, proxy):
+    """A manager that knows the host by the proxy's port."""
+    config = TransportConfig(PoolConfig(2, acquire_timeout=DEADLINE), connect_timeout=DEADLINE)
+    with TransportManager(str(tmp_path / "registry"), config=config, heartbeat=False) as one:
+        one.register_service(
+            KIND,
+            "127.0.0.1",
+            proxy.port,
+            metadata={WIRE: "1"},
+            instance_id=live.server.instance_id,
+        )
+        yield one
+
+
+def tool(channel, tool_name, timeout_ms=20_000, **arguments):
+    params = {"name": tool_name, "arguments": arguments}
+    answer = channel.call("tools/call", params, timeout_ms)
+    result = json.loads(answer["payload"].decode("utf-8"))
+    assert result["isError"] is False, result
+    return result["structuredContent"]["data"]
+
+
+def in_thread(function, *arguments, **named):
+    """Run it on a thread of its own; ``result()`` gives back what it returned or raised."""
+    box = []
+
+    def run():
+        try:
+            box.append((function(*arguments, **named), None))
+        except BaseException as error:
+            box.append((None, error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def result():
+        thread.join(DEADLINE)
+        assert not thread.is_alive()
+        value, error = box[0]
+        if error is not None:
+            raise error
+        return value
+
+    return SimpleNamespace(result=result, alive=thread.is_alive)
+
+
+def test_a_connection_lost_between_two_calls_is_not_noticed(manager, proxy, stage):
+    with manager.connection(KIND) as channel:
+        first = channel.hello
+        assert isinstance(first, Facts)
+        assert tool(channel, "work", name="a") == {"name": "a"}
+        assert proxy.kill_all() == 1
+        assert tool(channel, "work", name="b") == {"name": "b"}
+        proxy.kill_all(reset=True)
+        assert channel.call("ping")["payload"] == b"{}"
+        proxy.kill_all()
+        assert tool(channel, "work", name="c") == {"name": "c"}
+        assert channel.hello == first
+    assert stage.ran == ["a", "b", "c"]
+    assert manager.pool_size() == 1, "it is as good as before"
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_call_goes_on_that_was_running(manager, proxy, stage, reset):
+    with manager.connection(KIND) as channel:
+        running = in_thread(tool, channel, "hold", name="a")
+        assert stage.entered.acquire(timeout=DEADLINE)
+        proxy.kill_all(reset)
+        stage.leave.set()
+        assert running.result() == {"name": "a"}
+    assert stage.ran == ["a"]
+
+
+def test_an_answer_that_was_lost_is_fetched(manager, proxy, stage):
+    with manager.connection(KIND) as channel:
+        tool(channel, "work", name="first")
+        assert stage.entered.acquire(timeout=DEADLINE)
+        proxy.stall(DOWN)
+        running = in_thread(tool, channel, "work", name="a")
+        assert stage.entered.acquire(timeout=DEADLINE)
+        with manager.connection(KIND) as other:
+            # Served after it on the same main thread: so its answer has been sent.
+            tool(other, "work", name="b")
+        proxy.kill_all()
+        assert running.result() == {"name": "a"}
+        assert proxy.states["done"] == 1
+    assert stage.ran == ["first", "a", "b"]
+
+
+def test_a_request_that_never_arrived_is_sent_again(manager, proxy, stage):
+    with manager.connection(KIND) as channel:
+        tool(channel, "work", name="first")
+        proxy.stall(UP)
+        running = in_thread(tool, channel, "work", name="a")
+        for _ in tries():
+            if manager.outbound.list_pending() and proxy.counts["held up"] >= 0:
+                break
+        proxy.kill_all()
+        assert running.result() == {"name": "a"}
+    assert stage.ran == ["first", "a"]
+
+
+def test_all_threads_of_a_channel_go_on(manager, proxy, stage):
+    with manager.connection(KIND) as channel:
+        running = [in_thread(tool, channel, "hold", name=str(number)) for number in range(16)]
+        assert stage.entered.acquire(timeout=DEADLINE)
+        for _ in range(3):
+            proxy.kill_all()
+            # The others are in line at the host, or on their way.
+            assert channel.call("ping", timeout_ms=20_000)["payload"] == b"{}"
+        stage.leave.set()
+        names = [one.result()["name"] for one in running]
+    assert names == [str(number) for number in range(16)]
+    assert sorted(stage.ran, key=int) == names
+
+
+def test_a_connection_that_breaks_while_it_is_resumed_is_made_once_more(manager, proxy, stage):
+    with manager.connection(KIND) as channel:
+        running = in_thread(tool, channel, "hold", name="a")
+        assert stage.entered.acquire(timeout=DEADLINE)
+        proxy.refuse()
+        proxy.kill_all()
+        for _ in tries():
+            if proxy.counts["refused"] >= 2:
+                break
+        proxy.accept()
+        stage.leave.set()
+        assert running.result() == {"name": "a"}
+    assert stage.ran == ["a"]
+
+
+def test_when_the_host_is_gone_nobody_knows_and_that_is_said_at_once(manager, live, proxy, stage):
+    instance = live.server.instance_id
+    with manager.connection(KIND) as channel:
+        running = in_thread(tool, channel, "hold", name="a")
+        assert stage.entered.acquire(timeout=DEADLINE)
+        proxy.refuse()
+        manager.registry.deregister(KIND, instance)
+        proxy.kill_all()
+        with pytest.raises(UnknownOutcome, match="could not be made anew") as caught:
+            running.result()
+        assert caught.value.hint
+        with pytest.raises(ServiceNotFound):
+            tool(channel, "work", name="b")
+        with pytest.raises(TransportError):
+            channel.call("ping")
+    stage.leave.set()
+    assert manager.pool_size() == 0
+
+
+def test_a_calls_own_time_limits_the_search_for_a_connection(manager, proxy, stage):
+    clock = SystemClock()
+    with manager.connection(KIND) as channel:
+        tool(channel, "work", name="a")
+        running = in_thread(tool, channel, "hold", timeout_ms=700, name="b")
+        assert stage.entered.acquire(timeout=DEADLINE)
+        assert stage.entered.acquire(timeout=DEADLINE)
+        proxy.refuse()
+        proxy.kill_all()
+        begun = clock.monotonic()
+        with pytest.raises(UnknownOutcome):
+            running.result()
+        assert clock.monotonic() - begun < 3.0
+        # Never sent: so it is the connection's error, and nothing is unknown.
+        with pytest.raises(TransportError) as caught:
+            tool(channel, "work", timeout_ms=200, name="c")
+        assert not isinstance(caught.value, CallTimeout)
+        proxy.accept()
+        assert tool(channel, "work", name="d") == {"name": "d"}
+    stage.leave.set()
+    assert stage.ran == ["a", "b", "d"]
+
+
+def test_the_time_of_a_call_ends_it_also_on_a_good_connection(manager, stage):
+    with manager.connection(KIND) as channel:
+        with pytest.raises(CallTimeout):
+            tool(channel, "hold", timeout_ms=100, name="a")
+    assert manager.pool_size() == 0, "its answer would be the next borrower's"
+    stage.leave.set()
+
+
+@pytest.mark.parametrize("end", ["shutdown", "deregister"])
+def test_who_looks_for_a_connection_is_told_when_the_manager_or_the_host_ends(
+    manager, live, proxy, stage, end
+):
+    with manager.connection(KIND) as channel:
+        running = in_thread(tool, channel, "hold", name="a")
+        assert stage.entered.acquire(timeout=DEADLINE)
+        proxy.refuse()
+        proxy.kill_all()
+        for _ in tries():
+            if proxy.counts["refused"]:
+                break
+        if end == "shutdown":
+            manager.shutdown()
+        else:
+            manager.deregister_service(KIND, live.server.instance_id)
+        with pytest.raises(UnknownOutcome):
+            running.result()
+    stage.leave.set()
+
+
+def test_a_call_that_waits_is_told_when_the_manager_ends(manager, stage):
+    with manager.connection(KIND) as channel:
+        running = in_thread(tool, channel, "hold", name="a")
+        assert stage.entered.acquire(timeout=DEADLINE)
+        manager.shutdown()
+        with pytest.raises(Shutdown):
+            running.result()
+    stage.leave.set()
+
+
+def test_the_tracker_knows_what_is_under_way_and_how_it_ended(manager, live, proxy, stage):
+    outbound = manager.outbound
+    with manager.connection(KIND) as channel:
+        running = in_thread(tool, channel, "hold", name="a")
+        assert stage.entered.acquire(timeout=DEADLINE)
+        (record,) = outbound.list_pending()
+        assert record.route_key[:2] == (KIND, live.server.instance_id)
+        proxy.kill_all()
+        stage.leave.set()
+        running.result()
+        assert outbound.list_pending() == []
+        external = "{}/{}".format(channel.hello.epoch, record.internal_message_id)
+        receipt = outbound.get_receipt_by_external_id(external)
+        assert (receipt.status, receipt.error) == ("done", None)
+        assert receipt.driver_id == record.driver_id
+
+
+def lost(channel):
+    """Return once a channel says that what was to come is lost."""
+    try:
+        while channel.recv(20_000):
+            pass
+    except ConnectionClosed:
+        return True
+    return False
+
+
+def receipts_of(live):
+    """Return what the server keeps; it has no window for that, and needs none."""
+    return live.server._server.front.speakers[FRAMED].__self__._receipts
+
+
+def test_what_has_arrived_is_acknowledged_and_the_server_lets_go_of_it(manager, live, stage):
+    with manager.connection(KIND) as channel:
+        for number in range(200):
+            tool(channel, "large", name=str(number), size=40_000)
+            assert receipts_of(live).result_bytes < 3_000_000
+            assert len(receipts_of(live)) < 50
+
+
+def test_a_request_whose_answer_is_received_runs_once_and_is_lost_with_its_connection(
+    manager, proxy, stage
+):
+    call = {"name": "work", "arguments": {"name": "a"}}
+    with manager.connection(KIND) as channel:
+        request_id = channel.send_request("tools/call", call)
+        answer = channel.recv(20_000)
+        assert answer["id"] == request_id
+        assert answer["success"], answer
+        assert manager.outbound.list_pending() == []
+    assert manager.pool_size() == 1
+    with manager.connection(KIND) as channel:
+        channel.send_request("tools/call", call)
+        proxy.kill_all()
+        assert lost(channel)
+        assert tool(channel, "work", name="b") == {"name": "b"}
+        assert manager.outbound.list_pending() == []
+    assert stage.ran[0] == "a"
+    assert stage.ran[-1] == "b"
+
+
+def test_a_server_that_keeps_no_receipts_leaves_it_open(tmp_path, monkeypatch):
+    from fakes.framed_peer import FramedPeer
+
+    monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path))
+    asked = threading.Semaphore(0)
+    silence = threading.Event()
+
+    def answer(method, params):
+        asked.release()
+        if method == "once" and not silence.is_set():
+            silence.wait(DEADLINE)
+        return params
+
+    instance = "10000000-0000-4000-8000-000000000000"
+    with FramedPeer(key=wire_key(), instance_id=instance, answer=answer) as peer:
+        with TransportManager(str(tmp_path / "r"), heartbeat=False) as manager:
+            manager.register_service(
+                "maya", "127.0.0.1", peer.port, metadata={WIRE: "1"}, instance_id=instance
+            )
+            with manager.connection("maya") as channel:
+                running = in_thread(channel.call, "once", b"x", 20_000)
+                assert asked.acquire(timeout=DEADLINE)
+                peer.cut()
+                silence.set()
+                with pytest.raises(UnknownOutcome, match="cannot tell"):
+                    running.result()
+                assert channel.call("twice", b"y", 20_000)["payload"] == b"y"
