@@ -9,11 +9,13 @@ from types import SimpleNamespace
 import pytest
 
 import dcc_mcp_embed
+from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.rpc.receipts import FIRST_NUMBER, Limits
+from dcc_mcp_embed.server.arrival import FRAMED
 from dcc_mcp_embed.server.framed import FramedEndpoint
 from dcc_mcp_embed.wire.messages import OURS, id_text, request_frame
 from fakes.framed import FramedWire, encoded, wire_key
-from fakes.live import DEADLINE, Live
+from fakes.live import DEADLINE, Live, tries
 
 MIB = 1024 * 1024
 
@@ -404,3 +406,15 @@ def test_an_idle_server_lets_go_of_what_it_kept_and_then_sets_no_timer(live):
         function(*args)
     assert (len(receipts), receipts.lines, receipts.result_bytes) == (0, 0, 0)
     assert 11.0 <= clock.now <= 21.0
+
+
+def test_a_line_whose_connection_has_gone_waits_for_its_end(live):
+    receipts = live.server._server.front.speakers[FRAMED].__self__._receipts
+    with begun(live) as wire:
+        assert (receipts.lines, receipts.next_sweep()) == (1, None)
+    for _ in tries():
+        if receipts.next_sweep() is not None:
+            break
+    assert receipts.next_sweep() > SystemClock().monotonic() + 1000
+    with again(live, wire, [])[0]:
+        assert (receipts.lines, receipts.next_sweep()) == (1, None)
