@@ -488,8 +488,7 @@ from dcc_mcp_embed.registry.file_registry import open_registry
 from dcc_mcp_embed.clock import SystemClock
 server = dcc_mcp_embed.start("standalone", port=0)
 registry = open_registry(None, os.environ, SystemClock(), lambda level, text: None)
-while not registry.entries():
-    time.sleep(0.005)
+server.wait_registered(20.0)
 print(server.instance_id, flush=True)
 {}
 """
