@@ -35,6 +35,7 @@ from .server.registration import Registrar, Registration
 from .server.row import About
 from .server.safe_stop import make_pass
 from .server.server import Server, preload
+from .server.sharing import SharedTransport
 from .tools import code, control, loader, scene
 from .tools.table import ToolTable
 
@@ -140,8 +141,7 @@ class EmbeddedServer:
         self._stop_pass = make_pass(clock)
         self._launch_command = launch_command
         self._registration: Optional[Registration] = None
-        self._transport: Optional[TransportManager] = None
-        self._transport_lock = threading.RLock()
+        self._sharing = SharedTransport(self._share)
         self._stopped = False
         self._table = ToolTable()
         self._scene = adapter.scene_backend()
@@ -339,26 +339,17 @@ class EmbeddedServer:
         time. None when there is no registry that can be used, and after :meth:`stop`.
         """
         registrar = None if self._registration is None else self._registration.registrar
-        if registrar is None:
-            return None
+        return None if registrar is None else self._sharing.get(registrar)
+
+    def _share(self, registrar: Registrar) -> TransportManager:
         from .transport.manager import TransportManager
 
-        with self._transport_lock:
-            if self._stopped:
-                return None
-            if self._transport is None or self._transport.is_shutdown():
-                fresh = TransportManager(
-                    registry=registrar.registry,
-                    heartbeat=registrar.heart,
-                    clock=self._clock,
-                    log=self._note,
-                )
-                if self._stopped:
-                    # Meanwhile, and by this very thread: the lock lets it in again.
-                    fresh.shutdown()
-                    return None
-                self._transport = fresh
-            return self._transport
+        return TransportManager(
+            registry=registrar.registry,
+            heartbeat=registrar.heart,
+            clock=self._clock,
+            log=self._note,
+        )
 
     @property
     def dispatch_status(self) -> str:
@@ -424,18 +415,12 @@ class EmbeddedServer:
                 steps.callback(lane.shutdown, "The server in this host was stopped.")
             if self._registration is not None:
                 steps.callback(self._registration.leave)
-            steps.callback(self._end_transport)
+            steps.callback(self._sharing.end)
 
     def _end_loop(self) -> None:
         self._loop.call_soon(self._server.wind_down, self._loop.stop)
         if not self._thread.finish(_GRACE):
             self.logbook.warning("server", "the loop thread did not end in time")
-
-    def _end_transport(self) -> None:
-        with self._transport_lock:
-            transport = self._transport
-        if transport is not None:
-            transport.shutdown()
 
     def _disown(self) -> None:
         """Be stopped in a forked child, where the server is its parent's. The child's only thread.
@@ -450,8 +435,7 @@ class EmbeddedServer:
         if _running is self:
             _running = None
         self._stopped = True
-        self._transport_lock = threading.RLock()
-        self._transport = None
+        self._sharing.disown()
         atexit.unregister(self.stop)
         guard.withdraw(self._address)
         for lane in self._lanes.values():
