@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from .tools.declare import Progress as Progress
     from .tools.declare import prompt as prompt
     from .tools.declare import resource as resource
+    from .tools.declare import resource_template as resource_template
     from .tools.declare import tool as tool
     from .transport.channel import FramedChannel as FramedChannel
     from .transport.codec import decode_envelope as decode_envelope
@@ -113,7 +114,7 @@ __version__ = "0.1.0"
 _SOURCES = {
     ".address": ("TransportAddress", "TransportScheme"),
     ".embed": ("start", "stop"),
-    ".tools.declare": ("tool", "resource", "prompt", "Progress"),
+    ".tools.declare": ("tool", "resource", "resource_template", "prompt", "Progress"),
     ".tools.content": ("Image", "Audio", "Resource", "Link"),
     "._compat": ("Annotated", "Literal", "TypedDict"),
     ".registry.entry": ("ServiceEntry",),

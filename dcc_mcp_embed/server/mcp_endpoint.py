@@ -1,7 +1,8 @@
 """MCP over streamable HTTP: one exchange to messages, outcomes to one answer. Loop thread.
 
 JSON by default; the answer becomes a stream of server-sent events once a tool reports progress to
-a client that asked for it and is still waiting.
+a client that asked for it and is still waiting. Resources and prompts are called as tools are: on
+their thread, by the same queue, with the same limits.
 """
 
 from __future__ import annotations
@@ -9,13 +10,29 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Optional
 
 from ..clock import Clock
-from ..errors import NotFound
+from ..errors import InvalidArgument, NotFound, ToolError
+from ..tools.completing import Completer, choose
+from ..tools.entries import Tool
 from ..tools.results import failure
 from ..tools.table import ToolTable
+from ..tools.uri import MAX_URI
 from ..wire import jsonrpc, sse
 from ..wire.jsonrpc import Fault
-from ..wire.mcp.machine import Accepted, Cancel, McpMachine, Opened, Reply, ToolCall, version_of
+from ..wire.mcp.machine import (
+    Accepted,
+    Cancel,
+    Completion,
+    LevelSet,
+    McpMachine,
+    Opened,
+    PromptGet,
+    Reply,
+    ResourceRead,
+    ToolCall,
+    version_of,
+)
 from ..wire.mcp.revisions import BATCHES
+from ..wire.mcp.work import Work
 from .calls import Calls, Running
 from .exchange import EVENT_STREAM, JSON, Exchange, problem
 from .sessions import Session, Sessions
@@ -50,6 +67,18 @@ class McpEndpoint:
         # (session id as the client sends it, JSON-RPC id) -> call, for notifications/cancelled.
         # Without a session id two clients may use the same ids, so nothing is kept.
         self._running: Dict[Any, Running] = {}
+        # Kind of outcome -> (exchange, outcome, sink) -> None.
+        self._doers: Dict[Any, Callable[[Exchange, Any, _Sink], None]] = {
+            ToolCall: self._call,
+            ResourceRead: self._read,
+            PromptGet: self._render,
+            Completion: self._complete,
+            Cancel: self._cancel,
+            Accepted: lambda exchange, outcome, sink: sink.nothing(),
+            Opened: self._open,
+            LevelSet: self._set_level,
+            Reply: lambda exchange, outcome, sink: sink.reply(outcome),
+        }
 
     def handle(self, exchange: Exchange) -> None:
         """Answer one request to the endpoint, now or when its tools are done."""
@@ -107,20 +136,9 @@ class McpEndpoint:
     ) -> None:
         client = session.client if session is not None else ""
         outcome = self._machine.receive(value, exchange.head.headers, client)
-        kind = type(outcome)
-        if kind is ToolCall:
-            self._call(exchange, outcome, sink)  # type: ignore[arg-type]
-        elif kind is Cancel:
-            self._cancel(exchange, outcome.id)  # type: ignore[union-attr]
-            sink.nothing()
-        elif kind is Accepted:
-            sink.nothing()
-        elif kind is Opened:
-            self._open(outcome, sink)
-        else:
-            sink.reply(outcome)  # type: ignore[arg-type]
+        self._doers[type(outcome)](exchange, outcome, sink)
 
-    def _open(self, outcome: Any, sink: _Sink) -> None:
+    def _open(self, exchange: Exchange, outcome: Opened, sink: _Sink) -> None:
         if not sink.opens_sessions:
             # 2025-03-26, lifecycle: initialize is no part of a batch.
             fault = Fault(jsonrpc.INVALID_REQUEST, "initialize stands alone", outcome.message["id"])
@@ -129,6 +147,12 @@ class McpEndpoint:
         ident = self._clock.token_bytes(16).hex()
         self._sessions.open(ident, outcome.version, outcome.client)
         sink.headers = ((_SESSION, ident),)
+        sink.reply(Reply(outcome.status, outcome.message))
+
+    def _set_level(self, exchange: Exchange, outcome: LevelSet, sink: _Sink) -> None:
+        ident = exchange.head.headers.get("mcp-session-id")
+        if ident is not None:
+            self._sessions.set_level(ident, outcome.level)
         sink.reply(Reply(outcome.status, outcome.message))
 
     def _batch(self, exchange: Exchange, values: List[Any], session: Optional[Session]) -> None:
@@ -151,45 +175,123 @@ class McpEndpoint:
         for value in values:
             self._single(exchange, value, session, _Member(gathered))
 
+    # -- work ---------------------------------------------------------------------------------
+
     def _call(self, exchange: Exchange, call: ToolCall, sink: _Sink) -> None:
+        machine = self._machine
         try:
             tool = self._table.get(call.name)
         except NotFound as error:
             if call.stateless:
-                text = "{} {}".format(error.message, error.hint or "").strip()
-                sink.reply(self._machine.unknown_tool(call, text))
+                sink.reply(machine.not_found(call, _told(error.message, error.hint)))
             else:
-                sink.reply(self._machine.answer(call, failure(error, self._instance())))
+                sink.reply(machine.answer(call, failure(error, self._instance())))
             return
-        client = call.client or _user_agent(exchange)
-        key = (exchange.head.headers.get("mcp-session-id"), call.id)
+        self._start(exchange, call, tool, call.arguments, sink, machine.answer)
+
+    def _read(self, exchange: Exchange, work: ResourceRead, sink: _Sink) -> None:
+        try:
+            entry, values = self._table.resource(work.uri)
+        except NotFound as error:
+            sink.reply(self._failed(work, error.to_dict()))
+            return
+        self._start(exchange, work, entry.reading(work.uri), values, sink, self._reply)
+
+    def _render(self, exchange: Exchange, work: PromptGet, sink: _Sink) -> None:
+        try:
+            tool = self._table.prompt(work.name).rendering
+        except NotFound as error:
+            sink.reply(self._failed(work, error.to_dict()))
+            return
+        self._start(exchange, work, tool, work.arguments, sink, self._reply)
+
+    def _complete(self, exchange: Exchange, work: Completion, sink: _Sink) -> None:
+        try:
+            completer = self._completer(work)
+        except ToolError as error:
+            sink.reply(self._failed(work, error.to_dict()))
+            return
+        tool = completer.tool
+        if tool is None:
+            sink.reply(self._machine.answer(work, choose(completer.values, work.value)))
+            return
+        arguments: Dict[str, Any] = {"value": work.value}
+        if "arguments" in tool.input_schema["properties"]:
+            arguments["arguments"] = work.given
+        self._start(exchange, work, tool, arguments, sink, self._reply)
+
+    def _completer(self, work: Completion) -> Completer:
+        """Return what completes the argument, nothing if there is no help. Raises ToolError."""
+        if work.kind == "prompt":
+            prompt = self._table.prompt(work.of)
+            names, completers = [one["name"] for one in prompt.arguments], prompt.completers
+        else:
+            entry = self._table.referred(work.of)
+            names, completers = list(entry.placeholders), entry.completers
+        if work.argument not in names:
+            raise InvalidArgument(
+                "The {} has no argument '{}'.".format(work.kind, work.argument[:64]),
+                hint="It takes {}.".format(", ".join(names) or "none"),
+            )
+        return completers.get(work.argument, Completer(()))
+
+    def _start(
+        self,
+        exchange: Exchange,
+        work: Work,
+        tool: Tool,
+        arguments: Dict[str, Any],
+        sink: _Sink,
+        reply: Callable[[Any, Dict[str, Any]], Reply],
+    ) -> None:
+        """Call ``tool`` and send what ``reply`` makes of its CallToolResult."""
+        client = work.client or _user_agent(exchange)
+        key = (exchange.head.headers.get("mcp-session-id"), work.id)
 
         def answer(result: Dict[str, Any]) -> None:
             self._running.pop(key, None)
-            sink.reply(self._machine.answer(call, result))
+            sink.reply(reply(work, result))
 
         progress = None
-        if call.token is not None and tool.stepwise:
+        if work.token is not None and tool.stepwise:
 
             def progress(step: Any) -> None:
-                sink.event(self._machine.progress(call, step.done, step.total, step.message))
+                sink.event(self._machine.progress(work, step.done, step.total, step.message))
 
         # A name is a claim. A session id that we gave out, or the connection, is not.
         identity = key[0] if key[0] and self._sessions.get(key[0]) else exchange.origin
-        running = self._calls.start(tool, call.arguments, client, identity, answer, progress)
+        running = self._calls.start(tool, arguments, client, identity, answer, progress)
         if running is None or sink.over:
             return
-        if call.stateless:
+        if work.stateless:
             # 2026-07-28: closing the stream is how a client cancels. Earlier ones only leave.
             exchange.gone = running.cancel
         elif key[0] is not None:
             self._running[key] = running
 
-    def _cancel(self, exchange: Exchange, ident: Any) -> None:
-        key = (exchange.head.headers.get("mcp-session-id"), ident)
-        running = self._running.get(key) if type(ident) in (str, int) else None
+    def _reply(self, work: Work, result: Dict[str, Any]) -> Reply:
+        """Return the reply to a method other than tools/call, whose result a tool has made."""
+        if result["isError"]:
+            return self._failed(work, result["structuredContent"]["error"])
+        return self._machine.answer(work, result["structuredContent"])
+
+    def _failed(self, work: Work, error: Dict[str, Any]) -> Reply:
+        """Return the protocol error of an error such as failed tool calls carry."""
+        message, data = _told(error["message"], error["hint"]), dict(error)
+        if type(work) is ResourceRead:
+            data["uri"] = work.uri[:MAX_URI]
+        if error["code"] == NotFound.code:
+            return self._machine.not_found(work, message, data)
+        bad = error["code"] == InvalidArgument.code
+        code = jsonrpc.INVALID_PARAMS if bad else jsonrpc.INTERNAL_ERROR
+        return self._machine.fail(work, code, message, data)
+
+    def _cancel(self, exchange: Exchange, outcome: Cancel, sink: _Sink) -> None:
+        key = (exchange.head.headers.get("mcp-session-id"), outcome.id)
+        running = self._running.get(key) if type(outcome.id) in (str, int) else None
         if running is not None:
             running.cancel()
+        sink.nothing()
 
     def _send(self, exchange: Exchange, reply: Reply) -> None:
         exchange.reply(reply.status, JSON, jsonrpc.encode(reply.message))
@@ -284,6 +386,10 @@ def _takes_json(accept: str) -> bool:
         if kind in ("application/json", "application/*", "*/*", ""):
             return True
     return False
+
+
+def _told(message: str, hint: Optional[str]) -> str:
+    return "{} {}".format(message, hint or "").strip()
 
 
 def _user_agent(exchange: Exchange) -> str:

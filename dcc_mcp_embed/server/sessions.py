@@ -14,9 +14,12 @@ __all__ = ["Session", "Sessions"]
 
 
 class Session(NamedTuple):
+    """``level`` is the least severe log message that the client wants (``logging/setLevel``)."""
+
     session_id: str
     version: str
     client: str
+    level: Optional[str] = None
 
 
 class Sessions:
@@ -44,6 +47,12 @@ class Sessions:
         if session is not None:
             self._live.move_to_end(session_id)
         return session
+
+    def set_level(self, session_id: str, level: str) -> None:
+        """Note what a live session wants to be told of the log; of others nothing is kept."""
+        session = self._live.get(session_id)
+        if session is not None:
+            self._live[session_id] = session._replace(level=level)
 
     def ended(self, session_id: str) -> bool:
         """Return whether this id was given out and ended here."""

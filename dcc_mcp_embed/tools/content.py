@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import binascii
-from typing import Any, Dict, Optional, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ..errors import HostError
+from .marks import annotations_of, icons_of
 
 __all__ = ["Audio", "Content", "Image", "Link", "Resource"]
 
@@ -35,9 +36,24 @@ _SOUNDS: Tuple[Tuple[bytes, int, str], ...] = (
 
 
 class Content:
-    """Base of what becomes a content block of a result."""
+    """Base of what becomes a content block of a result.
 
-    __slots__ = ()
+    All take ``annotations`` for the client: "audience" (a list of "user" and "assistant"),
+    "priority" (0 to 1), "lastModified" (ISO 8601).
+    """
+
+    __slots__ = ("annotations",)
+
+    def __init__(self, annotations: Optional[Mapping[str, Any]] = None) -> None:
+        try:
+            self.annotations = annotations_of(annotations)
+        except ValueError as error:
+            raise HostError("{} {}.".format(type(self).__name__, error)) from None
+
+    def _annotated(self, block: Dict[str, Any]) -> Dict[str, Any]:
+        if self.annotations:
+            block["annotations"] = self.annotations
+        return block
 
     def to_content(self) -> Dict[str, Any]:
         """Return the MCP content block."""
@@ -55,7 +71,9 @@ class _Media(Content):
         data: Optional[Bytes] = None,
         path: Optional[str] = None,
         mime_type: Optional[str] = None,
+        annotations: Optional[Mapping[str, Any]] = None,
     ) -> None:
+        super().__init__(annotations)
         word = type(self).__name__
         if (data is None) == (path is None):
             raise HostError("{} takes either data or path=.".format(word))
@@ -82,7 +100,9 @@ class _Media(Content):
         self.mime_type = found
 
     def to_content(self) -> Dict[str, Any]:
-        return {"type": self._kind, "data": _base64(self.data), "mimeType": self.mime_type}
+        return self._annotated(
+            {"type": self._kind, "data": _base64(self.data), "mimeType": self.mime_type}
+        )
 
 
 class Image(_Media):
@@ -116,7 +136,9 @@ class Resource(Content):
         text: Optional[str] = None,
         data: Optional[Bytes] = None,
         mime_type: Optional[str] = None,
+        annotations: Optional[Mapping[str, Any]] = None,
     ) -> None:
+        super().__init__(annotations)
         if (text is None) == (data is None):
             raise HostError("Resource takes either text= or data=.")
         if text is not None and not isinstance(text, str):
@@ -141,13 +163,16 @@ class Resource(Content):
             inner["text"] = self.text
         else:
             inner["blob"] = _base64(self.data)
-        return {"type": "resource", "resource": inner}
+        return self._annotated({"type": "resource", "resource": inner})
 
 
 class Link(Content):
-    """A link to a resource that the client may read; ``size`` in bytes."""
+    """A link to a resource that the client may read.
 
-    __slots__ = ("description", "mime_type", "name", "size", "title", "uri")
+    ``size`` in bytes; ``icons``: URIs, or dicts as MCP's Icon.
+    """
+
+    __slots__ = ("description", "icons", "mime_type", "name", "size", "title", "uri")
 
     def __init__(
         self,
@@ -157,7 +182,14 @@ class Link(Content):
         mime_type: Optional[str] = None,
         title: Optional[str] = None,
         size: Optional[int] = None,
+        annotations: Optional[Mapping[str, Any]] = None,
+        icons: Sequence[Any] = (),
     ) -> None:
+        super().__init__(annotations)
+        try:
+            self.icons: List[Dict[str, Any]] = icons_of(icons)
+        except ValueError as error:
+            raise HostError("Link {}.".format(error)) from None
         self.uri = uri
         self.name = name
         self.description = description
@@ -172,9 +204,10 @@ class Link(Content):
             ("description", self.description),
             ("mimeType", self.mime_type),
             ("size", self.size),
+            ("icons", self.icons or None),
         )
         block.update((key, value) for key, value in optional if value is not None)
-        return block
+        return self._annotated(block)
 
 
 def _recognised(data: bytes, signatures: Tuple[Tuple[bytes, int, str], ...]) -> Optional[str]:

@@ -1,13 +1,16 @@
-"""Tools about the server itself. They run on the loop thread and never wait for the host."""
+"""Tools and resources about the server itself: on the loop thread, never waiting for the host."""
 
 from __future__ import annotations
 
 from typing import Any, Dict, Optional
 
-from .declare import tool
+from .declare import resource, tool
 from .results import success
 
-__all__ = ["cancel_job", "get_job", "get_log", "get_status"]
+__all__ = ["cancel_job", "get_job", "get_log", "get_status", "recent_log", "status"]
+
+#: Lines of the log that stand in its resource.
+RECENT = 200
 
 #: Where the result of a late call says which job it was.
 META_JOB = "dcc-mcp-embed/job"
@@ -91,3 +94,16 @@ def cancel_job(ctx: Any, job_id: str) -> Dict[str, Optional[str]]:
     """Cancel a call: one that waits never starts, a stepwise one ends before its next step."""
     before, effect = ctx.control.cancel(job_id)
     return {"job_id": job_id, "state_before": before, "effect": effect}
+
+
+@resource("dcc://status", title="Status", mime_type="application/json", thread="loop")
+def status(ctx: Any) -> Dict[str, Any]:
+    """How the host is, who holds its main thread, what waits, versions: as get_status tells it."""
+    found: Dict[str, Any] = ctx.control.status()
+    return found
+
+
+@resource("log://recent", title="Recent log", mime_type="application/json", thread="loop")
+def recent_log(ctx: Any) -> Dict[str, Any]:
+    """The newest lines of the server's log, from info upwards, newest last."""
+    return {"items": ctx.control.log(RECENT, "info", 0)}

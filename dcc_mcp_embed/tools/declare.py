@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Sequence, TypeVar, Union, overload
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, TypeVar, Union, overload
 
 from ..errors import ConfigError
-from .entries import (
-    CAPABILITIES,
-    Progress,
-    PromptEntry,
-    ResourceEntry,
-    Tool,
-    make_prompt,
-    make_resource,
-)
+from .entries import CAPABILITIES, Progress, Tool
+from .prompts import PromptEntry
+from .resources import ResourceEntry
 
 __all__ = [
     "CAPABILITIES",
@@ -26,6 +20,7 @@ __all__ = [
     "declared_in",
     "prompt",
     "resource",
+    "resource_template",
     "tool",
 ]
 
@@ -52,6 +47,8 @@ def tool(
     timeout: Optional[float] = ...,
     input_schema: Optional[Dict[str, Any]] = ...,
     raw: bool = ...,
+    output_schema: Optional[Dict[str, Any]] = ...,
+    icons: Sequence[Any] = ...,
 ) -> Callable[[Function], Function]: ...
 
 
@@ -66,6 +63,8 @@ def tool(
     timeout: Optional[float] = None,
     input_schema: Optional[Dict[str, Any]] = None,
     raw: bool = False,
+    output_schema: Optional[Dict[str, Any]] = None,
+    icons: Sequence[Any] = (),
 ) -> Any:
     """Declare a function as a tool: ``@tool`` or ``@tool(title="Make a rig", ...)``.
 
@@ -76,7 +75,9 @@ def tool(
 
     ``thread``: "main" is the host's, "worker" one of ours that never touches the host, "loop" is
     for what answers within microseconds. ``timeout`` in seconds. ``raw``: it returns an MCP
-    CallToolResult itself. Raises ConfigError naming the function and what to change.
+    CallToolResult itself. ``output_schema`` describes the data that it returns (what a raw tool
+    puts under structuredContent), and it is held to it. ``icons``: URIs, or dicts as MCP's Icon.
+    Raises ConfigError naming the function and what to change.
     """
 
     def mark(function: Function) -> Function:
@@ -94,6 +95,8 @@ def tool(
                 timeout,
                 input_schema,
                 raw,
+                output_schema,
+                icons,
             ),
         )
 
@@ -108,28 +111,93 @@ def resource(
     name: Optional[str] = None,
     title: Optional[str] = None,
     mime_type: Optional[str] = None,
+    thread: str = "main",
+    timeout: Optional[float] = None,
+    size: Optional[int] = None,
+    annotations: Optional[Mapping[str, Any]] = None,
+    icons: Sequence[Any] = (),
+    complete: Optional[Mapping[str, Any]] = None,
 ) -> Callable[[Function], Function]:
-    """Declare a function as a resource; ``{placeholders}`` in ``uri`` are its parameters.
+    """Declare a function as a resource: ``@resource("scene://info")``.
 
-    Raises ConfigError where they do not fit. Kept in the table; not served yet.
+    ``{placeholders}`` in ``uri`` are its parameters, ``{+placeholders}`` may hold slashes. It
+    returns text, bytes, data (sent as JSON), Image, Audio, Resource or a list of these; it raises
+    NotFound for what does not exist. A first parameter named ``ctx`` gets the ToolContext.
+
+    ``thread`` and ``timeout`` are as for a tool: "loop" is for what answers at once. ``size`` in
+    bytes. ``annotations``: "audience", "priority", "lastModified" as MCP has them. ``complete``
+    maps placeholders to what they can be: a list of texts, or a function of ``value`` (what has
+    been typed) that returns one. Raises ConfigError naming the function and what to change.
     """
     if not isinstance(uri, str):
         raise ConfigError("@resource needs a uri: @resource('scene://info').")
 
     def mark(function: Function) -> Function:
-        return _mark(function, make_resource(function, uri, name, title, mime_type))
+        return _mark(
+            function,
+            ResourceEntry(
+                function,
+                uri,
+                name,
+                title,
+                mime_type,
+                thread,
+                timeout,
+                size,
+                annotations,
+                icons,
+                complete,
+            ),
+        )
 
     return mark
 
 
-def prompt(name: Any = None, title: Optional[str] = None) -> Any:
+def resource_template(uri: str, **options: Any) -> Callable[[Function], Function]:
+    """Declare a function as a template of resources: ``@resource_template("scene://{name}")``.
+
+    The same as :func:`resource`, for a ``uri`` that must have placeholders.
+    """
+    if isinstance(uri, str) and "{" not in uri:
+        raise ConfigError(
+            "@resource_template: {!r} has no {{placeholder}}; write @resource.".format(uri)
+        )
+    return resource(uri, **options)
+
+
+@overload
+def prompt(name: Function) -> Function: ...
+
+
+@overload
+def prompt(
+    name: Optional[str] = ...,
+    title: Optional[str] = ...,
+    thread: str = ...,
+    timeout: Optional[float] = ...,
+    icons: Sequence[Any] = ...,
+    complete: Optional[Mapping[str, Any]] = ...,
+) -> Callable[[Function], Function]: ...
+
+
+def prompt(
+    name: Any = None,
+    title: Optional[str] = None,
+    thread: str = "main",
+    timeout: Optional[float] = None,
+    icons: Sequence[Any] = (),
+    complete: Optional[Mapping[str, Any]] = None,
+) -> Any:
     """Declare a function as a prompt, bare or called; its parameters are text.
 
-    Raises ConfigError for others. Kept in the table; not served yet.
+    It returns what the user is to say: text, Image, Audio, Resource, Link, or a list of these; for
+    a message of the assistant ``{"role": "assistant", "content": ...}``. The others are as for
+    :func:`resource`; a parameter that is a Literal or an Enum completes itself. Raises ConfigError
+    naming the function and what to change.
     """
 
     def mark(function: Function) -> Function:
-        return _mark(function, make_prompt(function, name, title))
+        return _mark(function, PromptEntry(function, name, title, thread, timeout, icons, complete))
 
     if name is None or isinstance(name, str):
         return mark

@@ -1,4 +1,4 @@
-"""What a declaration becomes: a tool, a resource or a prompt, checked and ready to be served."""
+"""What the declaration of a tool becomes: checked, described, ready to be called."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from ..errors import ConfigError
 from .binder import from_derived, from_given
 from .context import ToolContext
 from .docstring import split
+from .marks import icons_of
+from .output import Output
 from .schema import derive
-from .signature import MISSING, Signature, read
+from .signature import Signature, read
 
 __all__ = [
     "CAPABILITIES",
     "THREADS",
     "Progress",
-    "PromptEntry",
-    "ResourceEntry",
+    "Shaped",
     "Tool",
-    "make_prompt",
-    "make_resource",
+    "checked_name",
+    "described_as",
+    "title_of",
 ]
 
 THREADS = ("main", "worker", "loop")
@@ -33,8 +35,6 @@ CAPABILITIES = ("code", "file_write", "undo")
 #: Narrower than MCP allows: dots and more than 64 characters make Claude Desktop and Gemini refuse
 #: the whole list of tools.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}\Z")
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+\Z")
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 class Progress(NamedTuple):
@@ -45,12 +45,24 @@ class Progress(NamedTuple):
     message: Optional[str] = None
 
 
+class Shaped(NamedTuple):
+    """What a value became: the result of its MCP method, and the same as content blocks.
+
+    The latter are for ``get_job``, which shows the result of every call that outlived its time.
+    """
+
+    result: Dict[str, Any]
+    blocks: List[Dict[str, Any]]
+
+
 class Tool:
     """A declared tool. Immutable by convention: threads share it without a lock.
 
     ``timeout`` in seconds, None for the server's default; ``stepwise``: the function is a
-    generator. See :func:`.declare.tool` for the rest. Raises ConfigError naming the function and
-    what to change.
+    generator; ``shape(value, notes)``, where it is set, makes the result of a method other than
+    ``tools/call`` (a resource or a prompt is called as a tool is) and adds warnings to ``notes``.
+    See :func:`.declare.tool` for the rest. Raises ConfigError naming the function and what to
+    change.
     """
 
     __slots__ = (
@@ -63,9 +75,11 @@ class Tool:
         "idempotent",
         "input_schema",
         "name",
+        "output",
         "place",
         "raw",
         "read_only",
+        "shape",
         "signature",
         "stepwise",
         "takes_context",
@@ -87,6 +101,8 @@ class Tool:
         timeout: Optional[float] = None,
         input_schema: Optional[Dict[str, Any]] = None,
         raw: bool = False,
+        output_schema: Optional[Dict[str, Any]] = None,
+        icons: Sequence[Any] = (),
     ) -> None:
         signature = read(function)
         self.function = function
@@ -94,10 +110,10 @@ class Tool:
         self.place = signature.place
         self.takes_context = signature.takes_context
         self.stepwise = signature.stepwise
-        self.name = _checked_name(name, function, self.place)
-        self.title = title or _title_of(self.name)
+        self.name = checked_name(name, function, self.place)
+        self.title = title or title_of(self.name)
         doc = getattr(function, "__doc__", None)
-        self.description = split(doc)[0] or self.title + "."
+        self.description = described_as(function, self.title)
         self.thread = thread
         self.read_only = bool(read_only)
         self.destructive = bool(destructive)
@@ -105,6 +121,7 @@ class Tool:
         self.capabilities: Tuple[str, ...] = self._checked_capabilities(capabilities)
         self.timeout = timeout
         self.raw = bool(raw)
+        self.shape: Optional[Callable[[Any, List[str]], Shaped]] = None
         self._check()
         #: (arguments or None) -> keyword arguments. Raises InvalidArgument. Any thread.
         self.bind: Callable[[Optional[Dict[str, Any]]], Dict[str, Any]]
@@ -129,6 +146,12 @@ class Tool:
                 "openWorldHint": "code" in self.capabilities,
             },
         }
+        self.output: Optional[Output] = None
+        if output_schema is not None:
+            self.output = self._made(Output, output_schema, self.raw)
+            self._described["outputSchema"] = self.output.shown
+        if icons:
+            self._described["icons"] = self._made(icons_of, icons)
 
     def invoke(self, ctx: ToolContext, kwargs: Dict[str, Any]) -> Any:
         """Call the function with what :attr:`bind` returned. On the tool's own thread.
@@ -145,6 +168,12 @@ class Tool:
 
     def _fail(self, text: str) -> NoReturn:
         raise ConfigError("{}: {}".format(self.place, text))
+
+    def _made(self, make: Callable[..., Any], *given: Any) -> Any:
+        try:
+            return make(*given)
+        except ValueError as error:
+            self._fail("the tool {}.".format(error))
 
     def _checked_capabilities(self, capabilities: Sequence[str]) -> Tuple[str, ...]:
         if isinstance(capabilities, str):
@@ -188,110 +217,8 @@ class Tool:
         return "<Tool {} of {}>".format(self.name, self.place)
 
 
-class ResourceEntry(NamedTuple):
-    """A declared resource; ``template`` if its uri has placeholders, which are its parameters."""
-
-    uri: str
-    name: str
-    title: str
-    description: str
-    mime_type: Optional[str]
-    template: bool
-    function: Callable[..., Any]
-    takes_context: bool
-    place: str
-
-
-class PromptEntry(NamedTuple):
-    """A declared prompt; ``arguments`` as MCP's ``prompts/list`` shows them."""
-
-    name: str
-    title: str
-    description: str
-    arguments: List[Dict[str, Any]]
-    function: Callable[..., Any]
-    takes_context: bool
-    place: str
-
-
-def make_resource(
-    function: Callable[..., Any],
-    uri: str,
-    name: Optional[str],
-    title: Optional[str],
-    mime_type: Optional[str],
-) -> ResourceEntry:
-    """Return the entry of a resource. Raises ConfigError where uri and parameters do not fit."""
-    signature = read(function)
-    if not isinstance(uri, str) or not _URI.match(uri):
-        raise ConfigError(
-            "{}: the uri is {!r}; it needs a scheme, as in 'scene://objects/{{name}}'.".format(
-                signature.place, uri
-            )
-        )
-    holes = _PLACEHOLDER.findall(uri)
-    rest = _PLACEHOLDER.sub("", uri)
-    if "{" in rest or "}" in rest or not all(hole.isidentifier() for hole in holes):
-        raise ConfigError(
-            "{}: the uri {!r} has a placeholder that is not a plain {{name}}.".format(
-                signature.place, uri
-            )
-        )
-    needed = [one.name for one in signature.parameters if one.default is MISSING]
-    unknown = [hole for hole in holes if hole not in signature.names() and not signature.open]
-    unfilled = [one for one in needed if one not in holes]
-    if unknown or unfilled or len(set(holes)) != len(holes):
-        raise ConfigError(
-            "{}: the placeholders of {!r} must be the function's parameters, each once. The "
-            "function takes {}.".format(
-                signature.place, uri, ", ".join(signature.names()) or "none"
-            )
-        )
-    checked = _checked_name(name, function, signature.place)
-    return ResourceEntry(
-        uri,
-        checked,
-        title or _title_of(checked),
-        split(function.__doc__)[0],
-        mime_type,
-        bool(holes),
-        function,
-        signature.takes_context,
-        signature.place,
-    )
-
-
-def make_prompt(
-    function: Callable[..., Any], name: Optional[str], title: Optional[str]
-) -> PromptEntry:
-    """Return the entry of a prompt. Raises ConfigError for parameters that are not text."""
-    signature = read(function)
-    derived = derive(signature, function.__doc__)
-    arguments: List[Dict[str, Any]] = []
-    for parameter in signature.parameters:
-        shown = derived.input_schema["properties"][parameter.name]
-        if shown["type"] != "string":
-            raise ConfigError(
-                "{}: parameter '{}' is of type {}, but a prompt's arguments are text. Annotate "
-                "it with str.".format(signature.place, parameter.name, shown["type"])
-            )
-        argument = {"name": parameter.name, "required": parameter.name in derived.required}
-        if "description" in shown and parameter.annotation is not MISSING:
-            argument["description"] = shown["description"]
-        arguments.append(argument)
-    checked = _checked_name(name, function, signature.place)
-    return PromptEntry(
-        checked,
-        title or _title_of(checked),
-        split(function.__doc__)[0],
-        arguments,
-        function,
-        signature.takes_context,
-        signature.place,
-    )
-
-
-def _checked_name(name: Optional[str], function: Callable[..., Any], place: str) -> str:
+def checked_name(name: Optional[str], function: Callable[..., Any], place: str) -> str:
+    """Return the name of what is declared, by default its function's. Raises ConfigError."""
     chosen = name if name is not None else getattr(function, "__name__", "")
     if not isinstance(chosen, str) or not _NAME.match(chosen):
         raise ConfigError(
@@ -301,6 +228,12 @@ def _checked_name(name: Optional[str], function: Callable[..., Any], place: str)
     return chosen
 
 
-def _title_of(name: str) -> str:
+def described_as(function: Callable[..., Any], title: str) -> str:
+    """Return the description of what is declared: its docstring, or something at least."""
+    return split(getattr(function, "__doc__", None))[0] or title + "."
+
+
+def title_of(name: str) -> str:
+    """Return the title of what was declared without one."""
     words = name.replace("_", " ").replace("-", " ").strip()
     return words[:1].upper() + words[1:]

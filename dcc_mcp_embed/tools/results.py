@@ -13,11 +13,11 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, cast
 
 from ..errors import HostError, TooLarge, ToolError
 from .content import Content
-from .entries import Tool
+from .entries import Shaped, Tool
 from .frames import frames_of
 from .tidy import plain, tidy
 
-__all__ = ["LIMIT", "MEDIA_LIMIT", "failure", "success"]
+__all__ = ["LIMIT", "MEDIA_LIMIT", "block_of", "failure", "success", "text_of"]
 
 Result = Dict[str, Any]
 
@@ -26,11 +26,16 @@ Result = Dict[str, Any]
 LIMIT = 48 * 1024
 #: Bytes of images, sound and blobs in one result, encoded.
 MEDIA_LIMIT = 1536 * 1024
+#: Bytes of text in one resource or prompt, which cannot be read in pages. A client chooses what of
+#: it a model gets to see; this is what the loop thread may be kept busy with.
+SHAPED_LIMIT = 1024 * 1024
 #: Characters of an error's message, warnings in a text block.
 _MAX_MESSAGE = 2000
 _MAX_WARNINGS = 20
 #: Where a result without an envelope says which instance it came from.
 META_INSTANCE = "dcc-mcp-embed/instance"
+#: Where a resource or a prompt says what is worth knowing about it.
+META_WARNINGS = "dcc-mcp-embed/warnings"
 
 # Not ASCII-only: a model reads this text, and escapes cost it six characters for one.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -54,12 +59,14 @@ def success(
     """
     try:
         if tool is not None and tool.raw:
-            return _raw(value)
+            return _raw(value, tool)
         notes = [plain(one) for one in warnings]
+        if tool is not None and tool.shape is not None:
+            return _shaped(tool.shape(value, notes), instance, notes)
         if isinstance(value, (str, Content)):
-            return _contents([value], instance, notes, facts, limit)
+            return _contents([value], tool, instance, notes, facts, limit)
         if isinstance(value, (list, tuple)) and any(isinstance(one, Content) for one in value):
-            return _contents(value, instance, notes, facts, limit)
+            return _contents(value, tool, instance, notes, facts, limit)
         data, text, cursor, truncated = _data(value, tool, notes, limit)
         evidence = _evidence(facts, notes, limit)
     except Exception as error:
@@ -150,7 +157,7 @@ def _data(
         data = {"items": value}
     else:
         data = {"value": value}
-    text, size = _text_of(data, "result", notes)
+    text, size = text_of(data, "result", notes)
     truncated = size > limit
     if truncated:
         text = _cut(_decode(text), size, tool, notes, limit)
@@ -159,11 +166,19 @@ def _data(
     data = _decode(text)
     # The text keeps the cursor, for clients that see no envelope.
     cursor = data.pop("next_cursor", None)
+    if tool is not None and tool.output is not None:
+        held = tool.output.hold(data)
+        if held != data:
+            data = held
+            text = _encode(held if cursor is None else dict(held, next_cursor=cursor))
     return data, text, cursor, truncated
 
 
-def _text_of(value: Any, root: str, notes: List[str]) -> Tuple[str, int]:
-    """Return (compact JSON, its size in bytes); ``root`` is what messages call the value."""
+def text_of(value: Any, root: str, notes: List[str]) -> Tuple[str, int]:
+    """Return (compact JSON, its size in bytes); ``root`` is what messages call the value.
+
+    What had to be changed is added to ``notes``. Raises HostError for what JSON cannot hold.
+    """
     try:
         text = _encode(value)
         return text, len(text) if text.isascii() else len(text.encode("utf-8"))
@@ -237,7 +252,7 @@ def _not_finite(places: List[str]) -> str:
 def _evidence(facts: Optional[Mapping[str, Any]], notes: List[str], limit: int) -> Dict[str, Any]:
     if not facts:
         return {}
-    text, size = _text_of(dict(facts), "evidence", notes)
+    text, size = text_of(dict(facts), "evidence", notes)
     if size > limit:
         notes.append("The evidence was left out: it is {} bytes of JSON.".format(size))
         return {}
@@ -256,19 +271,36 @@ def _warned(notes: List[str]) -> Dict[str, Any]:
 
 def _contents(
     parts: Sequence[Any],
+    tool: Optional[Tool],
     instance: Optional[Dict[str, Any]],
     notes: List[str],
     facts: Optional[Mapping[str, Any]],
     limit: int,
 ) -> Result:
-    blocks: List[Dict[str, Any]] = []
+    if tool is not None and tool.output is not None:
+        raise HostError(
+            "The tool declares an output_schema, but it returned content instead of data.",
+            hint="The tool must return what its output_schema says.",
+        )
+    blocks = [block_of(part, place) for place, part in enumerate(parts)]
+    _weigh(blocks, limit)
+    evidence = _evidence(facts, notes, limit)
+    if evidence:
+        blocks.append({"type": "text", "text": "Evidence: {}".format(_encode(evidence))})
+    if notes:
+        blocks.append(_warned(notes))
+    # No envelope: clients that find structured content may show nothing else. The instance goes
+    # where only those look that want to know it.
+    return {"content": blocks, "isError": False, "_meta": {META_INSTANCE: instance}}
+
+
+def _weigh(blocks: Sequence[Dict[str, Any]], limit: int) -> None:
+    """Raise TooLarge for content with more than ``limit`` bytes of text, or too much media."""
     text = media = 0
-    for place, part in enumerate(parts):
-        block = _block(part, place)
+    for block in blocks:
         inner = block.get("resource", block)
         text += len(inner.get("text", "").encode("utf-8"))
         media += len(inner.get("data", "")) + len(inner.get("blob", ""))
-        blocks.append(block)
     if text > limit:
         raise TooLarge(
             "The result is {} bytes of text; the limit is {}.".format(text, limit),
@@ -280,17 +312,23 @@ def _contents(
             "{}.".format(media, MEDIA_LIMIT),
             hint="Ask for a smaller picture (fewer pixels, or JPEG instead of PNG), or fewer.",
         )
-    evidence = _evidence(facts, notes, limit)
-    if evidence:
-        blocks.append({"type": "text", "text": "Evidence: {}".format(_encode(evidence))})
+
+
+def _shaped(shaped: Shaped, instance: Optional[Dict[str, Any]], notes: Sequence[str]) -> Result:
+    """Return the result of another method, as that of a tool whose structured content it is."""
+    _weigh(shaped.blocks, SHAPED_LIMIT)
+    meta: Dict[str, Any] = {META_INSTANCE: instance}
     if notes:
-        blocks.append(_warned(notes))
-    # No envelope: clients that find structured content may show nothing else. The instance goes
-    # where only those look that want to know it.
-    return {"content": blocks, "isError": False, "_meta": {META_INSTANCE: instance}}
+        meta[META_WARNINGS] = list(notes)
+    return {
+        "content": shaped.blocks,
+        "structuredContent": dict(shaped.result, _meta=meta),
+        "isError": False,
+    }
 
 
-def _block(part: Any, place: int) -> Dict[str, Any]:
+def block_of(part: Any, place: int) -> Dict[str, Any]:
+    """Return the content block of text, Content or a mapping. Raises HostError for the rest."""
     if isinstance(part, str):
         return {"type": "text", "text": plain(part)}
     if isinstance(part, Content):
@@ -306,7 +344,7 @@ def _block(part: Any, place: int) -> Dict[str, Any]:
     )
 
 
-def _raw(value: Any) -> Result:
+def _raw(value: Any, tool: Tool) -> Result:
     """Return a result that the tool made itself, once it has the shape of one."""
     wrong = None
     if not isinstance(value, abc.Mapping):
@@ -329,4 +367,10 @@ def _raw(value: Any) -> Result:
         )
     clean = tidy(value, "result").value
     clean.setdefault("isError", False)
+    if tool.output is not None and not clean["isError"]:
+        if "structuredContent" not in clean:
+            raise HostError(
+                "The tool declares an output_schema, but returned no structuredContent."
+            )
+        tool.output.hold(clean["structuredContent"])
     return cast(Result, clean)

@@ -1,8 +1,10 @@
-"""All scene tools that the hosts share, as one module to add to a table."""
+"""What the hosts share: all scene tools, resources and prompts, as one module for a table."""
 
 from __future__ import annotations
 
+from .scene_prompts import debug_scene, explore_scene, prepare_export
 from .scene_read import get_object, get_scene_info, get_selection, list_objects
+from .scene_resources import scene_info, scene_object, scene_selection, scene_tree
 from .scene_undo import redo, undo
 from .scene_write import (
     create_object,
@@ -14,13 +16,20 @@ from .scene_write import (
 
 __all__ = [
     "create_object",
+    "debug_scene",
     "delete_objects",
+    "explore_scene",
     "get_object",
     "get_scene_info",
     "get_selection",
     "list_objects",
+    "prepare_export",
     "redo",
     "rename_object",
+    "scene_info",
+    "scene_object",
+    "scene_selection",
+    "scene_tree",
     "set_selection",
     "set_transform",
     "undo",

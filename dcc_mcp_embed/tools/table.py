@@ -8,18 +8,31 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Tuple, Union
 from ..errors import ConfigError, NotFound
 from .declare import Entry, PromptEntry, ResourceEntry, Tool, declared, declared_in
 from .hints import meant
+from .uri import MAX_URI
 
-__all__ = ["ToolTable"]
+__all__ = ["Found", "ToolTable"]
 
 
 class _State(NamedTuple):
-    """One version of the table; never changed once it is visible."""
+    """One version of the table; never changed once it is visible.
+
+    ``templates`` are those of the resources, the most definite first; ``listings`` are by MCP's
+    names for them.
+    """
 
     tools: Dict[str, Tool]
     resources: Dict[str, ResourceEntry]
     prompts: Dict[str, PromptEntry]
-    listing: List[Dict[str, Any]]
+    templates: Tuple[ResourceEntry, ...]
+    listings: Dict[str, List[Dict[str, Any]]]
     revision: int
+
+
+class Found(NamedTuple):
+    """A resource that a URI means, and the values of its placeholders there."""
+
+    entry: ResourceEntry
+    values: Dict[str, str]
 
 
 class ToolTable:
@@ -27,7 +40,7 @@ class ToolTable:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._state = _State({}, {}, {}, [], 0)
+        self._state = _State({}, {}, {}, (), _listings({}, {}, {}), 0)
 
     def add(self, thing: Union[Tool, Callable[..., Any]]) -> None:
         """Add a Tool or a declared function. The same one twice is fine.
@@ -62,6 +75,44 @@ class ToolTable:
             )
         return tool
 
+    def resource(self, uri: str) -> Found:
+        """Return the resource that ``uri`` means. Raises NotFound with the nearest as hint."""
+        state = self._state
+        if len(uri) <= MAX_URI:
+            entry = state.resources.get(uri)
+            if entry is not None and not entry.template:
+                return Found(entry, {})
+            for one in state.templates:
+                values = one.match(uri)
+                if values is not None:
+                    return Found(one, values)
+        plain = [key for key, one in state.resources.items() if not one.template]
+        raise NotFound(
+            "There is no resource '{}'.".format(uri[:200]),
+            hint=meant(uri, plain) or "Ask resources/list and resources/templates/list.",
+            state="not_started",
+        )
+
+    def referred(self, uri: str) -> ResourceEntry:
+        """Return the resource or template with this very ``uri``, or that it means.
+
+        Raises NotFound.
+        """
+        entry = self._state.resources.get(uri)
+        return entry if entry is not None else self.resource(uri).entry
+
+    def prompt(self, name: str) -> PromptEntry:
+        """Return the prompt ``name``. Raises NotFound with the nearest names as hint."""
+        prompts = self._state.prompts
+        entry = prompts.get(name)
+        if entry is None:
+            raise NotFound(
+                "There is no prompt '{}'.".format(name[:64]),
+                hint=meant(name, prompts) or "Ask prompts/list for the names.",
+                state="not_started",
+            )
+        return entry
+
     def __contains__(self, name: object) -> bool:
         return name in self._state.tools
 
@@ -88,12 +139,13 @@ class ToolTable:
         """All prompts, by name."""
         return tuple(entry for _, entry in sorted(self._state.prompts.items()))
 
-    def listing(self) -> List[Dict[str, Any]]:
-        """Return MCP's ``tools/list`` entries, by name; the same list until the next change.
+    def listing(self, member: str = "tools") -> List[Dict[str, Any]]:
+        """Return the entries of one of MCP's lists; the same list until the next change.
 
-        It is shared: not to be changed.
+        ``member`` is "tools", "resources", "resourceTemplates" or "prompts", sorted by name or
+        uri. It is shared: not to be changed.
         """
-        return self._state.listing
+        return self._state.listings[member]
 
     def _add_all(self, entries: Iterable[Entry]) -> None:
         with self._lock:
@@ -108,8 +160,33 @@ class ToolTable:
                 else:
                     changed |= _put(prompts, entry.name, entry, "prompt")
             if changed:
-                listing = [tool.describe() for _, tool in sorted(tools.items())]
-                self._state = _State(tools, resources, prompts, listing, old.revision + 1)
+                self._state = _State(
+                    tools,
+                    resources,
+                    prompts,
+                    _templates(resources),
+                    _listings(tools, resources, prompts),
+                    old.revision + 1,
+                )
+
+
+def _templates(resources: Dict[str, ResourceEntry]) -> Tuple[ResourceEntry, ...]:
+    found = [one for one in resources.values() if one.template]
+    return tuple(sorted(found, key=lambda one: (-one.weight, one.uri)))
+
+
+def _listings(
+    tools: Dict[str, Tool],
+    resources: Dict[str, ResourceEntry],
+    prompts: Dict[str, PromptEntry],
+) -> Dict[str, List[Dict[str, Any]]]:
+    by_uri = sorted(resources.items())
+    return {
+        "tools": [tool.describe() for _, tool in sorted(tools.items())],
+        "resources": [one.describe() for _, one in by_uri if not one.template],
+        "resourceTemplates": [one.describe() for _, one in by_uri if one.template],
+        "prompts": [one.describe() for _, one in sorted(prompts.items())],
+    }
 
 
 def _put(table: Dict[str, Any], key: str, entry: Any, kind: str) -> bool:

@@ -94,6 +94,55 @@ def test_unknown_names_come_with_near_ones():
     assert len(caught.value.message) < 200
 
 
+def test_unknown_resources_and_prompts_come_with_near_ones():
+    table = ToolTable()
+    table.add_module(module_of(a=read_it, b=ask_it))
+    assert table.resource("scene://it").entry.name == "read_it"
+    assert table.referred("scene://it").name == "read_it"
+    assert table.prompt("ask_it").name == "ask_it"
+    for look, wanted, hint in (
+        (table.resource, "scene://at", "Did you mean 'scene://it'?"),
+        (table.referred, "nowhere", "resources/list"),
+        (table.resource, "x" * 100000, "resources/list"),
+        (table.prompt, "ask_at", "Did you mean 'ask_it'?"),
+        (table.prompt, "y" * 100000, "prompts/list"),
+    ):
+        with pytest.raises(NotFound) as caught:
+            look(wanted)
+        assert hint in caught.value.hint
+        assert caught.value.state == "not_started"
+        assert len(caught.value.message) < 300
+
+
+def test_every_list_is_sorted_and_the_same_until_a_change():
+    @resource("a://b/{x}")
+    def templated(x: str):
+        pass
+
+    @resource("a://a")
+    def first():
+        pass
+
+    table = ToolTable()
+    table.add_module(module_of(a=read_it, b=ask_it, c=templated, d=first, e=set_it))
+    assert [one["uri"] for one in table.listing("resources")] == ["a://a", "scene://it"]
+    assert [one["uriTemplate"] for one in table.listing("resourceTemplates")] == ["a://b/{x}"]
+    assert [one["name"] for one in table.listing("prompts")] == ["ask_it"]
+    assert [one["name"] for one in table.listing("tools")] == ["set_it"]
+    assert table.listing("prompts") is table.listing("prompts")
+
+
+def test_a_taken_uri_is_told():
+    @resource("scene://it")
+    def other():
+        pass
+
+    table = ToolTable()
+    table.add(read_it)
+    with pytest.raises(ConfigError, match="scene://it"):
+        table.add(other)
+
+
 def test_a_taken_name_names_both_places():
     table = ToolTable()
     table.add(set_it)

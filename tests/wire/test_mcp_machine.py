@@ -10,8 +10,21 @@ from hypothesis import strategies as st
 
 from dcc_mcp_embed.wire.mcp import machine as mcp
 from dcc_mcp_embed.wire.mcp import revisions
+from dcc_mcp_embed.wire.mcp.work import READERS
 
 TOOLS = [{"name": "echo", "inputSchema": {"type": "object", "properties": {}}}]
+LISTS = {
+    "tools": TOOLS,
+    "resources": [{"uri": "a://1", "name": "one"}, {"uri": "a://2", "name": "two"}],
+    "resourceTemplates": [{"uriTemplate": "a://{x}", "name": "any"}],
+    "prompts": [{"name": "p{}".format(number)} for number in range(5)],
+}
+METHODS = {
+    "tools/list": "tools",
+    "resources/list": "resources",
+    "resources/templates/list": "resourceTemplates",
+    "prompts/list": "prompts",
+}
 SERVER = {"name": "test", "version": "1"}
 MODERN = revisions.STATELESS[-1]
 
@@ -27,28 +40,32 @@ class Headers:
         return ", ".join(self.get_all(name)) or default
 
 
-def make():
-    return mcp.McpMachine(SERVER, lambda: TOOLS, "Be kind.")
+def make(size=1000):
+    return mcp.McpMachine(SERVER, LISTS.__getitem__, "Be kind.", size)
 
 
-def ask(method, params=None, headers=(), ident=1):
+def ask(method, params=None, headers=(), ident=1, machine=None):
     message = {"jsonrpc": "2.0", "id": ident, "method": method}
     if params is not None:
         message["params"] = params
-    return make().receive(message, Headers(*headers))
+    return (machine or make()).receive(message, Headers(*headers))
 
 
-def modern(method, params=None, drop=(), headers=(), meta=None, ident=1):
+def modern(method, params=None, drop=(), headers=(), meta=None, ident=1, machine=None):
     params = dict(params or {})
     params["_meta"] = (
         {revisions.META_VERSION: MODERN, revisions.META_CAPABILITIES: {}} if meta is None else meta
     )
     found = {"MCP-Protocol-Version": MODERN, "Mcp-Method": method}
-    if "name" in params:
-        found["Mcp-Name"] = params["name"]
+    for member in ("name", "uri"):
+        if type(params.get(member)) is str:
+            found["Mcp-Name"] = params[member]
     found.update(headers)
     pairs = [(name, value) for name, value in found.items() if name not in drop]
-    return ask(method, params, pairs, ident)
+    return ask(method, params, pairs, ident, machine)
+
+
+BOTH = pytest.mark.parametrize("era", [ask, modern], ids=["handshake", "stateless"])
 
 
 def code(reply):
@@ -116,6 +133,187 @@ def test_what_needs_no_answer_gets_none():
 def test_a_handshake_request_with_modern_routing_headers_stays_a_handshake_request():
     reply = ask("ping", headers=[("Mcp-Method", "ping"), ("MCP-Protocol-Version", "2025-06-18")])
     assert reply.message["result"] == {}
+
+
+# -- both eras --------------------------------------------------------------------------------
+
+
+def test_the_handshake_era_is_told_what_there_is():
+    result = ask("initialize", {"protocolVersion": "2025-11-25"}).message["result"]
+    assert result["capabilities"] == {
+        "tools": {"listChanged": False},
+        "resources": {"subscribe": False, "listChanged": False},
+        "prompts": {"listChanged": False},
+        "completions": {},
+        "logging": {},
+    }
+
+
+def test_the_stateless_era_has_no_level_to_set():
+    result = modern("server/discover").message["result"]
+    assert sorted(result["capabilities"]) == ["completions", "prompts", "resources", "tools"]
+    assert code(modern("logging/setLevel", {"level": "info"})) == -32601
+
+
+def test_a_level_is_one_of_eight():
+    assert ask("logging/setLevel", {"level": "notice"}) == mcp.LevelSet(
+        200, {"jsonrpc": "2.0", "id": 1, "result": {}}, "notice"
+    )
+    for wrong in ("loud", None, 3, ["info"], {}):
+        assert code(ask("logging/setLevel", {"level": wrong})) == -32602
+
+
+@BOTH
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_each_list_is_shown_whole(era, method):
+    member = METHODS[method]
+    result = era(method).message["result"]
+    # The very same object: nothing is copied for the usual answer.
+    assert result[member] is LISTS[member]
+    assert "nextCursor" not in result
+    if era is modern:
+        assert (result["resultType"], result["ttlMs"]) == ("complete", 0)
+        assert result["cacheScope"] == "private"
+        assert result["_meta"][revisions.META_SERVER] == SERVER
+    else:
+        assert list(result) == [member]
+
+
+@BOTH
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_pages_follow_each_other_to_the_end(era, size):
+    machine, cursor, seen = make(size), None, []
+    for _ in range(6):
+        params = {} if cursor is None else {"cursor": cursor}
+        result = era("prompts/list", params, machine=machine).message["result"]
+        assert 1 <= len(result["prompts"]) <= size
+        seen += result["prompts"]
+        cursor = result.get("nextCursor")
+        if cursor is None:
+            break
+    assert seen == LISTS["prompts"]
+
+
+@BOTH
+@pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("cursor", ["x", "", 1, [], "!!", "bnVsbA==", "A" * 30000, "\u00e9"])
+def test_a_bad_cursor_is_told(era, method, cursor):
+    reply = era(method, {"cursor": cursor})
+    assert code(reply) == -32602
+    assert reply.status == (400 if era is modern else 200)
+
+
+def test_a_cursor_of_another_list_is_told():
+    cursor = ask("prompts/list", machine=make(2)).message["result"]["nextCursor"]
+    assert code(ask("tools/list", {"cursor": cursor})) == -32602
+
+
+@BOTH
+def test_work_is_handed_over(era):
+    stateless = era is modern
+    assert era("resources/read", {"uri": "a://1"}) == mcp.ResourceRead(
+        1, "a://1", stateless, None, ""
+    )
+    assert era("prompts/get", {"name": "p", "arguments": {"a": "b"}}) == mcp.PromptGet(
+        1, "p", {"a": "b"}, stateless, None, ""
+    )
+    assert era("prompts/get", {"name": "p"}).arguments == {}
+    for reference, kind, of in (
+        ({"type": "ref/prompt", "name": "p"}, "prompt", "p"),
+        ({"type": "ref/resource", "uri": "a://{x}"}, "resource", "a://{x}"),
+    ):
+        params = {
+            "ref": reference,
+            "argument": {"name": "x", "value": "ab"},
+            "context": {"arguments": {"y": "1"}},
+        }
+        assert era("completion/complete", params) == mcp.Completion(
+            1, kind, of, "x", "ab", {"y": "1"}, stateless, None, ""
+        )
+        del params["context"]
+        assert era("completion/complete", params).given == {}
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("resources/read", {}),
+        ("resources/read", {"uri": 5}),
+        ("prompts/get", {}),
+        ("prompts/get", {"name": "p", "arguments": "a"}),
+        ("completion/complete", {}),
+        ("completion/complete", {"ref": {"type": "ref/prompt", "name": "p"}}),
+        ("completion/complete", {"ref": "p", "argument": {"name": "a", "value": ""}}),
+        (
+            "completion/complete",
+            {"ref": {"type": "ref/prompt"}, "argument": {"name": "a", "value": ""}},
+        ),
+        (
+            "completion/complete",
+            {"ref": {"type": "ref/tool", "name": "p"}, "argument": {"name": "a", "value": ""}},
+        ),
+        (
+            "completion/complete",
+            {"ref": {"type": "ref/prompt", "name": "p"}, "argument": {"name": "a", "value": 1}},
+        ),
+        (
+            "completion/complete",
+            {
+                "ref": {"type": "ref/prompt", "name": "p"},
+                "argument": {"name": "a", "value": ""},
+                "context": {"arguments": {"b": 1}},
+            },
+        ),
+    ],
+)
+def test_work_with_bad_params_is_invalid(era, method, params):
+    reply = era(method, params)
+    assert code(reply) == -32602
+    assert reply.message["id"] == 1
+
+
+def test_a_result_is_marked_as_its_era_wants():
+    machine = make()
+    old, new = ask("resources/read", {"uri": "a://1"}), modern("resources/read", {"uri": "a://1"})
+    given = {"contents": [], "_meta": {"x": 1}}
+    assert machine.answer(old, given).message["result"] is given
+    assert machine.answer(new, given).message["result"] == {
+        "contents": [],
+        "_meta": {"x": 1, revisions.META_SERVER: SERVER},
+        "resultType": "complete",
+        "ttlMs": 0,
+        "cacheScope": "private",
+    }
+    assert given == {"contents": [], "_meta": {"x": 1}}
+    # Only lists and resources can be kept.
+    prompt = machine.answer(modern("prompts/get", {"name": "p"}), {"messages": []})
+    assert sorted(prompt.message["result"]) == ["_meta", "messages", "resultType"]
+
+
+def test_what_is_not_there_has_the_code_of_its_era():
+    machine = make()
+    for era, method, params, wanted in (
+        (ask, "resources/read", {"uri": "a://1"}, (200, -32002)),
+        (modern, "resources/read", {"uri": "a://1"}, (400, -32602)),
+        (ask, "prompts/get", {"name": "p"}, (200, -32602)),
+        (modern, "prompts/get", {"name": "p"}, (400, -32602)),
+        (modern, "tools/call", {"name": "p"}, (400, -32602)),
+    ):
+        reply = machine.not_found(era(method, params), "No.", {"uri": "a://1"})
+        assert (reply.status, code(reply)) == wanted
+        assert reply.message["error"]["data"] == {"uri": "a://1"}
+    failed = machine.fail(modern("prompts/get", {"name": "p"}), -32603, "Broken.")
+    assert (failed.status, code(failed)) == (200, -32603)
+
+
+@BOTH
+def test_a_resource_in_the_stateless_era_has_its_uri_in_a_header(era):
+    reply = era("resources/read", {"uri": "a://1"}, headers={"Mcp-Name": "a://2"}.items())
+    if era is modern:
+        assert code(reply) == revisions.HEADER_MISMATCH
+    else:
+        assert reply.uri == "a://1"
 
 
 # -- stateless --------------------------------------------------------------------------------
@@ -192,7 +390,10 @@ ANY = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                ["jsonrpc", "id", "method", "params", "_meta", "name", "arguments", "cursor"]
+                [
+                    *("jsonrpc", "id", "method", "params", "_meta", "name", "arguments"),
+                    *("cursor", "uri", "ref", "argument", "context", "type", "value", "level"),
+                ]
             ),
             inner,
             max_size=5,
@@ -202,11 +403,16 @@ ANY = st.recursive(
 )
 
 
-@given(ANY, st.sampled_from(["2025-11-25", MODERN, "x", None]))
-def test_nothing_a_peer_says_raises(message, version):
+KNOWN = sorted([*METHODS, *READERS, "initialize", "ping", "logging/setLevel", "server/discover"])
+
+
+@given(ANY, st.sampled_from(["2025-11-25", MODERN, "x", None]), st.sampled_from([*KNOWN, None]))
+def test_nothing_a_peer_says_raises(message, version, method):
     headers = Headers() if version is None else Headers(("MCP-Protocol-Version", version))
     if isinstance(message, dict):
         message.setdefault("jsonrpc", "2.0")
+        if method is not None:
+            message["method"] = method
     outcome = make().receive(message, headers)
     if isinstance(outcome, mcp.Reply):
         assert outcome.status in (200, 400, 404)

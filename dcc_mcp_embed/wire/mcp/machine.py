@@ -1,8 +1,9 @@
 """The server side of MCP, both eras: one message in, one outcome out.
 
-An outcome is a :class:`Reply` that can be sent as it is, or a :class:`ToolCall` that somebody has
-to run before :meth:`McpMachine.answer` makes its reply. The machine keeps no session: what a
-session knows is passed in. It does not know tools either: ``catalogue`` lists them.
+An outcome is a :class:`Reply` that can be sent as it is, or :data:`.work.Work` that somebody has
+to do before :meth:`McpMachine.answer` or :meth:`McpMachine.fail` makes its reply. The machine keeps
+no session: what a session knows is passed in. It does not know tools, resources or prompts either:
+``catalogue`` lists them.
 """
 
 from __future__ import annotations
@@ -10,23 +11,39 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
 
 from .. import jsonrpc
-from ..jsonrpc import Fault, Id, Notification, Request, Response
+from ..jsonrpc import Fault, Notification, Request, Response
+from .listing import LISTS, PAGE, BadCursor, page
 from .revisions import (
     ASSUMED,
     HANDSHAKE,
     LATEST_HANDSHAKE,
+    LOG_LEVELS,
     META_CLIENT,
     META_SERVER,
+    RESOURCE_NOT_FOUND,
     STATELESS,
     http_status,
 )
 from .routing import check_stateless, is_stateless
+from .work import READERS, Completion, PromptGet, ResourceRead, ToolCall, Work, bad_params
 
-__all__ = ["Accepted", "Cancel", "McpMachine", "Opened", "Reply", "ToolCall", "version_of"]
+__all__ = [
+    "Accepted",
+    "Cancel",
+    "Completion",
+    "LevelSet",
+    "McpMachine",
+    "Opened",
+    "PromptGet",
+    "Reply",
+    "ResourceRead",
+    "ToolCall",
+    "version_of",
+]
 
-#: How long a client of the stateless era may keep a list, milliseconds. Zero: tools can be added
-#: at any moment and there is no stream yet on which to say so.
-LIST_TTL_MS = 0
+#: How long a client of the stateless era may keep a list or a resource, milliseconds. Zero: both
+#: can change at any moment and there is no stream yet on which to say so.
+TTL_MS = 0
 
 
 class Reply(NamedTuple):
@@ -55,46 +72,54 @@ class Cancel(NamedTuple):
     id: Any
 
 
-class ToolCall(NamedTuple):
-    """A tool to be run. ``stateless`` is its era; ``token`` its progress token or None."""
+class LevelSet(NamedTuple):
+    """The answer to ``logging/setLevel``: the session wants messages from ``level`` upwards."""
 
-    id: Id
-    name: str
-    arguments: Dict[str, Any]
-    stateless: bool
-    token: Any
-    client: str
+    status: int
+    message: Dict[str, Any]
+    level: str
 
 
-Outcome = Union[Reply, Opened, Accepted, Cancel, ToolCall]
+Outcome = Union[Reply, Opened, LevelSet, Accepted, Cancel, Work]
 
 
 class McpMachine:
-    """Answer what needs no tool, name what does.
+    """Answer what needs no work, name the work that the rest needs.
 
-    ``server`` is the Implementation block (name, version, title); ``catalogue()`` returns the tool
-    descriptions in a fixed order; ``instructions`` is what an agent should know first.
+    ``server`` is the Implementation block (name, version, title); ``catalogue(member)`` returns
+    what is listed under "tools", "resources", "resourceTemplates" or "prompts", sorted as
+    :mod:`.listing` says; ``instructions`` is what an agent should know first; ``size`` is how many
+    entries a page of a list has.
     """
 
     def __init__(
         self,
         server: Dict[str, Any],
-        catalogue: Callable[[], List[Dict[str, Any]]],
+        catalogue: Callable[[str], List[Dict[str, Any]]],
         instructions: str,
+        size: int = PAGE,
     ) -> None:
         self._server = server
         self._catalogue = catalogue
         self._instructions = instructions
-        self._capabilities: Dict[str, Any] = {"tools": {"listChanged": False}}
+        self._size = size
+        # All of it, also while there is no prompt: one may be added at any moment.
+        self._capabilities: Dict[str, Any] = {
+            "tools": {"listChanged": False},
+            "resources": {"subscribe": False, "listChanged": False},
+            "prompts": {"listChanged": False},
+            "completions": {},
+        }
         self._handshake_methods: Dict[str, Callable[[Request], Outcome]] = {
             "initialize": self._initialize,
             "ping": self._ping,
-            "tools/list": self._list_tools,
+            "logging/setLevel": self._set_level,
         }
+        self._handshake_methods.update((method, self._list) for method in LISTS)
         self._stateless_methods: Dict[str, Callable[[Request], Outcome]] = {
             "server/discover": self._discover,
-            "tools/list": self._list_tools_stateless,
         }
+        self._stateless_methods.update((method, self._list_stateless) for method in LISTS)
 
     def receive(self, value: Any, headers: Any, client: str = "") -> Outcome:
         """Take one decoded message with the HTTP ``headers`` it came with.
@@ -118,26 +143,34 @@ class McpMachine:
         """Return the reply for a message that could not even be read."""
         return Reply(400, fault.to_message())
 
-    def answer(self, call: ToolCall, result: Dict[str, Any]) -> Reply:
-        """Return the reply to a tool call; ``result`` is a CallToolResult without era marks."""
-        if call.stateless:
+    def answer(self, work: Work, result: Dict[str, Any]) -> Reply:
+        """Return the reply to finished work; ``result`` is its method's, without era marks."""
+        if work.stateless:
             result = dict(result)
             result["resultType"] = "complete"
+            if type(work) is ResourceRead:
+                result["ttlMs"] = TTL_MS
+                result["cacheScope"] = "private"
             meta = dict(result.get("_meta") or {})
             meta[META_SERVER] = self._server
             result["_meta"] = meta
-        return Reply(200, {"jsonrpc": "2.0", "id": call.id, "result": result})
+        return Reply(200, {"jsonrpc": "2.0", "id": work.id, "result": result})
 
-    def unknown_tool(self, call: ToolCall, message: str) -> Reply:
-        """Return the protocol error for a tool that does not exist (stateless era)."""
-        return Reply(
-            http_status(jsonrpc.INVALID_PARAMS),
-            jsonrpc.error(call.id, jsonrpc.INVALID_PARAMS, message),
-        )
+    def fail(self, work: Work, code: int, message: str, data: Any = None) -> Reply:
+        """Return the reply to work that came to nothing: a protocol error."""
+        status = http_status(code) if work.stateless else 200
+        return Reply(status, jsonrpc.error(work.id, code, message, data))
 
-    def progress(self, call: ToolCall, done: float, total: Any, text: Any) -> Dict[str, Any]:
-        """Return the progress notification for a call that asked for it."""
-        params: Dict[str, Any] = {"progressToken": call.token, "progress": done}
+    def not_found(self, work: Work, message: str, data: Any = None) -> Reply:
+        """Return the protocol error for what ``work`` names and nobody has."""
+        code = jsonrpc.INVALID_PARAMS
+        if type(work) is ResourceRead and not work.stateless:
+            code = RESOURCE_NOT_FOUND
+        return self.fail(work, code, message, data)
+
+    def progress(self, work: Work, done: float, total: Any, text: Any) -> Dict[str, Any]:
+        """Return the progress notification for work whose client asked for it."""
+        params: Dict[str, Any] = {"progressToken": work.token, "progress": done}
         if total is not None:
             params["total"] = total
         if text is not None:
@@ -148,8 +181,9 @@ class McpMachine:
 
     def _handshake(self, request: Request, client: str) -> Outcome:
         try:
-            if request.method == "tools/call":
-                return _tool_call(request, False, client)
+            read = READERS.get(request.method)
+            if read is not None:
+                return read(request, False, client)
             method = self._handshake_methods.get(request.method)
             if method is None:
                 raise _no_method(request)
@@ -164,7 +198,7 @@ class McpMachine:
         version = wanted if wanted in HANDSHAKE else LATEST_HANDSHAKE
         result = {
             "protocolVersion": version,
-            "capabilities": self._capabilities,
+            "capabilities": dict(self._capabilities, logging={}),
             "serverInfo": self._server,
             "instructions": self._instructions,
         }
@@ -178,18 +212,33 @@ class McpMachine:
     def _ping(self, request: Request) -> Outcome:
         return Reply(200, jsonrpc.result(request.id, {}))
 
-    def _list_tools(self, request: Request) -> Outcome:
-        _no_cursor(request)
-        return Reply(200, jsonrpc.result(request.id, {"tools": self._catalogue()}))
+    def _set_level(self, request: Request) -> Outcome:
+        level = request.params.get("level")
+        if level not in LOG_LEVELS:
+            raise bad_params(request, "params.level is one of {}".format(", ".join(LOG_LEVELS)))
+        return LevelSet(200, jsonrpc.result(request.id, {}), level)
+
+    def _list(self, request: Request) -> Outcome:
+        return Reply(200, jsonrpc.result(request.id, self._page(request)))
+
+    def _page(self, request: Request) -> Dict[str, Any]:
+        which = LISTS[request.method]
+        try:
+            return page(
+                which, self._catalogue(which.member), request.params.get("cursor"), self._size
+            )
+        except BadCursor as error:
+            raise bad_params(request, str(error)) from None
 
     # -- stateless revisions ------------------------------------------------------------------
 
     def _stateless(self, request: Request, headers: Any) -> Outcome:
         try:
             check_stateless(request, headers)
-            if request.method == "tools/call":
+            read = READERS.get(request.method)
+            if read is not None:
                 label = _client_label(request.params["_meta"].get(META_CLIENT))
-                return _tool_call(request, True, label)
+                return read(request, True, label)
             method = self._stateless_methods.get(request.method)
             if method is None:
                 raise _no_method(request)
@@ -199,7 +248,7 @@ class McpMachine:
 
     def _complete(self, request: Request, result: Dict[str, Any]) -> Reply:
         result["resultType"] = "complete"
-        result["ttlMs"] = LIST_TTL_MS
+        result["ttlMs"] = TTL_MS
         result["cacheScope"] = "private"
         result["_meta"] = {META_SERVER: self._server}
         return Reply(200, jsonrpc.result(request.id, result))
@@ -214,9 +263,8 @@ class McpMachine:
             },
         )
 
-    def _list_tools_stateless(self, request: Request) -> Outcome:
-        _no_cursor(request)
-        return self._complete(request, {"tools": self._catalogue()})
+    def _list_stateless(self, request: Request) -> Outcome:
+        return self._complete(request, self._page(request))
 
 
 def version_of(headers: Any, session_version: Optional[str]) -> str:
@@ -227,38 +275,12 @@ def version_of(headers: Any, session_version: Optional[str]) -> str:
     return session_version or ASSUMED
 
 
-def _tool_call(request: Request, stateless: bool, client: str) -> ToolCall:
-    params = request.params
-    name = params.get("name")
-    if type(name) is not str:
-        raise _bad_params(request, "tools/call needs params.name, a string")
-    arguments = params.get("arguments")
-    if arguments is None:
-        arguments = {}
-    elif type(arguments) is not dict:
-        raise _bad_params(request, "params.arguments of tools/call is an object")
-    meta = params.get("_meta")
-    token = meta.get("progressToken") if type(meta) is dict else None
-    if token is not None and type(token) not in (str, int):
-        raise _bad_params(request, "progressToken is a string or an integer")
-    return ToolCall(request.id, name, arguments, stateless, token, client)
-
-
-def _bad_params(request: Request, text: str) -> Fault:
-    return Fault(jsonrpc.INVALID_PARAMS, text, request.id)
-
-
 def _no_method(request: Request) -> Fault:
     return Fault(
         jsonrpc.METHOD_NOT_FOUND,
         "Method {!r} is not known here".format(request.method[:100]),
         request.id,
     )
-
-
-def _no_cursor(request: Request) -> None:
-    if request.params.get("cursor") is not None:
-        raise _bad_params(request, "The list is one page; there is no such cursor")
 
 
 def _client_label(info: Any) -> str:

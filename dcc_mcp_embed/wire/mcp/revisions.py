@@ -12,10 +12,12 @@ __all__ = [
     "HANDSHAKE",
     "HEADER_MISMATCH",
     "LATEST_HANDSHAKE",
+    "LOG_LEVELS",
     "META_CAPABILITIES",
     "META_CLIENT",
     "META_SERVER",
     "META_VERSION",
+    "RESOURCE_NOT_FOUND",
     "STATELESS",
     "UNSUPPORTED_VERSION",
     "http_status",
@@ -34,9 +36,14 @@ META_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
 META_CLIENT = "io.modelcontextprotocol/clientInfo"
 META_SERVER = "io.modelcontextprotocol/serverInfo"
 
+#: The handshake revisions' own code; the stateless ones say INVALID_PARAMS.
+RESOURCE_NOT_FOUND = -32002
 HEADER_MISMATCH = -32020
 MISSING_CAPABILITY = -32021
 UNSUPPORTED_VERSION = -32022
+
+#: What ``logging/setLevel`` takes, the least severe first (RFC 5424).
+LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
 # 2026-07-28, streamable HTTP: error code -> HTTP status; every other answer is a 200.
 _STATUS = {

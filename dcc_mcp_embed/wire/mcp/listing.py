@@ -1,0 +1,77 @@
+"""Cut a list into pages whose cursors survive changes of the list between two of them.
+
+A cursor says which list it belongs to and behind which entry it goes on. Lists are sorted by the
+member that names an entry, so nothing is shown twice or left out when others come and go.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from bisect import bisect_right
+from typing import Any, Dict, List, NamedTuple
+
+__all__ = ["LISTS", "PAGE", "BadCursor", "Listing", "page"]
+
+#: Entries in one page. Far more than any server should offer: some clients never ask for a second
+#: page, and what is on it does not exist for them.
+PAGE = 1000
+
+#: No cursor of ours is longer; longer text is not decoded.
+MAX_CURSOR = 16384
+
+
+class Listing(NamedTuple):
+    """One of the lists: its ``member`` in the result, and the member that its entries sort by."""
+
+    member: str
+    key: str
+
+
+#: Method -> its list.
+LISTS: Dict[str, Listing] = {
+    "tools/list": Listing("tools", "name"),
+    "resources/list": Listing("resources", "uri"),
+    "resources/templates/list": Listing("resourceTemplates", "uriTemplate"),
+    "prompts/list": Listing("prompts", "name"),
+}
+
+
+class BadCursor(ValueError):
+    """A cursor is none of ours, or belongs to another list."""
+
+
+def page(which: Listing, entries: List[Dict[str, Any]], cursor: Any, size: int) -> Dict[str, Any]:
+    """Return the result of a list method: one page and, if more follow, ``nextCursor``.
+
+    ``entries`` are sorted by ``which.key``; a page of all of them is the same list. ``cursor`` is
+    what the client sent, None for the first page. Raises BadCursor.
+    """
+    start = 0
+    if cursor is not None:
+        start = bisect_right([one[which.key] for one in entries], _decode(which, cursor))
+    if not start and len(entries) <= size:
+        return {which.member: entries}
+    shown = entries[start : start + size]
+    result: Dict[str, Any] = {which.member: shown}
+    if start + size < len(entries):
+        result["nextCursor"] = _encode(which, shown[-1][which.key])
+    return result
+
+
+def _encode(which: Listing, last: str) -> str:
+    text = json.dumps([which.member, last], separators=(",", ":"), ensure_ascii=False)
+    return base64.urlsafe_b64encode(text.encode("utf-8", "surrogatepass")).decode("ascii")
+
+
+def _decode(which: Listing, cursor: Any) -> str:
+    try:
+        if type(cursor) is not str or len(cursor) > MAX_CURSOR:
+            raise BadCursor("no text, or too long")
+        text = base64.b64decode(cursor.encode("ascii"), b"-_", True)
+        member, last = json.loads(text.decode("utf-8", "surrogatepass"))
+    except (ValueError, TypeError, RecursionError):
+        raise BadCursor("There is no such cursor; ask for the list without one") from None
+    if type(last) is not str or member != which.member:
+        raise BadCursor("The cursor belongs to another list; ask without one")
+    return last

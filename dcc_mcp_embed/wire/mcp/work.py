@@ -1,0 +1,155 @@
+"""What a request asks somebody else to do, read from its params or refused.
+
+Everything here has ``id``, ``stateless`` (its era), ``token`` (its progress token or None) and
+``client`` (what it calls itself), so that whoever does the work need not ask what it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, NamedTuple, Union
+
+from .. import jsonrpc
+from ..jsonrpc import Fault, Id, Request
+
+__all__ = ["READERS", "Completion", "PromptGet", "ResourceRead", "ToolCall", "Work", "bad_params"]
+
+
+class ToolCall(NamedTuple):
+    """A tool to be run."""
+
+    id: Id
+    name: str
+    arguments: Dict[str, Any]
+    stateless: bool
+    token: Any
+    client: str
+
+
+class ResourceRead(NamedTuple):
+    """A resource to be read."""
+
+    id: Id
+    uri: str
+    stateless: bool
+    token: Any
+    client: str
+
+
+class PromptGet(NamedTuple):
+    """A prompt to be rendered."""
+
+    id: Id
+    name: str
+    arguments: Dict[str, Any]
+    stateless: bool
+    token: Any
+    client: str
+
+
+class Completion(NamedTuple):
+    """An argument to be completed: of the prompt or of the resource template ``of``.
+
+    ``kind`` is "prompt" or "resource"; ``given`` are the other arguments, as far as they are known.
+    """
+
+    id: Id
+    kind: str
+    of: str
+    argument: str
+    value: str
+    given: Dict[str, str]
+    stateless: bool
+    token: Any
+    client: str
+
+
+Work = Union[ToolCall, ResourceRead, PromptGet, Completion]
+
+
+def bad_params(request: Request, text: str) -> Fault:
+    """Return the fault of params that do not have the shape their method demands."""
+    return Fault(jsonrpc.INVALID_PARAMS, text, request.id)
+
+
+def _tool_call(request: Request, stateless: bool, client: str) -> ToolCall:
+    return ToolCall(
+        request.id,
+        _text(request, "name"),
+        _arguments(request),
+        stateless,
+        _token(request),
+        client,
+    )
+
+
+def _resource_read(request: Request, stateless: bool, client: str) -> ResourceRead:
+    return ResourceRead(request.id, _text(request, "uri"), stateless, _token(request), client)
+
+
+def _prompt_get(request: Request, stateless: bool, client: str) -> PromptGet:
+    return PromptGet(
+        request.id,
+        _text(request, "name"),
+        _arguments(request),
+        stateless,
+        _token(request),
+        client,
+    )
+
+
+#: Type of a reference -> (what it refers to, the member that names it).
+_REFERENCES = {"ref/prompt": ("prompt", "name"), "ref/resource": ("resource", "uri")}
+
+
+def _completion(request: Request, stateless: bool, client: str) -> Completion:
+    reference, argument = request.params.get("ref"), request.params.get("argument")
+    if type(reference) is not dict or type(argument) is not dict:
+        raise bad_params(request, "completion/complete needs params.ref and params.argument")
+    kind, member = _REFERENCES.get(str(reference.get("type")), ("", ""))
+    if not kind or type(reference.get(member)) is not str:
+        raise bad_params(
+            request, "params.ref is a ref/prompt with a name or a ref/resource with a uri"
+        )
+    name, value = argument.get("name"), argument.get("value")
+    if type(name) is not str or type(value) is not str:
+        raise bad_params(request, "params.argument has a name and a value, both strings")
+    context = request.params.get("context")
+    given = (context.get("arguments") if type(context) is dict else None) or {}
+    if type(given) is not dict or not all(type(one) is str for one in given.values()):
+        raise bad_params(request, "params.context.arguments maps names to strings")
+    return Completion(
+        request.id, kind, reference[member], name, value, given, stateless, None, client
+    )
+
+
+#: Method -> reader of its request (request, stateless, client); raises Fault.
+READERS: Dict[str, Callable[[Request, bool, str], Work]] = {
+    "tools/call": _tool_call,
+    "resources/read": _resource_read,
+    "prompts/get": _prompt_get,
+    "completion/complete": _completion,
+}
+
+
+def _text(request: Request, member: str) -> str:
+    value = request.params.get(member)
+    if type(value) is not str:
+        raise bad_params(request, "{} needs params.{}, a string".format(request.method, member))
+    return value
+
+
+def _arguments(request: Request) -> Dict[str, Any]:
+    arguments = request.params.get("arguments")
+    if arguments is None:
+        return {}
+    if type(arguments) is not dict:
+        raise bad_params(request, "params.arguments of {} is an object".format(request.method))
+    return arguments
+
+
+def _token(request: Request) -> Any:
+    meta = request.params.get("_meta")
+    token = meta.get("progressToken") if type(meta) is dict else None
+    if token is not None and type(token) not in (str, int):
+        raise bad_params(request, "progressToken is a string or an integer")
+    return token
