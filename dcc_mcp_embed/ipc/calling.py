@@ -48,7 +48,8 @@ class Deliveries:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._lock = threading.Lock()
+        # Reentrant: a finaliser may call us in the middle of it.
+        self._lock = threading.RLock()
         self._place: Optional[_Place] = None
         self._waiting = 0
         self.errors = 0
@@ -63,7 +64,7 @@ class Deliveries:
         """Call from now on on the running asyncio loop. From a coroutine."""
         import asyncio
 
-        loop = asyncio.get_event_loop()
+        loop = asyncio.get_running_loop()
         place = self._place
         if not isinstance(place, _AsyncioLoop) or place.loop is not loop:
             self._move(_AsyncioLoop(loop, self._call, self._failed))
@@ -71,7 +72,7 @@ class Deliveries:
     def use_thread(self) -> None:
         """Call from now on on a thread of our own."""
         if not isinstance(self._place, _Thread):
-            self._move(_Thread(self._name, self._call))
+            self._move(_Thread(self._name, self._call, self._failed))
 
     def _move(self, place: _Place) -> None:
         previous, self._place = self._place, place
@@ -108,7 +109,8 @@ class Deliveries:
         if not isinstance(place, _Thread) or place.is_current():
             return True
         reached = threading.Event()
-        return not self.put("catching up", reached.set) or reached.wait(timeout)
+        with collector.blocking():
+            return not self.put("catching up", reached.set) or reached.wait(timeout)
 
     def end(self) -> None:
         """Let the thread end once it has called what is waiting. A later :meth:`put` is fine."""
@@ -117,12 +119,12 @@ class Deliveries:
 
     def after_fork(self) -> None:
         """Forget, in the forked child, what only the parent's threads could have called."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._place = None
         self._waiting = 0
 
-    def _call(self, item: _Item) -> Any:
-        """Call and return what came of it; not for an error, which is noted."""
+    def _call(self, item: _Item, awaits: bool) -> Any:
+        """Call, and return what is to be awaited, if anything; errors are noted."""
         what, function, args = item
         with self._lock:
             self._waiting -= 1
@@ -133,7 +135,7 @@ class Deliveries:
             return None
         if not hasattr(result, "__await__"):
             return None
-        if self.awaits:
+        if awaits:
             return result
         if hasattr(result, "close"):
             result.close()
@@ -166,7 +168,7 @@ class _AsyncioLoop(_Place):
     def __init__(
         self,
         loop: Any,
-        call: Callable[[_Item], Any],
+        call: Callable[[_Item, bool], Any],
         failed: Callable[[str, BaseException], None],
     ) -> None:
         self.loop = loop
@@ -186,7 +188,7 @@ class _AsyncioLoop(_Place):
     def _call(self, item: _Item) -> None:
         import asyncio
 
-        awaitable = self._run(item)
+        awaitable = self._run(item, True)
         if awaitable is None:
             return
         task = asyncio.ensure_future(awaitable)
@@ -204,9 +206,15 @@ class _AsyncioLoop(_Place):
 class _Thread(_Place):
     """A daemon thread, there while there is something to call and a moment longer."""
 
-    def __init__(self, name: str, call: Callable[[_Item], Any]) -> None:
+    def __init__(
+        self,
+        name: str,
+        call: Callable[[_Item, bool], Any],
+        failed: Callable[[str, BaseException], None],
+    ) -> None:
         self._name = name
         self._run = call
+        self._failed = failed
         self._condition = threading.Condition()
         self._items: Deque[_Item] = deque()
         self._thread: Optional[threading.Thread] = None
@@ -246,10 +254,10 @@ class _Thread(_Place):
                 if item is None:
                     return
                 try:
-                    self._run(item)
+                    self._run(item, False)
                 except BaseException as error:
                     # What ends a program, too: nobody sits at this thread to have it ended.
-                    logger.error("%s failed: %r", item[0], error, exc_info=error)
+                    self._failed(item[0], error)
         finally:
             collector.unguard()
 

@@ -14,13 +14,12 @@ from ..clock import Clock
 from ..errors import EmbedError
 from ..wire.messages import Response
 from .answers import decode, encode
-from .calling import Deliveries, is_coroutine_function, logger
+from .calling import Deliveries, is_coroutine_function
 from .engine import Engine
 from .places import Target
 from .session import (
     Action,
     Answered,
-    Checked,
     Connected,
     Disconnected,
     Errand,
@@ -197,7 +196,7 @@ class ClientCore:
                 _settle(future, action.response)
             elif action.error is not None:
                 _fail(future, action.error)
-        elif isinstance(action, (Answered, Checked)):
+        elif isinstance(action, Answered):
             _settle(action.waiter, action.well)
         elif isinstance(action, Pushed):
             self._push(action)
@@ -215,8 +214,7 @@ class ClientCore:
             return
         what = "the handler of the push {!r:.80}".format(topic)
         # Read where it is called: this thread has other things to do.
-        if not self.deliveries.put(what, _call_with, handler, topic, data, droppable=True):
-            logger.warning("%s is not called: too many wait for it", what)
+        self.deliveries.put(what, _call_with, handler, topic, data, droppable=True)
 
     def _defect(self, text: str, error: BaseException) -> None:
         self.deliveries.put(text, _raise, error)

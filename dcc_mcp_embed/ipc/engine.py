@@ -28,6 +28,8 @@ __all__ = ["Engine"]
 _CONNECT_TIMEOUT = 5.0
 #: Seconds that the last words of a connection may take.
 _GRACE = 0.3
+#: Seconds; selectors cannot wait for much longer, and an alarm that is too early does no harm.
+_LONGEST = 3600.0
 #: These say that the next attempt would do no better.
 _FINAL = (ConfigError, IpcNotSupported, TypeError)
 
@@ -115,8 +117,10 @@ class Engine:
         try:
             while True:
                 data = session.data_to_send()
-                if data and self._wire is not None:
-                    self._wire.stream.write(data)
+                wire = self._wire
+                if data and wire is not None:
+                    wire.stream.write(data)
+                    session.sent(wire.stream.unsent)
                 actions = session.take()
                 for action in actions:
                     try:
@@ -145,9 +149,10 @@ class Engine:
         delay = self._session.next_timer(now)
         if delay is None:
             return
+        delay = min(delay, _LONGEST)
         alarm = self._alarm
         if alarm is not None:
-            # One that is too early does no harm, and most deadlines never come.
+            # Most deadlines never come: this one may well be for another one.
             if alarm.when <= now + delay:
                 return
             alarm.cancel()
@@ -220,10 +225,10 @@ class Engine:
 
     def _finish(self) -> None:
         with self._lock:
-            if self._posts or not self._session.idle:
-                # Somebody wants a connection again; or the session says so anew.
-                if self._session.idle:
-                    self._loop.call_soon(self._finish)
+            if not self._open or not self._session.idle:
+                return  # somebody wants a connection again: the session will say so anew
+            if self._posts:
+                self._loop.call_soon(self._finish)
                 return
             self._open = False
         # Nobody touches the session from here on; another engine may.

@@ -45,7 +45,6 @@ from .utils import BackoffStrategy
 __all__ = [
     "Action",
     "Answered",
-    "Checked",
     "Close",
     "Connected",
     "Dial",
@@ -61,8 +60,9 @@ IDLE, DIALING, GREETING, RESUMING, READY, WAITING = range(6)
 
 #: Requests in flight at once; the others are held.
 _WINDOW = 1000
-#: Bytes that wait for the server to read, from which on requests are held.
-_HIGH_WATER = 1024 * 1024
+#: Bytes that wait for the server to read, from which on requests are held. More than the stream's:
+#: it says when less than that are left.
+_HIGH_WATER = 2 * 1024 * 1024
 #: Seconds for the answer to ``resume``.
 _RESUME_TIMEOUT = 5.0
 #: Seconds after which answers are acknowledged if no more of them come.
@@ -164,14 +164,7 @@ class Pushed(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """A ``connect`` or ``disconnect`` has come to its end."""
-
-    waiter: Any
-    well: bool
-
-
-class Checked(NamedTuple):
-    """A health check has come to its end."""
+    """A ``connect``, ``disconnect`` or ``check`` has come to its end."""
 
     waiter: Any
     well: bool
@@ -181,7 +174,7 @@ class Finished(NamedTuple):
     """Nothing more will happen before the next ``connect``."""
 
 
-Action = Union[Answered, Checked, Close, Connected, Dial, Disconnected, Errand, Finished, Pushed]
+Action = Union[Answered, Close, Connected, Dial, Disconnected, Errand, Finished, Pushed]
 
 
 class _Hello(ClientHello):
@@ -341,6 +334,9 @@ class Session:
 
     def disconnect(self, now: float, waiter: Any) -> None:
         """End the connection and everything that depends on it."""
+        if self._state == IDLE:
+            self._actions.append(Answered(waiter, True))
+            return
         reason = "disconnect() was called"
         was_ready = self._state == READY
         if was_ready and self._peer is not None:
@@ -375,11 +371,12 @@ class Session:
     def check(self, now: float, timeout: float, waiter: Any) -> None:
         """Ask the server for a sign of life."""
         if self._state != READY or self._peer is None:
-            self._actions.append(Checked(waiter, False))
+            self._actions.append(Answered(waiter, False))
             return
         probe = self._peer.ping()
         self._checks[probe] = waiter
-        self._timers.add(now + timeout, self._check_overdue, probe)
+        if timeout < math.inf:
+            self._timers.add(now + timeout, self._check_overdue, probe)
 
     # -- what happens to the socket -----------------------------------------------------------
 
@@ -425,6 +422,11 @@ class Session:
         if self._peer is not None:
             reason = "the server closed the connection" if error is None else str(error)
             self._lost(now, reason, close=False)
+
+    def sent(self, unsent: int) -> None:
+        """What was to be sent has been, or is among the ``unsent`` bytes."""
+        self.unsent = unsent
+        self._send_held()
 
     def writable_again(self, now: float) -> None:
         """The server has read most of what it was sent."""
@@ -512,7 +514,7 @@ class Session:
             peer.end(ConnectionClosed())
         self._resume.lost()
         checks, self._checks = self._checks, {}
-        self._actions += [Checked(waiter, False) for waiter in checks.values()]
+        self._actions += [Answered(waiter, False) for waiter in checks.values()]
 
     def _stop(self, reason: str) -> None:
         """No connection is wanted any more: everybody who waits gets an answer."""
@@ -574,7 +576,7 @@ class Session:
             return
         self.last_latency = probe.round_trip
         if probe in self._checks:
-            self._actions.append(Checked(self._checks.pop(probe), True))
+            self._actions.append(Answered(self._checks.pop(probe), True))
 
     def _ended(self, now: float, event: Ended) -> None:
         error, hello = event.error, self._hello
@@ -795,4 +797,4 @@ class Session:
             waiter = self._checks.pop(probe)
             if self._peer is not None:
                 self._peer.abandon(probe)
-            self._actions.append(Checked(waiter, False))
+            self._actions.append(Answered(waiter, False))

@@ -7,6 +7,7 @@ import weakref
 from concurrent import futures
 from typing import Any, Callable, Dict, Optional, TypeVar
 
+from .. import collector
 from ..clock import Clock, SystemClock
 from ..errors import ConfigError, WouldDeadlock
 from ..net.readiness import SLICE_S
@@ -125,7 +126,8 @@ class SocketClient:
         self._demand_not_ours("disconnect_sync")
         _waited(self._core.disconnect())
         self._core.deliveries.catch_up(self._patience())
-        futures.wait([self._core.over()], _GRACE)
+        with collector.blocking():
+            futures.wait([self._core.over()], _GRACE)
         self._core.join(_GRACE)
 
     # -- requests -----------------------------------------------------------------------------
@@ -290,10 +292,11 @@ async def _over(future: futures.Future[None], timeout: float) -> None:
 
 def _waited(future: futures.Future[_T]) -> _T:
     try:
-        # In slices where Ctrl-C does not interrupt a wait.
-        while SLICE_S is not None and not future.done():
-            futures.wait([future], SLICE_S)
-        return future.result()
+        with collector.blocking():
+            # In slices where Ctrl-C does not interrupt a wait.
+            while SLICE_S is not None and not future.done():
+                futures.wait([future], SLICE_S)
+            return future.result()
     except BaseException:
         future.cancel()
         raise

@@ -1,0 +1,189 @@
+"""Where users' functions are called: order, failures, places that are gone."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import threading
+
+import pytest
+
+from dcc_mcp_embed.ipc import calling
+from dcc_mcp_embed.ipc.calling import Deliveries, is_coroutine_function
+
+DEADLINE = 20.0
+
+
+async def coroutine_function():
+    pass
+
+
+class Callables:
+    async def method(self):
+        pass
+
+    async def __call__(self):
+        pass
+
+    def plain(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (coroutine_function, True),
+        (functools.partial(functools.partial(coroutine_function)), True),
+        (Callables().method, True),
+        (Callables(), True),
+        (Callables().plain, False),
+        (lambda: coroutine_function(), False),
+        (print, False),
+        (Callables, False),
+        (functools.partial(print, 1), False),
+    ],
+)
+def test_coroutine_functions_are_known_by_sight(function, expected):
+    assert is_coroutine_function(function) is expected
+
+
+@pytest.fixture
+def deliveries():
+    deliveries = Deliveries("test callbacks")
+    yield deliveries
+    deliveries.end()
+
+
+def test_nothing_is_called_before_there_is_a_place(deliveries):
+    assert deliveries.awaits is None
+    assert deliveries.put("it", print) is False
+    assert deliveries.dropped == 1
+
+
+def test_functions_are_called_in_order_on_one_thread(deliveries):
+    deliveries.use_thread()
+    assert deliveries.awaits is False
+    got = []
+    for number in range(1000):
+        assert deliveries.put("it", lambda n: got.append((n, threading.get_ident())), number)
+    assert deliveries.catch_up(DEADLINE)
+    assert [number for number, _ in got] == list(range(1000))
+    assert len({thread for _, thread in got} - {threading.get_ident()}) == 1
+
+
+def test_the_thread_ends_and_another_one_begins(deliveries, monkeypatch):
+    monkeypatch.setattr(calling, "_LINGER", 0.01)
+    deliveries.use_thread()
+    before = threading.active_count()
+    threads = set()
+    for _ in range(3):
+        deliveries.put("it", lambda: threads.add(threading.current_thread()))
+        assert deliveries.catch_up(DEADLINE)
+        for thread in threads:
+            thread.join(DEADLINE)
+        assert threading.active_count() == before
+    assert len(threads) == 3
+
+
+def test_catching_up_has_an_end(deliveries):
+    deliveries.use_thread()
+    go_on = threading.Event()
+    deliveries.put("it", go_on.wait, DEADLINE)
+    assert deliveries.catch_up(0.01) is False
+    go_on.set()
+    assert deliveries.catch_up(DEADLINE)
+
+
+def test_too_many_are_dropped_if_they_may_be(deliveries, monkeypatch):
+    monkeypatch.setattr(calling, "_MOST_WAITING", 10)
+    deliveries.use_thread()
+    go_on, begun, got = threading.Event(), threading.Event(), []
+
+    def first():
+        begun.set()
+        go_on.wait(DEADLINE)
+
+    deliveries.put("first", first)
+    assert begun.wait(DEADLINE)
+    told = [deliveries.put("it", got.append, n, droppable=True) for n in range(15)]
+    assert told == [True] * 10 + [False] * 5
+    assert deliveries.put("callback", got.append, "callback")
+    go_on.set()
+    assert deliveries.catch_up(DEADLINE)
+    assert got == [*range(10), "callback"]
+    assert deliveries.dropped == 5
+
+
+def test_what_is_raised_is_logged_and_counted(deliveries, caplog):
+    deliveries.use_thread()
+
+    def end():
+        raise SystemExit("no")
+
+    with caplog.at_level(logging.ERROR, "dcc_mcp_embed.ipc"):
+        deliveries.put("one", int, "x")
+        deliveries.put("two", end)
+        deliveries.put("three", coroutine_function)
+        assert deliveries.catch_up(DEADLINE)
+    assert deliveries.errors == 3
+    assert "one failed: ValueError" in caplog.text
+    assert "two failed: SystemExit" in caplog.text
+    assert "three failed: TypeError" in caplog.text and "await it" in caplog.text
+
+
+def test_an_asyncio_loop_that_is_closed_takes_nothing(deliveries):
+    async def choose():
+        deliveries.use_asyncio()
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(choose())
+    assert deliveries.awaits is True
+    loop.close()
+    assert deliveries.put("it", print) is False
+    assert deliveries.dropped == 1
+    assert deliveries.catch_up(DEADLINE)
+    deliveries.use_thread()
+    assert deliveries.put("it", lambda: None)
+    assert deliveries.catch_up(DEADLINE)
+
+
+def test_awaitables_are_awaited_beside_each_other(deliveries):
+    got = []
+
+    async def wait(number, event):
+        got.append(number)
+        await event.wait()
+        got.append(-number)
+
+    async def main():
+        deliveries.use_asyncio()
+        first, second = asyncio.Event(), asyncio.Event()
+        deliveries.put("one", wait, 1, first)
+        deliveries.put("two", lambda: wait(2, second))
+        deliveries.put("three", got.append, 3)
+        while 3 not in got:
+            await asyncio.sleep(0)
+        second.set()
+        while -2 not in got:
+            await asyncio.sleep(0)
+        first.set()
+        while -1 not in got:
+            await asyncio.sleep(0)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(asyncio.wait_for(main(), DEADLINE))
+    loop.close()
+    assert sorted(got) == [-2, -1, 1, 2, 3]
+    assert got.index(-2) < got.index(-1)
+
+
+def test_the_end_of_the_interpreter_is_no_error(deliveries, monkeypatch):
+    deliveries.use_thread()
+
+    def refused(self):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    assert deliveries.put("it", print) is False
+    assert deliveries.dropped == 1

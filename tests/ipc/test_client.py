@@ -1,0 +1,689 @@
+"""SocketClient and a real server in one process: both faces, functions, errors, settings."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import math
+import os
+import tempfile
+import threading
+import weakref
+
+import pytest
+
+from dcc_mcp_embed.errors import ConfigError, UnknownOutcome, WouldDeadlock
+from dcc_mcp_embed.ipc import InvalidMessage, SocketClient, SocketServer
+from dcc_mcp_embed.ipc.answers import NotConnected, NotSent, RequestFailed
+from dcc_mcp_embed.transport_errors import CallFailed, CallTimeout, FrameTooLarge
+from fakes.clock import FakeClock
+
+SECRET = "test"
+DEADLINE = 20.0
+KEYS = """
+    connected state account_id address uptime_seconds requests responses errors timeouts
+    unknown_outcomes in_flight held resent joined pushes pushes_unhandled callback_errors
+    callbacks_dropped heartbeats reconnects last_error last_latency_ms
+""".split()
+
+
+@pytest.fixture
+def path():
+    with tempfile.TemporaryDirectory(prefix="dcc") as folder:
+        yield os.path.join(folder, "s")
+
+
+class Bench:
+    """A server whose ``hold`` waits until ``leave``, and clients that are gone at the end."""
+
+    def __init__(self, path):
+        self.path = path
+        self.entered, self.leave = threading.Semaphore(0), threading.Event()
+        self.ran = []
+        self.clients = []
+        self.server = SocketServer(path, "server", secret=SECRET)
+        for name in ("echo", "hold", "fail"):
+            self.server.register_handler(name, getattr(self, "_" + name))
+        self.server.start_background_sync()
+
+    def _echo(self, data):
+        self.ran.append(data)
+        return data
+
+    def _hold(self, data):
+        self.entered.release()
+        assert self.leave.wait(DEADLINE)
+        return data
+
+    def _fail(self, data):
+        raise KeyError(data)
+
+    def client(self, **options):
+        settings = {"account_id": "client", "secret": SECRET, "reconnect_interval": 0.02}
+        client = SocketClient(**dict({"socket_path": self.path}, **dict(settings, **options)))
+        self.clients.append(client)
+        return client
+
+    def connected(self, **options):
+        client = self.client(**options)
+        assert client.connect_sync(), client.last_error
+        return client
+
+    def close(self):
+        self.leave.set()
+        for client in self.clients:
+            client.disconnect_sync()
+        self.server.stop_sync()
+
+
+@pytest.fixture
+def bench(path):
+    bench = Bench(path)
+    yield bench
+    bench.close()
+
+
+def run(coroutine):
+    """Run on a loop of our own; the test's thread is left without one."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(asyncio.wait_for(coroutine, DEADLINE))
+    finally:
+        loop.close()
+
+
+def wait_for(condition):
+    for _ in range(int(DEADLINE / 0.005)):
+        if condition():
+            return
+        threading.Event().wait(0.005)
+    pytest.fail("it never came to that")
+
+
+# Both faces.
+
+
+def test_a_conversation_without_asyncio(bench):
+    client = bench.client()
+    told = []
+    client.set_connect_callback(lambda: told.append("up"))
+    client.set_disconnect_callback(lambda: told.append("down"))
+    assert not client.connected
+    assert client.connect_sync() is True
+    assert client.connected and told == ["up"]
+    assert client.connect_sync() is True
+    assert client.request_sync("echo", {"a": [1, "\u00fc", None]}) == {"a": [1, "\u00fc", None]}
+    assert client.request_sync("echo") is None
+    assert client.health_check_sync() is True
+    client.disconnect_sync()
+    assert told == ["up", "down"] and not client.connected
+    client.disconnect_sync()
+    assert told == ["up", "down"]
+    assert client.health_check_sync() is False
+
+
+def test_a_conversation_with_await(bench):
+    async def main():
+        client = bench.client()
+        told = []
+        client.set_connect_callback(lambda: told.append("up"))
+
+        async def down():
+            told.append("down")
+
+        client.set_disconnect_callback(down)
+        assert await client.connect() is True
+        assert told == ["up"]
+        assert await client.connect() is True
+        answers = await asyncio.gather(*[client.request("echo", n) for n in range(100)])
+        assert answers == list(range(100))
+        assert await client.health_check() is True
+        await client.disconnect()
+        assert told == ["up", "down"]
+        await client.disconnect()
+        assert told == ["up", "down"]
+
+    run(main())
+
+
+def test_both_faces_at_once_and_many_threads(bench):
+    client = bench.connected()
+    answers = []
+
+    def ask(first):
+        for number in range(first, first + 50):
+            answers.append(client.request_sync("echo", number) == number)
+
+    threads = [threading.Thread(target=ask, args=(n * 50,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+
+    async def main():
+        return await asyncio.gather(*[client.request("echo", -n) for n in range(50)])
+
+    assert run(main()) == [-n for n in range(50)]
+    for thread in threads:
+        thread.join(DEADLINE)
+    assert answers == [True] * 400
+    assert sorted(bench.ran) == list(range(-49, 1)) + list(range(400))
+
+
+def test_context_managers(bench):
+    with bench.client() as client:
+        assert client.request_sync("echo", 1) == 1
+    assert not client.connected
+
+    async def main():
+        async with bench.client() as client:
+            assert await client.request("echo", 2) == 2
+        assert not client.connected
+
+    run(main())
+    with pytest.raises(NotConnected, match="No such file"):
+        with bench.client(socket_path=bench.path + "-other"):
+            pytest.fail("there is nobody")
+
+
+def test_a_client_on_one_asyncio_loop_after_the_other(bench):
+    client = bench.client()
+    threads = []
+
+    @client.on_push("news")
+    async def news(push_type, data):
+        threads.append((data, asyncio.get_event_loop()))
+
+    async def main(number):
+        assert await client.connect()
+        bench.server.push_sync("news", number)
+        while len(threads) < number:
+            await asyncio.sleep(0.002)
+        return asyncio.get_event_loop()
+
+    loops = [run(main(1)), run(main(2))]
+    assert threads == [(1, loops[0]), (2, loops[1])]
+
+
+def test_stats_have_the_documented_keys(bench):
+    client = bench.client()
+    stats = client.get_stats()
+    assert list(stats) == KEYS
+    documented = SocketClient.get_stats.__doc__
+    assert [key for key in KEYS if "``{}``".format(key) not in documented] == []
+    assert (stats["connected"], stats["state"], stats["address"]) == (False, "disconnected", None)
+    client.connect_sync()
+    client.request_sync("echo", 1)
+    with pytest.raises(CallFailed):
+        client.request_sync("fail", 1)
+    with pytest.raises(CallTimeout):
+        client.request_sync("hold", 1, timeout=0.01)
+    client.health_check_sync()
+    stats = client.get_stats()
+    assert list(stats) == KEYS
+    assert stats["uptime_seconds"] > 0 and stats["last_latency_ms"] > 0
+    assert stats["address"] == "unix://" + bench.path
+    counts = {key: stats[key] for key in ("requests", "responses", "errors", "timeouts")}
+    assert counts == {"requests": 3, "responses": 1, "errors": 1, "timeouts": 1}
+    assert (stats["state"], stats["account_id"]) == ("connected", "client")
+    assert bench.server.get_stats()["clients"] == {"client": 1}
+    assert repr(client) == "<SocketClient client connected>"
+
+
+# Errors of requests.
+
+
+def test_what_the_server_says_against_a_request(bench):
+    client = bench.connected()
+    with pytest.raises(
+        RequestFailed, match="no request .nothing. here; there are: echo, hold, fail"
+    ) as failed:
+        client.request_sync("nothing")
+    assert (failed.value.code, failed.value.method) == ("not_found", "nothing")
+    with pytest.raises(RequestFailed, match="KeyError: 'x'") as failed:
+        client.request_sync("fail", "x")
+    assert failed.value.code == "host_error"
+    assert client.request_sync("echo", 1) == 1
+
+
+def test_what_cannot_be_sent_is_refused_here(bench):
+    client = bench.connected()
+    loop = []
+    loop.append(loop)
+    for data in (object(), {1, 2}, math.nan, loop, b"bytes"):
+        with pytest.raises(InvalidMessage, match="cannot be sent as JSON"):
+            client.request_sync("echo", data)
+    for name in ("", None, 3):
+        with pytest.raises(InvalidMessage, match="name"):
+            client.request_sync(name)
+    with pytest.raises(InvalidMessage, match="another name"):
+        client.request_sync("resume")
+    with pytest.raises(InvalidMessage, match="JSON"):
+        client.request_sync("\ud800")
+    with pytest.raises(FrameTooLarge, match="max: "):
+        client.request_sync("echo", "x" * (16 * 1024 * 1024))
+    assert client.request_sync("echo", "x" * (15 * 1024 * 1024)) == "x" * (15 * 1024 * 1024)
+    assert client.get_stats()["reconnects"] == 0
+
+
+def test_much_in_both_directions_at_once(bench):
+    """Two ends that stop reading while they cannot write would wait for each other."""
+    client = bench.connected()
+    data = "x" * (3 * 1024 * 1024)
+
+    async def main():
+        answers = await asyncio.gather(*[client.request("echo", [n, data]) for n in range(16)])
+        assert [answer[0] for answer in answers] == list(range(16))
+        assert all(answer[1] == data for answer in answers)
+
+    run(main())
+    assert client.get_stats()["reconnects"] == 0
+
+
+def test_time_is_over_and_the_answer_comes_late(bench):
+    client = bench.connected(request_timeout=0.05)
+    with pytest.raises(CallTimeout, match="'hold' timed out after 50ms"):
+        client.request_sync("hold", 1)
+    bench.leave.set()
+    assert client.request_sync("hold", 2, timeout=math.inf) == 2
+    for timeout in (0, -1, math.nan):
+        with pytest.raises(ConfigError, match="timeout"):
+            client.request_sync("echo", timeout=timeout)
+
+
+def test_a_request_that_is_cancelled_is_not_waited_for(bench):
+    async def main():
+        client = bench.client()
+        assert await client.connect()
+        task = asyncio.ensure_future(client.request("hold", 1))
+        while not bench.entered.acquire(blocking=False):
+            await asyncio.sleep(0.002)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        while client.get_stats()["in_flight"]:
+            await asyncio.sleep(0.002)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(client.request("hold", 2), 0.01)
+        bench.leave.set()
+        assert await client.request("echo", 3) == 3
+        await client.disconnect()
+
+    run(main())
+
+
+def test_requests_without_a_connection_say_why(bench):
+    client = bench.client()
+    with pytest.raises(NotConnected, match=r"it never was\): call connect\(\) first"):
+        client.request_sync("echo")
+    client.connect_sync()
+    client.disconnect_sync()
+    with pytest.raises(NotConnected, match=r"disconnect\(\) was called"):
+        client.request_sync("echo")
+
+
+def test_disconnecting_ends_what_is_under_way(bench):
+    client = bench.connected()
+    errors = []
+
+    def ask():
+        try:
+            client.request_sync("hold")
+        except UnknownOutcome as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert bench.entered.acquire(timeout=DEADLINE)
+    client.disconnect_sync()
+    thread.join(DEADLINE)
+    assert "disconnect() was called" in str(errors[0])
+
+
+# Connecting.
+
+
+def test_nobody_there(path, caplog):
+    client = SocketClient(path, "client", reconnect_interval=0.01, secret=SECRET)
+    begun = threading.active_count()
+    with caplog.at_level(logging.WARNING, "dcc_mcp_embed.ipc"):
+        assert client.connect_sync(max_retries=2) is False
+    assert "No such file" in client.last_error and path in client.last_error
+    assert [one.levelname for one in caplog.records] == ["WARNING"]
+    assert "No such file" in caplog.text
+    assert client.get_stats()["state"] == "disconnected"
+    wait_for(lambda: threading.active_count() == begun)
+
+
+def test_a_wrong_secret_is_not_tried_again(bench):
+    async def main():
+        client = bench.client(secret="another", reconnect_interval=1000.0)
+        assert await client.connect() is False
+        assert "does not know this user's secret" in client.last_error
+        with pytest.raises(NotConnected, match="secret"):
+            await client.request("echo")
+
+    run(main())
+    assert bench.connected().request_sync("echo", 1) == 1
+
+
+def test_a_connect_that_is_cancelled_leaves_nothing(path):
+    async def main():
+        client = SocketClient(path, "client", secret=SECRET, reconnect_interval=1000.0)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(client.connect(5), 0.05)
+        while client.get_stats()["state"] != "disconnected":
+            await asyncio.sleep(0.002)
+
+    run(main())
+
+
+def test_a_request_waits_for_the_first_connection(path):
+    client = SocketClient(path, "client", secret=SECRET, reconnect_interval=0.02)
+    connecting = threading.Thread(target=client.connect_sync, args=(1000,))
+    connecting.start()
+    wait_for(lambda: client.get_stats()["state"] == "connecting")
+    with pytest.raises(NotSent, match="No such file|first attempt"):
+        client.request_sync("echo", timeout=0.1)
+    bench = Bench(path)
+    assert client.request_sync("echo", 5) == 5
+    connecting.join(DEADLINE)
+    client.disconnect_sync()
+    bench.close()
+
+
+def test_tcp(path):
+    server = SocketServer(account_id="server", host="127.0.0.1", port=0, secret=SECRET)
+    server.register_handler("echo", lambda data: data)
+    with server:
+        client = SocketClient(host="127.0.0.1", port=server.address.port, secret=SECRET)
+        with client:
+            assert client.request_sync("echo", [1]) == [1]
+            assert client.get_stats()["address"] == str(server.address)
+            assert client.get_stats()["account_id"] is None
+
+
+def test_the_first_version_and_its_modules(bench):
+    from dcc_mcp_embed.ipc.socket_client import SocketClient as first
+    from dcc_mcp_embed.ipc.socket_client_v2 import SocketClient as second
+
+    assert first is second is SocketClient
+    with pytest.raises(ConfigError):
+        SocketClient(bench.path, "client", host="127.0.0.1", port=1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"reconnect_interval": 0}, "reconnect_interval"),
+        ({"reconnect_interval": math.nan}, "reconnect_interval"),
+        ({"max_reconnect_attempts": -1}, "max_reconnect_attempts"),
+        ({"heartbeat_interval": -1}, "heartbeat_interval"),
+        ({"request_timeout": 0}, "request_timeout"),
+        ({"secret": ""}, "secret"),
+    ],
+)
+def test_settings_that_cannot_be(settings, named):
+    with pytest.raises(ConfigError, match=named):
+        SocketClient("/tmp/s", "client", **settings)
+
+
+def test_defaults_are_the_documented_ones():
+    client = SocketClient("/tmp/s", "client", clock=FakeClock())
+    options = client._core._options
+    assert options == ("client", True, 3.0, 0, 30.0)
+    assert client._timeout == 10.0
+
+
+# The server goes, and comes back.
+
+
+def test_it_comes_back_to_a_server_that_does(bench):
+    client = bench.connected()
+    told = []
+    client.set_disconnect_callback(lambda: told.append("down"))
+    client.set_connect_callback(lambda: told.append("up"))
+    bench.server.stop_sync()
+    wait_for(lambda: told == ["down"])
+    assert "stop" in client.last_error
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(client.request_sync("echo", 7)))
+    asking.start()
+    wait_for(lambda: client.get_stats()["held"] == 1)
+    bench.server.start_background_sync()
+    asking.join(DEADLINE)
+    assert answers == [7]
+    wait_for(lambda: told == ["down", "up"])
+    assert client.get_stats()["reconnects"] == 1
+
+
+def test_no_reconnects_are_wanted(bench):
+    client = bench.connected(auto_reconnect=False)
+    begun = threading.active_count()
+    down = threading.Event()
+    client.set_disconnect_callback(down.set)
+    bench.server.stop_sync()
+    assert down.wait(DEADLINE)
+    wait_for(lambda: client.get_stats()["state"] == "disconnected")
+    with pytest.raises(NotConnected, match="the server closed the connection"):
+        client.request_sync("echo")
+    wait_for(lambda: threading.active_count() < begun)
+    bench.server.start_background_sync()
+    assert client.connect_sync()
+    assert client.request_sync("echo", 1) == 1
+
+
+def test_attempts_are_used_up(bench):
+    client = bench.connected(max_reconnect_attempts=3)
+    bench.server.stop_sync()
+    wait_for(lambda: client.get_stats()["state"] == "disconnected")
+    with pytest.raises(NotConnected, match="No such file"):
+        client.request_sync("echo")
+
+
+# Functions of the user.
+
+
+def test_pushes_without_asyncio(bench, caplog):
+    client = bench.client()
+    got, threads = [], set()
+
+    @client.on_push("news")
+    def news(push_type, data):
+        threads.add(threading.current_thread())
+        got.append((push_type, data))
+
+    @client.on_push("bad")
+    def bad(push_type, data):
+        raise KeyError("bad")
+
+    client.connect_sync()
+    for number in range(200):
+        bench.server.push_sync("news", number)
+    with caplog.at_level(logging.ERROR, "dcc_mcp_embed.ipc"):
+        bench.server.push_sync("bad")
+        bench.server.push_sync("unknown")
+        bench.server.push_sync("news", None, to="client")
+        bench.server.push_sync("news", "not for us", to="other")
+        wait_for(lambda: len(got) == 201)
+    assert got == [("news", number) for number in range(200)] + [("news", None)]
+    assert len(threads) == 1 and threading.current_thread() not in threads
+    assert "the handler of the push 'bad' failed: KeyError('bad')" in caplog.text
+    stats = client.get_stats()
+    assert (stats["pushes"], stats["pushes_unhandled"]) == (203, 1)
+    assert (stats["callback_errors"], stats["callbacks_dropped"]) == (1, 0)
+
+
+def test_pushes_with_await(bench, caplog):
+    async def main():
+        client = bench.client()
+        got, done = [], asyncio.Event()
+        loop = asyncio.get_event_loop()
+
+        @client.on_push("slow")
+        async def slow(push_type, data):
+            got.append((push_type, data, asyncio.get_event_loop() is loop))
+            await asyncio.sleep(0.05)
+            got.append("slept")
+            done.set()
+
+        @client.on_push("plain")
+        def plain(push_type, data):
+            got.append((push_type, data, asyncio.get_event_loop() is loop))
+
+        @client.on_push("bad")
+        async def bad(push_type, data):
+            raise KeyError("bad")
+
+        assert await client.connect()
+        for kind in ("slow", "bad", "plain"):
+            await loop.run_in_executor(None, bench.server.push_sync, kind, kind)
+        await done.wait()
+        assert got == [("slow", "slow", True), ("plain", "plain", True), "slept"]
+        assert client.get_stats()["callback_errors"] == 1
+        await client.disconnect()
+
+    with caplog.at_level(logging.ERROR, "dcc_mcp_embed.ipc"):
+        run(main())
+    assert "the handler of the push 'bad' failed" in caplog.text
+
+
+def test_coroutine_functions_need_await(bench):
+    client = bench.client()
+
+    @client.on_push("news")
+    async def news(push_type, data):
+        pass
+
+    with pytest.raises(TypeError, match=r"push 'news' is a coroutine function.*await"):
+        client.connect_sync()
+    client = bench.connected()
+    with pytest.raises(TypeError, match="push 'news' is a coroutine function"):
+        client.on_push("news")(news)
+    for setter in (client.set_connect_callback, client.set_disconnect_callback):
+        with pytest.raises(TypeError, match="callback is a coroutine function"):
+            setter(news)
+        with pytest.raises(TypeError, match="callback must be a function, not 3"):
+            setter(3)
+        setter(None)
+    assert client.request_sync("echo", 1) == 1
+
+
+def test_a_push_has_one_handler(bench):
+    client = bench.client()
+
+    def one(push_type, data):
+        pass
+
+    assert client.on_push("news")(one) is one
+    client.on_push("news")(one)
+    with pytest.raises(ValueError, match="'news' is handled by .*one already"):
+        client.on_push("news")(lambda push_type, data: None)
+    with pytest.raises(ValueError, match="type"):
+        client.on_push(one)
+    with pytest.raises(TypeError, match="must be a function"):
+        client.on_push("other")(3)
+
+
+def test_functions_may_use_the_client(bench):
+    """What is called on the thread for callbacks must not wait for that thread."""
+    client = bench.client()
+    got, done = [], threading.Event()
+
+    @client.on_push("ask")
+    def ask(push_type, data):
+        got.append(client.request_sync("echo", data))
+        got.append(client.health_check_sync())
+
+    @client.on_push("leave")
+    def leave(push_type, data):
+        client.disconnect_sync()
+        got.append("left")
+
+    def down():
+        got.append("down")
+        if got.count("down") == 1:
+            assert client.connect_sync()
+            got.append(client.request_sync("echo", "back"))
+            done.set()
+
+    client.set_connect_callback(lambda: got.append(client.request_sync("echo", "up")))
+    client.set_disconnect_callback(down)
+    assert client.connect_sync()
+    bench.server.push_sync("ask", 5)
+    bench.server.push_sync("leave")
+    assert done.wait(DEADLINE)
+    wait_for(lambda: got == ["up", 5, True, "left", "down", "back", "up"])
+
+
+def test_a_callback_that_never_returns_holds_nothing_but_its_thread(bench):
+    client = bench.client(request_timeout=0.2)
+    go_on = threading.Event()
+    client.set_connect_callback(lambda: go_on.wait(DEADLINE))
+    assert client.connect_sync()
+    assert client.request_sync("echo", 1) == 1
+    client.disconnect_sync()
+    assert not client.connected
+    go_on.set()
+
+
+def test_a_failing_callback_ends_nothing(bench, caplog):
+    client = bench.client()
+    client.set_connect_callback(lambda: 1 / 0)
+    with caplog.at_level(logging.ERROR, "dcc_mcp_embed.ipc"):
+        assert client.connect_sync()
+    assert "the connect callback failed: ZeroDivisionError" in caplog.text
+    assert client.request_sync("echo", 1) == 1
+    assert client.get_stats()["callback_errors"] == 1
+
+
+def test_a_pushed_text_that_is_no_json_is_an_error_of_its_handler(bench, caplog):
+    from dcc_mcp_embed.ipc.session import Pushed
+
+    client = bench.client()
+    called = []
+    client.on_push("news")(lambda push_type, data: called.append(data))
+    client.connect_sync()
+    with caplog.at_level(logging.ERROR, "dcc_mcp_embed.ipc"):
+        client._core._handle(Pushed("news", b"{"))
+        wait_for(lambda: client.get_stats()["callback_errors"] == 1)
+    assert called == [] and "no JSON" in caplog.text
+
+
+def test_its_own_thread_must_not_wait_for_itself(bench):
+    client = bench.connected()
+    errors = []
+
+    def inside(now):
+        for method in (client.request_sync, client.connect_sync, client.disconnect_sync):
+            try:
+                method(*(["echo"] if method == client.request_sync else []))
+            except WouldDeadlock as error:
+                errors.append(str(error))
+
+    assert client._core._engine.post(inside)
+    wait_for(lambda: len(errors) == 3)
+    assert "request_sync was called on the client's own thread" in errors[0]
+
+
+# The end.
+
+
+def test_a_client_that_nobody_holds_ends(bench):
+    client = bench.connected()
+    bench.clients.clear()
+    before = threading.active_count()
+    gone = weakref.ref(client)
+    del client
+    gc.collect()
+    assert gone() is None
+    wait_for(lambda: threading.active_count() < before)
+    wait_for(lambda: bench.server.get_stats()["connections"] == 0)
+
+
+def test_connecting_and_disconnecting_many_times(bench):
+    client = bench.client()
+    for number in range(50):
+        assert client.connect_sync()
+        assert client.request_sync("echo", number) == number
+        client.disconnect_sync()
+    assert bench.server.get_stats()["connections_total"] == 50
