@@ -9,7 +9,7 @@ from typing import List
 
 from .. import __version__
 from ..errors import ConfigError, EmbedError, ToolError, Unreachable
-from . import client, demo, instances, serve, stopping
+from . import client, configure, demo, instances, serve, stopping
 from .text import complain
 
 __all__ = ["main"]
@@ -23,6 +23,7 @@ scene of its own. Start with: python3 -m dcc_mcp_embed demo
 _STATUS = ((ConfigError, 2), (Unreachable, 3), (EmbedError, 1))
 #: The longest that a command may be told to wait, seconds: a day.
 _LONGEST = 86400.0
+_CLIENTS = "claude-desktop claude-code cursor vscode windsurf codex gemini".split()
 _REGISTRY = "the service registry; default: DCC_MCP_REGISTRY_DIR, else the shared one"
 
 
@@ -69,7 +70,7 @@ def _parsed(parser: argparse.ArgumentParser, arguments: List[str]) -> argparse.N
         rest += words
     if rest:
         parser.error("unrecognized arguments: " + " ".join(rest))
-    if "dcc" in options:
+    if "url" in options:
         selected = options.dcc is not None or options.instance is not None
         if selected == (options.url is not None):
             parser.error(
@@ -190,6 +191,31 @@ def _parser() -> argparse.ArgumentParser:
         help="rotate: replace it; every token given out stops working",
     )
     command.set_defaults(run=client.secret)
+
+    command = commands.add_parser(
+        "config", help="let an MCP client know of the hosts: print it, or change the client's file"
+    )
+    command.add_argument("client", metavar="CLIENT", help=", ".join(_CLIENTS))
+    way = command.add_mutually_exclusive_group()
+    way.add_argument(
+        "--bridge",
+        action="store_true",
+        help="the client starts a bridge to every host that runs, or to --dcc (default)",
+    )
+    way.add_argument(
+        "--http", action="store_true", help="the client calls the one host that is named here"
+    )
+    command.add_argument(
+        "--python",
+        metavar="PATH",
+        help="what starts the bridge; default: the Python that runs this",
+    )
+    command.add_argument("--name", help="what the client calls the server; default: dcc[-NAME]")
+    act = command.add_mutually_exclusive_group()
+    act.add_argument("--write", action="store_true", help="put it into the client's file")
+    act.add_argument("--remove", action="store_true", help="take it out of the client's file")
+    _add_selectors(command)
+    command.set_defaults(run=configure.configure)
 
     command = commands.add_parser(
         "demo", help="start a host, build a small scene by tool calls, keep serving"

@@ -33,7 +33,7 @@ from ..transport_errors import CallTimeout, ConnectionClosed, TransportError
 from ..wire import jsonrpc
 from .finding import LOOPBACK, WIRE_KEY, find, short
 
-__all__ = ["Client", "FramedClient", "reach"]
+__all__ = ["Client", "FramedClient", "prove", "reach"]
 
 
 class FramedClient:
@@ -94,7 +94,7 @@ def _by_url(url: str, timeout: float) -> HttpClient:
         return HttpClient(url, timeout=timeout)
     if host not in LOOPBACK:
         raise ConfigError("{} is not this machine; only servers here can be reached".format(host))
-    secret, kind = _prove(port, timeout)
+    secret, kind = prove(port, timeout)
     # To the very address that was asked: ``localhost`` and ``::1`` may be somebody else.
     proven = "http://127.0.0.1:{}/mcp".format(port)
     return HttpClient(proven, secret.token(kind, port), timeout)
@@ -114,7 +114,7 @@ def _by_row(row: ServiceEntry, timeout: float) -> Client:
             "this one {!r}.".format(short(row), wire[:20], WIRE),
             hint="Use the command line of that version, or the server's URL.",
         )
-    secret, _ = _prove(row.port, timeout)
+    secret, _ = prove(row.port, timeout)
     try:
         channel = open_channel(
             TransportAddress.tcp("127.0.0.1", row.port),
@@ -144,7 +144,7 @@ def _mcp_url(row: ServiceEntry) -> str:
     return told
 
 
-def _prove(port: int, timeout: float) -> Tuple[Secret, str]:
+def prove(port: int, timeout: float) -> Tuple[Secret, str]:
     """Return the user's secret and the kind of host, once who is on ``port`` has proved itself."""
     clock = SystemClock()
     secret = open_secret(data_dir(os.environ, sys.platform), clock)
