@@ -1,0 +1,303 @@
+"""A server and a client with a proxy between them: what a lost or dead connection means to people.
+
+Both ends are in this process, on threads of their own; what passes between them are real bytes. The
+long runs, with a server in a process of its own, are in tests/real.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import threading
+import time
+
+import pytest
+
+from dcc_mcp_embed.ipc import SocketClient, SocketServer
+from dcc_mcp_embed.secret import Secret
+from fakes.fault_proxy import FaultProxy
+
+SECRET = Secret(b"s" * 32, {})
+DEADLINE = 20.0
+#: Seconds between two heartbeats, where one is waited for.
+BEAT = 0.5
+
+
+def wait_for(condition):
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end, "it never came to that"
+        threading.Event().wait(0.002)
+
+
+@pytest.fixture(params=["unix", "tcp"])
+def place(request):
+    """Return (arguments of the server, path of the proxy)."""
+    with tempfile.TemporaryDirectory(prefix="dcc") as folder:
+        if request.param == "tcp":
+            yield {"host": "127.0.0.1", "port": 0}, None
+        else:
+            yield {"socket_path": os.path.join(folder, "s")}, os.path.join(folder, "p")
+
+
+class Stage:
+    """A server without asyncio, and a proxy in front of it. ``hold`` waits until ``leave``."""
+
+    def __init__(self, place, **options):
+        where, path = place
+        self.entered, self.leave = threading.Semaphore(0), threading.Event()
+        self.ran = []
+        self.server = SocketServer(account_id="server", secret=SECRET, **dict(where, **options))
+        self.server.register_handler("echo", self._echo)
+        self.server.register_handler("hold", self._hold)
+        self.server.start_background_sync()
+        self.proxy = FaultProxy(self.server.address, path, SECRET.wire_key())
+
+    def _echo(self, data):
+        self.ran.append(data)
+        return data
+
+    def _hold(self, data):
+        self.entered.release()
+        assert self.leave.wait(DEADLINE)
+        return data
+
+    def client(self, **options):
+        address = self.proxy.address
+        where = (
+            {"socket_path": None, "host": address.host, "port": address.port}
+            if address.is_tcp
+            else {"socket_path": address.path}
+        )
+        settings = {"account_id": "client", "reconnect_interval": 0.02, "secret": SECRET}
+        return SocketClient(**where, **dict(settings, **options))
+
+    def close(self):
+        self.leave.set()
+        self.proxy.close()
+        self.server.stop_sync()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        self.close()
+
+
+class Ears:
+    """What a client's callbacks were told, in order."""
+
+    def __init__(self, client):
+        self.told, self.pushes = [], []
+        client.set_connect_callback(lambda: self.told.append("up"))
+        client.set_disconnect_callback(lambda: self.told.append("down"))
+
+        @client.on_push("news")
+        def news(push_type, data):
+            self.pushes.append((push_type, data))
+
+    def ups(self):
+        return self.told.count("up")
+
+
+# Transitions.
+
+
+def test_callbacks_fire_once_per_transition(place):
+    with Stage(place) as stage:
+        client = stage.client()
+        ears = Ears(client)
+        assert client.connect_sync()
+        assert ears.told == ["up"]
+        for round_ in range(1, 5):
+            stage.proxy.kill_all(reset=round_ % 2 == 0)
+            wait_for(lambda round_=round_: ears.ups() == round_ + 1)
+            assert client.request_sync("echo", round_) == round_
+        client.disconnect_sync()
+        wait_for(lambda: ears.told[-1] == "down")
+        assert ears.told == ["up", "down"] * 5
+        assert client.get_stats()["reconnects"] == 4
+
+
+def test_callbacks_of_asyncio_fire_once_per_transition(place):
+    async def until(condition):
+        end = time.monotonic() + DEADLINE
+        while not condition():
+            assert time.monotonic() < end, "it never came to that"
+            await asyncio.sleep(0.002)
+
+    async def run(stage):
+        client = stage.client()
+        ears = Ears(client)
+        loop = asyncio.get_event_loop()
+        threads = set()
+
+        def connected():
+            ears.told.append("up")
+            threads.add(threading.current_thread())
+
+        client.set_connect_callback(connected)
+        assert await client.connect()
+        assert ears.told == ["up"]
+        for round_ in range(1, 5):
+            stage.proxy.kill_all(reset=round_ % 2 == 0)
+            await until(lambda round_=round_: ears.ups() == round_ + 1)
+            assert await client.request("echo", round_) == round_
+            await loop.run_in_executor(None, stage.server.push_sync, "news", round_)
+            await until(lambda round_=round_: ("news", round_) in ears.pushes)
+        await client.disconnect()
+        assert ears.told == ["up", "down"] * 5
+        assert threads == {threading.current_thread()}, "callbacks run on the loop that connected"
+
+    with Stage(place) as stage:
+        asyncio.run(run(stage))
+
+
+def test_attempts_that_fail_are_no_transitions(place):
+    with Stage(place) as stage:
+        client = stage.client()
+        ears = Ears(client)
+        assert client.connect_sync()
+        stage.proxy.refuse()
+        stage.proxy.kill_all()
+        wait_for(lambda: stage.proxy.counts["refused"] >= 3)
+        assert ears.told == ["up", "down"]
+        assert not client.get_stats()["connected"]
+        # What is asked meanwhile waits for the connection.
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(client.request_sync("echo", 1)))
+        asking.start()
+        stage.proxy.accept()
+        asking.join(DEADLINE)
+        assert answers == [1]
+        assert ears.told == ["up", "down", "up"]
+        client.disconnect_sync()
+
+
+def test_connection_cut_in_the_middle_of_its_hello_is_tried_again(place):
+    with Stage(place) as stage:
+        client = stage.client()
+        ears = Ears(client)
+        stage.proxy.cut_next(0.0, 0.001, 0.002, 0.003)
+        assert client.connect_sync(max_retries=10)
+        wait_for(lambda: client.get_stats()["connected"] and stage.proxy.open == 1)
+        assert client.request_sync("echo", "x") == "x"
+        client.disconnect_sync()
+        wait_for(lambda: ears.told[-1] == "down")
+        assert ears.told == ["up", "down"] * (len(ears.told) // 2)
+
+
+# Pushes.
+
+
+def test_pushes_resume_after_each_loss(place):
+    with Stage(place) as stage:
+        client = stage.client()
+        ears = Ears(client)
+        assert client.connect_sync()
+        for number in range(4):
+            assert stage.server.push_sync("news", {"number": number}) == 1
+            wait_for(lambda number=number: ("news", {"number": number}) in ears.pushes)
+            stage.proxy.kill_all()
+            wait_for(lambda number=number: ears.ups() == number + 2)
+            wait_for(lambda: stage.server.get_stats()["connections"] == 1)
+        assert [data["number"] for _, data in ears.pushes] == [0, 1, 2, 3]
+        client.disconnect_sync()
+
+
+# Half-open peers.
+
+
+def test_client_notices_a_half_open_server_within_two_heartbeats(place):
+    with Stage(place) as stage:
+        client = stage.client(heartbeat_interval=BEAT)
+        ears = Ears(client)
+        moments = []
+        client.set_disconnect_callback(lambda: moments.append(time.monotonic()))
+        assert client.connect_sync()
+        stage.proxy.stall()
+        begun = time.monotonic()
+        wait_for(lambda: moments)
+        assert moments[0] - begun <= 2 * BEAT
+        # A new connection is as good as any.
+        assert client.request_sync("echo", "again") == "again"
+        assert ears.ups() == 2
+        client.disconnect_sync()
+        assert stage.proxy.counts["connections"] == 2
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_client_notices_a_connection_that_is_dead_in_one_direction(place, way):
+    with Stage(place, enable_health_check=False) as stage:
+        client = stage.client(heartbeat_interval=BEAT)
+        lost = threading.Event()
+        client.set_disconnect_callback(lost.set)
+        assert client.connect_sync()
+        stage.proxy.stall(way)
+        begun = time.monotonic()
+        assert lost.wait(DEADLINE)
+        assert time.monotonic() - begun <= 2 * BEAT
+        client.disconnect_sync()
+
+
+def test_call_in_flight_on_a_half_open_connection_is_answered_on_the_next(place):
+    with Stage(place) as stage:
+        client = stage.client(heartbeat_interval=BEAT, request_timeout=DEADLINE)
+        assert client.connect_sync()
+        stage.proxy.stall("down")
+        assert client.request_sync("echo", "once") == "once"
+        assert stage.ran == ["once"]
+        assert stage.proxy.states == {"done": 1}
+        client.disconnect_sync()
+
+
+def test_server_lets_go_of_a_half_open_client_within_two_checks(place):
+    with Stage(place, health_check_interval=BEAT) as stage:
+        client = stage.client()
+        assert client.connect_sync()
+        wait_for(lambda: stage.server.get_stats()["connections"] == 1)
+        stage.proxy.stall()
+        begun = time.monotonic()
+        wait_for(lambda: stage.server.get_stats()["connections"] == 0)
+        assert time.monotonic() - begun <= 2 * BEAT
+        client.disconnect_sync()
+
+
+# Health.
+
+
+def test_health_check_is_in_time_while_handlers_are_busy(place):
+    with Stage(place, health_check_interval=BEAT) as stage:
+        client = stage.client(heartbeat_interval=BEAT, request_timeout=DEADLINE)
+        ears = Ears(client)
+        assert client.connect_sync()
+        busy = [
+            threading.Thread(target=client.request_sync, args=("hold", number))
+            for number in range(16)
+        ]
+        for thread in busy:
+            thread.start()
+        for _ in busy:
+            assert stage.entered.acquire(timeout=DEADLINE)
+        begun = time.monotonic()
+        while time.monotonic() - begun < 2.5 * BEAT:
+            asked = time.monotonic()
+            assert client.health_check_sync()
+            assert time.monotonic() - asked < 0.5
+        stage.leave.set()
+        for thread in busy:
+            thread.join(DEADLINE)
+        assert ears.told == ["up"], "busy is not dead"
+        client.disconnect_sync()
+
+
+def test_health_check_fails_in_time_when_nobody_answers(place):
+    with Stage(place) as stage:
+        client = stage.client()
+        assert client.connect_sync()
+        stage.proxy.stall()
+        begun = time.monotonic()
+        assert client.health_check_sync(timeout=0.2) is False
+        assert time.monotonic() - begun < 0.7
+        client.disconnect_sync()
