@@ -81,8 +81,9 @@ class Client(NamedTuple):
     http: Optional[HttpShape]
     #: Members that every command has here.
     fixed: Tuple[Tuple[str, str], ...] = ()
-    #: What the user does next.
-    then: str = ""
+    #: How the client is made to read its file again, and where the server is then seen.
+    reread: str = ""
+    seen: str = ""
 
 
 def _in_home(path: str, variable: str = "", name: str = "") -> Place:
@@ -104,7 +105,8 @@ CLIENTS = (
         "mcpServers",
         json_edit.STRICT,
         None,
-        then="Quit Claude Desktop completely and start it again.",
+        reread="Quit Claude Desktop completely and start it again.",
+        seen="Its settings list the server under Developer.",
     ),
     Client(
         "claude-code",
@@ -114,7 +116,8 @@ CLIENTS = (
         json_edit.STRICT,
         HttpShape(fixed=_HTTP),
         _STDIO,
-        "Start a new session; /mcp shows the server.",
+        "Start a new session.",
+        "/mcp shows the server.",
     ),
     Client(
         "cursor",
@@ -123,7 +126,8 @@ CLIENTS = (
         "mcpServers",
         json_edit.STRICT,
         HttpShape(),
-        then="Reload Cursor's window, and enable the server in its settings.",
+        reread="Reload Cursor's window.",
+        seen="Its settings list the server, and may want it enabled.",
     ),
     Client(
         "vscode",
@@ -137,7 +141,8 @@ CLIENTS = (
         json_edit.JSONC,
         HttpShape(fixed=_HTTP),
         _STDIO,
-        "Start the server with the command 'MCP: List Servers'.",
+        "Reload VS Code's window.",
+        "The command 'MCP: List Servers' starts the server.",
     ),
     Client(
         "windsurf",
@@ -146,7 +151,7 @@ CLIENTS = (
         "mcpServers",
         json_edit.STRICT,
         HttpShape(url="serverUrl"),
-        then="Refresh the MCP servers in Windsurf's settings.",
+        reread="Refresh the MCP servers in Windsurf's settings.",
     ),
     Client(
         "codex",
@@ -155,7 +160,8 @@ CLIENTS = (
         "mcp_servers",
         None,
         HttpShape(headers="http_headers"),
-        then="Start a new session; `codex mcp list` shows the server.",
+        reread="Start a new session.",
+        seen="`codex mcp list` shows the server.",
     ),
     Client(
         "gemini",
@@ -164,7 +170,8 @@ CLIENTS = (
         "mcpServers",
         json_edit.WITH_COMMENTS,
         HttpShape(fixed=_HTTP),
-        then="Start a new session; /mcp shows the server.",
+        reread="Start a new session.",
+        seen="/mcp shows the server, in folders that Gemini CLI is told to trust.",
     ),
 )
 

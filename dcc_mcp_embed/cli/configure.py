@@ -31,7 +31,8 @@ def configure(options: Any) -> int:
     # Installers are found by name when they are needed, never imported.
     clients = importlib.import_module("...installers.clients", __name__)
     client = clients.find(options.client)
-    path = clients.place(client, os.environ, sys.platform, os.path.expanduser("~"))
+    home = os.path.expanduser("~")
+    path = os.path.abspath(clients.place(client, os.environ, sys.platform, home))
     if options.instance is not None and (options.remove or not options.http):
         raise ConfigError(
             "--instance is only for a new entry with --http: it changes with each start of a host"
@@ -128,7 +129,7 @@ def _write(clients: Any, client: Any, path: str, name: str, server: Any) -> int:
     private = isinstance(server, clients.Endpoint)
     backup = rewriting.rewrite(path, before, after, SystemClock().sleep, private)
     say("{} has the server {!r} now, in {}.".format(client.title, name, path))
-    _tell(backup, client)
+    _tell(backup, client.reread, client.seen)
     return 0
 
 
@@ -147,11 +148,11 @@ def _remove(clients: Any, client: Any, path: str, name: str) -> int:
     gone = ours and clients.is_blank(after, client)
     backup = rewriting.rewrite(path, before, None if gone else after, SystemClock().sleep)
     say("{} no longer has the server {!r}, in {}.".format(client.title, name, path))
-    _tell(backup, client)
+    _tell(backup, client.reread)
     return 0
 
 
-def _tell(backup: Optional[str], client: Any) -> None:
+def _tell(backup: Optional[str], *advice: str) -> None:
     if backup is not None:
         say("The file as it was before: {}".format(backup))
-    say(client.then)
+    say(" ".join(filter(None, advice)))

@@ -101,7 +101,7 @@ def test_writing_and_removing_gives_back_the_file(config, cursor):
     again = config("cursor", "--write")
     assert "already" in again.stdout
     assert read(cursor + BACKUP) == before
-    assert config("cursor", "--remove").returncode == 0
+    assert "Reload" in config("cursor", "--remove").stdout
     assert read(cursor) == before
     assert "has no server 'dcc'" in config("cursor", "--remove").stdout
 
@@ -264,6 +264,14 @@ def test_what_is_no_python_is_refused(home):
     for text, said in cases.items():
         with pytest.raises(ConfigError, match=said):
             interpreter.look_at(script(os.path.join(home, "python"), text))
+
+
+def test_a_path_that_is_no_text_is_refused_in_words(config, home):
+    folder = os.path.join(home, os.fsdecode(b"\xff"))
+    text = 'echo \'{"version": [3, 7], "package": null}\''
+    done = config("cursor", "--python", script(os.path.join(folder, "python"), text))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is no text" in done.stderr
 
 
 def test_a_host_s_python_may_say_something_before(home):
