@@ -95,6 +95,8 @@ class Caller(Protocol):
     def receive_eof(self) -> None:
         self._ending = True
         self.stream.close()
+        # What is left is sent first.
+        self._end_within(_STALL)
 
     def writable_again(self) -> None:
         if self._stall is not None:
@@ -111,6 +113,9 @@ class Caller(Protocol):
         if once is not None:
             # Its calls run on; its line waits for the next connection.
             once.closed()
+        if self._heard:
+            # Such as a client that has found that we do not know its secret.
+            self._turn_away("it left before the end of the hello")
         self._hello = None
         self._serving.forget(self)
 
@@ -172,7 +177,7 @@ class Caller(Protocol):
             self.refuse(str(event.error))
         else:
             # What a stranger is to be told, the machine has said, unless it made no sense at all.
-            self._serving.turned_away(str(event.error))
+            self._turn_away(str(event.error))
             if self._peer.has_data:
                 self._say(self._peer.data_to_send())
                 self._end_politely()
@@ -234,6 +239,23 @@ class Caller(Protocol):
         self._say(farewell(reason))
         self._end_politely()
 
+    def stop(self, reason: str) -> None:
+        """As :meth:`refuse`; a connection that is ending already ends soon."""
+        if self._ending:
+            self._end_within(LINGER)
+        else:
+            self.refuse(reason)
+
+    def make_room(self) -> None:
+        """End the connection of a stranger: others wait."""
+        self._turn_away("others came before the end of its hello")
+        self.abort()
+
+    def _turn_away(self, reason: str) -> None:
+        if self._hello is not None:
+            self._hello = None
+            self._serving.turned_away(reason)
+
     def abort(self) -> None:
         """End the connection now."""
         self._ending = True
@@ -242,12 +264,15 @@ class Caller(Protocol):
     def _end_politely(self) -> None:
         self.flush()
         self._ending = True
+        self._end_within(LINGER)
+        self.stream.close_politely()
+
+    def _end_within(self, seconds: float) -> None:
         if self.stream.closed:
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._serving.loop.call_later(LINGER, self.abort)
-        self.stream.close_politely()
+        self._timer = self._serving.loop.call_later(seconds, self.abort)
 
     # -- deadlines ----------------------------------------------------------------------------
 
@@ -276,7 +301,7 @@ class Caller(Protocol):
 
     def _no_hello(self) -> None:
         self._timer = None
-        self._serving.turned_away("no hello within {:g} s".format(HELLO_TIMEOUT))
+        self._turn_away("no hello within {:g} s".format(HELLO_TIMEOUT))
         self.refuse("say hello within {:g} s".format(HELLO_TIMEOUT))
 
     def _stalled(self) -> None:

@@ -149,8 +149,8 @@ class Handling:
             self._done(call, _returned(call, result))
         elif self._tasks is None:
             getattr(result, "close", lambda: None)()
-            error = TypeError("the handler returned an awaitable, and no asyncio loop is there")
-            self._done(call, _raised(call, error))
+            reason = TypeError("the handler returned an awaitable, and no asyncio loop is there")
+            self._done(call, _raised(call, reason))
         elif not self._tasks.start(call, result):
             getattr(result, "close", lambda: None)()
             self._done(call, failed(_ended_loop("running")))

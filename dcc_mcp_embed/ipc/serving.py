@@ -169,8 +169,7 @@ class Serving:
         for caller in self._strangers:
             if self.clock.monotonic() - caller.opened < age:
                 return False
-            self.refused += 1
-            caller.abort()
+            caller.make_room()
             return True
         return False
 
@@ -184,6 +183,8 @@ class Serving:
 
     def turned_away(self, reason: str) -> None:
         """Note that somebody was not let in."""
+        if self._closing:
+            return
         self.refused += 1
         now = self.clock.monotonic()
         if now >= self._quiet_until:
@@ -367,7 +368,7 @@ class Serving:
         if self._sweep is not None:
             self._sweep.cancel()
         for caller in list(self._strangers):
-            caller.refuse(_STOPPED)
+            caller.stop(_STOPPED)
         for call in list(self._calls):
             if call.claim():
                 self._finish(call, _stopped("not_started"))
@@ -399,7 +400,7 @@ class Serving:
         for stream in list(self._refused):
             stream.abort()
         for caller in list(self._callers):
-            caller.refuse(_STOPPED)
+            caller.stop(_STOPPED)
         self._check_closed()
 
     def _check_closed(self) -> None:

@@ -15,6 +15,7 @@ import gc
 import os
 import threading
 import weakref
+from concurrent import futures
 from concurrent.futures import Future
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, TypeVar, Union
 
@@ -22,6 +23,7 @@ from .. import collector
 from ..clock import Clock, SystemClock
 from ..errors import ConfigError, StartError, TooLarge
 from ..net.loop import Loop
+from ..net.readiness import SLICE_S
 from ..net.thread import LoopThread
 from ..rpc.hello import Facts
 from ..rpc.receipts import Limits, Receipts
@@ -177,7 +179,7 @@ class SocketServer:
 
         run = self._start(asyncio.get_event_loop(), lambda: None)
         try:
-            await asyncio.shield(asyncio.wrap_future(run.ended))
+            await _over(run)
         except asyncio.CancelledError:
             await self.stop()
             raise
@@ -269,18 +271,18 @@ class SocketServer:
         Whoever still waits then is told that the server is stopping. Coroutine handlers are
         cancelled; plain ones run on, and nobody hears of them.
         """
-        import asyncio
-
         run = self._ask_to_stop()
         if run is not None:
-            await asyncio.shield(asyncio.wrap_future(run.ended))
+            await _over(run)
 
     def stop_sync(self) -> None:
         """Stop serving and return when it is done; see :meth:`stop`."""
         run = self._ask_to_stop()
         if run is not None:
             with collector.blocking():
-                run.ended.result()
+                while not run.ended.done():
+                    # In slices where Ctrl-C does not interrupt a wait.
+                    futures.wait([run.ended], SLICE_S)
                 run.thread.finish(_GRACE)
 
     def _ask_to_stop(self) -> Optional[_Run]:
@@ -371,8 +373,8 @@ class SocketServer:
 
         running, address (text or None), account_id, uptime_seconds;
         connections: clients now; connections_total; clients: account -> connections now;
-        refused: connections that were turned away; dropped: clients that were silent or read
-        nothing;
+        refused: connections that were turned away, or left before the end of the hello; dropped:
+        clients that were silent or read nothing;
         requests: that have come; responses, errors: answers that were sent, also those again;
         in_flight: requests under way; replayed: answered once more from what was kept; joined:
         answered on a later connection than they came on; unknown_outcomes: answered that nobody
@@ -427,6 +429,15 @@ _COUNTS: Tuple[Tuple[str, str], ...] = (
 )
 
 
+async def _over(run: _Run) -> None:
+    """Wait until a run is over. Whoever is cancelled meanwhile leaves the others waiting."""
+    import asyncio
+
+    await asyncio.shield(asyncio.wrap_future(run.ended))
+    # It ends right now, if it has not.
+    run.thread.finish(_GRACE)
+
+
 class _Waiting:
     """The thread that has started a server and has nothing to do but to wait for its end.
 
@@ -455,7 +466,8 @@ class _Waiting:
         for number in range(1, 1 << 62):
             with self._condition:
                 while not (self._ended or self._littered):
-                    self._condition.wait()
+                    # In slices where Ctrl-C does not interrupt a wait.
+                    self._condition.wait(SLICE_S)
                 if self._ended:
                     return
                 self._littered = False

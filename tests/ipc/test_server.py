@@ -1,0 +1,647 @@
+"""SocketServer: requests answered, pushes sent, clients counted and watched."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tempfile
+import threading
+
+import pytest
+
+from dcc_mcp_embed.errors import ConfigError, NotFound, TooLarge
+from dcc_mcp_embed.ipc import SocketServer, caller, handling, places, request, serving
+from dcc_mcp_embed.ipc import socket_server as module
+from dcc_mcp_embed.ipc.limits import MAX_DATA
+from fakes.ipc_raw import DEADLINE, SECRET, Raw, on_asyncio, target, until
+
+posix = pytest.mark.skipif(os.name == "nt", reason="no unix sockets here")
+
+
+@pytest.fixture
+def path():
+    # Short: a socket's path may have a hundred bytes, and pytest's own folders are longer.
+    with tempfile.TemporaryDirectory(prefix="dcc") as folder:
+        yield os.path.join(folder, "one.sock")
+
+
+@pytest.fixture(autouse=True)
+def decorated(monkeypatch):
+    """The functions that a test decorates are for that test."""
+    monkeypatch.setattr(module, "_decorated", type(module._decorated)())
+
+
+def server(path=None, **options):
+    """A server at a path, or at any free port."""
+    if path is None:
+        options.setdefault("port", 0)
+    options.setdefault("host", None if path else "127.0.0.1")
+    return SocketServer(path, secret=SECRET, **options)
+
+
+def echo(data):
+    return {"echo": data}
+
+
+async def aecho(data):
+    await asyncio.sleep(0)
+    return {"echo": data}
+
+
+class Gate:
+    """A handler that does not return before it is let."""
+
+    def __init__(self):
+        self.entered = threading.Event()
+        self.let = threading.Event()
+        self.times = 0
+
+    def __call__(self, data=None):
+        self.times += 1
+        self.entered.set()
+        assert self.let.wait(DEADLINE)
+        return data
+
+    def demand(self):
+        assert self.entered.wait(DEADLINE)
+
+
+# Requests.
+
+
+@pytest.mark.parametrize("kind", [pytest.param("unix", marks=posix), "tcp", "file"])
+@pytest.mark.parametrize("data", [None, {}, {"a": [1, 2.5, None, "é\ud800"]}, [], 0, "x" * 200_000])
+def test_a_request_gets_what_its_handler_returns(kind, data, path, monkeypatch):
+    if kind == "file":
+        monkeypatch.setattr(places, "has_unix_sockets", lambda: False)
+    one = server(None if kind == "tcp" else path)
+    one.register_handler("echo", echo)
+    with one, Raw(one) as raw:
+        assert raw.call("echo", data) == {"echo": data}
+
+
+def test_coroutine_functions_run_on_the_loop_that_awaited_and_plain_ones_beside_it():
+    one = server()
+
+    async def where(data):
+        return [threading.get_ident(), id(asyncio.get_event_loop())]
+
+    def beside(data):
+        return threading.get_ident()
+
+    async def here():
+        return [threading.get_ident(), id(asyncio.get_event_loop())]
+
+    async def main():
+        async with one:
+            loop = asyncio.get_event_loop()
+            return await loop.run_in_executor(None, ask), await here()
+
+    def ask():
+        with Raw(one) as raw:
+            return raw.call("where"), raw.call("beside")
+
+    one.register_handler("where", where)
+    one.register_handler("beside", beside)
+    (told, thread), expected = asyncio.run(main())
+    assert told == expected
+    assert thread not in (expected[0], threading.get_ident())
+
+
+def test_what_a_plain_function_returns_is_awaited_if_it_can_be():
+    one = server()
+    one.register_handler("echo", lambda data: aecho(data))
+    with on_asyncio(one), Raw(one) as raw:
+        assert raw.call("echo", 5) == {"echo": 5}
+
+
+def test_answers_come_when_they_are_ready():
+    gate = Gate()
+    one = server()
+    one.register_handler("wait", gate)
+    one.register_handler("echo", echo)
+    with one, Raw(one) as raw:
+        slow = raw.ask("wait", "slow")
+        for number in range(20):
+            assert raw.call("echo", number) == {"echo": number}
+        gate.let.set()
+        assert json.loads(raw.answer(slow).payload.decode()) == "slow"
+
+
+@pytest.mark.parametrize("awaits", [False, True])
+def test_many_requests_at_once_are_all_answered(awaits):
+    one = server()
+    one.register_handler("echo", aecho if awaits else echo)
+    with on_asyncio(one), Raw(one) as raw:
+        asked = {raw.ask("echo", number): number for number in range(900)}
+        for ident, number in asked.items():
+            assert json.loads(raw.answer(ident).payload.decode()) == {"echo": number}
+        assert one.get_stats()["requests"] == one.get_stats()["responses"] == 900
+
+
+def test_a_decorated_function_is_there_for_every_server():
+    @request("echo")
+    def decorated(data):
+        return data
+
+    first, second = server(), server()
+    second.register_handler("echo", echo)
+    with first, second, Raw(first) as raw, Raw(second) as other:
+        assert raw.call("echo", 1) == 1
+        assert other.call("echo", 1) == {"echo": 1}
+
+        @request("late")
+        def late(data):
+            return "late"
+
+        assert raw.call("late") == "late"
+        first.register_handler("echo", echo)
+        assert raw.call("echo", 1) == {"echo": 1}
+
+
+def test_a_handler_may_be_registered_while_the_server_runs():
+    one = server()
+    with one, Raw(one) as raw:
+        assert raw.failure("echo")["code"] == "not_found"
+        one.register_handler("echo", echo)
+        assert raw.call("echo", 1) == {"echo": 1}
+
+
+def test_a_name_belongs_to_one_function():
+    one = server()
+    one.register_handler("echo", echo)
+    one.register_handler("echo", echo)
+    with pytest.raises(ValueError, match="'echo' is handled by"):
+        one.register_handler("echo", aecho)
+    for name in ("resume", "", None):
+        with pytest.raises(ValueError):
+            one.register_handler(name, echo)
+        with pytest.raises(ValueError):
+            request(name)
+    with pytest.raises(TypeError):
+        one.register_handler("other", 5)
+
+
+# Failures that a client is told.
+
+
+def test_an_unknown_name_is_told_which_there_are():
+    @request("sub")
+    def sub(data):
+        return data
+
+    one = server()
+    one.register_handler("add", echo)
+    with one, Raw(one) as raw:
+        told = raw.failure("plus", {"a": 1})
+        assert (told["code"], told["state"]) == ("not_found", "not_started")
+        assert told["error"] == "There is no request 'plus' here; there are: add, sub"
+        assert raw.call("add", 1) == {"echo": 1}
+
+
+def test_where_there_is_no_handler_at_all_that_is_said():
+    one = server()
+    with one, Raw(one) as raw:
+        assert raw.failure("x" * 5000)["error"].endswith("there are: none yet")
+
+
+class Unprintable(Exception):
+    def __str__(self):
+        raise ValueError("no")
+
+
+RAISED = [
+    (ValueError("bad\ud800 thing"), "host_error", "ValueError: bad\\ud800 thing"),
+    (ValueError(), "host_error", "ValueError"),
+    (ZeroDivisionError("x" * 100_000), "host_error", "ZeroDivisionError: xxx"),
+    (Unprintable(), "host_error", "Unprintable: (its text"),
+    (NotFound("no such node: a", hint="list them"), "not_found", "no such node: a"),
+    (NotFound("odd", details={"a": object()}), "not_found", "odd"),
+    (SystemExit(3), "host_error", "SystemExit: 3"),
+]
+
+
+#: asyncio ends its loop for SystemExit.
+@pytest.mark.parametrize(
+    ("awaits", "error", "code", "text"),
+    [(False, *case) for case in RAISED] + [(True, *case) for case in RAISED[:-1]],
+    ids=range(2 * len(RAISED) - 1),
+)
+def test_what_a_handler_raises_is_told(awaits, error, code, text, caplog):
+    one = server()
+
+    def fail(data):
+        raise error
+
+    async def afail(data):
+        raise error
+
+    one.register_handler("fail", afail if awaits else fail)
+    one.register_handler("echo", echo)
+    with on_asyncio(one), Raw(one) as raw:
+        told = raw.failure("fail")
+        assert told["code"] == code
+        assert told["error"].startswith(text)
+        assert len(told["error"]) < 5000
+        assert raw.call("echo", 1) == {"echo": 1}
+        assert one.get_stats()["errors"] == 1
+    # The traceback stays on this side.
+    assert any(record.exc_info for record in caplog.records)
+
+
+RETURNED = [
+    (object(), "host_error", "returned what JSON cannot say"),
+    (float("nan"), "host_error", "returned what JSON cannot say"),
+    ({(1, 2): 3}, "host_error", "returned what JSON cannot say"),
+    ("x" * (MAX_DATA - 1), "too_large", "{} can be sent at most".format(MAX_DATA)),
+]
+
+
+@pytest.mark.parametrize(("result", "code", "text"), RETURNED, ids=range(len(RETURNED)))
+def test_a_result_that_cannot_be_sent_is_told(result, code, text):
+    one = server()
+    one.register_handler("give", lambda data: result)
+    with one, Raw(one) as raw:
+        told = raw.failure("give")
+        assert (told["code"], told["state"]) == (code, "finished")
+        assert text in told["error"]
+
+
+def test_the_largest_result_is_sent():
+    one = server()
+    one.register_handler("give", lambda data: "x" * (MAX_DATA - 2))
+    with one, Raw(one) as raw:
+        assert len(raw.call("give")) == MAX_DATA - 2
+
+
+@pytest.mark.parametrize("raw_data", [b"{", b"\xff", b"nan", b"NaN", b"[" * 100_000])
+def test_data_that_is_no_json_is_told(raw_data):
+    one = server()
+    gate = Gate()
+    one.register_handler("echo", gate)
+    with one, Raw(one) as raw:
+        told = raw.failure("echo", raw=raw_data)
+        assert (told["code"], told["state"]) == ("invalid_argument", "not_started")
+        assert "is no JSON" in told["error"]
+    assert gate.times == 0
+
+
+def test_without_asyncio_a_coroutine_function_is_refused():
+    one = server()
+    one.register_handler("echo", aecho)
+    with pytest.raises(TypeError, match="await start"):
+        one.start_background_sync()
+    assert not one.running
+    other = server()
+    with other:
+        with pytest.raises(TypeError, match="await start"):
+            other.register_handler("echo", aecho)
+        request("decorated")(aecho)
+        other.register_handler("late", lambda data: aecho(data))
+        with Raw(other) as raw:
+            told = raw.failure("decorated")
+            assert (told["code"], told["state"]) == ("unsupported", "not_started")
+            assert "await start" in told["error"]
+            assert "awaitable" in raw.failure("late")["error"]
+
+
+def test_a_handler_that_never_returns_stops_nobody_else():
+    gates = [Gate() for _ in range(5)]
+    one = server()
+    for number, gate in enumerate(gates):
+        one.register_handler("never{}".format(number), gate)
+    one.register_handler("echo", echo)
+    with one, Raw(one) as raw, Raw(one) as other:
+        for number, gate in enumerate(gates):
+            raw.ask("never{}".format(number))
+            gate.demand()
+        assert raw.call("echo", 1) == other.call("echo", 1) == {"echo": 1}
+        assert one.get_stats()["in_flight"] == 5
+        for gate in gates:
+            gate.let.set()
+
+
+def test_a_coroutine_that_never_returns_stops_nobody_else():
+    one = server()
+
+    async def never(data):
+        await asyncio.Event().wait()
+
+    one.register_handler("never", never)
+    one.register_handler("echo", aecho)
+    with on_asyncio(one), Raw(one) as raw:
+        lost = raw.ask("never")
+        assert raw.call("echo", 1) == {"echo": 1}
+        one.stop_sync()
+        assert raw.failed(lost)["code"] == "host_shutting_down"
+
+
+def test_too_many_at_once_are_told_that_it_is_busy(monkeypatch):
+    monkeypatch.setattr(handling, "_MOST_THREADS", 1)
+    monkeypatch.setattr(handling, "_LINE", 2)
+    gate = Gate()
+    one = server()
+    one.register_handler("wait", gate)
+    with one, Raw(one) as raw:
+        first = raw.ask("wait")
+        gate.demand()
+        line = [raw.ask("wait"), raw.ask("wait")]
+        told = raw.failure("wait")
+        assert (told["code"], told["state"], told["retryable"]) == (
+            "host_busy",
+            "not_started",
+            True,
+        )
+        assert told["retry_after_ms"]
+        gate.let.set()
+        assert all(raw.answer(one).success for one in (first, *line))
+        assert gate.times == 3
+
+
+def test_one_client_cannot_have_everything_under_way(monkeypatch):
+    monkeypatch.setattr(serving, "_MOST_CALLS", 2)
+    gate = Gate()
+    one = server()
+    one.register_handler("wait", gate)
+    with one, Raw(one) as raw, Raw(one) as other:
+        asked = [raw.ask("wait"), raw.ask("wait")]
+        assert raw.failure("wait")["code"] == "host_busy"
+        last = other.ask("wait")
+        gate.let.set()
+        for ident in asked:
+            assert raw.answer(ident).success
+        assert other.answer(last).success
+        assert raw.call("wait", 1) == 1
+
+
+def test_handlers_whose_asyncio_loop_has_ended_are_told_of():
+    one = server()
+    one.register_handler("echo", aecho)
+    one.register_handler("plain", echo)
+    asyncio.run(one.start_background())
+    try:
+        with Raw(one) as raw:
+            told = raw.failure("echo")
+            assert (told["code"], told["state"]) == ("host_error", "not_started")
+            assert "asyncio loop" in told["error"]
+            assert raw.call("plain", 1) == {"echo": 1}
+    finally:
+        one.stop_sync()
+
+
+def test_a_coroutine_that_is_cancelled_is_told_of():
+    one = server()
+
+    async def suicide(data):
+        raise asyncio.CancelledError
+
+    one.register_handler("suicide", suicide)
+    with on_asyncio(one), Raw(one) as raw:
+        assert raw.failure("suicide")["code"] == "cancelled"
+
+
+# Pushes.
+
+
+def test_a_push_goes_to_one_to_some_or_to_all():
+    one = server()
+    with one, Raw(one, "ann") as ann, Raw(one, "bob") as bob, Raw(one, "bob") as bob2:
+        assert one.push_sync("news", {"n": 1}) == 3
+        assert one.push_sync("news", {"n": 2}, "ann") == 1
+        assert one.push_sync("news", {"n": 3}, ["bob", "nobody"]) == 2
+        assert one.push_sync("news", {"n": 4}, ("ann", "bob")) == 3
+        assert one.push_sync("news", {"n": 5}, "nobody") == 0
+        assert one.push_sync("news", {"n": 6}, []) == 0
+        assert one.push_sync("last") == 3
+
+        def all_of(raw):
+            found = []
+            while True:
+                topic, data = raw.push()
+                if topic == "last":
+                    assert data is None
+                    return found
+                assert topic == "news"
+                found.append(data["n"])
+
+        assert all_of(ann) == [1, 2, 4]
+        assert all_of(bob) == all_of(bob2) == [1, 3, 4]
+        stats = one.get_stats()
+        assert (stats["pushes"], stats["pushes_skipped"]) == (12, 0)
+
+
+def test_a_push_may_be_awaited_also_by_a_handler():
+    one = server()
+
+    async def tell(data):
+        return await one.push("told", data)
+
+    one.register_handler("tell", tell)
+    with on_asyncio(one), Raw(one) as raw:
+        assert raw.call("tell", 5) == 1
+        assert raw.push() == ("told", 5)
+
+
+def test_nobody_gets_a_push_while_the_server_does_not_run():
+    one = server()
+    assert one.push_sync("news") == 0
+    with one:
+        assert one.push_sync("news") == 0
+    assert one.push_sync("news") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("news", object()), TypeError),
+        (("news", float("nan")), ValueError),
+        (("", 1), ValueError),
+        ((None, 1), ValueError),
+        (("news\ud800", 1), ValueError),
+        (("news", 1, 5), TypeError),
+        (("news", 1, [5]), TypeError),
+        (("news", "x" * MAX_DATA), TooLarge),
+    ],
+)
+def test_what_cannot_be_pushed_raises(arguments, error):
+    one = server()
+    with one, Raw(one) as raw:
+        with pytest.raises(error):
+            one.push_sync(*arguments)
+        assert one.push_sync("news", 1) == 1
+        assert raw.push() == ("news", 1)
+
+
+def test_a_client_that_does_not_read_goes_without_pushes_and_holds_up_nobody():
+    one = server()
+    text = "x" * 500_000
+    with one, Raw(one, "deaf") as deaf, Raw(one, "reads") as reads:
+        sent = 0
+        while one.get_stats()["pushes_skipped"] == 0:
+            assert one.push_sync("news", text) >= 1
+            assert reads.push() == ("news", text)
+            sent += 1
+            assert sent < 200
+        assert one.push_sync("news", text, "deaf") == 0
+        # What it was sent before is whole, and it is served again once it has read.
+        for _ in range(sent - 1):
+            assert deaf.push() == ("news", text)
+        until(lambda: one.push_sync("again", 1, "deaf") == 1)
+        assert deaf.push() == ("again", 1)
+
+
+def test_a_client_that_never_reads_is_dropped(monkeypatch):
+    monkeypatch.setattr(caller, "_STALL", 0.1)
+    one = server()
+    with one, Raw(one, "deaf"):
+        while one.push_sync("news", "x" * 500_000):
+            pass
+        until(lambda: one.get_stats()["connections"] == 0)
+        assert one.get_stats()["dropped"] == 1
+
+
+def test_one_that_reads_in_time_is_not_dropped(monkeypatch):
+    monkeypatch.setattr(caller, "_STALL", 0.3)
+    one = server()
+    one.register_handler("echo", echo)
+    with one, Raw(one, "slow") as slow:
+        sent = 0
+        while one.push_sync("news", "x" * 500_000):
+            sent += 1
+        for _ in range(sent):
+            slow.push()
+        threading.Event().wait(0.5)
+        assert slow.call("echo", 1) == {"echo": 1}
+        assert one.get_stats()["dropped"] == 0
+
+
+# Health.
+
+
+def test_a_half_open_client_is_dropped_within_two_intervals():
+    one = server(health_check_interval=0.1)
+    with one, Raw(one, "silent"), Raw(one, "lively") as lively:
+        reading = threading.Thread(target=lambda: lively.until_end())
+        reading.start()
+        until(lambda: one.get_stats()["clients"] == {"lively": 1})
+        assert one.get_stats()["dropped"] == 1
+        assert not threading.Event().wait(0.5)
+        assert one.get_stats()["clients"] == {"lively": 1}
+        one.stop_sync()
+        reading.join(DEADLINE)
+
+
+def test_whoever_says_anything_is_alive():
+    one = server(health_check_interval=0.2)
+    one.register_handler("echo", echo)
+    with one, Raw(one) as raw:
+        # It answers no ping: what it reads it leaves alone.
+        moment = threading.Event()
+        for _ in range(20):
+            raw.ask("echo")
+            moment.wait(0.05)
+        assert one.get_stats()["dropped"] == 0
+        assert one.get_stats()["connections"] == 1
+
+
+def test_nobody_is_pinged_if_not_wanted():
+    one = server(enable_health_check=False, health_check_interval=0.01)
+    with one, Raw(one):
+        assert not threading.Event().wait(0.2)
+        assert one.get_stats()["connections"] == 1
+
+
+def test_a_ping_is_answered_in_time_while_handlers_are_busy():
+    gates = [Gate() for _ in range(8)]
+    one = server()
+
+    async def block(data):
+        assert blocked.wait(DEADLINE)  # the asyncio loop with all that is on it
+
+    blocked = threading.Event()
+    one.register_handler("block", block)
+    for number, gate in enumerate(gates):
+        one.register_handler("wait{}".format(number), gate)
+    with on_asyncio(one), Raw(one) as raw:
+        raw.ask("block")
+        for number, gate in enumerate(gates):
+            raw.ask("wait{}".format(number))
+            gate.demand()
+        assert max(raw.ping() for _ in range(10)) < 1.0
+        for gate in gates:
+            gate.let.set()
+        blocked.set()
+
+
+@pytest.mark.parametrize("interval", [0, -1, float("inf"), float("nan")])
+def test_an_interval_is_a_number_of_seconds(interval):
+    with pytest.raises(ConfigError, match="health_check_interval"):
+        server(health_check_interval=interval)
+
+
+# What is known of it.
+
+KEYS = set(
+    "running address account_id uptime_seconds connections connections_total clients refused"
+    " dropped requests responses errors in_flight replayed joined unknown_outcomes receipts"
+    " receipt_bytes pushes pushes_skipped".split()
+)
+
+
+def test_the_stats_have_the_keys_that_the_docstring_names():
+    one = server()
+    assert set(one.get_stats()) == KEYS
+    for key in KEYS:
+        assert key in SocketServer.get_stats.__doc__
+    with one:
+        assert set(one.get_stats()) == KEYS
+    assert set(one.get_stats()) == KEYS
+
+
+def test_the_stats_say_what_has_been():
+    gate = Gate()
+    one = server(account_id="mine")
+    one.register_handler("echo", echo)
+    one.register_handler("wait", gate)
+    assert one.get_stats()["running"] is False
+    assert one.get_stats()["address"] is None
+    with one:
+        with Raw(one, "ann"), Raw(one, "bob") as raw, Raw(one, "bob"):
+            raw.call("echo", 1)
+            raw.failure("nothing")
+            slow = raw.ask("wait")
+            gate.demand()
+            one.push_sync("news", 1)
+            stats = one.get_stats()
+            assert stats["running"] is True
+            assert stats["address"] == "tcp://127.0.0.1:{}".format(one.address.port)
+            assert stats["account_id"] == "mine"
+            assert 0 < stats["uptime_seconds"] < DEADLINE
+            assert (stats["connections"], stats["connections_total"]) == (3, 3)
+            assert stats["clients"] == {"ann": 1, "bob": 2}
+            assert stats["requests"] == 3
+            assert (stats["responses"], stats["errors"]) == (1, 1)
+            assert (stats["in_flight"], stats["receipts"]) == (1, 2)
+            assert stats["receipt_bytes"] == len(b'{"echo":1}')
+            assert stats["pushes"] == 3
+            assert (stats["refused"], stats["dropped"]) == (0, 0)
+            stats["clients"]["ann"] = 7
+            assert one.get_stats()["clients"] == {"ann": 1, "bob": 2}
+            gate.let.set()
+            raw.answer(slow)
+        until(lambda: one.get_stats()["connections"] == 0)
+        assert one.get_stats()["clients"] == {}
+        assert one.get_stats()["connections_total"] == 3
+    stats = one.get_stats()
+    assert stats["running"] is False
+    assert (stats["requests"], stats["uptime_seconds"]) == (3, 0.0)
+
+
+def test_the_address_has_the_true_port(path):
+    one = server()
+    assert one.address is None
+    with one:
+        assert one.address.is_tcp and one.address.port
+        assert target(one).address.port == one.address.port
+    assert "not running" in repr(one)

@@ -1,0 +1,437 @@
+"""SocketServer: its two faces, its start, its stop and its process's end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+
+import pytest
+
+from dcc_mcp_embed import ipc
+from dcc_mcp_embed.errors import StartError
+from dcc_mcp_embed.ipc import SocketServer, caller, serving, socket_server_v2
+from dcc_mcp_embed.net.sockets import connect_address
+from fakes.ipc_raw import CLOCK, DEADLINE, SECRET, Raw, on_asyncio, target, until
+from helpers import ROOT
+
+posix = pytest.mark.skipif(os.name == "nt", reason="no unix sockets here")
+
+
+@pytest.fixture
+def path():
+    with tempfile.TemporaryDirectory(prefix="dcc") as folder:
+        yield os.path.join(folder, "one.sock")
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch):
+    """Clients of these tests do not go by themselves when the server ends the connection."""
+    monkeypatch.setattr(caller, "LINGER", 0.1)
+
+
+class Gate:
+    """A handler that does not return before it is let."""
+
+    def __init__(self):
+        self.entered = threading.Event()
+        self.let = threading.Event()
+        self.times = 0
+
+    def __call__(self, data=None):
+        self.times += 1
+        self.entered.set()
+        assert self.let.wait(DEADLINE)
+        return data
+
+
+def server(path=None, **options):
+    one = SocketServer(path, port=None if path else 0, secret=SECRET, **options)
+    one.register_handler("echo", lambda data: data)
+    return one
+
+
+def ask(one, data):
+    with Raw(one) as raw:
+        return raw.call("echo", data)
+
+
+# Names.
+
+
+def test_the_modules_have_the_names_that_they_have_elsewhere():
+    assert socket_server_v2.SocketServer is ipc.SocketServer is SocketServer
+    assert socket_server_v2.request is ipc.request
+    assert set(ipc.__all__) <= set(dir(ipc))
+    with pytest.raises(AttributeError, match="no attribute 'colour'"):
+        _ = ipc.colour
+
+
+BARE = """
+import sys
+from dcc_mcp_embed.ipc import MessageBody
+assert "dcc_mcp_embed.ipc.socket_server" not in sys.modules
+from dcc_mcp_embed.ipc import SocketServer
+one = SocketServer(port=0, secret="x")
+one.start_background_sync()
+one.stop_sync()
+print([name for name in ("asyncio", "ssl", "http") if name in sys.modules])
+"""
+
+
+def test_without_await_asyncio_is_not_even_loaded():
+    done = subprocess.run(
+        [sys.executable, "-c", BARE], cwd=ROOT, stdout=subprocess.PIPE, timeout=60, check=True
+    )
+    assert done.stdout.split(b"\n")[0].strip() == b"[]"
+
+
+# Start and stop.
+
+
+def test_start_serves_until_stop():
+    one = server()
+
+    async def main():
+        serving = asyncio.ensure_future(one.start())
+        while not one.running:
+            await asyncio.sleep(0)
+        loop = asyncio.get_event_loop()
+        assert await loop.run_in_executor(None, ask, one, 5) == 5
+        await one.stop()
+        await one.stop()
+        await serving
+
+    asyncio.run(main())
+    assert not one.running
+
+
+def test_start_that_is_cancelled_stops_the_server_first():
+    one = server()
+
+    async def main():
+        serving = asyncio.ensure_future(one.start())
+        while not one.running:
+            await asyncio.sleep(0)
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+        assert not one.running
+
+    asyncio.run(main())
+    with pytest.raises(OSError):
+        socket.create_connection((one.address.host, one.address.port), 1.0).close()
+
+
+def test_start_sync_serves_until_stop_sync():
+    one = server()
+    thread = threading.Thread(target=one.start_sync, daemon=True)
+    thread.start()
+    until(lambda: one.running)
+    assert ask(one, 5) == 5
+    one.stop_sync()
+    thread.join(DEADLINE)
+    assert not thread.is_alive()
+    one.stop_sync()
+
+
+def test_both_faces_work_as_blocks_and_a_server_may_be_started_again(path):
+    one = server(path)
+    for _ in range(2):
+        with one:
+            assert ask(one, 5) == 5
+        assert not os.path.exists(path)
+
+    async def main():
+        for _ in range(2):
+            async with one:
+                assert os.path.exists(path)
+                loop = asyncio.get_event_loop()
+                assert await loop.run_in_executor(None, ask, one, 6) == 6
+            assert not os.path.exists(path)
+
+    asyncio.run(main())
+
+
+def test_what_runs_is_not_started_again():
+    one = server()
+    with one:
+        with pytest.raises(StartError, match="runs already"):
+            one.start_background_sync()
+        with pytest.raises(StartError, match="runs already"):
+            asyncio.run(one.start())
+        assert ask(one, 5) == 5
+
+
+def test_a_stop_before_the_start_is_fine():
+    one = server()
+    one.stop_sync()
+    asyncio.run(one.stop())
+
+
+def test_many_threads_may_stop_it_at_once():
+    one = server()
+    one.start_background_sync()
+    threads = [threading.Thread(target=one.stop_sync, daemon=True) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(DEADLINE)
+    assert not one.running
+
+
+def test_a_start_that_fails_leaves_nothing_behind(path, monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    one = server(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(StartError, match="no thread"):
+            one.start_background_sync()
+    assert not one.running
+    assert not os.path.exists(path)
+    with one:
+        assert ask(one, 5) == 5
+
+
+def test_whoever_is_connected_is_told_of_the_stop():
+    one = server()
+    with one, Raw(one) as raw, Raw(one, hello=False) as stranger:
+        one.stop_sync()
+        assert raw.until_end().reason == "the server has been stopped"
+        assert "stopped" in str(stranger.until_end())
+
+
+def test_a_client_that_does_not_go_does_not_hold_up_the_stop():
+    one = server()
+    with one, Raw(one, "deaf"):
+        while one.push_sync("news", "x" * 500_000):
+            pass
+        one.stop_sync()
+        assert not one.running
+
+
+# Requests that are under way at the stop.
+
+
+def test_what_ends_soon_is_answered():
+    gate = Gate()
+    one = server()
+    one.register_handler("wait", gate)
+    with one, Raw(one) as raw:
+        ident = raw.ask("wait", 5)
+        assert gate.entered.wait(DEADLINE)
+        stopping = threading.Thread(target=one.stop_sync, daemon=True)
+        stopping.start()
+        until(lambda: one._run.serving._closing)
+        told = raw.failure("echo", 1)
+        assert (told["code"], told["state"]) == ("host_shutting_down", "not_started")
+        gate.let.set()
+        assert json.loads(raw.answer(ident).payload.decode()) == 5
+        raw.until_end()
+        stopping.join(DEADLINE)
+
+
+def test_what_does_not_end_is_told_so_and_what_waits_never_runs(monkeypatch):
+    monkeypatch.setattr(serving, "_STOPPING", 0.1)
+    monkeypatch.setattr(ipc.handling, "_MOST_THREADS", 1)
+    gate, waiting = Gate(), Gate()
+    waiting.let.set()
+    one = server()
+    one.register_handler("wait", gate)
+    one.register_handler("next", waiting)
+    with one, Raw(one) as raw:
+        running = raw.ask("wait")
+        assert gate.entered.wait(DEADLINE)
+        following = raw.ask("next")
+        until(lambda: one.get_stats()["in_flight"] == 2)
+        one.stop_sync()
+        told = raw.failed(running)
+        assert (told["code"], told["state"]) == ("host_shutting_down", "running")
+        told = raw.failed(following)
+        assert (told["code"], told["state"]) == ("host_shutting_down", "not_started")
+    gate.let.set()
+    assert (gate.times, waiting.times) == (1, 0)
+
+
+def test_coroutines_that_do_not_end_are_cancelled(monkeypatch):
+    monkeypatch.setattr(serving, "_STOPPING", 0.1)
+    one = server()
+    cancelled = threading.Event()
+    entered = threading.Event()
+
+    async def never(data):
+        entered.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    one.register_handler("never", never)
+    with on_asyncio(one), Raw(one) as raw:
+        ident = raw.ask("never")
+        assert entered.wait(DEADLINE)
+        one.stop_sync()
+        assert raw.failed(ident)["state"] == "running"
+        assert cancelled.wait(DEADLINE)
+
+
+@pytest.mark.parametrize("awaits", [False, True])
+def test_a_handler_may_stop_its_server(awaits, monkeypatch):
+    monkeypatch.setattr(serving, "_STOPPING", 0.1)
+    one = server()
+
+    async def astop(data):
+        await one.stop()
+
+    one.register_handler("stop", astop if awaits else lambda data: one.stop_sync())
+    with on_asyncio(one), Raw(one) as raw:
+        assert raw.failure("stop")["code"] == "host_shutting_down"
+        until(lambda: not one.running)
+
+
+def test_a_handler_of_a_stopped_server_changes_nothing_in_the_next_run(monkeypatch):
+    monkeypatch.setattr(serving, "_STOPPING", 0.05)
+    gate = Gate()
+    one = server()
+    one.register_handler("wait", gate)
+    with one, Raw(one) as raw:
+        raw.ask("wait")
+        assert gate.entered.wait(DEADLINE)
+    with one:
+        gate.let.set()
+        assert ask(one, 5) == 5
+        assert one.get_stats()["responses"] == 1
+
+
+# The end of the process.
+
+SCRIPT = """
+import asyncio, os, signal, sys, threading
+from dcc_mcp_embed.ipc import SocketServer
+path, how = sys.argv[1:]
+one = SocketServer(path, secret={secret!r})
+one.register_handler("echo", lambda data: data)
+one.register_handler("never", lambda data: threading.Event().wait())
+
+async def main():
+    await one.start_background()
+    print("listening", flush=True)
+    await asyncio.Event().wait()
+
+async def until_cancelled():
+    asyncio.get_event_loop().call_later(0.01, lambda: print("listening", flush=True))
+    await one.start()
+
+if how == "exit":
+    one.start_background_sync()
+    print("listening", flush=True)
+    sys.stdin.readline()
+elif how == "start_sync":
+    threading.Timer(0.01, lambda: print("listening", flush=True)).start()
+    try:
+        one.start_sync()
+    except KeyboardInterrupt:
+        assert not one.running
+        print("stopped", flush=True)
+elif how == "start":
+    try:
+        asyncio.run(until_cancelled())
+    except KeyboardInterrupt:
+        assert not one.running
+        print("stopped", flush=True)
+elif how == "fork":
+    one.start_background_sync()
+    ident = os.fork()
+    if not ident:
+        assert not one.running
+        one.stop_sync()
+        assert one.push_sync("x") == 0
+        assert one.get_stats()["running"] is False
+        sys.exit(7)
+    assert os.WEXITSTATUS(os.waitpid(ident, 0)[1]) == 7
+    assert one.running
+    print("listening", flush=True)
+    sys.stdin.readline()
+    one.stop_sync()
+""".format(secret=SECRET)
+
+
+class Script:
+    def __init__(self, path, how):
+        self.child = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, path, how],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self.child.stdout.readline() == b"listening\n"
+        self.target = ipc.places.locate(path, None, None, None, SECRET, CLOCK)()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        self.child.kill()
+        self.child.communicate()
+
+    def wait(self):
+        return self.child.wait(DEADLINE)
+
+
+@posix
+@pytest.mark.parametrize("how", ["exit", "fork"])
+def test_the_end_of_a_process_leaves_no_file_behind(how, path):
+    with Script(path, how) as script, Raw(script.target) as raw:
+        assert raw.call("echo", 5) == 5
+        # Not even if a handler never returns.
+        raw.ask("never")
+        assert raw.call("echo", 6) == 6
+        script.child.stdin.write(b"\n")
+        script.child.stdin.flush()
+        assert script.wait() == 0
+        assert raw.until_end()
+    assert not os.path.exists(path)
+
+
+@posix
+@pytest.mark.parametrize("how", ["start", "start_sync"])
+def test_ctrl_c_stops_it(how, path):
+    with Script(path, how) as script, Raw(script.target) as raw:
+        assert raw.call("echo", 5) == 5
+        script.child.send_signal(signal.SIGINT)
+        assert raw.until_end().reason == "the server has been stopped"
+        assert script.wait() == 0
+        assert script.child.stdout.readline() == b"stopped\n"
+    assert not os.path.exists(path)
+
+
+def test_a_server_of_a_killed_process_is_replaced(path):
+    with Script(path, "exit") as script:
+        script.child.kill()
+        script.wait()
+        with server(path) as one:
+            assert ask(one, 5) == 5
+
+
+def test_a_connection_that_comes_at_the_stop_hangs_nobody():
+    for _ in range(20):
+        one = server()
+        one.start_background_sync()
+        found = target(one)
+        stopping = threading.Thread(target=one.stop_sync, daemon=True)
+        stopping.start()
+        try:
+            connect_address(found.address, DEADLINE, CLOCK).close()
+        except Exception:
+            pass  # it was too late
+        stopping.join(DEADLINE)
+        assert not stopping.is_alive()
