@@ -23,6 +23,7 @@ __all__ = [
     "HostShuttingDown",
     "InvalidArgument",
     "LocalProtocolError",
+    "NoHost",
     "NotFound",
     "PermissionDenied",
     "ProtocolError",
@@ -170,6 +171,14 @@ class HostShuttingDown(ToolError):
     """The host or the server is going away."""
 
     code = "host_shutting_down"
+
+
+class NoHost(ToolError):
+    """The host that the call is for does not run (said by the bridge)."""
+
+    code = "no_host"
+    retryable = True
+    state = "not_started"
 
 
 class TimeoutNotStarted(ToolError):

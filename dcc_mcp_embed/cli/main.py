@@ -8,6 +8,7 @@ import sys
 from typing import List
 
 from .. import __version__
+from ..bridge.main import bridge
 from ..errors import ConfigError, EmbedError, ToolError, Unreachable
 from . import client, configure, demo, instances, serve, stopping
 from .text import complain
@@ -120,6 +121,16 @@ def _parser() -> argparse.ArgumentParser:
         help="the service registry to be entered in; default: the one all dcc-mcp programs share",
     )
     command.set_defaults(run=serve.run)
+
+    command = commands.add_parser(
+        "bridge", help="serve an MCP client on stdin and stdout, with the tools of all hosts"
+    )
+    command.add_argument("--dcc", metavar="NAME", help="only hosts of this kind")
+    command.add_argument(
+        "--instance", metavar="PREFIX", help="only the instance whose id begins like this"
+    )
+    command.add_argument("--registry-dir", metavar="DIR", help="where to look; " + _REGISTRY)
+    command.set_defaults(run=bridge)
 
     command = commands.add_parser("instances", help="list the servers that run on this machine")
     command.add_argument("--json", action="store_true", help="print everything that is known")

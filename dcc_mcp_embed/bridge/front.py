@@ -1,0 +1,461 @@
+"""The bridge itself: messages of one client in, answers out. One thread; it waits for no host.
+
+Everything that happens (a line, a look at the registry, the end of a call) is put into one queue by
+the thread it happens on, and dealt with here, one after another.
+"""
+
+from __future__ import annotations
+
+import queue
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
+
+from ..clock import Clock
+from ..errors import ToolError
+from ..net.readiness import SLICE_S
+from ..tools.results import failure, success
+from ..wire import jsonrpc
+from ..wire.jsonrpc import Fault
+from ..wire.mcp.machine import (
+    Accepted,
+    Cancel,
+    Completion,
+    LevelSet,
+    McpMachine,
+    Opened,
+    PromptGet,
+    Reply,
+    ResourceRead,
+    ToolCall,
+)
+from ..wire.mcp.revisions import BATCHES
+from . import dialect
+from .cache import ToolCache
+from .catalog import OWN, Catalog
+from .dialect import Implied, Listening
+from .hosts import Host, Roster, Watch
+from .relay import Ended, Relay
+from .stdio import LineReader, LineWriter, TooLong
+
+__all__ = ["Bridge"]
+
+#: Seconds that a client waits for its first list, or its first call, until it is known who runs.
+_FIRST_S = 3.0
+#: Seconds that a list waits for hosts to say what they have, when it is known what they had.
+_REFRESH_S = 0.5
+#: Seconds after which a host that did not list its tools is asked again.
+_AGAIN_S = 5.0
+#: Seconds that calls under way get once the client has closed its end.
+_GRACE_S = 0.5
+#: Seconds for the last answers to be read.
+_FLUSH_S = 1.0
+#: Messages in one batch.
+_BATCH = 100
+
+Send = Callable[[Dict[str, Any]], None]
+
+
+class _Flight:
+    """A call under way."""
+
+    __slots__ = ("error", "host", "send", "tried", "wanted", "work")
+
+    def __init__(self, work: ToolCall, send: Send) -> None:
+        self.work = work
+        self.send = send
+        self.host: Optional[Host] = None
+        #: Instances that it could not be sent to.
+        self.tried: List[str] = []
+        #: Why not, the last time.
+        self.error: Optional[ToolError] = None
+        self.wanted = True
+
+
+class _Waiting(NamedTuple):
+    """Something to be done when it is known enough, or at a time."""
+
+    until: float
+    act: Callable[[], None]
+
+
+class Bridge:
+    """One client's bridge. ``run`` returns when the client has gone.
+
+    ``manager``'s calls are the relay's. ``machine`` must list what ``catalog`` lists.
+    """
+
+    def __init__(
+        self,
+        machine: McpMachine,
+        server: Dict[str, Any],
+        catalog: Catalog,
+        cache: ToolCache,
+        relay: Relay,
+        clock: Clock,
+        log: Callable[[str, str], None],
+    ) -> None:
+        self._machine = machine
+        self._server = server
+        self._catalog = catalog
+        self._cache = cache
+        self._relay = relay
+        self._clock = clock
+        self._log = log
+        self._roster = Roster()
+        self._events: Any = queue.SimpleQueue()
+        self._reader: LineReader
+        self._writer: LineWriter
+        self._watch: Watch
+        # What the client has said.
+        self._client = ""
+        self._version: Optional[str] = None
+        self._initialized = False
+        self._listeners: Dict[Any, Listening] = {}
+        #: The list that it was told of last, in words or by a notification.
+        self._shown: Optional[List[Dict[str, Any]]] = None
+        # What is under way.
+        self._flights: Dict[Any, _Flight] = {}
+        #: Instances that have been asked for their tools.
+        self._asked: Set[str] = set()
+        #: Instance -> when to ask it again.
+        self._again: Dict[str, float] = {}
+        self._looked = False
+        self._first: List[_Waiting] = []
+        self._lists: List[_Waiting] = []
+        self._astray: List[_Flight] = []
+        # The end.
+        self._closing: Optional[float] = None
+        self._over = False
+
+    def run(self, reader_fd: int, writer_fd: int, watch: Callable[[Any], Watch]) -> None:
+        """Serve the client at the other ends of two descriptors until it has gone.
+
+        ``watch(deliver)`` makes what looks for hosts.
+        """
+        self._writer = LineWriter(writer_fd, lambda: self._post(self._cut), self._clock)
+        self._reader = LineReader(reader_fd, lambda line: self._post(self._line, line), self._eof)
+        self._watch = watch(lambda hosts: self._post(self._look, hosts))
+        self._writer.start()
+        self._watch.start()
+        self._reader.start()
+        try:
+            while not self._over:
+                self._turn()
+        finally:
+            self._watch.stop()
+            self._relay.stop()
+            self._writer.flush(_FLUSH_S)
+            self._writer.stop()
+
+    # -- the loop -----------------------------------------------------------------------------
+
+    def _post(self, act: Callable[..., None], *args: Any) -> None:
+        self._events.put((act, args))
+
+    def _turn(self) -> None:
+        """Deal with one event, and with what its time has come for."""
+        now = self._clock.monotonic()
+        moments = [one.until for one in (*self._first, *self._lists)]
+        moments.extend(self._again.values())
+        if self._closing is not None:
+            moments.append(self._closing)
+        timeout = max(0.0, min(moments) - now) if moments else None
+        if SLICE_S is not None:
+            timeout = SLICE_S if timeout is None else min(timeout, SLICE_S)
+        try:
+            act, args = self._events.get(True, timeout)
+        except queue.Empty:
+            pass
+        else:
+            try:
+                act(*args)
+            except Exception as error:
+                # A mistake of ours must not take away the other hosts, and what was asked.
+                self._log("error", "{}: {!r}".format(getattr(act, "__name__", act), error))
+        self._due()
+
+    def _due(self) -> None:
+        now = self._clock.monotonic()
+        if self._first and (self._looked or self._first[0].until <= now):
+            self._looked = True
+            _do_all(self._first)
+        if self._lists and (not self._asked or self._lists[0].until <= now):
+            _do_all(self._lists)
+        for instance in [one for one, when in self._again.items() if when <= now]:
+            del self._again[instance]
+            label = self._roster.label_of(instance)
+            if label is not None:
+                self._ask(self._roster.running[label])
+        if self._closing is not None:
+            under_way = self._flights or self._lists or self._first
+            if not under_way or self._closing <= now:
+                self._over = True
+
+    def _eof(self) -> None:
+        # On the reader's thread: whoever waits for room must not wait any more.
+        self._writer.hurry()
+        self._post(self._close)
+
+    def _close(self) -> None:
+        self._closing = self._clock.monotonic() + _GRACE_S
+
+    def _cut(self) -> None:
+        self._over = True
+
+    # -- messages -----------------------------------------------------------------------------
+
+    def _line(self, line: Any) -> None:
+        try:
+            self._receive(line)
+        finally:
+            self._reader.done(len(line))
+
+    def _receive(self, line: Any) -> None:
+        if isinstance(line, TooLong):
+            text = "A message has at most {} bytes".format(line.limit)
+            self._send(self._machine.refuse(Fault(jsonrpc.INVALID_REQUEST, text)).message)
+            return
+        try:
+            value = jsonrpc.decode(line)
+        except Fault as fault:
+            self._send(self._machine.refuse(fault).message)
+            return
+        if type(value) is list:
+            self._batch(value)
+        else:
+            self._message(value, self._send, True)
+
+    def _batch(self, values: List[Any]) -> None:
+        refusal = None
+        if self._version != BATCHES:
+            refusal = "Batches are part of {} only; send one message per line".format(BATCHES)
+        elif not 0 < len(values) <= _BATCH:
+            refusal = "A batch holds 1 to {} messages; this one has {}".format(_BATCH, len(values))
+        if refusal is not None:
+            self._send(self._machine.refuse(Fault(jsonrpc.INVALID_REQUEST, refusal)).message)
+            return
+        # Answers may come one by one (JSON-RPC: "in any order", and what is slow delays nobody).
+        for value in values:
+            self._message(value, self._send, False)
+
+    def _message(self, value: Any, send: Send, alone: bool) -> None:
+        method = value.get("method") if type(value) is dict else None
+        try:
+            listening = dialect.listening(value)
+        except Fault as fault:
+            send(fault.to_message())
+            return
+        if listening is not None:
+            self._listeners[listening.id] = listening
+            send(dialect.acknowledged(listening))
+            return
+        if method == "tools/list" and "id" in value:
+            self._before_list(lambda: self._answer_list(value, send))
+            return
+        if method == "initialize" and not alone:
+            text = "initialize stands alone"
+            send(self._machine.refuse(Fault(jsonrpc.INVALID_REQUEST, text)).message)
+            return
+        outcome = self._machine.receive(value, Implied(value), self._client)
+        kind = type(outcome)
+        if isinstance(outcome, ToolCall):
+            self._begin(outcome, send)
+        elif isinstance(outcome, Opened):
+            self._version, self._client = outcome.version, outcome.client
+            self._initialized = False
+            send(dialect.offer(outcome.message, logging=True))
+        elif isinstance(outcome, (Reply, LevelSet)):
+            message = outcome.message
+            if method == "server/discover" and "result" in message:
+                message = dialect.offer(message, logging=False)
+            send(message)
+        elif isinstance(outcome, Cancel):
+            self._cancel(outcome.id)
+        elif isinstance(outcome, (ResourceRead, PromptGet, Completion)):
+            text = "The bridge passes on tools only"
+            send(self._machine.not_found(outcome, text).message)
+        elif method == "notifications/initialized":
+            assert kind is Accepted
+            self._initialized = True
+
+    def _send(self, message: Dict[str, Any]) -> None:
+        self._writer.put(jsonrpc.encode(message))
+
+    # -- the list -----------------------------------------------------------------------------
+
+    def _before_list(self, act: Callable[[], None]) -> None:
+        """Do something when hosts have said what tools they have, or too much time has passed."""
+        if not self._looked:
+            self._first.append(_Waiting(self._at(_FIRST_S), lambda: self._before_list(act)))
+            return
+        known = True
+        for label, host in self._roster.running.items():
+            known = known and self._catalog.has_tools(label)
+            self._ask(host)
+        self._lists.append(_Waiting(self._at(_REFRESH_S if known else _FIRST_S), act))
+
+    def _answer_list(self, value: Any, send: Send) -> None:
+        outcome = self._machine.receive(value, Implied(value), self._client)
+        assert isinstance(outcome, Reply)
+        send(outcome.message)
+        self._catalog.listed()
+        self._shown = self._catalog.listing()
+
+    def _at(self, seconds: float) -> float:
+        return self._clock.monotonic() + seconds
+
+    def _ask(self, host: Host) -> None:
+        """Ask a host for its tools, unless that is under way."""
+        instance = host.instance_id
+        if instance in self._asked:
+            return
+        self._asked.add(instance)
+        self._again.pop(instance, None)
+        self._relay.list_tools(
+            host, lambda tools, why: self._post(self._listed, instance, tools, why)
+        )
+
+    def _listed(self, instance: str, tools: Optional[List[Dict[str, Any]]], why: str) -> None:
+        self._asked.discard(instance)
+        label = self._roster.label_of(instance)
+        if label is None:
+            return
+        if tools is None:
+            self._log("warning", "{} does not list its tools: {}".format(label, why))
+            self._again[instance] = self._at(_AGAIN_S)
+            return
+        kind = self._roster.running[label].dcc_type
+        self._catalog.set_tools(label, kind, tools)
+        self._cache.save(kind, tools)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell the client when the list is another one than it was shown."""
+        listing = self._catalog.listing()
+        if self._shown is None or listing == self._shown:
+            return
+        new = [label for label in self._roster.running if not self._catalog.has_tools(label)]
+        if any(self._roster.running[label].instance_id in self._asked for label in new):
+            # Its tools come in a moment; once is enough.
+            return
+        self._shown = listing
+        if self._initialized:
+            self._send(dialect.changed())
+        for one in self._listeners.values():
+            if one.tools:
+                self._send(dialect.changed(one))
+
+    # -- hosts --------------------------------------------------------------------------------
+
+    def _look(self, hosts: List[Host]) -> None:
+        changed = self._roster.look(hosts)
+        self._looked = True
+        running = self._roster.running
+        if changed:
+            self._log("info", "Running: {}".format(", ".join(sorted(running)) or "no host"))
+            instances = [host.instance_id for host in hosts]
+            self._relay.keep(instances)
+            self._asked.intersection_update(instances)
+            for gone in [one for one in self._again if one not in instances]:
+                del self._again[gone]
+            self._catalog.set_running({label: one.dcc_type for label, one in running.items()})
+            for host in hosts:
+                self._ask(host)
+            self._tell()
+        astray, self._astray = self._astray, []
+        for flight in astray:
+            self._route(flight)
+
+    # -- calls --------------------------------------------------------------------------------
+
+    def _begin(self, work: ToolCall, send: Send) -> None:
+        flight = _Flight(work, send)
+        # Of two calls with one id the later one can be cancelled; both are answered.
+        self._flights[work.id] = flight
+        if self._looked:
+            self._route(flight)
+        else:
+            self._first.append(_Waiting(self._at(_FIRST_S), lambda: self._route(flight)))
+
+    def _route(self, flight: _Flight) -> None:
+        if not flight.wanted:
+            return
+        work = flight.work
+        if work.name == OWN["name"]:
+            self._settle(flight, success(self._instances(), None, None))
+            return
+        try:
+            route = self._catalog.route(work.name)
+        except ToolError as error:
+            self._settle(flight, failure(error, None))
+            return
+        host = self._roster.running[route.label]
+        if host.instance_id in flight.tried:
+            # The same one still.
+            self._land(flight, Ended(error=flight.error))
+            return
+        flight.host = host
+        self._relay.call(
+            host,
+            route.tool,
+            work.arguments,
+            lambda: flight.wanted,
+            lambda ended: self._post(self._land, flight, ended),
+        )
+
+    def _land(self, flight: _Flight, ended: Ended) -> None:
+        if not flight.wanted:
+            return
+        host = flight.host
+        assert host is not None
+        if ended.unreached and host.instance_id not in flight.tried:
+            # It may have been started anew, and nobody has looked since.
+            flight.tried.append(host.instance_id)
+            flight.error = ended.error
+            self._astray.append(flight)
+            self._watch.ask()
+            return
+        if ended.error is not None:
+            self._settle(flight, failure(ended.error, host.block()))
+        else:
+            assert ended.result is not None
+            self._settle(flight, ended.result)
+
+    def _settle(self, flight: _Flight, result: Dict[str, Any]) -> None:
+        flight.wanted = False
+        if self._flights.get(flight.work.id) is flight:
+            del self._flights[flight.work.id]
+        flight.send(self._machine.answer(flight.work, result).message)
+
+    def _cancel(self, ident: Any) -> None:
+        """Do not answer any more. What has begun in a host goes on there."""
+        if type(ident) not in (str, int):
+            return
+        listening = self._listeners.pop(ident, None)
+        if listening is not None:
+            self._send(dialect.ended(listening, self._server))
+            return
+        flight = self._flights.pop(ident, None)
+        if flight is not None:
+            flight.wanted = False
+
+    def _instances(self) -> Dict[str, Any]:
+        """Return what ``list_instances`` tells."""
+        alone = len(self._roster.running) == 1
+        return {
+            "items": [
+                dict(
+                    host.block(),
+                    scene=host.scene,
+                    prefix="" if alone else label + "_",
+                    ready=host.ready,
+                )
+                for label, host in sorted(self._roster.running.items())
+            ]
+        }
+
+
+def _do_all(waiting: List[_Waiting]) -> None:
+    due = list(waiting)
+    waiting.clear()
+    for one in due:
+        one.act()

@@ -1,0 +1,260 @@
+"""Calls to hosts, on threads that nobody waits for, and what their ends mean.
+
+Each instance has workers of its own, so that one that does not answer keeps nobody else waiting;
+and its tools are asked for on other workers than its calls.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
+
+from ..clock import Clock
+from ..errors import (
+    EmbedError,
+    HostBusy,
+    HostBusyNative,
+    HostError,
+    NoHost,
+    RemoteProtocolError,
+    TooLarge,
+    ToolError,
+    UnknownOutcome,
+)
+from ..ipc.workers import Workers
+from ..transport.manager import TransportManager
+from ..transport_errors import (
+    AcquireTimeout,
+    CallFailed,
+    CallTimeout,
+    ConnectionFailed,
+    ConnectionTimeout,
+    FrameTooLarge,
+    IpcConnectionFailed,
+    PoolExhausted,
+    ServiceNotFound,
+)
+from ..wire import jsonrpc
+from .cache import is_tool
+from .hosts import Host
+
+__all__ = ["CALL_S", "MOST_CALLS", "Ended", "Relay", "told"]
+
+#: Calls to one instance that are under way at once, and that wait for their turn.
+MOST_CALLS = 32
+_LINE = 64
+#: Seconds after which nobody waits for a call any more. Hosts have limits of their own, of which
+#: this is no judge; whoever lost patience says so (notifications/cancelled).
+CALL_S = 24 * 3600.0
+#: Seconds that a list of tools may take.
+_LIST_S = 10.0
+#: Seconds to wait for a connection, of which there are more than workers.
+_ACQUIRE_S = 5.0
+
+#: Never got as far as being sent.
+_NOT_REACHED = (ServiceNotFound, ConnectionFailed, ConnectionTimeout, IpcConnectionFailed)
+_LOOK_FIRST = "Look at what it should have changed before you call again."
+
+
+class Ended(NamedTuple):
+    """How a call ended: with a ``result``, or an ``error``.
+
+    ``unreached``: nothing was sent, because nobody was there; another instance may be called.
+    """
+
+    result: Optional[Dict[str, Any]] = None
+    error: Optional[ToolError] = None
+    unreached: bool = False
+
+
+class Relay:
+    """Calls to hosts. Never blocks; ``done`` is called on a worker. One thread."""
+
+    def __init__(
+        self,
+        manager: TransportManager,
+        clock: Clock,
+        log: Callable[[str, str], None],
+        most: int = MOST_CALLS,
+        line: int = _LINE,
+    ) -> None:
+        self._manager = manager
+        self._clock = clock
+        self._log = log
+        self._most = most
+        self._line = line
+        #: (instance id, what for) -> its workers.
+        self._workers: Dict[Any, Workers] = {}
+
+    def call(
+        self,
+        host: Host,
+        tool: str,
+        arguments: Dict[str, Any],
+        wanted: Callable[[], bool],
+        done: Callable[[Ended], None],
+    ) -> None:
+        """Call a tool; ``done`` is told once what came of it, also if that is known at once.
+
+        It does not begin if ``wanted()`` is false when its turn comes; then nobody is told.
+        """
+
+        def work() -> None:
+            if wanted():
+                done(self._call(host, tool, arguments))
+
+        if not self._of(host, "calls", self._most, self._line).run(work):
+            done(
+                Ended(
+                    error=HostBusy(
+                        "{} calls to {} wait already; this one was not sent.".format(
+                            self._line, host.dcc_type
+                        ),
+                        hint="Wait for the others, or ask get_status what the host does.",
+                        retry_after_ms=1000,
+                    )
+                )
+            )
+
+    def list_tools(
+        self, host: Host, done: Callable[[Optional[List[Dict[str, Any]]], str], None]
+    ) -> None:
+        """Ask for a host's tools: ``done(tools, "")``, or ``done(None, why not)``."""
+
+        def work() -> None:
+            try:
+                content = self._ask(host, "tools/list", b"", _LIST_S)
+                tools = content.get("tools")
+                if type(tools) is not list:
+                    raise RemoteProtocolError("what it lists are no tools")
+            except EmbedError as error:
+                done(None, str(error))
+            else:
+                done([one for one in tools if is_tool(one)], "")
+
+        if not self._of(host, "lists", 1, 4).run(work):
+            done(None, "it has been asked already")
+
+    def keep(self, instances: List[str]) -> None:
+        """Let go of the workers for all other instances; what they are at comes to its end."""
+        for key in [key for key in self._workers if key[0] not in instances]:
+            self._workers.pop(key).stop()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self.keep([])
+
+    def _of(self, host: Host, what: str, most: int, line: int) -> Workers:
+        key = (host.instance_id, what)
+        workers = self._workers.get(key)
+        if workers is None:
+            workers = self._workers[key] = Workers(
+                most, line, "dcc-mcp-embed " + what, self._failed
+            )
+        return workers
+
+    def _failed(self, function: Any, error: BaseException) -> None:
+        self._log("error", "A call was not told its end: {!r}".format(error))
+
+    # -- on the workers -----------------------------------------------------------------------
+
+    def _call(self, host: Host, tool: str, arguments: Dict[str, Any]) -> Ended:
+        try:
+            params = jsonrpc.encode({"name": tool, "arguments": arguments})
+            result = self._ask(host, "tools/call", params, CALL_S)
+            if type(result.get("content")) is not list:
+                raise RemoteProtocolError("what it answers is no result")
+            return Ended(result)
+        except _NOT_REACHED as error:
+            return Ended(error=told(error, host), unreached=True)
+        except EmbedError as error:
+            return Ended(error=told(error, host))
+        except Exception as error:
+            self._log("error", "A call to {} failed: {!r}".format(host.dcc_type, error))
+            return Ended(error=told(error, host))
+
+    def _ask(self, host: Host, method: str, params: bytes, seconds: float) -> Dict[str, Any]:
+        with self._manager.connection(
+            host.dcc_type, host.instance_id, timeout=_ACQUIRE_S
+        ) as channel:
+            answer = channel.call(method, params, int(seconds * 1000))
+        try:
+            content = jsonrpc.decode(bytes(answer["payload"]))
+        except jsonrpc.Fault as fault:
+            raise RemoteProtocolError(fault.message) from None
+        if type(content) is not dict:
+            raise RemoteProtocolError("its answer is no JSON object")
+        return content
+
+
+# What an error means, told to an agent: (kinds of error, words -> ToolError).
+
+
+def _said(error: Any, name: str) -> ToolError:
+    return HostError("{} answers: {}".format(name, error.error))
+
+
+def _late(error: Any, name: str) -> ToolError:
+    return UnknownOutcome(
+        "{} has not answered within {:.0f} s; whether the call ran is not known.".format(
+            name, error.timeout_ms / 1000
+        ),
+        hint=_LOOK_FIRST,
+    )
+
+
+def _unreachable(error: Any, name: str) -> ToolError:
+    if isinstance(error, ServiceNotFound):
+        return NoHost(
+            "{} does not run any more; the call was not sent.".format(name),
+            hint="Start it and call again.",
+        )
+    return HostBusyNative(
+        "{} cannot be reached ({}); the call was not sent.".format(name, error),
+        hint="It is starting, ending, or held by its own native code: wait, then call again.",
+        retry_after_ms=2000,
+    )
+
+
+def _no_room(error: Any, name: str) -> ToolError:
+    return HostBusy(
+        "Too many calls to {} are under way; this one was not sent.".format(name),
+        hint="Wait for the others, then call again.",
+        retry_after_ms=1000,
+    )
+
+
+def _too_large(error: Any, name: str) -> ToolError:
+    return TooLarge(
+        "The arguments are {} bytes and {} takes {}.".format(error.size, name, error.limit),
+        hint="Send less at a time.",
+        state="not_started",
+    )
+
+
+def _unusable(error: Any, name: str) -> ToolError:
+    return UnknownOutcome(
+        "What {} answered cannot be understood ({}); whether the call ran is not known.".format(
+            name, error
+        ),
+        hint=_LOOK_FIRST,
+    )
+
+
+_WORDS = (
+    (CallFailed, _said),
+    (CallTimeout, _late),
+    (_NOT_REACHED, _unreachable),
+    ((AcquireTimeout, PoolExhausted), _no_room),
+    (FrameTooLarge, _too_large),
+)
+
+
+def told(error: Exception, host: Host) -> ToolError:
+    """Return what an agent is told of an error that a call to ``host`` ended with."""
+    if isinstance(error, ToolError):
+        return error
+    name = "{} {}".format(host.dcc_type, host.instance_id[:8])
+    for kinds, words in _WORDS:
+        if isinstance(error, kinds):  # type: ignore[arg-type]
+            return words(error, name)
+    return _unusable(error, name)
