@@ -254,7 +254,6 @@ class _Parser:
             into[key[-1]] = value
             self._skip(_BLANK)
             if self._take("}"):
-                _close(table)
                 return result, table
             if not self._take(","):
                 self._fail("a table in braces that does not end")
@@ -300,11 +299,3 @@ class _Parser:
         if key[-1] in table.items:
             self._twice(key)
         table.items[key[-1]] = inner
-
-
-def _close(table: _Table) -> None:
-    """Let nothing be added to a table in braces, nor to what dotted keys made in it."""
-    table.how = "inline"
-    for inner in table.items.values():
-        if isinstance(inner, _Table):
-            _close(inner)

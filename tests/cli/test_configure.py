@@ -15,6 +15,7 @@ import dcc_mcp_embed
 from dcc_mcp_embed.cli import interpreter
 from dcc_mcp_embed.errors import ConfigError
 from fakes import served
+from fakes.answering import Answering, foreign_row, http
 from fakes.served import DEADLINE, Served
 
 PACKAGE = os.path.dirname(os.path.abspath(dcc_mcp_embed.__file__))
@@ -189,9 +190,18 @@ def test_a_running_host_is_written_with_its_token(config, home, cursor):
     assert config("cursor", "--http", "--dcc", "standalone").returncode == 3
 
 
-def test_a_stranger_gets_no_token(config, home):
-    from fakes.answering import Answering, foreign_row, http
+def test_a_row_whose_port_has_become_another_host_s_is_refused(config, home):
+    folder = os.path.join(home, "old")
+    os.mkdir(folder, 0o700)
+    with Served(home) as server:
+        rows = [foreign_row(port=server.port, metadata={"dcc_mcp_embed_wire": "1"})]
+        make(os.path.join(folder, "services.json"), json.dumps(rows))
+        done = config("cursor", "--http", "--dcc", "maya", "--registry-dir", folder)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "belongs to a standalone" in done.stderr
 
+
+def test_a_stranger_gets_no_token(config, home):
     folder = os.path.join(home, "registry")
     os.mkdir(folder, 0o700)
     with Answering(http(b"")) as one:
@@ -278,6 +288,14 @@ def test_a_host_s_python_may_say_something_before(home):
     text = 'echo Licence ok; echo \'{"version": [3, 7], "package": "/p"}\''
     found = interpreter.look_at(script(os.path.join(home, "hython"), text))
     assert found.package == "/p"
+
+
+def test_what_only_this_shell_finds_does_not_count(home, monkeypatch):
+    make(os.path.join(home, "dcc_mcp_embed", "__init__.py"), "")
+    monkeypatch.setenv("PYTHONPATH", home)
+    monkeypatch.chdir(home)
+    found = interpreter.look_at(sys.executable)
+    assert found.package != os.path.join(home, "dcc_mcp_embed")
 
 
 def test_packages_of_different_pythons_are_not_mixed():

@@ -225,6 +225,16 @@ def test_a_comment_swallows_nothing():
     assert get(drop(text, JSONC, PATH), JSONC, ("mcpServers", "a")) == 1
 
 
+def test_a_comment_of_the_user_s_stays_when_an_entry_goes():
+    text = '{"mcpServers": {\n  "dcc": 1 // mine\n}}'
+    assert drop(text, JSONC, PATH) == '{"mcpServers": { // mine\n}}'
+
+
+def test_lines_end_as_the_others_do():
+    text = '{\r\n  "a": 1\r\n}\r\n'
+    assert "\n" not in put(text, STRICT, PATH, ENTRY).replace("\r\n", "")
+
+
 def test_a_file_that_says_nothing_is_empty():
     assert all(is_empty(text, JSONC) for text in ("", " \n", "{}", "{\n}\n"))
     assert not any(is_empty(text, JSONC) for text in ('{"a": 1}', "{} // mine", "{/**/}"))

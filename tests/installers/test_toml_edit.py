@@ -147,6 +147,8 @@ INVALID = {
     "dotted keys into a table": "[a.b]\n[a]\nb.c = 1\n",
     "a table over a value": "a = 1\n[a]\n",
     "a table in braces, added to": "a = {b = 1}\n[a.c]\n",
+    "dotted keys in braces, added to": "a = {b.c = 1}\n[a.b.d]\n",
+    "braces in braces, added to": "a = {b = {c.d = 1}, b.c.e = 2}\n",
     "a list, added to": "a = []\n[[a]]\n",
     "leading zero": "a = 01\n",
     "no value": "a =\n",
@@ -243,10 +245,17 @@ def test_a_form_to_which_nothing_can_be_added_is_refused(text):
         ('mcp_servers.dcc.command = "x"\nb = 1\n', "b = 1\n"),
         ('a = 1\n[mcp_servers.dcc]\ncommand = "x"', "a = 1"),
         ('[mcp_servers.dcc]\r\ncommand = "x"\r\n', ""),
+        ('a = 1\n[mcp_servers.dcc]\ncommand = "x"\n[b]\n', "a = 1\n[b]\n"),
     ],
 )
 def test_other_forms_are_dropped_too(text, after):
     assert drop(text, PATH) == after
+
+
+def test_lines_end_as_the_others_do():
+    after = put("a = 1\r\n", PATH, ENTRY, OWN)
+    assert "\n" not in after.replace("\r\n", "")
+    assert "\n" not in put(after, PATH, {"url": "x"}, OWN).replace("\r\n", "")
 
 
 def test_a_form_that_cannot_be_dropped_is_refused():
