@@ -14,7 +14,7 @@ from dcc_mcp_embed.installers.json_edit import (
     is_empty,
     put,
 )
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dcc_mcp_embed.errors import ConfigError
@@ -107,6 +107,7 @@ def test_what_is_put_in_looks_like_what_is_around_it(case):
 
 
 @pytest.mark.parametrize("name", DIALECTS)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_putting_and_dropping_gives_back_the_same_text(name, data):
     dialect = DIALECTS[name]
