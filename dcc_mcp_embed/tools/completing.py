@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import abc
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..errors import ConfigError, HostError
 from .entries import Shaped, Tool
@@ -19,11 +19,14 @@ _VALUE = {"type": "string", "description": "What has been typed so far."}
 _ARGUMENTS = {"type": "object", "description": "The other arguments, as far as they are known."}
 
 
-class Completer(NamedTuple):
+class Completer:
     """How one argument is completed: from fixed ``values``, or by calling ``tool``."""
 
-    values: Tuple[str, ...]
-    tool: Optional[Tool] = None
+    __slots__ = ("tool", "values")
+
+    def __init__(self, values: Tuple[str, ...], tool: Optional[Tool] = None) -> None:
+        self.values = values
+        self.tool = tool
 
 
 def completers(
@@ -109,7 +112,7 @@ def _shape(value: Any, notes: List[str]) -> Shaped:
                 type(value).__name__
             )
         )
-    return Shaped(_result([plain(str(one)) for one in value]), [])
+    return _result([plain(str(one)) for one in value]), []
 
 
 def _result(values: List[str]) -> Dict[str, Any]:

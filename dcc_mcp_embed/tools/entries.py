@@ -45,14 +45,9 @@ class Progress(NamedTuple):
     message: Optional[str] = None
 
 
-class Shaped(NamedTuple):
-    """What a value became: the result of its MCP method, and the same as content blocks.
-
-    The latter are for ``get_job``, which shows the result of every call that outlived its time.
-    """
-
-    result: Dict[str, Any]
-    blocks: List[Dict[str, Any]]
+#: What a value became: the result of its MCP method, and the same as content blocks. The latter
+#: are for ``get_job``, which shows the result of every call that outlived its time.
+Shaped = Tuple[Dict[str, Any], List[Dict[str, Any]]]
 
 
 class Tool:
@@ -161,6 +156,14 @@ class Tool:
         if self.takes_context:
             return self.function(ctx, **kwargs)
         return self.function(**kwargs)
+
+    def shaped(self, shape: Callable[[Any, List[str]], Shaped]) -> Tool:
+        """Return a copy of the tool with another ``shape``."""
+        tool = Tool.__new__(Tool)
+        for slot in Tool.__slots__:
+            setattr(tool, slot, getattr(self, slot))
+        tool.shape = shape
+        return tool
 
     def describe(self) -> Dict[str, Any]:
         """Return the tool as ``tools/list`` shows it. Always the same dict: not to be changed."""

@@ -90,10 +90,8 @@ class PromptEntry:
     def _shape(self, value: Any, notes: List[str]) -> Shaped:
         many = isinstance(value, (list, tuple))
         messages = [_message(one, place) for place, one in enumerate(value if many else [value])]
-        return Shaped(
-            {"description": self.description, "messages": messages},
-            [one["content"] for one in messages],
-        )
+        result = {"description": self.description, "messages": messages}
+        return result, [one["content"] for one in messages]
 
     def __repr__(self) -> str:
         return "<PromptEntry {} of {}>".format(self.name, self.place)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from copy import copy
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..errors import ConfigError, HostError
@@ -124,9 +123,7 @@ class ResourceEntry:
 
     def reading(self, uri: str) -> Tool:
         """Return the tool whose call reads ``uri``; its arguments are what :meth:`match` found."""
-        tool = copy(self._tool)
-        tool.shape = lambda value, notes: _shape(value, uri, self.mime_type, notes)
-        return tool
+        return self._tool.shaped(lambda value, notes: _shape(value, uri, self.mime_type, notes))
 
     def _parsed(self, uri: str) -> Template:
         if not isinstance(uri, str) or not _URI.match(uri) or len(uri) > MAX_URI:
@@ -163,9 +160,7 @@ def _shape(value: Any, uri: str, mime_type: Optional[str], notes: List[str]) -> 
     many = isinstance(value, (list, tuple)) and any(isinstance(one, Content) for one in value)
     parts = value if many else [value]
     contents = [_content(part, uri, mime_type, notes) for part in parts]
-    return Shaped(
-        {"contents": contents}, [{"type": "resource", "resource": one} for one in contents]
-    )
+    return {"contents": contents}, [{"type": "resource", "resource": one} for one in contents]
 
 
 def _content(value: Any, uri: str, mime_type: Optional[str], notes: List[str]) -> Dict[str, Any]:

@@ -316,13 +316,14 @@ def _weigh(blocks: Sequence[Dict[str, Any]], limit: int) -> None:
 
 def _shaped(shaped: Shaped, instance: Optional[Dict[str, Any]], notes: Sequence[str]) -> Result:
     """Return the result of another method, as that of a tool whose structured content it is."""
-    _weigh(shaped.blocks, SHAPED_LIMIT)
+    result, blocks = shaped
+    _weigh(blocks, SHAPED_LIMIT)
     meta: Dict[str, Any] = {META_INSTANCE: instance}
     if notes:
         meta[META_WARNINGS] = list(notes)
     return {
-        "content": shaped.blocks,
-        "structuredContent": dict(shaped.result, _meta=meta),
+        "content": blocks,
+        "structuredContent": dict(result, _meta=meta),
         "isError": False,
     }
 

@@ -10,7 +10,7 @@ from .declare import Entry, PromptEntry, ResourceEntry, Tool, declared, declared
 from .hints import meant
 from .uri import MAX_URI
 
-__all__ = ["Found", "ToolTable"]
+__all__ = ["ToolTable"]
 
 
 class _State(NamedTuple):
@@ -26,13 +26,6 @@ class _State(NamedTuple):
     templates: Tuple[ResourceEntry, ...]
     listings: Dict[str, List[Dict[str, Any]]]
     revision: int
-
-
-class Found(NamedTuple):
-    """A resource that a URI means, and the values of its placeholders there."""
-
-    entry: ResourceEntry
-    values: Dict[str, str]
 
 
 class ToolTable:
@@ -75,17 +68,20 @@ class ToolTable:
             )
         return tool
 
-    def resource(self, uri: str) -> Found:
-        """Return the resource that ``uri`` means. Raises NotFound with the nearest as hint."""
+    def resource(self, uri: str) -> Tuple[ResourceEntry, Dict[str, str]]:
+        """Return the resource that ``uri`` means and the values of its placeholders there.
+
+        Raises NotFound with the nearest as hint.
+        """
         state = self._state
         if len(uri) <= MAX_URI:
             entry = state.resources.get(uri)
             if entry is not None and not entry.template:
-                return Found(entry, {})
+                return entry, {}
             for one in state.templates:
                 values = one.match(uri)
                 if values is not None:
-                    return Found(one, values)
+                    return one, values
         plain = [key for key, one in state.resources.items() if not one.template]
         raise NotFound(
             "There is no resource '{}'.".format(uri[:200]),
@@ -99,7 +95,7 @@ class ToolTable:
         Raises NotFound.
         """
         entry = self._state.resources.get(uri)
-        return entry if entry is not None else self.resource(uri).entry
+        return entry if entry is not None else self.resource(uri)[0]
 
     def prompt(self, name: str) -> PromptEntry:
         """Return the prompt ``name``. Raises NotFound with the nearest names as hint."""

@@ -8,7 +8,7 @@ regular expressions, no going back.
 from __future__ import annotations
 
 import re
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, Optional
 
 __all__ = ["MAX_URI", "Template"]
 
@@ -19,11 +19,6 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _OCTETS = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 
 
-class _Hole(NamedTuple):
-    name: str
-    takes_slashes: bool
-
-
 class Template:
     """A URI with placeholders; without any it stands for itself.
 
@@ -31,18 +26,17 @@ class Template:
     ValueError, whose text continues the sentence that begins with the URI.
     """
 
-    __slots__ = ("_between", "_first", "_holes", "_last", "names", "text", "weight")
+    __slots__ = ("_between", "_first", "_last", "_with_slashes", "names", "text", "weight")
 
     def __init__(self, text: str) -> None:
         # Literals and what stands between the braces, in turns.
         parts = _PLACEHOLDER.split(text)
         literals, inner = parts[::2], parts[1::2]
         self.text = text
-        self._holes = [_Hole(one.lstrip("+"), one[:1] == "+") for one in inner]
-        self.names = tuple(hole.name for hole in self._holes)
+        self.names = tuple(one[1:] if one[:1] == "+" else one for one in inner)
+        self._with_slashes = {one[1:] for one in inner if one[:1] == "+"}
         if any("{" in one or "}" in one for one in literals) or not all(
-            hole.name.isidentifier() and one in (hole.name, "+" + hole.name)
-            for hole, one in zip(self._holes, inner)
+            name.isidentifier() for name in self.names
         ):
             raise ValueError("has a placeholder that is not a plain {name} or {+name}")
         if "" in literals[1:-1]:
@@ -52,7 +46,7 @@ class Template:
 
     def match(self, uri: str) -> Optional[Dict[str, str]]:
         """Return placeholder -> value for a ``uri`` of this template, None for any other."""
-        if not self._holes:
+        if not self.names:
             return {} if uri == self.text else None
         end = len(uri) - len(self._last)
         if end < len(self._first) or not (uri.startswith(self._first) and uri.endswith(self._last)):
@@ -66,11 +60,11 @@ class Template:
             values.append(value)
         values.append(rest)
         result: Dict[str, str] = {}
-        for hole, value in zip(self._holes, values):
+        for name, value in zip(self.names, values):
             decoded = _decoded(value)
-            if not decoded or ("/" in value and not hole.takes_slashes):
+            if not decoded or ("/" in value and name not in self._with_slashes):
                 return None
-            result[hole.name] = decoded
+            result[name] = decoded
         return result
 
 

@@ -172,5 +172,5 @@ def test_the_most_definite_one_is_meant():
         ("a://x/y", "anything", {"any": "x/y"}),
         ("a://y/z/data", "anything", {"any": "y/z/data"}),
     ):
-        found = table.resource(uri)
-        assert (found.entry.name, found.values) == (name, values)
+        entry, found = table.resource(uri)
+        assert (entry.name, found) == (name, values)

@@ -97,7 +97,7 @@ def test_unknown_names_come_with_near_ones():
 def test_unknown_resources_and_prompts_come_with_near_ones():
     table = ToolTable()
     table.add_module(module_of(a=read_it, b=ask_it))
-    assert table.resource("scene://it").entry.name == "read_it"
+    assert table.resource("scene://it")[0].name == "read_it"
     assert table.referred("scene://it").name == "read_it"
     assert table.prompt("ask_it").name == "ask_it"
     for look, wanted, hint in (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from bisect import bisect_right
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, Tuple
 
 __all__ = ["LISTS", "PAGE", "BadCursor", "Listing", "page"]
 
@@ -21,19 +21,15 @@ PAGE = 1000
 MAX_CURSOR = 16384
 
 
-class Listing(NamedTuple):
-    """One of the lists: its ``member`` in the result, and the member that its entries sort by."""
-
-    member: str
-    key: str
-
+#: One of the lists: its member in the result, and the member that its entries are sorted by.
+Listing = Tuple[str, str]
 
 #: Method -> its list.
 LISTS: Dict[str, Listing] = {
-    "tools/list": Listing("tools", "name"),
-    "resources/list": Listing("resources", "uri"),
-    "resources/templates/list": Listing("resourceTemplates", "uriTemplate"),
-    "prompts/list": Listing("prompts", "name"),
+    "tools/list": ("tools", "name"),
+    "resources/list": ("resources", "uri"),
+    "resources/templates/list": ("resourceTemplates", "uriTemplate"),
+    "prompts/list": ("prompts", "name"),
 }
 
 
@@ -44,34 +40,35 @@ class BadCursor(ValueError):
 def page(which: Listing, entries: List[Dict[str, Any]], cursor: Any, size: int) -> Dict[str, Any]:
     """Return the result of a list method: one page and, if more follow, ``nextCursor``.
 
-    ``entries`` are sorted by ``which.key``; a page of all of them is the same list. ``cursor`` is
+    ``entries`` are sorted as ``which`` says; a page of all of them is the same list. ``cursor`` is
     what the client sent, None for the first page. Raises BadCursor.
     """
+    member, key = which
     start = 0
     if cursor is not None:
-        start = bisect_right([one[which.key] for one in entries], _decode(which, cursor))
+        start = bisect_right([one[key] for one in entries], _decode(member, cursor))
     if not start and len(entries) <= size:
-        return {which.member: entries}
+        return {member: entries}
     shown = entries[start : start + size]
-    result: Dict[str, Any] = {which.member: shown}
+    result: Dict[str, Any] = {member: shown}
     if start + size < len(entries):
-        result["nextCursor"] = _encode(which, shown[-1][which.key])
+        result["nextCursor"] = _encode(member, shown[-1][key])
     return result
 
 
-def _encode(which: Listing, last: str) -> str:
-    text = json.dumps([which.member, last], separators=(",", ":"), ensure_ascii=False)
+def _encode(member: str, last: str) -> str:
+    text = json.dumps([member, last], separators=(",", ":"), ensure_ascii=False)
     return base64.urlsafe_b64encode(text.encode("utf-8", "surrogatepass")).decode("ascii")
 
 
-def _decode(which: Listing, cursor: Any) -> str:
+def _decode(member: str, cursor: Any) -> str:
     try:
         if type(cursor) is not str or len(cursor) > MAX_CURSOR:
             raise BadCursor("no text, or too long")
         text = base64.b64decode(cursor.encode("ascii"), b"-_", True)
-        member, last = json.loads(text.decode("utf-8", "surrogatepass"))
+        made_for, last = json.loads(text.decode("utf-8", "surrogatepass"))
     except (ValueError, TypeError, RecursionError):
         raise BadCursor("There is no such cursor; ask for the list without one") from None
-    if type(last) is not str or member != which.member:
+    if type(last) is not str or made_for != member:
         raise BadCursor("The cursor belongs to another list; ask without one")
     return last

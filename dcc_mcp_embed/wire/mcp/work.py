@@ -6,7 +6,7 @@ Everything here has ``id``, ``stateless`` (its era), ``token`` (its progress tok
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, NamedTuple, Union
+from typing import Any, Callable, Dict, Union
 
 from .. import jsonrpc
 from ..jsonrpc import Fault, Id, Request
@@ -14,53 +14,85 @@ from ..jsonrpc import Fault, Id, Request
 __all__ = ["READERS", "Completion", "PromptGet", "ResourceRead", "ToolCall", "Work", "bad_params"]
 
 
-class ToolCall(NamedTuple):
+# No named tuples: each costs a host's start-up a tenth of a millisecond.
+
+
+class _Named:
+    """Something with a name, to be done with arguments."""
+
+    __slots__ = ("arguments", "client", "id", "name", "stateless", "token")
+
+    def __init__(
+        self,
+        id: Id,
+        name: str,
+        arguments: Dict[str, Any],
+        stateless: bool,
+        token: Any,
+        client: str,
+    ) -> None:
+        self.id = id
+        self.name = name
+        self.arguments = arguments
+        self.stateless = stateless
+        self.token = token
+        self.client = client
+
+
+class ToolCall(_Named):
     """A tool to be run."""
 
-    id: Id
-    name: str
-    arguments: Dict[str, Any]
-    stateless: bool
-    token: Any
-    client: str
+    __slots__ = ()
 
 
-class ResourceRead(NamedTuple):
-    """A resource to be read."""
-
-    id: Id
-    uri: str
-    stateless: bool
-    token: Any
-    client: str
-
-
-class PromptGet(NamedTuple):
+class PromptGet(_Named):
     """A prompt to be rendered."""
 
-    id: Id
-    name: str
-    arguments: Dict[str, Any]
-    stateless: bool
-    token: Any
-    client: str
+    __slots__ = ()
 
 
-class Completion(NamedTuple):
+class ResourceRead:
+    """A resource to be read."""
+
+    __slots__ = ("client", "id", "stateless", "token", "uri")
+
+    def __init__(self, id: Id, uri: str, stateless: bool, token: Any, client: str) -> None:
+        self.id = id
+        self.uri = uri
+        self.stateless = stateless
+        self.token = token
+        self.client = client
+
+
+class Completion:
     """An argument to be completed: of the prompt or of the resource template ``of``.
 
     ``kind`` is "prompt" or "resource"; ``given`` are the other arguments, as far as they are known.
     """
 
-    id: Id
-    kind: str
-    of: str
-    argument: str
-    value: str
-    given: Dict[str, str]
-    stateless: bool
-    token: Any
-    client: str
+    __slots__ = ("argument", "client", "given", "id", "kind", "of", "stateless", "token", "value")
+
+    def __init__(
+        self,
+        id: Id,
+        kind: str,
+        of: str,
+        argument: str,
+        value: str,
+        given: Dict[str, str],
+        stateless: bool,
+        client: str,
+    ) -> None:
+        self.id = id
+        self.kind = kind
+        self.of = of
+        self.argument = argument
+        self.value = value
+        self.given = given
+        self.stateless = stateless
+        #: A completion reports no progress.
+        self.token = None
+        self.client = client
 
 
 Work = Union[ToolCall, ResourceRead, PromptGet, Completion]
@@ -117,9 +149,7 @@ def _completion(request: Request, stateless: bool, client: str) -> Completion:
     given = (context.get("arguments") if type(context) is dict else None) or {}
     if type(given) is not dict or not all(type(one) is str for one in given.values()):
         raise bad_params(request, "params.context.arguments maps names to strings")
-    return Completion(
-        request.id, kind, reference[member], name, value, given, stateless, None, client
-    )
+    return Completion(request.id, kind, reference[member], name, value, given, stateless, client)
 
 
 #: Method -> reader of its request (request, stateless, client); raises Fault.
