@@ -180,14 +180,17 @@ class _Tasks:
         return True
 
     def _abandon(self) -> None:
-        """Answer those whose turn will never come."""
+        """Answer those that will never be answered otherwise: the loop has ended."""
         while self._line:
             try:
                 call, awaitable = self._line.popleft()
             except IndexError:
                 break  # another thread does the same
             getattr(awaitable, "close", lambda: None)()
-            self._done(call, failed(_ended_loop("not_started")))
+            self._done(call, failed(_ended_loop("not_started" if awaitable is None else "running")))
+        for call in list(self._running.values()):
+            if not call.told:
+                self._done(call, failed(_ended_loop("running")))
 
     def cancel(self) -> None:
         """Cancel all that run. Any thread."""

@@ -390,6 +390,57 @@ def test_handlers_whose_asyncio_loop_has_ended_are_told_of():
         one.stop_sync()
 
 
+def test_requests_that_their_loop_left_behind_are_told_of():
+    one = server()
+    entered = threading.Event()
+
+    async def never(data):
+        entered.set()
+        await asyncio.Event().wait()
+
+    one.register_handler("never", never)
+    one.register_handler("echo", aecho)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(one.start_background())
+    try:
+        with Raw(one) as raw:
+            begun = raw.ask("never")
+            loop.run_until_complete(loop.run_in_executor(None, entered.wait, DEADLINE))
+            waiting = raw.ask("echo")
+            until(lambda: one.get_stats()["in_flight"] == 2)
+            # Not run any more; what it has begun is forgotten without a complaint.
+            loop.set_exception_handler(lambda loop, context: None)
+            loop.close()
+            last = raw.ask("echo")
+            told = [raw.failed(ident) for ident in (begun, waiting, last)]
+            assert [each["state"] for each in told] == ["running", "not_started", "not_started"]
+            assert all("asyncio loop" in each["error"] for each in told)
+    finally:
+        one.stop_sync()
+
+
+def test_a_coroutine_that_ends_the_program_is_told_of_before():
+    one = server()
+
+    async def fail(data):
+        raise SystemExit(3)
+
+    one.register_handler("fail", fail)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(one.start_background())
+    try:
+        with Raw(one) as raw:
+            ident = raw.ask("fail")
+            with pytest.raises(SystemExit):
+                loop.run_until_complete(asyncio.sleep(DEADLINE))
+            # As asyncio.run does: what is left comes to its end.
+            loop.run_until_complete(asyncio.sleep(0))
+            assert raw.failed(ident)["error"] == "SystemExit: 3"
+    finally:
+        one.stop_sync()
+        loop.close()
+
+
 def test_a_coroutine_that_is_cancelled_is_told_of():
     one = server()
 

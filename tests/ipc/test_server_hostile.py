@@ -12,6 +12,7 @@ import pytest
 from dcc_mcp_embed.ipc import SocketServer, caller, serving
 from dcc_mcp_embed.ipc.limits import MAX_FRAME
 from dcc_mcp_embed.net.sockets import connect_address
+from dcc_mcp_embed.rpc.hello import ClientHello, place
 from dcc_mcp_embed.transport.connect import open_channel
 from dcc_mcp_embed.transport_errors import ConnectionFailed, IpcConnectionFailed
 from dcc_mcp_embed.wire.frames import frame, pack
@@ -108,8 +109,9 @@ def test_a_hello_in_drops_does_not_get_more_time(one, other, monkeypatch):
 
 def test_strangers_do_not_keep_others_out(one, other, monkeypatch):
     monkeypatch.setattr(serving, "_GRACE", 0.0)
-    place = one.address
-    crowd = [connect_address(place, DEADLINE, CLOCK) for _ in range(serving._MOST_STRANGERS * 3)]
+    crowd = [
+        connect_address(one.address, DEADLINE, CLOCK) for _ in range(serving._MOST_STRANGERS * 3)
+    ]
     with Raw(one) as raw:
         assert raw.call("echo", 1) == 1
     assert len(one._run.serving._strangers) <= serving._MOST_STRANGERS
@@ -214,6 +216,29 @@ def test_a_client_that_is_gone_in_the_middle_costs_nothing(one, other):
     until(lambda: one.get_stats()["in_flight"] == 0)
 
 
+def half_closed(one, raw):
+    """Have a client end its side with answers unread, fewer than stop the server from reading."""
+    (caller,) = [each for each in one._run.serving._callers if each.account == "half"]
+    while not caller.stream.unsent:
+        one.push_sync("news", "x" * 100_000, "half")
+    raw.sock.shutdown(socket.SHUT_WR)
+
+
+def test_a_client_that_ends_its_side_and_reads_no_more_is_let_go(one, other, monkeypatch):
+    monkeypatch.setattr(caller, "_STALL", 0.1)
+    with Raw(one, "half") as raw:
+        half_closed(one, raw)
+        until(lambda: one.get_stats()["clients"] == {"other": 1})
+
+
+def test_nor_does_it_hold_up_a_stop(one, monkeypatch):
+    monkeypatch.setattr(caller, "LINGER", 0.1)
+    with Raw(one, "half") as raw:
+        half_closed(one, raw)
+        until(lambda: all(each._ending for each in one._run.serving._callers))
+        one.stop_sync()
+
+
 def test_a_client_that_resets_its_connection_costs_nothing(one, other):
     with Raw(one) as raw:
         raw.ask("echo", "x" * 100_000)
@@ -229,6 +254,20 @@ def test_requests_before_the_end_of_the_hello_do_not_run(one, other):
         raw.ask("effect", 1, b"b" * 16)
         raw.until_end()
     assert ran == []
+
+
+def test_the_end_of_the_hello_comes_before_the_answer_to_what_came_with_it(one, other):
+    found = target(one)
+    with Raw(one, hello=False) as raw:
+        hello = ClientHello(found.key, place(raw.sock.getpeername()), CLOCK)
+        start = hello.start()
+        raw.send(frame(encode(start)))
+        proof = hello.receive(raw.answer(start.id))
+        ident = raw.new_id()
+        raw.send(frame(encode(proof)) + frame(encode(Request(ident, "resume", b"{"), OURS)))
+        while len(raw.responses) < 2:
+            raw.read()
+        assert list(raw.responses) == [proof.id, ident]
 
 
 def test_a_process_without_files_goes_on_when_there_are_some_again(one, other, monkeypatch):

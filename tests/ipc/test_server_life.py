@@ -204,6 +204,7 @@ def test_a_start_that_fails_leaves_nothing_behind(path, monkeypatch):
 def test_whoever_is_connected_is_told_of_the_stop():
     one = server()
     with one, Raw(one) as raw, Raw(one, hello=False) as stranger:
+        until(lambda: one._run.serving._strangers)
         one.stop_sync()
         assert raw.until_end().reason == "the server has been stopped"
         assert "stopped" in str(stranger.until_end())
@@ -259,6 +260,29 @@ def test_what_does_not_end_is_told_so_and_what_waits_never_runs(monkeypatch):
         assert (told["code"], told["state"]) == ("host_shutting_down", "not_started")
     gate.let.set()
     assert (gate.times, waiting.times) == (1, 0)
+
+
+def test_what_ends_after_it_was_told_so_is_answered_once(monkeypatch, caplog):
+    monkeypatch.setattr(serving, "_STOPPING", 0.05)
+    monkeypatch.setattr(caller, "LINGER", 1.0)
+    gate = Gate()
+    one = server()
+    one.register_handler("wait", gate)
+    with one, Raw(one) as raw, Raw(one, resume=False) as other:
+        asked = [raw.ask("wait"), other.ask("wait")]
+        until(lambda: gate.times == 2)
+        stopping = threading.Thread(target=one.stop_sync, daemon=True)
+        stopping.start()
+        assert raw.failed(asked[0])["state"] == other.failed(asked[1])["state"] == "running"
+        done = one._run.serving._done
+        gate.let.set()
+        until(lambda: not (one._run.serving._scheduled or done))
+        raw.until_end()
+        other.until_end()
+        raw.close()
+        other.close()
+        stopping.join(DEADLINE)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_coroutines_that_do_not_end_are_cancelled(monkeypatch):
@@ -349,10 +373,16 @@ elif how == "start":
         assert not one.running
         print("stopped", flush=True)
 elif how == "fork":
+    def sockets():
+        places = os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else []
+        return sum(os.path.islink("/proc/self/fd/" + fd) and
+            os.readlink("/proc/self/fd/" + fd).startswith("socket:") for fd in places)
+    before = sockets()
     one.start_background_sync()
     ident = os.fork()
     if not ident:
         assert not one.running
+        assert sockets() == before, (sockets(), before)
         one.stop_sync()
         assert one.push_sync("x") == 0
         assert one.get_stats()["running"] is False
