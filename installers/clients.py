@@ -81,6 +81,8 @@ class Client(NamedTuple):
     http: Optional[HttpShape]
     #: Members that every command has here.
     fixed: Tuple[Tuple[str, str], ...] = ()
+    #: Whether it passes PYTHONPATH on to what it starts, as its file says.
+    passes_pythonpath: bool = True
     #: How the client is made to read its file again, and where the server is then seen.
     reread: str = ""
     seen: str = ""
@@ -116,8 +118,8 @@ CLIENTS = (
         json_edit.STRICT,
         HttpShape(fixed=_HTTP),
         _STDIO,
-        "Start a new session.",
-        "/mcp shows the server.",
+        reread="Start a new session.",
+        seen="/mcp shows the server.",
     ),
     Client(
         "cursor",
@@ -141,8 +143,8 @@ CLIENTS = (
         json_edit.JSONC,
         HttpShape(fixed=_HTTP),
         _STDIO,
-        "Reload VS Code's window.",
-        "The command 'MCP: List Servers' starts the server.",
+        reread="Reload VS Code's window.",
+        seen="The command 'MCP: List Servers' starts the server.",
     ),
     Client(
         "windsurf",
@@ -170,6 +172,7 @@ CLIENTS = (
         "mcpServers",
         json_edit.WITH_COMMENTS,
         HttpShape(fixed=_HTTP),
+        passes_pythonpath=False,
         reread="Start a new session.",
         seen="/mcp shows the server, in folders that Gemini CLI is told to trust.",
     ),

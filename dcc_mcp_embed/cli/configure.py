@@ -22,6 +22,11 @@ __all__ = ["configure"]
 _NAME = "dcc"
 #: Variables that a client would not pass on, and without which the bridge would look elsewhere.
 _PASSED_ON = ("DCC_MCP_EMBED_HOME", "DCC_MCP_REGISTRY_DIR")
+#: Starts the package below a folder for a client that takes no PYTHONPATH.
+_START = (
+    "import sys; sys.path[:] = [{!r}] + [p for p in sys.path if p]; "
+    "from dcc_mcp_embed.__main__ import main; sys.exit(main(sys.argv[1:]))"
+)
 #: How long a host may take to prove itself, seconds.
 _PATIENCE = 3.0
 
@@ -43,7 +48,7 @@ def configure(options: Any) -> int:
     if options.http:
         kind, server = _endpoint(clients, options)
     else:
-        server = _command(clients, options)
+        server = _command(clients, client, options)
     name = _name(options.name, kind)
     if options.write:
         return _write(clients, client, path, name, server)
@@ -62,7 +67,7 @@ def _name(given: Optional[str], kind: Optional[str]) -> str:
     return "{}-{}".format(_NAME, re.sub(r"[^A-Za-z0-9]+", "-", kind.lower()))
 
 
-def _command(clients: Any, options: Any) -> Any:
+def _command(clients: Any, client: Any, options: Any) -> Any:
     """Return the command that starts a bridge. Raises ConfigError."""
     python = interpreter.look_at(interpreter.choose(options.python))
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -78,7 +83,10 @@ def _command(clients: Any, options: Any) -> Any:
             "Note: dcc_mcp_embed in {} has no bridge yet; a client cannot start this command "
             "before there is a version that has one. Until then use --http.".format(used)
         )
-    args: Tuple[str, ...] = ("-m", "dcc_mcp_embed", "bridge")
+    args: Tuple[str, ...] = ("-m", "dcc_mcp_embed")
+    if "PYTHONPATH" in variables and not client.passes_pythonpath:
+        args = ("-c", _START.format(variables.pop("PYTHONPATH")))
+    args += ("bridge",)
     if options.dcc is not None:
         args += ("--dcc", options.dcc)
     words = [python.program, *args, *variables.values()]

@@ -18,8 +18,6 @@ from fakes import served
 from fakes.answering import Answering, foreign_row, http
 from fakes.served import DEADLINE, Served
 
-PACKAGE = os.path.dirname(os.path.abspath(dcc_mcp_embed.__file__))
-
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
@@ -69,16 +67,22 @@ def test_the_snippet_is_printed_and_nothing_is_written(config, home, cursor):
     assert os.listdir(home) == []
 
 
-def test_the_command_finds_the_package_from_anywhere(config, home):
-    entry = json.loads(config("claude-code", "--dcc", "Maya 2026").stdout)
+@pytest.mark.parametrize("client", ["claude-code", "gemini"])
+def test_the_command_finds_the_package_from_anywhere(config, home, client):
+    entry = json.loads(config(client, "--dcc", "Maya 2026").stdout)
     entry = entry["mcpServers"]["dcc-maya-2026"]
-    assert entry["args"] == ["-m", "dcc_mcp_embed", "bridge", "--dcc", "Maya 2026"]
+    *args, bridge, option, kind = entry["args"]
+    assert (bridge, option, kind) == ("bridge", "--dcc", "Maya 2026")
+    assert client == "gemini" or args == ["-m", "dcc_mcp_embed"]
+    # Gemini CLI leaves this variable out, whatever its file says.
+    assert client != "gemini" or "PYTHONPATH" not in entry["env"]
     # What lies in the project that a client is used in is no module of ours.
     make(os.path.join(home, "project", "json.py"), "raise SystemExit('taken')")
+    safe = sys.version_info >= (3, 11) or args[0] == "-c"
     done = subprocess.run(
-        [entry["command"], *entry["args"][:2], "--version"],
+        [entry["command"], *args, "--version"],
         env=dict({"PATH": os.defpath}, **entry["env"]),
-        cwd=os.path.join(home, "project") if sys.version_info >= (3, 11) else home,
+        cwd=os.path.join(home, "project") if safe else home,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         timeout=DEADLINE,
@@ -86,9 +90,12 @@ def test_the_command_finds_the_package_from_anywhere(config, home):
     assert done.stdout.decode().split() == ["dcc_mcp_embed", dcc_mcp_embed.__version__], done
 
 
-def test_it_is_said_as_long_as_there_is_no_bridge(config):
-    missing = not os.path.isdir(os.path.join(PACKAGE, "bridge"))
-    assert ("has no bridge yet" in config("cursor").stderr) == missing
+def test_it_is_said_if_the_package_that_would_be_started_has_no_bridge(config, home):
+    assert "has no bridge" not in config("cursor").stderr
+    text = 'echo \'{"version": [3, 9], "package": "/opt/old/dcc_mcp_embed"}\''
+    done = config("cursor", "--python", script(os.path.join(home, "python"), text))
+    assert done.returncode == 0
+    assert "/opt/old/dcc_mcp_embed has no bridge yet" in done.stderr
 
 
 def test_writing_and_removing_gives_back_the_file(config, cursor):
