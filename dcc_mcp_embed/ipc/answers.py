@@ -23,14 +23,14 @@ class NotConnected(ConnectionClosed):
     """There is no connection, and nobody is making one; the request was not sent."""
 
     text = "{message}"
-    fields = ("message",)
+    fields = ("message",)  # type: ignore[assignment]
 
 
 class NotSent(CallTimeout):
     """A request's time was over before it could be sent: it has not run and never will."""
 
     text = "call '{method}' was not sent within {timeout_ms}ms: {reason}"
-    fields = ("method", "timeout_ms", "reason")
+    fields = ("method", "timeout_ms", "reason")  # type: ignore[assignment]
 
 
 class RequestFailed(CallFailed):
@@ -43,7 +43,7 @@ class RequestFailed(CallFailed):
     ``not_started``, ``running`` or ``finished``.
     """
 
-    fields = ("method", "error", "code", "hint", "retryable", "state")
+    fields = ("method", "error", "code", "hint", "retryable", "state")  # type: ignore[assignment]
 
 
 def encode(name: str, data: Any) -> bytes:

@@ -106,7 +106,7 @@ class Deliveries:
         has caught up by then.
         """
         place = self._place
-        if not isinstance(place, _Thread) or place.is_current():
+        if not isinstance(place, _Thread) or place.is_current() or place.is_idle():
             return True
         reached = threading.Event()
         with collector.blocking():
@@ -223,6 +223,11 @@ class _Thread(_Place):
     def is_current(self) -> bool:
         """Return whether the caller is this thread."""
         return threading.current_thread() is self._thread
+
+    def is_idle(self) -> bool:
+        """Return whether everything has been called: there is no thread."""
+        with self._condition:
+            return self._thread is None
 
     def put(self, item: _Item) -> bool:
         with self._condition:

@@ -97,6 +97,7 @@ class ClientCore:
             if engine is None or not engine.post(self.session.connect, retries, future):
                 engine = Engine(self.session, self._find, self._handle, self._defect, self._clock)
                 engine.thread.on_fork(self._after_fork)
+                engine.over.add_done_callback(lambda _: self.deliveries.end())
                 engine.start()
                 self._engine = engine
                 engine.post(self.session.connect, retries, future)

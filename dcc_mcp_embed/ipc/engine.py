@@ -219,7 +219,7 @@ class Engine:
         """The socket is gone. Loop thread."""
         if self._wire is wire:
             self._wire = None
-        self.event(self._session.lost, error)
+            self.event(self._session.lost, error)
 
     # -- the end ------------------------------------------------------------------------------
 

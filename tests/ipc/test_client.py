@@ -294,7 +294,7 @@ def test_a_request_that_is_cancelled_is_not_waited_for(bench):
     async def main():
         client = bench.client()
         assert await client.connect()
-        task = asyncio.ensure_future(client.request("hold", 1))
+        task = asyncio.ensure_future(client.request("hold", 1, timeout=1000.0))
         while not bench.entered.acquire(blocking=False):
             await asyncio.sleep(0.002)
         task.cancel()
@@ -370,11 +370,53 @@ def test_a_connect_that_is_cancelled_leaves_nothing(path):
     async def main():
         client = SocketClient(path, "client", secret=SECRET, reconnect_interval=1000.0)
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(client.connect(5), 0.05)
+            await asyncio.wait_for(client.connect(10**6), 0.05)
         while client.get_stats()["state"] != "disconnected":
             await asyncio.sleep(0.002)
 
     run(main())
+
+
+def test_a_socket_that_is_connected_too_late_is_closed(bench):
+    client = bench.client()
+    gate, dialing = threading.Event(), []
+    find = client._core._find
+
+    def slow():
+        dialing.append(threading.current_thread())
+        assert gate.wait(DEADLINE)
+        return find()
+
+    client._core._find = slow
+    connecting = threading.Thread(target=client.connect_sync)
+    connecting.start()
+    wait_for(lambda: dialing)
+    client.disconnect_sync()
+    connecting.join(DEADLINE)
+    gate.set()
+    dialing[0].join(DEADLINE)
+    assert not client.connected
+    wait_for(lambda: bench.server.get_stats()["connections"] == 0)
+
+
+def test_connecting_and_disconnecting_at_once(bench):
+    """Whoever comes while the thread is about to end gets an answer all the same."""
+    client = bench.client()
+    told = []
+
+    def work(method):
+        for _ in range(150):
+            told.append(method())
+
+    threads = [
+        threading.Thread(target=work, args=(method,), daemon=True)
+        for method in (client.connect_sync, client.disconnect_sync, client.connect_sync)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(DEADLINE)
+    assert len(told) == 450
 
 
 def test_a_request_waits_for_the_first_connection(path):

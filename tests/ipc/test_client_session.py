@@ -142,6 +142,43 @@ def test_a_connect_that_is_withdrawn_is_the_end_of_it():
     assert world.dials == 1
 
 
+def test_a_connect_that_is_withdrawn_leaves_the_others():
+    world = World()
+    world.listening = False
+    world.connect(5)
+    world.connect(5, "other")
+    world.session.withdraw(world.clock.now, "connect")
+    world.listening = True
+    world.advance(3.0)
+    world.run()
+    assert world.answers == {"other": [True]}
+    world.listening = False
+    world.kill()
+    world.connect(5, "third")
+    world.session.withdraw(world.clock.now, "third")
+    world.look()
+    assert world.session.state == "reconnecting", "that was there before"
+
+
+def test_a_connect_that_is_withdrawn_in_the_middle_of_its_hello():
+    world = World()
+    world.connect()
+    world.session.withdraw(world.clock.now, "connect")
+    world.look()
+    assert world.link is None and world.session.idle
+    assert world.session.next_timer(world.clock.now) is None
+
+
+def test_a_later_connect_begins_anew(world):
+    world.session.disconnect(world.clock.now, "disconnect")
+    world.look()
+    world.listening = False
+    world.connect(1, "later")
+    assert world.session.state == "connecting"
+    world.advance(3.0)
+    assert (world.answers["later"], world.session.state) == ([False], "disconnected")
+
+
 def test_what_comes_of_an_attempt_that_was_given_up_is_not_wanted():
     world = World()
     world.session.connect(world.clock.now, 0, "connect")
@@ -211,6 +248,7 @@ def test_time_that_is_over_says_whether_it_was_sent(world):
     world.advance(2.0)
     assert type(errand.error) is CallTimeout
     assert str(errand.error) == "call 'work' timed out after 2000ms"
+    assert world.session._peer.in_flight == 0, "nothing is kept for it"
     world.server.finish()
     world.run()
     assert world.settled == [errand], "a late answer means nothing"
@@ -404,6 +442,36 @@ def test_a_bad_answer_to_resume_is_a_failed_attempt(world, payload):
     assert (values(world), world.server.ran) == ([1], {1: 1})
 
 
+def test_a_connection_ends_once():
+    world = World()
+    world.server.mute = True
+    world.connect(1)
+    world.run()
+    question = next(iter(world.link.peer._requests))
+    world.link.peer.respond(question, True, b"{}")
+    world.link.peer.notify("news", b"1")
+    world.link.peer.shutdown("goodbye")
+    world.carry_down()
+    assert (world.pushes, world.answers) == ([], {})
+    assert "resume" in world.session.last_error
+    world.server.mute = False
+    world.advance(1.0)
+    world.run()
+    assert (world.answers, world.dials) == ({"connect": [True]}, 2)
+
+
+def test_what_was_to_be_sent_on_a_lost_connection_is_not_sent_on_the_next(world):
+    for _ in range(32):
+        world.ask()
+    world.run()
+    world.server.finish_all()
+    world.link.peer.shutdown()
+    world.session.receive_data(world.clock.now, world.link.peer.data_to_send())
+    assert world.session.data_to_send() == b"", "an acknowledgement"
+    world.look()
+    assert len(values(world)) == 32
+
+
 def test_a_resume_that_is_refused_is_a_failed_attempt():
     world = World()
     world.server.mute = True
@@ -480,10 +548,16 @@ def test_a_server_that_refuses_after_a_break_is_tried_again(world):
 def test_disconnecting_says_goodbye_and_settles_everything(world):
     world.ask()
     world.run()
+    world.server.finish()
+    world.run()
+    world.settled.clear()
+    world.ask()
+    world.run()
     link = world.link
     world.session.disconnect(world.clock.now, "disconnect")
     world.look()
     assert link.ended.reason == "the client disconnects"
+    assert link.heard == ["acknowledge"]
     (errand,) = world.settled
     assert isinstance(errand.error, UnknownOutcome)
     assert world.log == ["Connected", "Disconnected"]
