@@ -100,6 +100,17 @@ class Listening:
         finally:
             self._bound.close()
 
+    def leave(self) -> None:
+        """Leave no file behind at the end of the process, which closes the rest by itself.
+
+        A loop may still be waiting for the socket, which on Windows must not be closed under it.
+        """
+        if self._clean is not None:
+            clean, self._clean = self._clean, None
+            clean()
+        elif self.address.is_unix_socket:
+            self._bound.close()
+
 
 def listen(
     socket_path: Optional[Path],

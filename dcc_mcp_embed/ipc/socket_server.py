@@ -250,8 +250,8 @@ class SocketServer:
                 # The interpreter is at its end, or the system has no more threads.
                 raise StartError("no thread could be started: {}".format(error)) from error
             raise
-        # Also at the interpreter's exit, so that no file is left behind.
-        weakref.finalize(serving, listening.close)
+        # The loop's thread holds it until it ends: this is for the interpreter's exit.
+        weakref.finalize(serving, listening.leave)
         return _Run(serving, thread, ended, clock.monotonic())
 
     def _demand_plain(self) -> None:

@@ -119,6 +119,15 @@ def test_strangers_do_not_keep_others_out(one, other, monkeypatch):
         sock.close()
 
 
+def test_a_stranger_makes_room_for_a_client_where_all_places_are_taken(one, other, monkeypatch):
+    monkeypatch.setattr(serving, "_MOST_CALLERS", 2)
+    with connect_address(one.address, DEADLINE, CLOCK):
+        until(lambda: one._run.serving._strangers)
+        with Raw(one) as raw:
+            assert raw.call("echo", 1) == 1
+    until(lambda: one.get_stats()["connections"] == 1)
+
+
 def test_too_many_clients_are_told(one, monkeypatch):
     monkeypatch.setattr(serving, "_MOST_CALLERS", 2)
     found = target(one)

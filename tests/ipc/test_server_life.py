@@ -342,6 +342,10 @@ SCRIPT = """
 import asyncio, os, signal, sys, threading
 from dcc_mcp_embed.ipc import SocketServer
 path, how = sys.argv[1:]
+if how.endswith(" by file"):
+    from dcc_mcp_embed.ipc import places
+    places.has_unix_sockets = lambda: False
+    how = how[:-len(" by file")]
 one = SocketServer(path, secret={secret!r})
 one.register_handler("echo", lambda data: data)
 one.register_handler("never", lambda data: threading.Event().wait())
@@ -418,8 +422,10 @@ class Script:
 
 
 @posix
-@pytest.mark.parametrize("how", ["exit", "fork"])
-def test_the_end_of_a_process_leaves_no_file_behind(how, path):
+@pytest.mark.parametrize("how", ["exit", "fork", "exit by file", "fork by file"])
+def test_the_end_of_a_process_leaves_no_file_behind(how, path, monkeypatch):
+    if how.endswith(" by file"):
+        monkeypatch.setattr(ipc.places, "has_unix_sockets", lambda: False)
     with Script(path, how) as script, Raw(script.target) as raw:
         assert raw.call("echo", 5) == 5
         # Not even if a handler never returns.
@@ -429,7 +435,7 @@ def test_the_end_of_a_process_leaves_no_file_behind(how, path):
         script.child.stdin.flush()
         assert script.wait() == 0
         assert raw.until_end()
-    assert not os.path.exists(path)
+    assert os.listdir(os.path.dirname(path)) == []
 
 
 @posix
