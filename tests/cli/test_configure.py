@@ -285,7 +285,7 @@ def test_what_is_no_python_is_refused(home):
 
 def test_a_path_that_is_no_text_is_refused_in_words(config, home):
     folder = os.path.join(home, os.fsdecode(b"\xff"))
-    text = 'echo \'{"version": [3, 7], "package": null}\''
+    text = 'echo \'{"version": [3, 7], "package": "/opt/dcc_mcp_embed"}\''
     done = config("cursor", "--python", script(os.path.join(folder, "python"), text))
     assert (done.returncode, done.stdout) == (2, "")
     assert "is no text" in done.stderr
