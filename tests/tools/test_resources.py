@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dcc_mcp_embed.errors import ConfigError
+from dcc_mcp_embed.errors import ConfigError, NotFound
 from dcc_mcp_embed.tools.content import Audio, Image, Link, Resource
 from dcc_mcp_embed.tools.context import ToolContext
 from dcc_mcp_embed.tools.declare import declared, resource, resource_template
@@ -174,3 +174,6 @@ def test_the_most_definite_one_is_meant():
     ):
         entry, found = table.resource(uri)
         assert (entry.name, found) == (name, values)
+    # Longer than anything that anybody declares: not looked at.
+    with pytest.raises(NotFound):
+        table.resource("a://" + "y" * 2048)
