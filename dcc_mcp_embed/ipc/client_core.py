@@ -113,13 +113,14 @@ class ClientCore:
         return future
 
     def over(self) -> Future[None]:
-        """Return what will be done once the engine has ended."""
+        """Return what will be done once the engine has ended; may be cancelled."""
+        done: Future[None] = Future()
         engine = self._engine
         if engine is None or not engine.thread.alive:
-            done: Future[None] = Future()
             done.set_result(None)
-            return done
-        return engine.over
+        else:
+            engine.over.add_done_callback(lambda _: _settle(done, None))
+        return done
 
     def join(self, grace: float) -> None:
         """Wait for the thread of an engine that is over, and let go of it."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from typing import Any, Dict, List, NamedTuple, Optional, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
 from ..clock import Clock
 from ..errors import EmbedError, RemoteProtocolError, UnknownOutcome
@@ -71,8 +71,8 @@ _ACK_DELAY = 1.0
 _BEAT_PART = 0.75
 #: Delays between attempts grow like this, and chance takes off up to a quarter.
 _FIRST_DELAY, _GROWTH, _JITTER = 0.5, 1.5, 0.25
-#: Receipts of settled requests that are remembered.
-_RECEIPTS = 4096
+#: Receipts of settled requests that are remembered; requests in flight have to fit in as well.
+_RECEIPTS = 1024
 _SAID = 200
 
 _HINT = "Look at what it should have changed before you call again."
@@ -237,7 +237,8 @@ class Session:
         self._ack_timer: Optional[Timer] = None
         self._held: OrderedDict[Errand, None] = OrderedDict()
         self._in_flight: Dict[bytes, Errand] = {}
-        self._checks: Dict[Probe, Any] = {}
+        #: Health checks: who waits, and until when.
+        self._checks: Dict[Probe, Tuple[Any, Optional[Timer]]] = {}
         self._heard = 0.0
         # What get_stats tells.
         self.requests = self.responses = self.errors = self.timeouts = 0
@@ -374,9 +375,10 @@ class Session:
             self._actions.append(Answered(waiter, False))
             return
         probe = self._peer.ping()
-        self._checks[probe] = waiter
+        timer = None
         if timeout < math.inf:
-            self._timers.add(now + timeout, self._check_overdue, probe)
+            timer = self._timers.add(now + timeout, self._check_overdue, probe)
+        self._checks[probe] = waiter, timer
 
     # -- what happens to the socket -----------------------------------------------------------
 
@@ -513,8 +515,8 @@ class Session:
         if peer is not None:
             peer.end(ConnectionClosed())
         self._resume.lost()
-        checks, self._checks = self._checks, {}
-        self._actions += [Answered(waiter, False) for waiter in checks.values()]
+        for probe in list(self._checks):
+            self._checked(probe, False)
 
     def _stop(self, reason: str) -> None:
         """No connection is wanted any more: everybody who waits gets an answer."""
@@ -575,8 +577,15 @@ class Session:
         if probe.error is not None:
             return
         self.last_latency = probe.round_trip
-        if probe in self._checks:
-            self._actions.append(Answered(self._checks.pop(probe), True))
+        self._checked(probe, True)
+
+    def _checked(self, probe: Probe, well: bool) -> None:
+        """End a health check, if it is one."""
+        waiter, timer = self._checks.pop(probe, (None, None))
+        if timer is not None:
+            timer.cancel()
+        if waiter is not None:
+            self._actions.append(Answered(waiter, well))
 
     def _ended(self, now: float, event: Ended) -> None:
         error, hello = event.error, self._hello
@@ -793,8 +802,6 @@ class Session:
         )
 
     def _check_overdue(self, now: float, probe: Probe) -> None:
-        if probe in self._checks:
-            waiter = self._checks.pop(probe)
-            if self._peer is not None:
-                self._peer.abandon(probe)
-            self._actions.append(Answered(waiter, False))
+        if self._peer is not None:
+            self._peer.abandon(probe)
+        self._checked(probe, False)

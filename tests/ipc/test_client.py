@@ -722,6 +722,44 @@ def test_a_client_that_nobody_holds_ends(bench):
     wait_for(lambda: bench.server.get_stats()["connections"] == 0)
 
 
+def test_errors_leave_nothing_for_the_collector(bench):
+    """It may be off for as long as a host wants."""
+    client = bench.connected()
+
+    def fail():
+        for name, timeout in (("nothing", None), ("hold", 0.001)):
+            with pytest.raises((RequestFailed, CallTimeout)):
+                client.request_sync(name, timeout=timeout)
+        client.health_check_sync()
+
+    async def fail_there():
+        with pytest.raises(RequestFailed):
+            await client.request("nothing")
+        assert await client.health_check()
+
+    async def main():
+        await fail_there()
+        gc.collect()
+        for _ in range(40):
+            await fail_there()
+        return count()
+
+    def count():
+        kinds = ("Future", "Errand", "Probe", "RequestFailed", "CallTimeout")
+        return [one for one in gc.get_objects() if type(one).__name__ in kinds]
+
+    fail()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(40):
+            fail()
+        assert len(count()) < 15
+        assert len(run(main())) < 15
+    finally:
+        gc.enable()
+
+
 def test_connecting_and_disconnecting_many_times(bench):
     client = bench.client()
     for number in range(50):
