@@ -115,8 +115,10 @@ class FileRegistry:
 
     def is_gone(self, dcc_type: str, instance_id: str) -> bool:
         """Return whether a row is not there, or its owner provably gone. Raises RegistryFile."""
-        entry = self.get(dcc_type, instance_id)
-        return entry is None or self._is_dead(entry)
+        key = rows.make_key(dcc_type, instance_id)
+        # The rows as they stand in the file: what tells of their owners is no key of an entry.
+        found = [row.value for row in self._store.read().rows if row.key == key]
+        return not found or self._is_dead(found[-1])
 
     def own(self) -> List[rows.Key]:
         """Return the keys of the rows that this process keeps alive."""
