@@ -7,10 +7,10 @@ the thread it happens on, and dealt with here, one after another.
 from __future__ import annotations
 
 import queue
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from ..clock import Clock
-from ..errors import ToolError
+from ..errors import NoHost, ToolError
 from ..net.readiness import SLICE_S
 from ..tools.results import failure, success
 from ..wire import jsonrpc
@@ -57,7 +57,7 @@ Send = Callable[[Dict[str, Any]], None]
 class _Flight:
     """A call under way."""
 
-    __slots__ = ("error", "host", "send", "tried", "wanted", "work")
+    __slots__ = ("error", "host", "looked", "send", "tried", "wanted", "work")
 
     def __init__(self, work: ToolCall, send: Send) -> None:
         self.work = work
@@ -67,6 +67,8 @@ class _Flight:
         self.tried: List[str] = []
         #: Why not, the last time.
         self.error: Optional[ToolError] = None
+        #: It is routed by a look that was taken for it.
+        self.looked = False
         self.wanted = True
 
 
@@ -121,7 +123,8 @@ class Bridge:
         self._looked = False
         self._first: List[_Waiting] = []
         self._lists: List[_Waiting] = []
-        self._astray: List[_Flight] = []
+        #: Calls that wait for a look: its number, the call.
+        self._astray: List[Tuple[int, _Flight]] = []
         # The end.
         self._closing: Optional[float] = None
         self._over = False
@@ -133,7 +136,7 @@ class Bridge:
         """
         self._writer = LineWriter(writer_fd, lambda: self._post(self._cut), self._clock)
         self._reader = LineReader(reader_fd, lambda line: self._post(self._line, line), self._eof)
-        self._watch = watch(lambda hosts: self._post(self._look, hosts))
+        self._watch = watch(lambda hosts, asks: self._post(self._look, hosts, asks))
         self._writer.start()
         self._watch.start()
         self._reader.start()
@@ -346,7 +349,7 @@ class Bridge:
 
     # -- hosts --------------------------------------------------------------------------------
 
-    def _look(self, hosts: List[Host]) -> None:
+    def _look(self, hosts: List[Host], asks: int) -> None:
         changed = self._roster.look(hosts)
         self._looked = True
         running = self._roster.running
@@ -361,8 +364,9 @@ class Bridge:
             for host in hosts:
                 self._ask(host)
             self._tell()
-        astray, self._astray = self._astray, []
-        for flight in astray:
+        due = [flight for number, flight in self._astray if number <= asks]
+        self._astray = [one for one in self._astray if one[0] > asks]
+        for flight in due:
             self._route(flight)
 
     # -- calls --------------------------------------------------------------------------------
@@ -385,6 +389,13 @@ class Bridge:
             return
         try:
             route = self._catalog.route(work.name)
+        except NoHost as error:
+            if flight.looked:
+                self._settle(flight, failure(error, None))
+            else:
+                # It may have come since the last look.
+                self._look_again(flight)
+            return
         except ToolError as error:
             self._settle(flight, failure(error, None))
             return
@@ -411,14 +422,18 @@ class Bridge:
             # It may have been started anew, and nobody has looked since.
             flight.tried.append(host.instance_id)
             flight.error = ended.error
-            self._astray.append(flight)
-            self._watch.ask()
+            self._look_again(flight)
             return
         if ended.error is not None:
             self._settle(flight, failure(ended.error, host.block()))
         else:
             assert ended.result is not None
             self._settle(flight, ended.result)
+
+    def _look_again(self, flight: _Flight) -> None:
+        """Route a call once more after a fresh look at who runs."""
+        flight.looked = True
+        self._astray.append((self._watch.ask(), flight))
 
     def _settle(self, flight: _Flight, result: Dict[str, Any]) -> None:
         flight.wanted = False

@@ -143,15 +143,16 @@ class Roster:
 class Watch:
     """Looks at the registry on a thread of its own.
 
-    ``deliver(hosts)`` is called on that thread after the first look, after one that was asked for,
-    and whenever something is different.
+    ``deliver(hosts, asks)`` is called on that thread after the first look, after one that was
+    asked for, and whenever something is different. ``asks``: the last of :meth:`ask` that came
+    before this look.
     """
 
     def __init__(
         self,
         registry: FileRegistry,
         wanted: Wanted,
-        deliver: Callable[[List[Host]], None],
+        deliver: Callable[[List[Host], int], None],
         log: Callable[[str, str], None],
         interval: float = _INTERVAL,
     ) -> None:
@@ -160,7 +161,9 @@ class Watch:
         self._deliver = deliver
         self._log = log
         self._interval = interval
-        self._asked = threading.Event()
+        self._wake = threading.Event()
+        #: Counted up by one thread only.
+        self._asks = 0
         self._stopping = False
         self._failed = ""
 
@@ -168,14 +171,16 @@ class Watch:
         """Start the thread, a daemon."""
         threading.Thread(target=self._run, name="dcc-mcp-embed watch", daemon=True).start()
 
-    def ask(self) -> None:
-        """Have a look taken, and delivered, now. Any thread."""
-        self._asked.set()
+    def ask(self) -> int:
+        """Have a look taken, and delivered, now; return its number. One thread."""
+        self._asks += 1
+        self._wake.set()
+        return self._asks
 
     def stop(self) -> None:
         """Let the thread end. Any thread, waits for nothing."""
         self._stopping = True
-        self._asked.set()
+        self._wake.set()
 
     def look(self) -> List[Host]:
         """Return who runs. Raises RegistryFile."""
@@ -198,9 +203,10 @@ class Watch:
 
     def _run(self) -> None:
         last: Optional[List[Host]] = None
+        seen = 0
         while not self._stopping:
-            asked = self._asked.is_set()
-            self._asked.clear()
+            self._wake.clear()
+            asks = self._asks
             try:
                 found = self.look()
             except RegistryFile as error:
@@ -210,7 +216,7 @@ class Watch:
                 found = last or []
             else:
                 self._failed = ""
-            if asked or found != last:
-                last = found
-                self._deliver(found)
-            self._asked.wait(self._interval)
+            if asks != seen or found != last:
+                last, seen = found, asks
+                self._deliver(found, asks)
+            self._wake.wait(self._interval)

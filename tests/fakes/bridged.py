@@ -1,0 +1,203 @@
+"""``bridge`` in a process of its own, with a client at its pipes that believes nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from typing import Any, Callable, Dict, List, Optional
+
+from fakes.served import DEADLINE, environment
+
+INITIALIZE = {
+    "protocolVersion": "2025-11-25",
+    "capabilities": {},
+    "clientInfo": {"name": "tests", "version": "1"},
+}
+MODERN = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+
+
+class Bridged:
+    """A running bridge. Every line on its stdout must be one JSON-RPC message."""
+
+    def __init__(self, home: str, *arguments: str, python: str = sys.executable) -> None:
+        self.process = subprocess.Popen(
+            [python, "-W", "error", "-m", "dcc_mcp_embed", "bridge", *arguments],
+            env=environment(home),
+            cwd=home,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self._ids = 0
+        self._changed = threading.Condition()
+        self.answers: Dict[Any, Dict[str, Any]] = {}
+        #: Errors without an id.
+        self.errors: List[Dict[str, Any]] = []
+        self.notices: List[Dict[str, Any]] = []
+        self.strange: List[bytes] = []
+        self._log: List[bytes] = []
+        self._closed = False
+        self._readers = [
+            threading.Thread(target=self._read, name="stdout of the bridge"),
+            threading.Thread(target=self._read_log, name="stderr of the bridge"),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    @property
+    def log(self) -> str:
+        return b"".join(self._log).decode("utf-8", "replace")
+
+    def _read_log(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self._log.append(line)
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            try:
+                message = json.loads(line)
+                assert message["jsonrpc"] == "2.0"
+            except (ValueError, TypeError, KeyError, AssertionError):
+                self.strange.append(line)
+                continue
+            with self._changed:
+                if "method" in message:
+                    self.notices.append(message)
+                elif "id" in message:
+                    assert message["id"] not in self.answers, "answered twice"
+                    self.answers[message["id"]] = message
+                else:
+                    self.errors.append(message)
+                self._changed.notify_all()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def until(self, ready: Callable[[], Any], deadline: float = DEADLINE) -> Any:
+        """Wait until ``ready()`` is true for what has come, and return it."""
+        with self._changed:
+            found = self._changed.wait_for(lambda: ready() or self._closed, deadline)
+            value = ready()
+            assert value, (found, self.log, self.notices, self.errors)
+            return value
+
+    # -- what a client says -------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(data)
+        self.process.stdin.flush()
+
+    def send(self, message: Any) -> None:
+        self.write(json.dumps(message).encode("utf-8") + b"\n")
+
+    def begin(self, method: str, params: Optional[Dict[str, Any]] = None) -> int:
+        """Send a request; return its id."""
+        self._ids += 1
+        message = {"jsonrpc": "2.0", "id": self._ids, "method": method}
+        if params is not None:
+            message["params"] = params
+        self.send(message)
+        return self._ids
+
+    def notify(self, method: str, params: Optional[Dict[str, Any]] = None) -> None:
+        self.send({"jsonrpc": "2.0", "method": method, "params": params or {}})
+
+    def answer(self, ident: Any, deadline: float = DEADLINE) -> Dict[str, Any]:
+        """Wait for the answer to a request."""
+        return self.until(lambda: self.answers.get(ident), deadline)
+
+    def ask(
+        self, method: str, params: Optional[Dict[str, Any]] = None, deadline: float = DEADLINE
+    ) -> Dict[str, Any]:
+        """Send a request; return its result, which must be none of the errors."""
+        answer = self.answer(self.begin(method, params), deadline)
+        assert "result" in answer, answer
+        return answer["result"]
+
+    def initialize(self, version: str = "2025-11-25") -> Dict[str, Any]:
+        result = self.ask("initialize", dict(INITIALIZE, protocolVersion=version))
+        self.notify("notifications/initialized")
+        return result
+
+    def names(self) -> List[str]:
+        """Return the names of the tools that are listed now."""
+        return [tool["name"] for tool in self.ask("tools/list")["tools"]]
+
+    def start_call(self, tool: str, **arguments: Any) -> int:
+        return self.begin("tools/call", {"name": tool, "arguments": arguments})
+
+    def call(self, tool: str, **arguments: Any) -> Dict[str, Any]:
+        """Call a tool; return its structured content, with ``isError`` checked against it."""
+        return self.told(self.start_call(tool, **arguments))
+
+    def told(self, ident: Any, deadline: float = DEADLINE) -> Dict[str, Any]:
+        """Return the structured content that a call ended with."""
+        answer = self.answer(ident, deadline)
+        result = answer["result"]
+        assert result["isError"] == (not result["structuredContent"]["ok"]), result
+        return result["structuredContent"]
+
+    def error(self, tool: str, **arguments: Any) -> Dict[str, Any]:
+        """Call a tool that must fail; return the error."""
+        content = self.call(tool, **arguments)
+        assert not content["ok"], content
+        return content["error"]
+
+    def changes(self) -> int:
+        """Return how often the list of tools was said to have changed."""
+        return sum(one["method"] == "notifications/tools/list_changed" for one in self.notices)
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the bridge's input, as a client does that has enough."""
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
+
+    def end(self, deadline: float = DEADLINE) -> int:
+        """Close its input and return its status; nothing but protocol may have been printed."""
+        self.close()
+        try:
+            status = self.process.wait(deadline)
+        finally:
+            self._collect()
+        assert not self.strange, self.strange
+        return status
+
+    def _collect(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for reader in self._readers:
+            reader.join(DEADLINE)
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            assert stream is not None
+            try:
+                stream.close()
+            except BrokenPipeError:
+                pass
+
+    def __enter__(self) -> Bridged:
+        return self
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        if self.process.returncode is None:
+            self.close()
+            try:
+                self.process.wait(DEADLINE if kind is None else 2.0)
+            except subprocess.TimeoutExpired:
+                if kind is None:
+                    raise
+            finally:
+                self._collect()
