@@ -11,6 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, List
 
 if TYPE_CHECKING:
+    from .answers import NotConnected as NotConnected
+    from .answers import NotSent as NotSent
+    from .answers import RequestFailed as RequestFailed
     from .protocol import InvalidMessage as InvalidMessage
     from .protocol import MessageBody as MessageBody
     from .socket_client import SocketClient as SocketClient
@@ -26,6 +29,9 @@ _SOURCE_OF = {
     "HealthChecker": ".utils",
     "InvalidMessage": ".protocol",
     "MessageBody": ".protocol",
+    "NotConnected": ".answers",
+    "NotSent": ".answers",
+    "RequestFailed": ".answers",
     "RequestHandlerRegistry": ".utils",
     "SocketClient": ".socket_client",
     "SocketServer": ".socket_server",

@@ -7,6 +7,8 @@ import gc
 import logging
 import math
 import os
+import pickle
+import signal
 import tempfile
 import threading
 import weakref
@@ -14,9 +16,21 @@ import weakref
 import pytest
 
 from dcc_mcp_embed.errors import ConfigError, UnknownOutcome, WouldDeadlock
-from dcc_mcp_embed.ipc import InvalidMessage, SocketClient, SocketServer
-from dcc_mcp_embed.ipc.answers import NotConnected, NotSent, RequestFailed
-from dcc_mcp_embed.transport_errors import CallFailed, CallTimeout, FrameTooLarge
+from dcc_mcp_embed.ipc import (
+    InvalidMessage,
+    NotConnected,
+    NotSent,
+    RequestFailed,
+    SocketClient,
+    SocketServer,
+    places,
+)
+from dcc_mcp_embed.transport_errors import (
+    CallFailed,
+    CallTimeout,
+    ConnectionClosed,
+    FrameTooLarge,
+)
 from fakes.clock import FakeClock
 
 SECRET = "test"
@@ -311,6 +325,41 @@ def test_a_request_that_is_cancelled_is_not_waited_for(bench):
     run(main())
 
 
+def test_ctrl_c_ends_the_wait_for_a_request(bench):
+    client = bench.connected()
+
+    def interrupt():
+        assert bench.entered.acquire(timeout=DEADLINE)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    # Where the tests run in the background it is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            client.request_sync("hold", timeout=1000.0)
+        thread.join(DEADLINE)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    wait_for(lambda: client.get_stats()["in_flight"] == 0)
+    bench.leave.set()
+    assert client.request_sync("echo", 1) == 1
+
+
+def test_errors_can_be_copied_and_are_what_their_users_catch():
+    for error in (
+        NotConnected("why"),
+        NotSent("name", 5, "why"),
+        RequestFailed("name", "why", "code", None, True, "running"),
+    ):
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), again.args, str(again)) == (type(error), error.args, str(error))
+    assert issubclass(NotConnected, ConnectionClosed)
+    assert issubclass(NotSent, CallTimeout)
+    assert issubclass(RequestFailed, CallFailed)
+
+
 def test_requests_without_a_connection_say_why(bench):
     client = bench.client()
     with pytest.raises(NotConnected, match=r"it never was\): call connect\(\) first"):
@@ -442,6 +491,19 @@ def test_tcp(path):
             assert client.request_sync("echo", [1]) == [1]
             assert client.get_stats()["address"] == str(server.address)
             assert client.get_stats()["account_id"] is None
+
+
+def test_where_there_are_no_unix_sockets(path, monkeypatch):
+    monkeypatch.setattr(places, "has_unix_sockets", lambda: False)
+    bench = Bench(path)
+    client = bench.connected()
+    assert client.request_sync("echo", 1) == 1
+    assert client.get_stats()["address"].startswith("tcp://127.0.0.1:")
+    # Its next start has another port and another key.
+    bench.server.stop_sync()
+    bench.server.start_background_sync()
+    assert client.request_sync("echo", 2) == 2
+    bench.close()
 
 
 def test_the_first_version_and_its_modules(bench):
