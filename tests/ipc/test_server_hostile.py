@@ -225,6 +225,14 @@ def test_a_client_that_is_gone_in_the_middle_costs_nothing(one, other):
     until(lambda: one.get_stats()["in_flight"] == 0)
 
 
+def test_a_client_that_says_that_it_goes_is_let_go(one, other):
+    with Raw(one) as raw:
+        raw.peer.shutdown("enough")
+        raw.send(raw.peer.data_to_send())
+        raw.until_end()
+        until(lambda: one.get_stats()["clients"] == {"other": 1})
+
+
 def half_closed(one, raw):
     """Have a client end its side with answers unread, fewer than stop the server from reading."""
     (caller,) = [each for each in one._run.serving._callers if each.account == "half"]

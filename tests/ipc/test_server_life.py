@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from concurrent.futures import Future
 
 import pytest
 
@@ -262,6 +263,28 @@ def test_what_does_not_end_is_told_so_and_what_waits_never_runs(monkeypatch):
     assert (gate.times, waiting.times) == (1, 0)
 
 
+def test_what_was_told_that_it_never_runs_never_does(monkeypatch):
+    monkeypatch.setattr(ipc.handling, "_MOST_THREADS", 1)
+    gate, waiting = Gate(), Gate()
+    waiting.let.set()
+    one = server()
+    one.register_handler("wait", gate)
+    one.register_handler("next", waiting)
+    with one, Raw(one) as raw:
+        running = raw.ask("wait", 5)
+        assert gate.entered.wait(DEADLINE)
+        following = raw.ask("next")
+        until(lambda: one.get_stats()["in_flight"] == 2)
+        stopping = threading.Thread(target=one.stop_sync, daemon=True)
+        stopping.start()
+        assert raw.failed(following)["state"] == "not_started"
+        # Its thread is free before the server has stopped.
+        gate.let.set()
+        assert raw.answer(running).success
+        stopping.join(DEADLINE)
+    assert waiting.times == 0
+
+
 def test_what_ends_after_it_was_told_so_is_answered_once(monkeypatch, caplog):
     monkeypatch.setattr(serving, "_STOPPING", 0.05)
     monkeypatch.setattr(caller, "LINGER", 1.0)
@@ -320,6 +343,34 @@ def test_a_handler_may_stop_its_server(awaits, monkeypatch):
     with on_asyncio(one), Raw(one) as raw:
         assert raw.failure("stop")["code"] == "host_shutting_down"
         until(lambda: not one.running)
+
+
+def test_a_push_that_comes_too_late_for_the_loop_is_answered():
+    one = server()
+    one.start_background_sync()
+    one.stop_sync()
+    answer = Future()
+    one._run.serving.ask(b"", None, answer)
+    assert answer.result(DEADLINE) == 0
+
+
+def test_pushes_while_it_stops_hang_nobody():
+    one = server()
+    one.start_background_sync()
+    results = []
+
+    def push():
+        while one.running:
+            results.append(one.push_sync("news"))
+
+    threads = [threading.Thread(target=push, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(results) > 100)
+    one.stop_sync()
+    for thread in threads:
+        thread.join(DEADLINE)
+        assert not thread.is_alive()
 
 
 def test_a_handler_of_a_stopped_server_changes_nothing_in_the_next_run(monkeypatch):

@@ -226,7 +226,8 @@ def test_a_function_that_never_returns_does_not_keep_the_collector_off():
         workers.run(gate)
         assert gate.entered.wait(DEADLINE)
         moment = threading.Event()
-        for _ in range(int(DEADLINE / 0.01)):
+        # Before it would return by itself.
+        for _ in range(int(DEADLINE / 4 / 0.01)):
             if gc.isenabled():
                 break
             moment.wait(0.01)
