@@ -18,7 +18,7 @@ from dcc_mcp_embed.address import TransportAddress
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.transport.connect import open_channel
 from dcc_mcp_embed.transport_errors import ConnectionFailed, TransportError
-from fakes.fault_proxy import DOWN, UP, Fault, FaultProxy, random_faults
+from fakes.fault_proxy import DOWN, KINDS, UP, Fault, FaultProxy, random_faults
 from fakes.framed_peer import FramedPeer
 
 pytestmark = pytest.mark.heavy
@@ -298,7 +298,7 @@ def test_target_may_change_and_may_be_gone(both):
 def test_one_seed_is_one_plan():
     first, again, other = (list(itertools.islice(random_faults(seed), 200)) for seed in (7, 7, 8))
     assert first == again != other
-    assert {one.kind for one in first} == {"stall, kill", "kill", "stall", "split", "delay"}
+    assert {one.kind for one in first} == set(KINDS)
 
 
 def test_plan_is_followed_until_calm(both):
@@ -322,6 +322,22 @@ def test_plan_is_followed_until_calm(both):
     with connected(proxy.address) as sock:
         assert silent(sock)
     assert proxy.counts["stalls"] == stalls
+
+
+def test_plan_can_kill_the_next_one_too_and_let_nobody_in(both):
+    proxy, _ = both
+    for kind in ("kill, kill", "kill, refuse"):
+        with connected(proxy.address) as sock:
+            sock.sendall(b"x")
+            exactly(sock, 1)
+            proxy.follow(iter([Fault(0.0, kind, seconds=0.05)]))
+            assert sock.recv(1) == b""
+        assert refused(proxy.address)
+    assert (proxy.counts["kills"], proxy.counts["refused"]) == (3, 1)
+    proxy.calm()
+    with connected(proxy.address) as sock:
+        sock.sendall(b"x")
+        assert exactly(sock, 1) == b"x"
 
 
 def test_hello_passes_with_the_key_only():

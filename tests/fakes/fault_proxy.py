@@ -38,14 +38,16 @@ _READ = 64 * 1024
 #: Pieces are so long at most, and so many bytes are sent in pieces.
 _PIECE, _IN_PIECES = 7, 300
 _FOR_EVER = float("inf")
+#: Seconds that something is late by, or that a connection lasts that is killed in its first words.
+_SHORT = (0.0005, 0.015)
 
 
 class Fault(NamedTuple):
     """One step of a plan: wait for ``pause`` seconds, then do it.
 
     ``kind``: see ``KINDS``. ``ways``: what is stalled or delayed. ``seconds``: for how long, or how
-    late. ``reset``: a kill is a RST, not an end in order. ``share``: the chance of each connection
-    to be hit.
+    late, or after what time. ``reset``: a kill is a RST, not an end in order. ``share``: the chance
+    of each connection to be hit.
     """
 
     pause: float
@@ -56,8 +58,17 @@ class Fault(NamedTuple):
     share: float = 1.0
 
 
-#: Kind -> how often, in comparison.
-KINDS = {"stall, kill": 6, "kill": 2, "stall": 1, "split": 2, "delay": 1}
+#: Kind -> how often, in comparison. ``kill, kill``: also the next connection, in the middle of its
+#: first words; ``kill, refuse``: nobody is let in for a while.
+KINDS = {
+    "stall, kill": 6,
+    "kill": 2,
+    "kill, kill": 1,
+    "kill, refuse": 1,
+    "stall": 1,
+    "split": 2,
+    "delay": 1,
+}
 
 
 def random_faults(
@@ -74,7 +85,7 @@ def random_faults(
         ways: Tuple[str, ...] = chance.choice([(UP,), (DOWN,)])
         if kind == "stall" and chance.random() < 0.5:
             ways = (UP, DOWN)
-        seconds = chance.uniform(*stall) if kind != "delay" else chance.uniform(0.001, 0.02)
+        seconds = chance.uniform(*(stall if "stall" in kind or "refuse" in kind else _SHORT))
         reset = chance.random() < 0.5
         yield Fault(chance.uniform(*pause), kind, ways, seconds, reset, share)
 
@@ -229,6 +240,7 @@ class FaultProxy:
 
         def calm() -> None:
             self._plan = None
+            self._short_lived.clear()
             self._go_on()
             self._refusing = False
 
@@ -488,8 +500,13 @@ class FaultProxy:
         def step(fault: Fault) -> None:
             hit = [pair for pair in self._pairs if self._chance.random() < fault.share]
             lasts = 0.0
-            if fault.kind == "kill":
+            if fault.kind.startswith("kill"):
                 self._kill(hit, fault.reset)
+                if fault.kind == "kill, kill":
+                    self._short_lived.extend([fault.seconds] * len(hit))
+                elif fault.kind == "kill, refuse":
+                    self._refuse(fault.seconds)
+                    lasts = fault.seconds
             elif fault.kind == "split":
                 self._split(hit)
             elif fault.kind == "delay":

@@ -252,6 +252,26 @@ def test_call_in_flight_on_a_half_open_connection_is_answered_on_the_next(place)
         client.disconnect_sync()
 
 
+def test_late_copy_of_a_request_runs_nothing(place):
+    """The dead connection comes to life when the next one has done its work."""
+    with Stage(place) as stage:
+        client = stage.client(heartbeat_interval=BEAT, request_timeout=DEADLINE)
+        assert client.connect_sync()
+        assert client.request_sync("echo", "first") == "first"
+        stage.proxy.stall("up")
+        assert client.request_sync("echo", "once") == "once"
+        assert stage.proxy.states == {"new": 1}
+        up = stage.proxy.counts["bytes up"]
+        stage.proxy.go_on()
+        # Its request, and the end that the client has made of it.
+        wait_for(lambda: stage.proxy.open == 1)
+        assert stage.proxy.counts["bytes up"] > up
+        wait_for(lambda: stage.server.get_stats()["connections"] == 1)
+        assert client.request_sync("echo", "last") == "last"
+        assert stage.ran == ["first", "once", "last"]
+        client.disconnect_sync()
+
+
 def test_server_lets_go_of_a_half_open_client_within_two_checks(place):
     with Stage(place, health_check_interval=BEAT) as stage:
         client = stage.client()

@@ -5,8 +5,8 @@ SETTINGS is JSON: ``server`` (arguments of SocketServer), ``limits`` (of the rec
 one line. So what was done is known whatever becomes of this process. It says its address in a line
 of JSON, then answers lines on stdin: ``stats`` and ``stop``.
 
-Requests: ``work`` {"key", "ms"} has an effect, takes a while and returns its key and a number made
-from it; ``push`` sends a push to all.
+Requests: ``work`` {"key", "ms", "pad"} has an effect, takes a while and returns its key, a number
+made from it and the pad; ``push`` sends a push to all.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from dcc_mcp_embed.ipc import SocketServer
 from dcc_mcp_embed.rpc.receipts import Limits
 
 
-def value_of(key):
-    """Return what the right answer to ``key`` holds."""
-    return zlib.crc32(key.encode("utf-8"))
+def right_answer(key, pad=""):
+    """Return what ``work`` returns."""
+    return {"key": key, "value": zlib.crc32(key.encode("utf-8")), "pad": pad}
 
 
 class Journal:
@@ -58,19 +58,19 @@ def main():
     journal = Journal(settings["journal"])
     server = SocketServer(limits=Limits(**settings.get("limits", {})), **settings["server"])
 
-    def answer(key):
-        journal.note("end", key)
-        return {"key": key, "value": value_of(key)}
+    def answer(data):
+        journal.note("end", data["key"])
+        return right_answer(data["key"], data.get("pad", ""))
 
     async def work(data):
         journal.note("begin", data["key"])
         await asyncio.sleep(data["ms"] / 1000.0)
-        return answer(data["key"])
+        return answer(data)
 
     def work_sync(data):
         journal.note("begin", data["key"])
         time.sleep(data["ms"] / 1000.0)
-        return answer(data["key"])
+        return answer(data)
 
     async def push(data):
         return await server.push("news", data)

@@ -27,9 +27,10 @@ from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.errors import EmbedError, UnknownOutcome
 from dcc_mcp_embed.ipc import SocketClient
 from dcc_mcp_embed.secret import open_secret
+from dcc_mcp_embed.transport_errors import CallTimeout
 from fakes.fault_proxy import FaultProxy, random_faults
 from fakes.served import environment
-from real.ipc_server import journal_of, value_of
+from real.ipc_server import journal_of, right_answer
 from real.processes import Process
 
 pytestmark = pytest.mark.heavy
@@ -153,8 +154,10 @@ def test_10000_calls_64_in_flight(home, kind):
 
     async def work(client, line):
         for key, ms in line:
-            answer = await client.request("work", {"key": key, "ms": ms})
-            if answer != {"key": key, "value": value_of(key)}:
+            # Some are long enough to be cut in the middle.
+            pad = key * (10_000 if key.endswith("7") else 1)
+            answer = await client.request("work", {"key": key, "ms": ms, "pad": pad})
+            if answer != right_answer(key, pad):
                 wrong.append((key, answer))
 
     async def run(server, proxy):
@@ -202,7 +205,7 @@ def test_threads_without_asyncio(home):
                 if key is None:
                     return
                 answer = client.request_sync("work", {"key": key, "ms": ms})
-                if answer != {"key": key, "value": value_of(key)}:
+                if answer != right_answer(key):
                     wrong.append((key, answer))
         except BaseException as error:
             failures.append(error)
@@ -227,6 +230,136 @@ def test_threads_without_asyncio(home):
             once(server, [key for key, _ in calls])
             assert set(proxy.states) == {"new", "running", "done"}
             server.stop()
+
+
+def test_callers_without_patience(home):
+    """Timeouts and cancelled tasks among the cuts: nobody waits for ever, nothing runs twice."""
+    calls = plan_of(SEED + 2, 3_000)
+    answered, outcomes, wrong = [], Counter(), []
+    chance = random.Random(SEED)
+
+    async def one(client, key, ms):
+        task = asyncio.ensure_future(client.request("work", {"key": key, "ms": ms}, timeout=0.3))
+        if chance.random() < 0.2:
+            asyncio.get_event_loop().call_later(chance.uniform(0, 0.3), task.cancel)
+        try:
+            answer = await task
+        except CallTimeout:
+            outcomes["timeout"] += 1
+        except asyncio.CancelledError:
+            outcomes["cancelled"] += 1
+        else:
+            outcomes["answer"] += 1
+            answered.append(key)
+            if answer != right_answer(key):
+                wrong.append((key, answer))
+
+    async def work(client, line):
+        for key, ms in line:
+            begun = time.monotonic()
+            await one(client, key, ms)
+            assert time.monotonic() - begun < 2.0, "its time was 0.3 s"
+
+    async def run(server, proxy):
+        client = client_of(proxy.address, server)
+        assert await client.connect(), client.last_error
+        proxy.follow(random_faults(SEED))
+        line = iter(calls)
+        await asyncio.gather(*[work(client, line) for _ in range(IN_FLIGHT)])
+        proxy.calm()
+        # Whatever was left behind, the connection is as good as any.
+        assert await client.request("work", {"key": "last", "ms": 0}) == right_answer("last")
+        stats = client.get_stats()
+        await client.disconnect()
+        return stats
+
+    with Server(home) as server, through_faults(server, "unix", home, SEED) as proxy:
+        begun = time.monotonic()
+        stats = asyncio.run(run(server, proxy))
+        seconds = time.monotonic() - begun
+        wait_for(lambda: server.stats()["in_flight"] == 0)
+        server_stats = server.stats()
+        told("impatient", proxy, stats, server_stats, seconds, len(calls))
+        print("  outcomes", dict(outcomes))
+        assert wrong == []
+        assert sum(outcomes.values()) == len(calls)
+        assert min(outcomes[one] for one in ("answer", "timeout", "cancelled")) > 100
+        assert (stats["in_flight"], stats["held"]) == (0, 0)
+        ran, ended = (Counter(one) for one in journal_of(server.journal))
+        assert max(ran.values()) == max(ended.values()) == 1
+        assert set(answered) < set(ended)
+        assert set(ended) == set(ran)
+        server.stop()
+
+
+def test_many_clients_and_pushes(home):
+    """Each has its own line of calls; pushes may be lost with a connection, never doubled."""
+    clients, each = 8, 200
+    heard = [[] for _ in range(clients)]
+    wrong = []
+
+    async def work(client, line):
+        for key, ms in line:
+            answer = await client.request("work", {"key": key, "ms": ms})
+            if answer != right_answer(key):
+                wrong.append((key, answer))
+
+    async def use(number, server, proxy, until):
+        client = client_of(proxy.address, server, account_id="client {}".format(number))
+
+        @client.on_push("news")
+        async def news(push_type, data):
+            heard[number].append(data)
+
+        assert await client.connect(), client.last_error
+        line = iter([("{}.{}".format(number, key), ms) for key, ms in plan_of(number, each)])
+        await asyncio.gather(*[work(client, line) for _ in range(8)])
+        await until.wait()
+        await client.disconnect()
+
+    async def tell(server, until):
+        client = client_of(server.address, server, account_id="teller")
+        assert await client.connect(), client.last_error
+        count = 0
+        while not until.is_set():
+            await client.request("push", count)
+            count += 1
+            await asyncio.sleep(0.01)
+        await client.disconnect()
+
+    async def run(server, proxy):
+        until = asyncio.Event()
+        users = [
+            asyncio.ensure_future(use(number, server, proxy, until)) for number in range(clients)
+        ]
+        telling = asyncio.ensure_future(tell(server, until))
+        proxy.follow(random_faults(SEED, share=0.4))
+        keys = clients * each
+        while not until.is_set():
+            await asyncio.sleep(0.05)
+            for task in users:
+                if task.done():
+                    task.result()
+            if len(journal_of(server.journal)[1]) == keys:
+                proxy.calm()
+                until.set()
+        await asyncio.gather(telling, *users)
+
+    with Server(home) as server, through_faults(server, "unix", home, SEED) as proxy:
+        begun = time.monotonic()
+        asyncio.run(run(server, proxy))
+        stats = server.stats()
+        told("many", proxy, None, stats, time.monotonic() - begun, clients * each)
+        assert wrong == []
+        once(
+            server,
+            ["{}.{}".format(n, key) for n in range(clients) for key, _ in plan_of(n, each)],
+        )
+        for pushes in heard:
+            assert len(pushes) > 10
+            assert pushes == sorted(set(pushes))
+        assert stats["connections_total"] > 2 * clients
+        server.stop()
 
 
 # Receipts that are gone, servers that are gone.
@@ -298,7 +431,7 @@ def test_killed_server_and_its_successor(home, kind):
             else:
                 outcomes["answer"] += 1
                 answered.append(key)
-                assert answer == {"key": key, "value": value_of(key)}
+                assert answer == right_answer(key)
 
     async def run(server, stack):
         client = client_of(server.address, server)
