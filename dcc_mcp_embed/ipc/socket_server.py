@@ -116,7 +116,7 @@ class SocketServer:
         limits: Limits = Limits(),
         clock: Optional[Clock] = None,
     ) -> None:
-        if not 0 < health_check_interval < float("inf"):
+        if enable_health_check and not 0 < health_check_interval < float("inf"):
             raise ConfigError(
                 "health_check_interval must be a number of seconds above 0, not {!r}".format(
                     health_check_interval

@@ -629,6 +629,8 @@ def test_a_ping_is_answered_in_time_while_handlers_are_busy():
 def test_an_interval_is_a_number_of_seconds(interval):
     with pytest.raises(ConfigError, match="health_check_interval"):
         server(health_check_interval=interval)
+    with server(enable_health_check=False, health_check_interval=interval) as one, Raw(one) as raw:
+        assert raw.ping() < DEADLINE
 
 
 # What is known of it.
