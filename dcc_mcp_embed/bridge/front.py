@@ -7,7 +7,7 @@ the thread it happens on, and dealt with here, one after another.
 from __future__ import annotations
 
 import queue
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
 from ..clock import Clock
 from ..errors import NoHost, ToolError
@@ -33,12 +33,13 @@ from .cache import ToolCache
 from .catalog import OWN, Catalog
 from .dialect import Implied, Listening
 from .hosts import Host, Roster, Watch
-from .relay import Ended, Relay
+from .pulse import ASK_S, Pulses
+from .relay import Ended, Relay, silent
 from .stdio import LineReader, LineWriter, TooLong
 
 __all__ = ["Bridge"]
 
-#: Seconds that a client waits for its first list, or its first call, until it is known who runs.
+#: Seconds that is waited for a look at who runs, and for a host that never listed its tools.
 _FIRST_S = 3.0
 #: Seconds that a list waits for hosts to say what they have, when it is known what they had.
 _REFRESH_S = 0.5
@@ -57,12 +58,15 @@ Send = Callable[[Dict[str, Any]], None]
 class _Flight:
     """A call under way."""
 
-    __slots__ = ("error", "host", "looked", "send", "tried", "wanted", "work")
+    __slots__ = ("began", "error", "host", "looked", "send", "sent", "tried", "wanted", "work")
 
-    def __init__(self, work: ToolCall, send: Send) -> None:
+    def __init__(self, work: ToolCall, send: Send, now: float) -> None:
         self.work = work
         self.send = send
+        self.began = now
         self.host: Optional[Host] = None
+        #: Perhaps it has been sent to the host.
+        self.sent = False
         #: Instances that it could not be sent to.
         self.tried: List[str] = []
         #: Why not, the last time.
@@ -71,12 +75,22 @@ class _Flight:
         self.looked = False
         self.wanted = True
 
+    def starts(self) -> bool:
+        """Return whether to send it now. On a worker.
+
+        Marked before it is asked: whoever wants it no longer, and then finds it not marked, may be
+        sure that it is never sent.
+        """
+        self.sent = True
+        return self.wanted
+
 
 class _Waiting(NamedTuple):
-    """Something to be done when it is known enough, or at a time."""
+    """Something to be done after a look (its number) or at a time, whichever comes first."""
 
     until: float
     act: Callable[[], None]
+    look: int = 0
 
 
 class Bridge:
@@ -120,11 +134,10 @@ class Bridge:
         self._asked: Set[str] = set()
         #: Instance -> when to ask it again.
         self._again: Dict[str, float] = {}
-        self._looked = False
-        self._first: List[_Waiting] = []
+        #: What waits for a look, and what waits for tools that were asked for.
+        self._pulses = Pulses()
+        self._looks: List[_Waiting] = []
         self._lists: List[_Waiting] = []
-        #: Calls that wait for a look: its number, the call.
-        self._astray: List[Tuple[int, _Flight]] = []
         # The end.
         self._closing: Optional[float] = None
         self._over = False
@@ -157,8 +170,11 @@ class Bridge:
     def _turn(self) -> None:
         """Deal with one event, and with what its time has come for."""
         now = self._clock.monotonic()
-        moments = [one.until for one in (*self._first, *self._lists)]
+        moments = [one.until for one in (*self._looks, *self._lists)]
         moments.extend(self._again.values())
+        pulse = self._pulses.next(self._oldest())
+        if pulse is not None:
+            moments.append(pulse)
         if self._closing is not None:
             moments.append(self._closing)
         timeout = max(0.0, min(moments) - now) if moments else None
@@ -169,27 +185,29 @@ class Bridge:
         except queue.Empty:
             pass
         else:
-            try:
-                act(*args)
-            except Exception as error:
-                # A mistake of ours must not take away the other hosts, and what was asked.
-                self._log("error", "{}: {!r}".format(getattr(act, "__name__", act), error))
-        self._due()
+            self._safely(act, *args)
+        self._safely(self._due)
+
+    def _safely(self, act: Callable[..., None], *args: Any) -> None:
+        try:
+            act(*args)
+        except Exception as error:
+            # A mistake of ours must not take away the other hosts, and what else was asked.
+            self._log("error", "{} failed: {!r}".format(act, error))
 
     def _due(self) -> None:
         now = self._clock.monotonic()
-        if self._first and (self._looked or self._first[0].until <= now):
-            self._looked = True
-            _do_all(self._first)
-        if self._lists and (not self._asked or self._lists[0].until <= now):
-            _do_all(self._lists)
+        _do(self._looks, lambda one: one.until <= now)
+        _do(self._lists, lambda one: not self._asked or one.until <= now)
         for instance in [one for one, when in self._again.items() if when <= now]:
             del self._again[instance]
             label = self._roster.label_of(instance)
             if label is not None:
                 self._ask(self._roster.running[label])
+        for instance in self._pulses.to_ask(now, self._oldest()):
+            self._feel(instance)
         if self._closing is not None:
-            under_way = self._flights or self._lists or self._first
+            under_way = self._flights or self._lists or self._looks
             if not under_way or self._closing <= now:
                 self._over = True
 
@@ -222,10 +240,17 @@ class Bridge:
         except Fault as fault:
             self._send(self._machine.refuse(fault).message)
             return
-        if type(value) is list:
-            self._batch(value)
-        else:
-            self._message(value, self._send, True)
+        try:
+            if type(value) is list:
+                self._batch(value)
+            else:
+                self._message(value, self._send, True)
+        except Exception as error:
+            self._log("error", "A message could not be dealt with: {!r}".format(error))
+            ident = value.get("id") if type(value) is dict else None
+            if type(ident) in (str, int):
+                text = "The bridge could not do that"
+                self._send(jsonrpc.error(ident, jsonrpc.INTERNAL_ERROR, text))
 
     def _batch(self, values: List[Any]) -> None:
         refusal = None
@@ -281,15 +306,21 @@ class Bridge:
             self._initialized = True
 
     def _send(self, message: Dict[str, Any]) -> None:
-        self._writer.put(jsonrpc.encode(message))
+        try:
+            line = jsonrpc.encode(message)
+        except (ValueError, RecursionError) as error:
+            text = "The answer cannot be sent: {}".format(error)
+            refusal = jsonrpc.error(message.get("id"), jsonrpc.INTERNAL_ERROR, text)
+            line = jsonrpc.encode(refusal)
+        self._writer.put(line)
 
     # -- the list -----------------------------------------------------------------------------
 
     def _before_list(self, act: Callable[[], None]) -> None:
         """Do something when hosts have said what tools they have, or too much time has passed."""
-        if not self._looked:
-            self._first.append(_Waiting(self._at(_FIRST_S), lambda: self._before_list(act)))
-            return
+        self._after_look(lambda: self._ask_all(act))
+
+    def _ask_all(self, act: Callable[[], None]) -> None:
         known = True
         for label, host in self._roster.running.items():
             known = known and self._catalog.has_tools(label)
@@ -351,7 +382,6 @@ class Bridge:
 
     def _look(self, hosts: List[Host], asks: int) -> None:
         changed = self._roster.look(hosts)
-        self._looked = True
         running = self._roster.running
         if changed:
             self._log("info", "Running: {}".format(", ".join(sorted(running)) or "no host"))
@@ -364,21 +394,19 @@ class Bridge:
             for host in hosts:
                 self._ask(host)
             self._tell()
-        due = [flight for number, flight in self._astray if number <= asks]
-        self._astray = [one for one in self._astray if one[0] > asks]
-        for flight in due:
-            self._route(flight)
+        _do(self._looks, lambda one: one.look <= asks)
+
+    def _after_look(self, act: Callable[[], None]) -> None:
+        """Do something when a look that is taken now has shown who runs."""
+        self._looks.append(_Waiting(self._at(_FIRST_S), act, self._watch.ask()))
 
     # -- calls --------------------------------------------------------------------------------
 
     def _begin(self, work: ToolCall, send: Send) -> None:
-        flight = _Flight(work, send)
+        flight = _Flight(work, send, self._clock.monotonic())
         # Of two calls with one id the later one can be cancelled; both are answered.
         self._flights[work.id] = flight
-        if self._looked:
-            self._route(flight)
-        else:
-            self._first.append(_Waiting(self._at(_FIRST_S), lambda: self._route(flight)))
+        self._route(flight)
 
     def _route(self, flight: _Flight) -> None:
         if not flight.wanted:
@@ -409,7 +437,7 @@ class Bridge:
             host,
             route.tool,
             work.arguments,
-            lambda: flight.wanted,
+            flight.starts,
             lambda ended: self._post(self._land, flight, ended),
         )
 
@@ -433,13 +461,44 @@ class Bridge:
     def _look_again(self, flight: _Flight) -> None:
         """Route a call once more after a fresh look at who runs."""
         flight.looked = True
-        self._astray.append((self._watch.ask(), flight))
+        self._after_look(lambda: self._route(flight))
 
     def _settle(self, flight: _Flight, result: Dict[str, Any]) -> None:
         flight.wanted = False
         if self._flights.get(flight.work.id) is flight:
             del self._flights[flight.work.id]
         flight.send(self._machine.answer(flight.work, result).message)
+
+    # -- hosts that say nothing ---------------------------------------------------------------
+
+    def _oldest(self) -> Dict[str, float]:
+        """Return instance -> when its oldest call under way began."""
+        found: Dict[str, float] = {}
+        for flight in self._flights.values():
+            if flight.host is not None:
+                instance = flight.host.instance_id
+                found[instance] = min(flight.began, found.get(instance, flight.began))
+        return found
+
+    def _feel(self, instance: str) -> None:
+        host = next(
+            flight.host
+            for flight in self._flights.values()
+            if flight.host is not None and flight.host.instance_id == instance
+        )
+        self._relay.pulse(host, ASK_S, lambda alive: self._post(self._felt, instance, alive))
+
+    def _felt(self, instance: str, alive: bool) -> None:
+        now = self._clock.monotonic()
+        self._pulses.answered(now, instance, alive)
+        for flight in list(self._flights.values()):
+            host = flight.host
+            if host is None or host.instance_id != instance:
+                continue
+            if self._pulses.lost(now, instance, flight.began):
+                flight.wanted = False
+                error = silent(host, now - flight.began, flight.sent)
+                self._settle(flight, failure(error, host.block()))
 
     def _cancel(self, ident: Any) -> None:
         """Do not answer any more. What has begun in a host goes on there."""
@@ -469,8 +528,9 @@ class Bridge:
         }
 
 
-def _do_all(waiting: List[_Waiting]) -> None:
-    due = list(waiting)
-    waiting.clear()
-    for one in due:
+def _do(waiting: List[_Waiting], due: Callable[[_Waiting], bool]) -> None:
+    """Do and forget what is due. What comes of it may have to wait itself."""
+    now = [one for one in waiting if due(one)]
+    waiting[:] = [one for one in waiting if one not in now]
+    for one in now:
         one.act()

@@ -54,15 +54,23 @@ def expose(tools: Mapping[str, Sequence[str]], plain: bool) -> Dict[str, Route]:
         for tool in sorted(set(tools[label])):
             wanted = tool if plain else "{}_{}".format(label, tool)
             name = _BAD.sub("_", wanted)
-            if name == wanted and len(name) <= LONGEST_NAME and name not in found:
+            if name == wanted and 0 < len(name) <= LONGEST_NAME and name not in found:
                 found[name] = Route(label, tool)
             else:
                 odd.append((wanted, name, Route(label, tool)))
     # Names that are good as they are keep them; the others are told apart by what they were.
     for wanted, name, route in odd:
         digest = hashlib.sha256(wanted.encode("utf-8", "surrogatepass")).hexdigest()
-        found["{}_{}".format(name[: LONGEST_NAME - _HASH - 1], digest[:_HASH])] = route
+        told_apart = _marked(name, digest[:_HASH])
+        while told_apart in found:
+            digest = hashlib.sha256(digest.encode("ascii")).hexdigest()
+            told_apart = _marked(name, digest[:_HASH])
+        found[told_apart] = route
     return found
+
+
+def _marked(name: str, mark: str) -> str:
+    return "{}_{}".format(name[: LONGEST_NAME - _HASH - 1], mark)
 
 
 def split(name: str, labels: Iterable[str]) -> Route:

@@ -14,6 +14,7 @@ from ..errors import (
     HostBusy,
     HostBusyNative,
     HostError,
+    InvalidArgument,
     NoHost,
     RemoteProtocolError,
     TooLarge,
@@ -37,7 +38,7 @@ from ..wire import jsonrpc
 from .cache import is_tool
 from .hosts import Host
 
-__all__ = ["CALL_S", "MOST_CALLS", "Ended", "Relay", "told"]
+__all__ = ["CALL_S", "MOST_CALLS", "Ended", "Relay", "silent", "told"]
 
 #: Calls to one instance that are under way at once, and that wait for their turn.
 MOST_CALLS = 32
@@ -134,6 +135,20 @@ class Relay:
         if not self._of(host, "lists", 1, 4).run(work):
             done(None, "it has been asked already")
 
+    def pulse(self, host: Host, seconds: float, done: Callable[[bool], None]) -> None:
+        """Ask for a sign of life: ``done(whether there was one)``."""
+
+        def work() -> None:
+            try:
+                self._ask(host, "ping", b"", seconds)
+            except EmbedError:
+                done(False)
+            else:
+                done(True)
+
+        if not self._of(host, "pulse", 1, 1).run(work):
+            done(False)
+
     def keep(self, instances: List[str]) -> None:
         """Let go of the workers for all other instances; what they are at comes to its end."""
         for key in [key for key in self._workers if key[0] not in instances]:
@@ -160,6 +175,14 @@ class Relay:
     def _call(self, host: Host, tool: str, arguments: Dict[str, Any]) -> Ended:
         try:
             params = jsonrpc.encode({"name": tool, "arguments": arguments})
+        except (ValueError, RecursionError) as error:
+            return Ended(
+                error=InvalidArgument(
+                    "The arguments cannot be sent: {}.".format(error),
+                    hint="Use finite numbers, and less deeply nested values.",
+                )
+            )
+        try:
             result = self._ask(host, "tools/call", params, CALL_S)
             if type(result.get("content")) is not list:
                 raise RemoteProtocolError("what it answers is no result")
@@ -237,6 +260,22 @@ def _unusable(error: Any, name: str) -> ToolError:
             name, error
         ),
         hint=_LOOK_FIRST,
+    )
+
+
+def silent(host: Host, seconds: float, sent: bool) -> ToolError:
+    """Return what an agent is told when a host has given no sign of life for so long."""
+    name = "{} {}".format(host.dcc_type, host.instance_id[:8])
+    text = "{} has given no sign of life for {:.0f} s".format(name, seconds)
+    if not sent:
+        return HostBusyNative(
+            text + "; the call was not sent, and never will be.",
+            hint="Its own native code holds it: wait, or look at the host, then call again.",
+        )
+    return UnknownOutcome(
+        text + "; what becomes of the call is not known.",
+        hint="Its own native code holds it: wait until get_status answers, then look at what the "
+        "call should have changed.",
     )
 
 

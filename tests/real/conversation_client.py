@@ -1,6 +1,9 @@
 """An official MCP SDK client led by JSON lines; runs in an environment that has the SDK.
 
     python conversation_client.py URL [--token TOKEN] [--mode auto|legacy|REVISION]
+    python conversation_client.py --command JSON [--mode auto|legacy|REVISION]
+
+``--command``: program and arguments of a server to be spoken to over its stdin and stdout.
 
 Works with ``mcp`` 1.x (which has no modes) and 2.x. The first line on stdout says what was agreed.
 Then each line on stdin is a command and gets one line: ``{"do": "tools"}``, ``{"do": "call",
@@ -16,6 +19,7 @@ import asyncio
 import contextlib
 import importlib.metadata
 import json
+import os
 import sys
 import traceback
 from typing import Any, AsyncIterator, Dict, List
@@ -60,16 +64,32 @@ def http(token: str) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def connect(options: argparse.Namespace) -> AsyncIterator[Any]:
-    """Yield (session, what was agreed)."""
+async def over(options: argparse.Namespace) -> AsyncIterator[Any]:
+    """Yield the SDK's transport, not entered yet."""
+    if options.command:
+        from mcp import StdioServerParameters
+        from mcp.client.stdio import stdio_client
+
+        program, *arguments = json.loads(options.command)
+        yield stdio_client(
+            StdioServerParameters(command=program, args=arguments, env=dict(os.environ))
+        )
+        return
     from mcp.client.streamable_http import streamable_http_client
 
     async with http(options.token) as client:
-        transport = streamable_http_client(options.url, http_client=client)
+        yield streamable_http_client(options.url, http_client=client)
+
+
+@contextlib.asynccontextmanager
+async def connect(options: argparse.Namespace) -> AsyncIterator[Any]:
+    """Yield (session, what was agreed)."""
+    async with over(options) as transport:
         if VERSION.startswith("1."):
             from mcp import ClientSession
 
-            async with transport as (reading, writing, _):
+            async with transport as streams:
+                reading, writing = streams[:2]
                 async with ClientSession(reading, writing) as session:
                     agreed = await session.initialize()
                     yield (
@@ -140,7 +160,8 @@ def summary(error: BaseException) -> Dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("url")
+    parser.add_argument("url", nargs="?")
+    parser.add_argument("--command")
     parser.add_argument("--token", default="")
     parser.add_argument("--mode", default="auto")
     options = parser.parse_args()
