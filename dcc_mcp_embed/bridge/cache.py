@@ -53,6 +53,7 @@ class ToolCache:
         self.path = os.path.join(directory, FILE)
         self._clock = clock
         self._log = log
+        self._said = ""
 
     def load(self) -> Remembered:
         """Return what the file says."""
@@ -62,11 +63,11 @@ class ToolCache:
         except FileNotFoundError:
             return Remembered({})
         except (OSError, ValueError, RecursionError) as error:
-            self._log("warning", "{} cannot be read: {}".format(self.path, error))
+            self._say("{} cannot be read: {}".format(self.path, error))
             return Remembered({})
         kinds = value.get("kinds") if type(value) is dict else None
         if type(kinds) is not list or value.get("format") != _FORMAT:
-            self._log("warning", "{} is of another version, or damaged".format(self.path))
+            self._say("{} is of another version, or damaged".format(self.path))
             return Remembered({})
         return Remembered({one["dcc"]: one["tools"] for one in kinds if _is_kind(one)})
 
@@ -84,7 +85,13 @@ class ToolCache:
         try:
             self._write(json.dumps(content).encode("ascii"))
         except OSError as error:
-            self._log("warning", "{} cannot be written: {}".format(self.path, error))
+            self._say("{} cannot be written: {}".format(self.path, error))
+
+    def _say(self, text: str) -> None:
+        """Say what is wrong once, not with each list."""
+        if text != self._said:
+            self._said = text
+            self._log("warning", text)
 
     def _write(self, data: bytes) -> None:
         os.makedirs(self._directory, mode=0o700, exist_ok=True)

@@ -68,11 +68,9 @@ def _armoured(text: str) -> str:
     return "=?base64?{}?=".format(encoded)
 
 
-def offer(message: Dict[str, Any], logging: bool) -> Dict[str, Any]:
+def offer(message: Dict[str, Any]) -> Dict[str, Any]:
     """Return the answer to initialize or server/discover with what this end has."""
-    result = dict(message["result"])
-    result["capabilities"] = dict(_CAPABILITIES, logging={}) if logging else _CAPABILITIES
-    return dict(message, result=result)
+    return dict(message, result=dict(message["result"], capabilities=_CAPABILITIES))
 
 
 class Listening(NamedTuple):

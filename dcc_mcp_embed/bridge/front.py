@@ -49,6 +49,8 @@ _AGAIN_S = 5.0
 _GRACE_S = 0.5
 #: Seconds for the last answers to be read.
 _FLUSH_S = 1.0
+#: Seconds between two looks at connections that nobody needs any more.
+_TIDY_S = 60.0
 #: Messages in one batch.
 _BATCH = 100
 
@@ -138,6 +140,7 @@ class Bridge:
         self._pulses = Pulses()
         self._looks: List[_Waiting] = []
         self._lists: List[_Waiting] = []
+        self._tidy_at = clock.monotonic() + _TIDY_S
         # The end.
         self._closing: Optional[float] = None
         self._over = False
@@ -171,15 +174,16 @@ class Bridge:
         """Deal with one event, and with what its time has come for."""
         now = self._clock.monotonic()
         moments = [one.until for one in (*self._looks, *self._lists)]
+        moments.append(self._tidy_at)
         moments.extend(self._again.values())
         pulse = self._pulses.next(self._oldest())
         if pulse is not None:
             moments.append(pulse)
         if self._closing is not None:
             moments.append(self._closing)
-        timeout = max(0.0, min(moments) - now) if moments else None
+        timeout = max(0.0, min(moments) - now)
         if SLICE_S is not None:
-            timeout = SLICE_S if timeout is None else min(timeout, SLICE_S)
+            timeout = min(timeout, SLICE_S)
         try:
             act, args = self._events.get(True, timeout)
         except queue.Empty:
@@ -204,6 +208,9 @@ class Bridge:
             label = self._roster.label_of(instance)
             if label is not None:
                 self._ask(self._roster.running[label])
+        if self._tidy_at <= now:
+            self._tidy_at = now + _TIDY_S
+            self._relay.tidy()
         for instance in self._pulses.to_ask(now, self._oldest()):
             self._feel(instance)
         if self._closing is not None:
@@ -290,11 +297,11 @@ class Bridge:
         elif isinstance(outcome, Opened):
             self._version, self._client = outcome.version, outcome.client
             self._initialized = False
-            send(dialect.offer(outcome.message, logging=True))
+            send(dialect.offer(outcome.message))
         elif isinstance(outcome, (Reply, LevelSet)):
             message = outcome.message
             if method == "server/discover" and "result" in message:
-                message = dialect.offer(message, logging=False)
+                message = dialect.offer(message)
             send(message)
         elif isinstance(outcome, Cancel):
             self._cancel(outcome.id)
@@ -356,6 +363,7 @@ class Bridge:
         if tools is None:
             self._log("warning", "{} does not list its tools: {}".format(label, why))
             self._again[instance] = self._at(_AGAIN_S)
+            self._tell()
             return
         kind = self._roster.running[label].dcc_type
         self._catalog.set_tools(label, kind, tools)

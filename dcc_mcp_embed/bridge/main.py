@@ -7,7 +7,7 @@ import sys
 from typing import Any, Optional
 
 from .. import __version__
-from ..clock import SystemClock
+from ..clock import Clock, SystemClock
 from ..config import data_dir
 from ..transport.config import PoolConfig, SessionConfig, TransportConfig
 from ..transport.manager import TransportManager
@@ -17,7 +17,7 @@ from .catalog import Catalog
 from .front import Bridge
 from .hosts import Wanted, Watch
 from .relay import MOST_CALLS, Relay
-from .stdio import take_over
+from .stdio import LineWriter, take_over
 
 __all__ = ["bridge"]
 
@@ -38,13 +38,51 @@ host_busy ask get_status.
 """
 
 _LEVELS = ("warning", "error")
+#: Bytes of the log that wait to be read, and seconds that they are waited for at the end.
+_UNREAD_LOG = 64 * 1024
+_LOG_FLUSH_S = 0.2
 
 
 def bridge(options: Any) -> int:
     """Serve the client at standard input and output until it closes them."""
-    reading, writing = take_over()
-    serve(reading, writing, options.dcc, options.instance, options.registry_dir)
+    log = Log(SystemClock(), bool(os.environ.get("DCC_MCP_EMBED_DEBUG")))
+    try:
+        reading, writing = take_over()
+        serve(reading, writing, options.dcc, options.instance, options.registry_dir, log)
+    finally:
+        log.close()
     return 0
+
+
+class Log:
+    """What is worth it goes to standard error, which clients show, write to a file, or forget.
+
+    One that nobody reads keeps nobody waiting: then lines are left out, and that is said later.
+    """
+
+    def __init__(self, clock: Clock, everything: bool, fd: int = 2) -> None:
+        self._everything = everything
+        self._left_out = 0
+        self._writer = LineWriter(fd, lambda: None, clock, _UNREAD_LOG)
+        self._writer.start()
+
+    def __call__(self, level: str, text: str) -> None:
+        """Say it. Any thread, never waits."""
+        if level not in _LEVELS and not self._everything:
+            return
+        if self._left_out and self._say("warning", "{} lines left out".format(self._left_out)):
+            self._left_out = 0
+        if not self._say(level, text):
+            self._left_out += 1
+
+    def _say(self, level: str, text: str) -> bool:
+        line = "dcc_mcp_embed bridge: {}: {}".format(level, " ".join(text.split()))
+        return self._writer.offer(line.encode("ascii", "backslashreplace"))
+
+    def close(self) -> None:
+        """Let the last lines be read, if anybody reads."""
+        self._writer.flush(_LOG_FLUSH_S)
+        self._writer.stop()
 
 
 def serve(
@@ -53,10 +91,11 @@ def serve(
     dcc: Optional[str],
     instance: Optional[str],
     registry_dir: Optional[str],
+    log: Log,
 ) -> None:
     """Serve the client at two descriptors until it has gone. Raises RegistryFile, ConfigError."""
     clock = SystemClock()
-    cache = ToolCache(data_dir(os.environ, sys.platform), clock, _log)
+    cache = ToolCache(data_dir(os.environ, sys.platform), clock, log)
     catalog = Catalog(cache.load().kinds, dcc)
     server = {
         "name": "dcc_mcp_embed bridge",
@@ -66,11 +105,11 @@ def serve(
     machine = McpMachine(
         server, lambda member: catalog.listing() if member == "tools" else [], _INSTRUCTIONS
     )
-    with TransportManager(registry_dir, config=_config(), heartbeat=False, log=_log) as manager:
-        relay = Relay(manager, clock, _log)
-        front = Bridge(machine, server, catalog, cache, relay, clock, _log)
+    with TransportManager(registry_dir, config=_config(), heartbeat=False, log=log) as manager:
+        relay = Relay(manager, clock, log)
+        front = Bridge(machine, server, catalog, cache, relay, clock, log)
         wanted = Wanted(dcc, instance)
-        front.run(reading, writing, lambda deliver: Watch(manager.registry, wanted, deliver, _log))
+        front.run(reading, writing, lambda deliver: Watch(manager.registry, wanted, deliver, log))
 
 
 def _config() -> TransportConfig:
@@ -78,16 +117,3 @@ def _config() -> TransportConfig:
     return TransportConfig(
         PoolConfig(max_connections_per_type=16 * MOST_CALLS), SessionConfig(), connect_timeout=5.0
     )
-
-
-def _log(level: str, text: str) -> None:
-    """Say what is worth it on standard error, which clients show or write to a file."""
-    if level not in _LEVELS and not os.environ.get("DCC_MCP_EMBED_DEBUG"):
-        return
-    line = "dcc_mcp_embed bridge: {}: {}\n".format(level, text)
-    try:
-        sys.stderr.write(line.encode("ascii", "backslashreplace").decode("ascii"))
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        # Nobody reads it.
-        pass

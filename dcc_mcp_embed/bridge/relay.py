@@ -85,6 +85,7 @@ class Relay:
         self._line = line
         #: (instance id, what for) -> its workers.
         self._workers: Dict[Any, Workers] = {}
+        self._tidier = Workers(1, 1, "dcc-mcp-embed tidy", self._failed)
 
     def call(
         self,
@@ -149,6 +150,17 @@ class Relay:
         if not self._of(host, "pulse", 1, 1).run(work):
             done(False)
 
+    def tidy(self) -> None:
+        """Close connections that are dead, or that nobody has used for long, soon."""
+
+        def work() -> None:
+            try:
+                self._manager.cleanup()
+            except EmbedError as error:
+                self._log("debug", "The registry could not be swept: {}".format(error))
+
+        self._tidier.run(work)
+
     def keep(self, instances: List[str]) -> None:
         """Let go of the workers for all other instances; what they are at comes to its end."""
         for key in [key for key in self._workers if key[0] not in instances]:
@@ -157,6 +169,7 @@ class Relay:
     def stop(self) -> None:
         """Begin nothing more."""
         self.keep([])
+        self._tidier.stop()
 
     def _of(self, host: Host, what: str, most: int, line: int) -> Workers:
         key = (host.instance_id, what)

@@ -191,6 +191,17 @@ class LineWriter:
             self._unsent += len(data)
             self._changed.notify_all()
 
+    def offer(self, line: bytes) -> bool:
+        """Have ``line`` written if there is room for it; return whether there is. Never waits."""
+        data = line + b"\n"
+        with self._changed:
+            if self._dead or self._unsent + len(data) > self._most:
+                return False
+            self._queue.append(data)
+            self._unsent += len(data)
+            self._changed.notify_all()
+            return True
+
     def hurry(self) -> None:
         """Let nobody wait for room from now on: the end has come. Any thread."""
         with self._changed:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dcc_mcp_embed.bridge.main import Log
 from dcc_mcp_embed.bridge.stdio import LineReader, Lines, LineWriter, TooLong
 from dcc_mcp_embed.clock import SystemClock
 
@@ -144,3 +145,29 @@ def test_the_writer_tells_when_nobody_reads_any_more(pipe):
     assert broken.wait(DEADLINE)
     writer.put(b"{}")
     assert writer.flush(DEADLINE) is False
+
+
+def test_a_log_that_nobody_reads_keeps_nobody_waiting(pipe):
+    log = Log(SystemClock(), False, pipe[1])
+    log("debug", "nothing for everybody")
+    done = threading.Event()
+
+    def chatter():
+        for number in range(5000):
+            log("warning", "{} {}\nand more".format(number, "x" * 100))
+        done.set()
+
+    thread = threading.Thread(target=chatter)
+    thread.start()
+    assert done.wait(DEADLINE)
+    thread.join()
+    data = b""
+    while b"more" not in data:
+        data += os.read(pipe[0], 65536)
+    # There is room again; what was left out is told.
+    while b"left out" not in data:
+        log("error", "last")
+        data += os.read(pipe[0], 65536)
+    log.close()
+    lines = data.split(b"\n")
+    assert lines[0] == b"dcc_mcp_embed bridge: warning: 0 " + b"x" * 100 + b" and more"
