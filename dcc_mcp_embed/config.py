@@ -10,6 +10,7 @@ from .errors import ConfigError
 __all__ = [
     "EXEC_MODES",
     "PREFERRED_PORTS",
+    "PROFILES",
     "Limits",
     "Settings",
     "data_dir",
@@ -30,6 +31,9 @@ PREFERRED_PORTS = {
 }
 
 EXEC_MODES = ("off", "confirm", "on")
+
+#: Which tools `tools/list` shows.
+PROFILES = ("core", "full")
 
 
 class Limits(NamedTuple):
@@ -83,6 +87,8 @@ class Settings(NamedTuple):
     #: More origins that may call, besides loopback ones: ``scheme://host[:port]``.
     origins: Tuple[str, ...] = ()
     limits: Limits = Limits()
+    #: core | full: whether `tools/list` shows what most need, in few bytes, or everything.
+    profile: str = "core"
 
 
 def data_dir(environ: Mapping[str, str], platform: str) -> str:
@@ -164,6 +170,12 @@ def _exec_mode(text: str, source: str) -> str:
     return text
 
 
+def _profile(text: str, source: str) -> str:
+    if text not in PROFILES:
+        raise ConfigError("{} is {!r}; it takes core or full".format(source, text))
+    return text
+
+
 def settings_from(
     environ: Mapping[str, str],
     platform: str,
@@ -174,11 +186,13 @@ def settings_from(
     registry_dir: Optional[str] = None,
     origins: Tuple[str, ...] = (),
     limits: Limits = Limits(),
+    profile: Optional[str] = None,
 ) -> Settings:
     """Join arguments and environment into settings; an argument wins. Raises ConfigError.
 
     Environment: ``DCC_MCP_EMBED_HOME`` (directory), ``DCC_MCP_EMBED_PORT`` (number),
-    ``DCC_MCP_EMBED_EXEC`` (off | confirm | on), ``DCC_MCP_REGISTRY_DIR`` (directory).
+    ``DCC_MCP_EMBED_EXEC`` (off | confirm | on), ``DCC_MCP_EMBED_PROFILE`` (core | full),
+    ``DCC_MCP_REGISTRY_DIR`` (directory).
     """
     if port is None and environ.get("DCC_MCP_EMBED_PORT"):
         port = _port(environ["DCC_MCP_EMBED_PORT"], "DCC_MCP_EMBED_PORT")
@@ -188,6 +202,10 @@ def settings_from(
         _exec_mode(exec_mode, "exec_mode")
     elif environ.get("DCC_MCP_EMBED_EXEC"):
         exec_mode = _exec_mode(environ["DCC_MCP_EMBED_EXEC"], "DCC_MCP_EMBED_EXEC")
+    if profile is not None:
+        _profile(profile, "profile")
+    elif environ.get("DCC_MCP_EMBED_PROFILE"):
+        profile = _profile(environ["DCC_MCP_EMBED_PROFILE"], "DCC_MCP_EMBED_PROFILE")
     return Settings(
         data_dir=data_dir(environ, platform),
         port=port,
@@ -197,4 +215,5 @@ def settings_from(
         registry_dir=registry_dir or environ.get("DCC_MCP_REGISTRY_DIR") or None,
         origins=origins,
         limits=limits,
+        profile=profile or "core",
     )

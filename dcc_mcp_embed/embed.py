@@ -70,6 +70,7 @@ def start(
     limits: Limits = Limits(),
     clock: Optional[Clock] = None,
     launch_command: Optional[str] = None,
+    profile: Optional[str] = None,
 ) -> EmbeddedServer:
     """Start the server in this host and return it; the running one if there is one already.
 
@@ -80,8 +81,9 @@ def start(
     where somebody can be asked and is off elsewhere. ``tools``: modules, module names or files
     whose tools are added. ``registry_dir``: the service registry in which the server is entered;
     None takes the one that all dcc-mcp programs share. ``launch_command``: what to give a shell to
-    start such a host again, told there. Raises ConfigError for unusable settings, StartError when
-    the port is taken or the host cannot be used.
+    start such a host again, told there. ``profile``: core or full, which tools are listed; all can
+    be called; None is core. Raises ConfigError for unusable settings, StartError when the port is
+    taken or the host cannot be used.
     """
     global _running
     with _lock:
@@ -98,6 +100,7 @@ def start(
             registry_dir=registry_dir,
             origins=tuple(origins),
             limits=limits,
+            profile=profile,
         )
         host = adapter if isinstance(adapter, HostAdapter) else load_adapter(adapter)
         server = EmbeddedServer(host, settings, clock or SystemClock(), tools, launch_command)
@@ -143,7 +146,7 @@ class EmbeddedServer:
         self._registration: Optional[Registration] = None
         self._sharing = SharedTransport(self._share)
         self._stopped = False
-        self._table = ToolTable()
+        self._table = ToolTable(settings.profile)
         self._scene = adapter.scene_backend()
         self._collect(tools)
         preload()

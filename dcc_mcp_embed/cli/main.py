@@ -111,6 +111,11 @@ def _parser() -> argparse.ArgumentParser:
         help="add the tools declared there",
     )
     command.add_argument(
+        "--profile",
+        choices=("core", "full"),
+        help="list the tools that most need, or all; default: core",
+    )
+    command.add_argument(
         "--gateway",
         action="store_true",
         help="let the dcc-mcp gateway call this server (comes in a later version)",

@@ -129,6 +129,7 @@ def launch_command(options: Any) -> str:
         ("--port", options.port),
         ("--exec", options.exec_mode),
         ("--registry-dir", directory),
+        ("--profile", options.profile),
     ):
         if value is not None:
             words += [flag, str(value)]
@@ -156,6 +157,7 @@ def run(options: Any) -> int:
         registry_dir=options.registry_dir,
         tools=modules,
         launch_command=launch_command(options),
+        profile=options.profile,
     )
     log = StderrLog(server.logbook)
     try:

@@ -99,6 +99,8 @@ class Calls:
         """
         self.total += 1
         try:
+            while tool.redirect is not None:
+                tool, arguments = tool.redirect(self.control, tool.bind(arguments))
             kwargs = tool.bind(arguments)
             wanted = self._wishes(tool, kwargs)
         except ToolError as error:

@@ -11,6 +11,8 @@ from ..host.dispatch import Dispatcher
 from ..host.identity import Instance
 from ..host.job import Job
 from ..logbook import LogBook
+from ..tools.finding import Finder
+from ..tools.table import ToolTable
 
 __all__ = ["Control"]
 
@@ -26,6 +28,7 @@ class Control:
         lanes: Dict[str, Dispatcher],
         logbook: LogBook,
         facts: Callable[[], Dict[str, Any]],
+        tools: ToolTable,
     ) -> None:
         self._clock = clock
         self._version = version
@@ -34,6 +37,8 @@ class Control:
         self._logbook = logbook
         self._facts = facts
         self._started = clock.monotonic()
+        self.tools = tools
+        self.finder = Finder(tools)
 
     def status(self) -> Dict[str, Any]:
         """Return what ``get_status`` shows: the main thread's state first, the rest below it."""
@@ -46,6 +51,7 @@ class Control:
             "python": "{}.{}.{}".format(*sys.version_info[:3]),
             self._instance.dcc_type: self._instance.version,
         }
+        status["tools"] = {"listed": len(self.tools.listing()), "all": len(self.tools)}
         status.update(self._facts())
         return status
 

@@ -41,6 +41,8 @@ class LocalCalls:
         Raises the call's ToolError; WouldDeadlock on the thread that the tool needs.
         """
         tool = self._table.get(name)
+        while tool.redirect is not None:
+            tool, arguments = tool.redirect(self._control, tool.bind(arguments))
         kwargs = tool.bind(arguments)
         on_main = tool.thread == "main"
         context = ToolContext(

@@ -89,7 +89,7 @@ class Server:
         mode = settings.exec_mode or ("confirm" if interactive else "off")
         self.gate = ExecGate(mode, self._ask if interactive else None, clock)
         self.sessions = Sessions(limits.sessions)
-        control = Control(clock, version, instance, lanes, logbook, self._facts)
+        control = Control(clock, version, instance, lanes, logbook, self._facts, table)
         self.calls = Calls(
             loop, clock, limits, instance, lanes, self.gate, adapter, scene, control, self._log
         )

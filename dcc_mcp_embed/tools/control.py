@@ -6,8 +6,19 @@ from typing import Any, Dict, Optional
 
 from .declare import resource, tool
 from .results import success
+from .search import call_tool, describe_tool, search_tools
 
-__all__ = ["cancel_job", "get_job", "get_log", "get_status", "recent_log", "status"]
+__all__ = [
+    "call_tool",
+    "cancel_job",
+    "describe_tool",
+    "get_job",
+    "get_log",
+    "get_status",
+    "recent_log",
+    "search_tools",
+    "status",
+]
 
 #: Lines of the log that stand in its resource.
 RECENT = 200

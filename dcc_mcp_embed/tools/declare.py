@@ -49,6 +49,7 @@ def tool(
     raw: bool = ...,
     output_schema: Optional[Dict[str, Any]] = ...,
     icons: Sequence[Any] = ...,
+    tags: Sequence[str] = ...,
 ) -> Callable[[Function], Function]: ...
 
 
@@ -65,6 +66,7 @@ def tool(
     raw: bool = False,
     output_schema: Optional[Dict[str, Any]] = None,
     icons: Sequence[Any] = (),
+    tags: Sequence[str] = (),
 ) -> Any:
     """Declare a function as a tool: ``@tool`` or ``@tool(title="Make a rig", ...)``.
 
@@ -77,7 +79,8 @@ def tool(
     for what answers within microseconds. ``timeout`` in seconds. ``raw``: it returns an MCP
     CallToolResult itself. ``output_schema`` describes the data that it returns (what a raw tool
     puts under structuredContent), and it is held to it. ``icons``: URIs, or dicts as MCP's Icon.
-    Raises ConfigError naming the function and what to change.
+    ``tags``: more words by which ``search_tools`` finds it. Raises ConfigError naming the function
+    and what to change.
     """
 
     def mark(function: Function) -> Function:
@@ -97,6 +100,7 @@ def tool(
                 raw,
                 output_schema,
                 icons,
+                tags,
             ),
         )
 

@@ -49,15 +49,19 @@ class Progress(NamedTuple):
 #: are for ``get_job``, which shows the result of every call that outlived its time.
 Shaped = Tuple[Dict[str, Any], List[Dict[str, Any]]]
 
+#: (control, bound arguments) -> the tool that the call is really for, and its arguments. Called
+#: before anything is queued; raises ToolError. Any thread.
+Redirect = Callable[[Any, Dict[str, Any]], Tuple[Any, Dict[str, Any]]]
+
 
 class Tool:
     """A declared tool. Immutable by convention: threads share it without a lock.
 
     ``timeout`` in seconds, None for the server's default; ``stepwise``: the function is a
     generator; ``shape(value, notes)``, where it is set, makes the result of a method other than
-    ``tools/call`` (a resource or a prompt is called as a tool is) and adds warnings to ``notes``.
-    See :func:`.declare.tool` for the rest. Raises ConfigError naming the function and what to
-    change.
+    ``tools/call`` (a resource or a prompt is called as a tool is) and adds warnings to ``notes``;
+    ``redirect``, where it is set, names what is really to be called. See :func:`.declare.tool` for
+    the rest. Raises ConfigError naming the function and what to change.
     """
 
     __slots__ = (
@@ -74,9 +78,11 @@ class Tool:
         "place",
         "raw",
         "read_only",
+        "redirect",
         "shape",
         "signature",
         "stepwise",
+        "tags",
         "takes_context",
         "thread",
         "timeout",
@@ -98,6 +104,7 @@ class Tool:
         raw: bool = False,
         output_schema: Optional[Dict[str, Any]] = None,
         icons: Sequence[Any] = (),
+        tags: Sequence[str] = (),
     ) -> None:
         signature = read(function)
         self.function = function
@@ -117,6 +124,8 @@ class Tool:
         self.timeout = timeout
         self.raw = bool(raw)
         self.shape: Optional[Callable[[Any, List[str]], Shaped]] = None
+        self.redirect: Optional[Redirect] = None
+        self.tags: Tuple[str, ...] = self._checked_tags(tags)
         self._check()
         #: (arguments or None) -> keyword arguments. Raises InvalidArgument. Any thread.
         self.bind: Callable[[Optional[Dict[str, Any]]], Dict[str, Any]]
@@ -159,10 +168,13 @@ class Tool:
 
     def shaped(self, shape: Callable[[Any, List[str]], Shaped]) -> Tool:
         """Return a copy of the tool with another ``shape``."""
+        return self.altered(shape=shape)
+
+    def altered(self, **changes: Any) -> Tool:
+        """Return a copy of the tool with other values of its attributes."""
         tool = Tool.__new__(Tool)
         for slot in Tool.__slots__:
-            setattr(tool, slot, getattr(self, slot))
-        tool.shape = shape
+            setattr(tool, slot, changes[slot] if slot in changes else getattr(self, slot))
         return tool
 
     def describe(self) -> Dict[str, Any]:
@@ -190,6 +202,14 @@ class Tool:
                     )
                 )
         return tuple(capabilities)
+
+    def _checked_tags(self, tags: Sequence[str]) -> Tuple[str, ...]:
+        if isinstance(tags, str):
+            self._fail("tags is a text; write ({!r},).".format(tags))
+        for one in tags:
+            if not isinstance(one, str):
+                self._fail("the tag {!r} is no text.".format(one))
+        return tuple(tags)
 
     def _check(self) -> None:
         if self.thread not in THREADS:

@@ -22,7 +22,7 @@ __all__ = ["GROUP", "Problem", "load", "load_entry_points", "load_folder"]
 GROUP = "dcc_mcp_embed.tools"
 
 #: What files are called in ``sys.modules``: below our own name, which nobody else uses.
-_PREFIX = __name__.partition(".")[0] + "._loaded."
+PREFIX = __name__.partition(".")[0] + "._loaded."
 
 
 class Problem(NamedTuple):
@@ -173,7 +173,7 @@ def _module_name(path: str) -> str:
     word = "".join(one if one.isalnum() and one.isascii() else "_" for one in stem)
     place = os.path.normcase(os.path.realpath(path))
     digest = hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()
-    return "{}{}_{}".format(_PREFIX, word, digest[:10])
+    return "{}{}_{}".format(PREFIX, word, digest[:10])
 
 
 def _problem(file: str, error: BaseException) -> Problem:

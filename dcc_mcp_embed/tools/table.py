@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Tuple, Union
 from ..errors import ConfigError, NotFound
 from .declare import Entry, PromptEntry, ResourceEntry, Tool, declared, declared_in
 from .hints import meant
+from .profiles import listed
 from .uri import MAX_URI
 
 __all__ = ["ToolTable"]
@@ -29,11 +30,15 @@ class _State(NamedTuple):
 
 
 class ToolTable:
-    """Tools by name, resources by uri, prompts by name. Any thread."""
+    """Tools by name, resources by uri, prompts by name. Any thread.
 
-    def __init__(self) -> None:
+    ``profile``: which of the tools are listed (see :mod:`.profiles`); all of them can be called.
+    """
+
+    def __init__(self, profile: str = "full") -> None:
         self._lock = threading.Lock()
-        self._state = _State({}, {}, {}, (), _listings({}, {}, {}), 0)
+        self._profile = profile
+        self._state = _State({}, {}, {}, (), _listings({}, {}, {}, profile), 0)
 
     def add(self, thing: Union[Tool, Callable[..., Any]]) -> None:
         """Add a Tool or a declared function. The same one twice is fine.
@@ -161,7 +166,7 @@ class ToolTable:
                     resources,
                     prompts,
                     _templates(resources),
-                    _listings(tools, resources, prompts),
+                    _listings(tools, resources, prompts, self._profile),
                     old.revision + 1,
                 )
 
@@ -175,10 +180,11 @@ def _listings(
     tools: Dict[str, Tool],
     resources: Dict[str, ResourceEntry],
     prompts: Dict[str, PromptEntry],
+    profile: str,
 ) -> Dict[str, List[Dict[str, Any]]]:
     by_uri = sorted(resources.items())
     return {
-        "tools": [tool.describe() for _, tool in sorted(tools.items())],
+        "tools": listed(tools, profile),
         "resources": [one.describe() for _, one in by_uri if not one.template],
         "resourceTemplates": [one.describe() for _, one in by_uri if one.template],
         "prompts": [one.describe() for _, one in sorted(prompts.items())],
