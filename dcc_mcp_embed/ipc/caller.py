@@ -152,6 +152,8 @@ class Caller(Protocol):
         # The end of the hello leaves before any answer to what was sent right after it.
         self._say(self._peer.data_to_send())
         self.flush()
+        if self._ending:
+            return  # it has gone: nobody would ever forget it
         hello, self._hello = self._hello, None
         self.account = "" if hello is None else hello.client
         serving = self._serving

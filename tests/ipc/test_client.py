@@ -9,12 +9,14 @@ import math
 import os
 import pickle
 import signal
+import socket
 import tempfile
 import threading
 import weakref
 
 import pytest
 
+from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.errors import ConfigError, UnknownOutcome, WouldDeadlock
 from dcc_mcp_embed.ipc import (
     InvalidMessage,
@@ -25,6 +27,8 @@ from dcc_mcp_embed.ipc import (
     SocketServer,
     places,
 )
+from dcc_mcp_embed.rpc.hello import ClientHello, place
+from dcc_mcp_embed.rpc.peer import Peer
 from dcc_mcp_embed.transport_errors import (
     CallFailed,
     CallTimeout,
@@ -446,6 +450,26 @@ def test_a_socket_that_is_connected_too_late_is_closed(bench):
     dialing[0].join(DEADLINE)
     assert not client.connected
     wait_for(lambda: bench.server.get_stats()["connections"] == 0)
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no unix sockets here")
+def test_a_client_that_leaves_as_its_hello_ends_is_forgotten(bench):
+    clock = SystemClock()
+    key = places.locate(bench.path, None, None, None, SECRET, clock)().key
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(DEADLINE)
+        sock.connect(bench.path)
+        peer = Peer(clock, hello=ClientHello(key, place(sock.getpeername()), clock, client="gone"))
+        sock.sendall(peer.data_to_send())
+        peer.receive_data(sock.recv(65536))
+        # The server reads the end of the hello when nobody is there any more.
+        held, gate = threading.Event(), threading.Event()
+        bench.server._run.serving.loop.call_soon(lambda: (held.set(), gate.wait(DEADLINE)))
+        assert held.wait(DEADLINE)
+        sock.sendall(peer.data_to_send())
+    gate.set()
+    assert bench.connected().request_sync("echo", 1) == 1
+    assert bench.server.get_stats()["clients"] == {"client": 1}
 
 
 def test_connecting_and_disconnecting_at_once(bench):
