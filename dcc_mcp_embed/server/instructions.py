@@ -16,6 +16,7 @@ pass next_cursor on as cursor.
 you work with several hosts.
 - Errors have a code and a hint. not_started means that nothing was changed. On timeout_running do \
 not call again: ask get_job. On host_busy ask get_status, which answers even while the host works.
+- Prefer batch to many single calls: it is faster, one undo step, and says what was done.
 - There are more tools than are listed: search_tools finds them, describe_tool shows their \
 arguments, call_tool calls them.
 - execute_python runs code in the host, if the user allows it. Prefer the other tools: they check \

@@ -8,6 +8,7 @@ from ..clock import Clock
 from ..host.dispatch import Dispatcher
 from ..host.job import Job, Report
 from ..tools.context import ToolContext
+from ..tools.results import Outcome
 from ..tools.table import ToolTable
 
 __all__ = ["LocalCalls"]
@@ -75,4 +76,4 @@ class LocalCalls:
             finally:
                 # Its traceback holds this frame, which must not hold it.
                 error = None
-        return value
+        return value.data if type(value) is Outcome else value

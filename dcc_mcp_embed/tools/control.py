@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Dict, Optional
 
+from .batch import batch
 from .declare import resource, tool
 from .results import success
 from .search import call_tool, describe_tool, search_tools
 
 __all__ = [
+    "batch",
     "call_tool",
     "cancel_job",
     "describe_tool",

@@ -17,7 +17,7 @@ from .entries import Shaped, Tool
 from .frames import frames_of
 from .tidy import plain, tidy
 
-__all__ = ["LIMIT", "MEDIA_LIMIT", "block_of", "failure", "success", "text_of"]
+__all__ = ["LIMIT", "MEDIA_LIMIT", "Outcome", "block_of", "failure", "success", "text_of"]
 
 Result = Dict[str, Any]
 
@@ -40,6 +40,26 @@ META_WARNINGS = "dcc-mcp-embed/warnings"
 # Not ASCII-only: a model reads this text, and escapes cost it six characters for one.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _decode = json.JSONDecoder().decode
+
+
+class Outcome:
+    """Data with content blocks beside it, from a call that may have been done in part only.
+
+    ``error`` is what a call that did not do all of it is told; its data, its evidence and its undo
+    step are told all the same, because what it did stays. ``blocks`` are within the limits already.
+    """
+
+    __slots__ = ("blocks", "data", "error")
+
+    def __init__(
+        self,
+        data: Dict[str, Any],
+        blocks: Sequence[Dict[str, Any]] = (),
+        error: Optional[ToolError] = None,
+    ) -> None:
+        self.data = data
+        self.blocks = blocks
+        self.error = error
 
 
 def success(
@@ -67,6 +87,9 @@ def success(
             return _contents([value], tool, instance, notes, facts, limit)
         if isinstance(value, (list, tuple)) and any(isinstance(one, Content) for one in value):
             return _contents(value, tool, instance, notes, facts, limit)
+        outcome = value if type(value) is Outcome else None
+        if outcome is not None:
+            value = outcome.data
         data, text, cursor, truncated = _data(value, tool, notes, limit)
         evidence = _evidence(facts, notes, limit)
     except Exception as error:
@@ -75,7 +98,7 @@ def success(
     content = [{"type": "text", "text": text}]
     if notes:
         content.append(_warned(notes))
-    return {
+    result: Result = {
         "content": content,
         "structuredContent": {
             "ok": True,
@@ -90,6 +113,19 @@ def success(
         },
         "isError": False,
     }
+    return result if outcome is None else _in_part(result, outcome)
+
+
+def _in_part(result: Result, outcome: Outcome) -> Result:
+    """Add what is beside the data, and what is missing of it."""
+    content = result["content"]
+    content[1:1] = outcome.blocks
+    if outcome.error is not None:
+        told = failure(outcome.error, None)
+        content[:0] = told["content"]
+        result["structuredContent"].update(ok=False, error=told["structuredContent"]["error"])
+        result["isError"] = True
+    return result
 
 
 def failure(
