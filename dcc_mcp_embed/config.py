@@ -70,6 +70,10 @@ class Limits(NamedTuple):
     call_timeout: float = 50.0
     #: How long a question to the user may stay open before the call is refused.
     ask_timeout: float = 45.0
+    #: How long a tool that asks its client waits for each answer: a person may have to think.
+    answer_timeout: float = 300.0
+    #: Calls that wait for such answers at once.
+    asking_calls: int = 32
     sessions: int = 1024
     log_lines: int = 2000
 

@@ -181,15 +181,37 @@ class Dispatcher:
                 raise refusals.unknown_job(job_id, KEPT_RESULTS)
             before = job.state
             removed = before == QUEUED and job.claim_locked(CANCELLED)
+            parked = job.parked
             if removed:
                 self._lane.forget(job)
             elif before in (RUNNING, DETACHED):
                 job.cancel_requested = True
+                if parked:
+                    self._unpark(job)
+        if parked:
+            self._executor.wake(self.pump)
         if removed:
             refuse(job, refusals.cancelled_in_time())
             self._rest()
             return before, "removed_from_queue"
         return before, "cancel_requested" if before in (RUNNING, DETACHED) else "already_done"
+
+    def resume(self, job: Job, answer: Any, error: Optional[BaseException] = None) -> bool:
+        """Have a parked generator go on with ``answer``, or with ``error`` raised in it.
+
+        Any thread. Returns False, and does nothing, if it is not parked (any more).
+        """
+        with self._lane.lock:
+            if not job.parked or self._lane.shut is not None:
+                return False
+            job.sent = (answer, error)
+            self._unpark(job)
+        self._executor.wake(self.pump)
+        return True
+
+    def _unpark(self, job: Job) -> None:
+        job.parked = False
+        self._lane.queue.append(job)
 
     def find(self, job_id: str) -> Job:
         """Return a job that waits, runs or outlived its caller. Any thread. Raises NotFound."""
@@ -278,9 +300,13 @@ class Dispatcher:
 
     @property
     def resting(self) -> bool:
-        """Return whether no job waits, runs, is between two steps or is being answered."""
+        """Return whether no job waits, runs, is between two steps or is being answered.
+
+        One that waits for its client's answer may do so for long: that counts as rest.
+        """
         with self._lane.lock:
-            return not self._lane.live and not self._pump.pumping
+            live = self._lane.live
+            return not self._pump.pumping and (not live or all(j.parked for j in live.values()))
 
     def holder(self) -> Optional[Holder]:
         """Return who has the thread, None if nobody of ours. Any thread.

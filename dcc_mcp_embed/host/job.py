@@ -71,13 +71,15 @@ class Job:
     report)`` is called there too, once, and makes the answer; host objects never leave the thread.
     ``settled(job, answer, error)`` is called exactly once, by whichever thread settles the job:
     ``answer`` from ``finish``, or ``error`` (a ToolError) if there is no answer and will be none
-    for this caller. ``progress(value)`` gets what a generator yields. The last two must be quick
-    and thread-safe.
+    for this caller. ``progress(value)`` gets what a generator yields; ``asked(value)`` gets what it
+    yields of type ``question``, and then it is parked until the dispatcher's ``resume``. The last
+    three must be quick and thread-safe.
     """
 
     __slots__ = (
         "_lock",
         "answer",
+        "asked",
         "cancel_requested",
         "client",
         "created",
@@ -87,10 +89,13 @@ class Job:
         "job_id",
         "latest",
         "name",
+        "parked",
         "poll",
         "progress",
+        "question",
         "ran",
         "run",
+        "sent",
         "settled",
         "started",
         "state",
@@ -111,6 +116,8 @@ class Job:
         writes: bool = True,
         undo_label: Optional[str] = None,
         progress: Optional[Callable[[Any], None]] = None,
+        question: Any = (),
+        asked: Optional[Callable[[Any], None]] = None,
     ) -> None:
         self._lock: Optional[threading.Lock] = None
         self.job_id = job_id
@@ -122,6 +129,12 @@ class Job:
         self.writes = writes
         self.undo_label = undo_label
         self.progress = progress
+        self.question = question
+        self.asked = asked
+        #: Whether its generator waits for an answer: it is in no queue then and has no thread.
+        self.parked = False
+        #: (answer, error) that its generator is to be sent next.
+        self.sent: Any = None
         self.state = QUEUED
         self.cancel_requested = False
         self.created = 0.0
@@ -141,7 +154,7 @@ class Job:
         Its functions hold the call's context, which holds the job: a cycle that only a garbage
         collection would end, and none runs while the host is idle.
         """
-        self.stepper = self.poll = self.progress = None
+        self.stepper = self.poll = self.progress = self.asked = self.sent = None
         self.run = self.finish = self.settled = _over
 
     def attach(self, lock: threading.Lock, now: float) -> None:

@@ -216,6 +216,9 @@ class Pump:
 
     def _suspend(self, job: Job, value: Any) -> None:
         """Put a job that has more to do behind the others."""
+        if job.asked is not None and isinstance(value, job.question):
+            self._park(job, value)
+            return
         job.latest = value if value is not None else job.latest
         waits = job.poll is not None
         with self._lane.lock:
@@ -233,6 +236,24 @@ class Pump:
                 self._log("warning", "Progress of {} is lost: {!r}".format(job.name, raised))
         if waits:
             self._later(POLL_EVERY, self._look_again, job)
+
+    def _park(self, job: Job, question: Any) -> None:
+        """Leave a job until somebody has answered: it holds no thread, and no other writer up."""
+        with self._lane.lock:
+            shut = self._lane.shut is not None
+            cancelled = job.cancel_requested
+            if self._lane.writer is job:
+                self._lane.writer = None
+            if not shut and cancelled:
+                self._lane.queue.append(job)
+            job.parked = not shut and not cancelled
+        if shut:
+            self._close_stepper(job)
+        elif job.parked and job.asked is not None:
+            try:
+                job.asked(question)
+            except Exception as raised:
+                self._log("error", "A question of {} is lost: {!r}".format(job.name, raised))
 
     def _look_again(self, job: Job) -> None:
         with self._lane.lock:
@@ -309,7 +330,15 @@ def _advance(job: Job) -> Tuple[bool, Any]:
         if type(value) is not GeneratorType:
             return False, value
         job.stepper = value
+    sent, job.sent = job.sent, None
     try:
-        return True, next(job.stepper)
+        if sent is None:
+            return True, next(job.stepper)
+        if sent[1] is None:
+            return True, job.stepper.send(sent[0])
+        return True, job.stepper.throw(sent[1])
     except StopIteration as end:
         return False, end.value
+    finally:
+        # An error's traceback holds this frame, which must not hold it.
+        sent = None

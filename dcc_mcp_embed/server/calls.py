@@ -11,6 +11,8 @@ from ..host.dispatch import Dispatcher
 from ..host.identity import Instance
 from ..host.job import Job, Report
 from ..net.loop import Loop
+from ..net.timers import Timer
+from ..tools.asking import Ask
 from ..tools.code import Wishes, wishes
 from ..tools.context import ToolContext
 from ..tools.entries import Tool
@@ -19,6 +21,8 @@ from .exec_gate import ExecGate
 
 __all__ = ["Calls", "Running"]
 
+#: What a generator tool yields to ask its client, as opposed to Progress.
+_QUESTIONS = (Ask, list)
 Answer = Callable[[Dict[str, Any]], None]
 Progress = Callable[[Any], None]
 
@@ -88,6 +92,7 @@ class Calls:
         identity: Any,
         answer: Answer,
         progress: Optional[Progress] = None,
+        wire: Any = None,
     ) -> Optional[Running]:
         """Call ``tool`` and hand its CallToolResult to ``answer`` on the loop thread, once.
 
@@ -95,7 +100,8 @@ class Calls:
         ExecGate).
 
         Returns what can be cancelled, None if the call is over already. ``progress`` gets what a
-        stepwise tool yields, on the loop thread.
+        stepwise tool yields, on the loop thread; ``wire`` is the way to its client, which its
+        questions go to.
         """
         self.total += 1
         try:
@@ -107,7 +113,7 @@ class Calls:
             answer(failure(error, self._instance.block))
             return None
         if tool.thread == "loop":
-            answer(self._run_here(tool, kwargs, client))
+            answer(self._run_here(tool, kwargs, client, wire))
             return None
         running = Running()
         if "code" in tool.capabilities:
@@ -116,14 +122,16 @@ class Calls:
                 identity,
                 answer,
                 running,
-                lambda: self._queue(tool, kwargs, wanted, client, answer, progress, running),
+                lambda: self._queue(tool, kwargs, wanted, client, answer, progress, running, wire),
             )
         else:
-            self._queue(tool, kwargs, wanted, client, answer, progress, running)
+            self._queue(tool, kwargs, wanted, client, answer, progress, running, wire)
         return running
 
-    def _run_here(self, tool: Tool, kwargs: Dict[str, Any], client: str) -> Dict[str, Any]:
-        context = ToolContext(control=self.control, client=client)
+    def _run_here(
+        self, tool: Tool, kwargs: Dict[str, Any], client: str, wire: Any
+    ) -> Dict[str, Any]:
+        context = ToolContext(control=self.control, client=client, wire=wire)
         start = self._clock.monotonic()
         try:
             value = tool.invoke(context, kwargs)
@@ -188,16 +196,19 @@ class Calls:
         answer: Answer,
         progress: Optional[Progress],
         running: Running,
+        wire: Any,
     ) -> None:
         loop = self._loop
         lane = self._lanes[tool.thread]
         on_main = tool.thread == "main"
         timeout, undo = wanted
+        timer: Timer
         context = ToolContext(
             host=self._host if on_main else None,
             scene=self._scene if on_main else None,
             client=client,
             control=self.control,
+            wire=wire,
         )
 
         def finish(value: Any, error: Optional[BaseException], report: Report) -> Dict[str, Any]:
@@ -231,6 +242,22 @@ class Calls:
             if progress is not None:
                 loop.call_soon(progress, value)
 
+        def asked(question: Any) -> None:
+            loop.call_soon(ask, question)
+
+        def ask(question: Any) -> None:
+            # The client's time is not the tool's: it gets all of its own once it goes on.
+            timer.cancel()
+            if job.parked:
+                wire.ask(question, go_on)
+
+        def go_on(value: Any, error: Optional[ToolError]) -> None:
+            nonlocal timer
+            assert timeout is not None
+            timer = loop.call_later(timeout, lane.expire, job)
+            if not lane.resume(job, value, error):
+                timer.cancel()
+
         job = Job(
             self._clock.token_bytes(8).hex(),
             tool.name,
@@ -242,6 +269,8 @@ class Calls:
             undo_label="MCP: " + tool.name if undo and on_main else None,
             progress=stepped if progress is not None else None,
         )
+        if wire is not None and tool.stepwise:
+            job.question, job.asked = _QUESTIONS, asked
         context.cancelled = job.cancelled
         running.job, running.lane = job, lane
         assert timeout is not None

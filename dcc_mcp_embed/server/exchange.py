@@ -7,7 +7,7 @@ from typing import Any, Callable, Optional, Tuple
 from ..net.stream import Stream
 from ..wire import http1, jsonrpc
 
-__all__ = ["EVENT_STREAM", "JSON", "Carrier", "Exchange", "Headers", "problem"]
+__all__ = ["EVENT_STREAM", "JSON", "Carrier", "Exchange", "Headers", "problem", "takes"]
 
 Headers = Tuple[Tuple[str, str], ...]
 
@@ -121,3 +121,12 @@ class Exchange:
 def problem(message: str) -> bytes:
     """Return the JSON body of an answer that is not MCP's own."""
     return jsonrpc.encode({"error": message})
+
+
+def takes(headers: Any, kind: str) -> bool:
+    """Return whether the Accept header, if there is one, allows an answer of this media type."""
+    accept = headers.get("accept")
+    if accept is None:
+        return True
+    allowed = (kind, kind.partition("/")[0] + "/*", "*/*", "")
+    return any(item.partition(";")[0].strip().lower() in allowed for item in accept.split(","))

@@ -30,7 +30,9 @@ from .http_connection import HttpConnection
 from .instructions import instructions
 from .local import LocalCalls
 from .mcp_endpoint import McpEndpoint
+from .mcp_works import Works
 from .ports import CHALLENGE, KIND, PROOF
+from .questions import Questions
 from .readiness import Readiness, State
 from .safe_stop import MAX_BODY, Pass, SafeStop
 from .safe_stop import PATH as SAFE_STOP
@@ -88,7 +90,7 @@ class Server:
         self._listener: Optional[Listener] = None
         mode = settings.exec_mode or ("confirm" if interactive else "off")
         self.gate = ExecGate(mode, self._ask if interactive else None, clock)
-        self.sessions = Sessions(limits.sessions)
+        self.sessions = Sessions(limits.sessions, clock.token_bytes(4).hex())
         control = Control(clock, version, instance, lanes, logbook, self._facts, table)
         self.calls = Calls(
             loop, clock, limits, instance, lanes, self.gate, adapter, scene, control, self._log
@@ -103,9 +105,11 @@ class Server:
             table.listing,
             instructions(instance.dcc_type, instance.version),
         )
-        endpoint = McpEndpoint(
-            machine, table, self.calls, self.sessions, clock, lambda: instance.block
+        questions = Questions(clock, limits.asking_calls, limits.answer_timeout)
+        works = Works(
+            machine, table, self.calls, self.sessions, loop, questions, lambda: instance.block
         )
+        endpoint = McpEndpoint(machine, works, self.sessions, clock)
         self.readiness = Readiness(lanes["main"], state_changed)
         safe_stop = SafeStop(instance, stop_pass, lanes, clock, loop.call_soon, stop, self._log)
         handlers: Dict[str, Callable[[Exchange], None]] = {

@@ -29,6 +29,7 @@ from .work import READERS, Completion, PromptGet, ResourceRead, ToolCall, Work, 
 
 __all__ = [
     "Accepted",
+    "Answered",
     "Cancel",
     "Completion",
     "LevelSet",
@@ -59,13 +60,21 @@ class Reply(NamedTuple):
 class Opened:
     """The answer to ``initialize``: a session begins with this version and client."""
 
-    __slots__ = ("client", "message", "status", "version")
+    __slots__ = ("capabilities", "client", "message", "status", "version")
 
-    def __init__(self, status: int, message: Dict[str, Any], version: str, client: str) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: Dict[str, Any],
+        version: str,
+        client: str,
+        capabilities: Dict[str, Any],
+    ) -> None:
         self.status = status
         self.message = message
         self.version = version
         self.client = client
+        self.capabilities = capabilities
 
 
 class LevelSet:
@@ -85,6 +94,17 @@ class Accepted:
     __slots__ = ()
 
 
+class Answered:
+    """The client's response to our request ``id``: a result, or an error. Answered with 202."""
+
+    __slots__ = ("error", "id", "result")
+
+    def __init__(self, id: Any, result: Any, error: Any) -> None:
+        self.id = id
+        self.result = result
+        self.error = error
+
+
 class Cancel:
     """The client no longer wants the answer to its request ``id``. Answered with 202."""
 
@@ -94,7 +114,7 @@ class Cancel:
         self.id = id
 
 
-Outcome = Union[Reply, Opened, LevelSet, Accepted, Cancel, Work]
+Outcome = Union[Reply, Opened, LevelSet, Accepted, Answered, Cancel, Work]
 
 
 class McpMachine:
@@ -150,7 +170,8 @@ class McpMachine:
             return self.refuse(fault)
         if type(message) is Notification and message.method == "notifications/cancelled":
             return Cancel(message.params.get("requestId"))
-        assert isinstance(message, (Notification, Response))
+        if type(message) is Response:
+            return Answered(message.id, message.result, message.error)
         return Accepted()
 
     def refuse(self, fault: Fault) -> Reply:
@@ -181,6 +202,16 @@ class McpMachine:
         if type(work) is ResourceRead and not work.stateless:
             code = RESOURCE_NOT_FOUND
         return self.fail(work, code, message, data)
+
+    def input_required(self, work: Work, requests: Dict[str, Any], state: str) -> Reply:
+        """Return the reply that demands answers of the client, which calls again with them."""
+        result = {
+            "resultType": "input_required",
+            "inputRequests": requests,
+            "requestState": state,
+            "_meta": {META_SERVER: self._server},
+        }
+        return Reply(200, jsonrpc.result(work.id, result))
 
     def progress(self, work: Work, done: float, total: Any, text: Any) -> Dict[str, Any]:
         """Return the progress notification for work whose client asked for it."""
@@ -217,7 +248,14 @@ class McpMachine:
             "instructions": self._instructions,
         }
         label = _client_label(params.get("clientInfo"))
-        return Opened(200, jsonrpc.result(request.id, result), version, label)
+        offered = params.get("capabilities")
+        return Opened(
+            200,
+            jsonrpc.result(request.id, result),
+            version,
+            label,
+            offered if type(offered) is dict else {},
+        )
 
     def _ping(self, request: Request) -> Outcome:
         return Reply(200, jsonrpc.result(request.id, {}))

@@ -15,8 +15,11 @@ __all__ = [
     "LOG_LEVELS",
     "META_CAPABILITIES",
     "META_CLIENT",
+    "META_LOG_LEVEL",
     "META_SERVER",
+    "META_SUBSCRIPTION",
     "META_VERSION",
+    "MISSING_CAPABILITY",
     "RESOURCE_NOT_FOUND",
     "STATELESS",
     "UNSUPPORTED_VERSION",
@@ -34,6 +37,8 @@ BATCHES = "2025-03-26"
 META_VERSION = "io.modelcontextprotocol/protocolVersion"
 META_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
 META_CLIENT = "io.modelcontextprotocol/clientInfo"
+META_LOG_LEVEL = "io.modelcontextprotocol/logLevel"
+META_SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 META_SERVER = "io.modelcontextprotocol/serverInfo"
 
 #: The handshake revisions' own code; the stateless ones say INVALID_PARAMS.

@@ -1,7 +1,8 @@
 """What a request asks somebody else to do, read from its params or refused.
 
-Everything here has ``id``, ``stateless`` (its era), ``token`` (its progress token or None) and
-``client`` (what it calls itself), so that whoever does the work need not ask what it is.
+Everything here has ``id``, ``stateless`` (its era), ``token`` (its progress token or None),
+``client`` (what it calls itself) and ``params`` (all of them), so that whoever does the work need
+not ask what it is.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ __all__ = ["READERS", "Completion", "PromptGet", "ResourceRead", "ToolCall", "Wo
 class _Named:
     """Something with a name, to be done with arguments."""
 
-    __slots__ = ("arguments", "client", "id", "name", "stateless", "token")
+    __slots__ = ("arguments", "client", "id", "name", "params", "stateless", "token")
 
     def __init__(
         self,
@@ -30,7 +31,9 @@ class _Named:
         stateless: bool,
         token: Any,
         client: str,
+        params: Dict[str, Any],
     ) -> None:
+        self.params = params
         self.id = id
         self.name = name
         self.arguments = arguments
@@ -54,9 +57,18 @@ class PromptGet(_Named):
 class ResourceRead:
     """A resource to be read."""
 
-    __slots__ = ("client", "id", "stateless", "token", "uri")
+    __slots__ = ("client", "id", "params", "stateless", "token", "uri")
 
-    def __init__(self, id: Id, uri: str, stateless: bool, token: Any, client: str) -> None:
+    def __init__(
+        self,
+        id: Id,
+        uri: str,
+        stateless: bool,
+        token: Any,
+        client: str,
+        params: Dict[str, Any],
+    ) -> None:
+        self.params = params
         self.id = id
         self.uri = uri
         self.stateless = stateless
@@ -70,7 +82,18 @@ class Completion:
     ``kind`` is "prompt" or "resource"; ``given`` are the other arguments, as far as they are known.
     """
 
-    __slots__ = ("argument", "client", "given", "id", "kind", "of", "stateless", "token", "value")
+    __slots__ = (
+        "argument",
+        "client",
+        "given",
+        "id",
+        "kind",
+        "of",
+        "params",
+        "stateless",
+        "token",
+        "value",
+    )
 
     def __init__(
         self,
@@ -82,7 +105,9 @@ class Completion:
         given: Dict[str, str],
         stateless: bool,
         client: str,
+        params: Dict[str, Any],
     ) -> None:
+        self.params = params
         self.id = id
         self.kind = kind
         self.of = of
@@ -111,11 +136,14 @@ def _tool_call(request: Request, stateless: bool, client: str) -> ToolCall:
         stateless,
         _token(request),
         client,
+        request.params,
     )
 
 
 def _resource_read(request: Request, stateless: bool, client: str) -> ResourceRead:
-    return ResourceRead(request.id, _text(request, "uri"), stateless, _token(request), client)
+    return ResourceRead(
+        request.id, _text(request, "uri"), stateless, _token(request), client, request.params
+    )
 
 
 def _prompt_get(request: Request, stateless: bool, client: str) -> PromptGet:
@@ -126,6 +154,7 @@ def _prompt_get(request: Request, stateless: bool, client: str) -> PromptGet:
         stateless,
         _token(request),
         client,
+        request.params,
     )
 
 
@@ -149,7 +178,17 @@ def _completion(request: Request, stateless: bool, client: str) -> Completion:
     given = (context.get("arguments") if type(context) is dict else None) or {}
     if type(given) is not dict or not all(type(one) is str for one in given.values()):
         raise bad_params(request, "params.context.arguments maps names to strings")
-    return Completion(request.id, kind, reference[member], name, value, given, stateless, client)
+    return Completion(
+        request.id,
+        kind,
+        reference[member],
+        name,
+        value,
+        given,
+        stateless,
+        client,
+        request.params,
+    )
 
 
 #: Method -> reader of its request (request, stateless, client); raises Fault.

@@ -1,0 +1,332 @@
+"""What one call and its client say to each other while it runs.
+
+A tool speaks on its own thread (log, progress); what it says goes out on the loop thread. It asks
+by yielding: its generator waits, without a thread, until the client has answered. How it is asked
+is the era's: by a request on the call's stream, or by a result that demands input and is answered
+by calling again.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Callable, Dict, List, Optional, Sequence
+
+from ..errors import HostBusy, InvalidArgument, PermissionDenied, ToolError, Unsupported
+from ..net.loop import Loop
+from ..net.timers import Timer
+from ..tools.asking import Ask, NotOffered
+from ..tools.tidy import tidy
+from ..wire import jsonrpc
+from ..wire.mcp.machine import McpMachine
+from ..wire.mcp.revisions import LOG_LEVELS, META_CAPABILITIES, META_LOG_LEVEL
+from ..wire.mcp.work import Work
+from .calls import Running
+from .questions import Questions
+from .sinks import Sink
+
+__all__ = ["Dialogue"]
+
+#: Messages of one call that are on their way to the loop thread; more are left out.
+_AHEAD = 64
+#: Characters of JSON in one log message.
+_MAX_DATA = 16 * 1024
+#: The level of sessions that have not named one.
+_LEVEL = "info"
+#: How long a call waits for its client to come back once the stream with its question has broken.
+COME_BACK = 30.0
+
+Resume = Callable[[Any, Optional[ToolError]], None]
+
+
+class Dialogue:
+    """The way from one call to its client and back; ``wire`` of a ToolContext.
+
+    ``work`` and ``sink`` change when the client calls again with its answers; ``running`` is set
+    once the call has been started.
+    """
+
+    __slots__ = (
+        "_ahead",
+        "_answers",
+        "_asks",
+        "_done",
+        "_ids",
+        "_keys",
+        "_loop",
+        "_machine",
+        "_many",
+        "_questions",
+        "_resume",
+        "_timer",
+        "running",
+        "sink",
+        "work",
+    )
+
+    def __init__(
+        self, loop: Loop, machine: McpMachine, questions: Questions, work: Work, sink: Sink
+    ) -> None:
+        self._loop = loop
+        self._machine = machine
+        self._questions = questions
+        self.work = work
+        self.sink = sink
+        self.running: Optional[Running] = None
+        self._ahead = 0
+        self._done: Optional[float] = None
+        self._keys = 0
+        # What is asked right now, and what has been answered of it, by key.
+        self._asks: List[Ask] = []
+        self._many = False
+        self._answers: Dict[str, Any] = {}
+        self._ids: List[str] = []
+        self._resume: Optional[Resume] = None
+        self._timer: Optional[Timer] = None
+
+    # -- the tool's own thread ----------------------------------------------------------------
+
+    def log(self, level: str, data: Any, logger: Optional[str]) -> None:
+        """Send a log message if the client wants it."""
+        wanted = self._level()
+        if wanted is None or LOG_LEVELS.index(level) < LOG_LEVELS.index(wanted):
+            return
+        # A copy, as JSON: what the host gave out does not leave this thread.
+        try:
+            data = tidy(data, "log").value
+        except ToolError:
+            # JSON cannot hold it; a log message is no reason to fail.
+            data = repr(data)
+        text = json.dumps(data, separators=(",", ":"))
+        if len(text) > _MAX_DATA:
+            data = text[:_MAX_DATA] + "..."
+        params: Dict[str, Any] = {"level": level, "data": data}
+        if logger is not None:
+            params["logger"] = str(logger)
+        self._post(self._event, jsonrpc.notification("notifications/message", params))
+
+    def progress(self, done: float, total: Optional[float], message: Optional[str]) -> None:
+        """Report progress if the client wants it."""
+        if self.work.token is not None:
+            self._post(self.report, done, total, message)
+
+    def step_out(self) -> None:
+        """Have the client come back for the result, if it can."""
+        self._post(self._step_out)
+
+    def offers(self, capability: str) -> bool:
+        """Return whether the client can be asked."""
+        offered = self._offered().get(capability)
+        if type(offered) is not dict:
+            return False
+        # Without a mode it is the form, which is all there is before 2025-11-25.
+        return capability != "elicitation" or not offered or "form" in offered
+
+    def demand(self, capability: str) -> None:
+        """Raise NotOffered unless the client can be asked."""
+        if not self.offers(capability):
+            raise NotOffered(capability)
+
+    def next_key(self) -> str:
+        """Return a name for the next question."""
+        self._keys += 1
+        return "input_{}".format(self._keys)
+
+    def _offered(self) -> Dict[str, Any]:
+        work = self.work
+        if work.stateless:
+            offered: Dict[str, Any] = work.params["_meta"][META_CAPABILITIES]
+            return offered
+        session = self.sink.session
+        return (session.capabilities or {}) if session is not None else {}
+
+    def _level(self) -> Optional[str]:
+        if self.work.stateless:
+            level = self.work.params["_meta"].get(META_LOG_LEVEL)
+            return level if level in LOG_LEVELS else None
+        session = self.sink.session
+        return (session.level or _LEVEL) if session is not None else None
+
+    def _post(self, function: Callable[..., None], *args: Any) -> None:
+        if self._loop.is_current():
+            function(*args)
+        elif self._ahead < _AHEAD:
+            # Two threads count here without a lock: off by a few is as good.
+            self._ahead += 1
+            self._loop.call_soon(self._arrived, function, args)
+
+    # -- loop thread --------------------------------------------------------------------------
+
+    def _arrived(self, function: Callable[..., None], args: Any) -> None:
+        self._ahead -= 1
+        function(*args)
+
+    def _event(self, message: Dict[str, Any]) -> None:
+        self.sink.event(message)
+
+    def _step_out(self) -> None:
+        self.sink.step_out()
+
+    def report(self, done: float, total: Optional[float], message: Optional[str]) -> None:
+        """Send a progress notification; it must have grown."""
+        if self.work.token is None or (self._done is not None and done <= self._done):
+            return
+        self._done = done
+        self.sink.event(self._machine.progress(self.work, done, total, message))
+
+    def ask(self, asked: Any, resume: Resume) -> None:
+        """Ask the client; then call ``resume`` once with the answers, or with why there are none.
+
+        ``asked`` is what the tool has yielded: an Ask or a list of them.
+        """
+        self._many = not isinstance(asked, Ask)
+        self._asks = list(asked) if self._many else [asked]
+        self._answers = {}
+        self._resume = resume
+        problem: Optional[ToolError] = None
+        if not self._asks or not all(isinstance(one, Ask) for one in self._asks):
+            problem = InvalidArgument("A tool yields Progress, questions or lists of questions.")
+        elif len({one.key for one in self._asks}) < len(self._asks):
+            problem = InvalidArgument("Two questions of one list have the same key.")
+        elif not self._questions.enter(self):
+            problem = HostBusy(
+                "Too many calls wait for answers of their clients already.", retry_after_ms=5000
+            )
+        if problem is not None:
+            self._go_on(problem)
+        elif self.work.stateless:
+            self._demand_input()
+        else:
+            self._send_requests()
+
+    def over(self) -> None:
+        """The call has its result: nothing is asked any more."""
+        self._resume = None
+        self._withdraw()
+
+    def _go_on(self, error: Optional[ToolError] = None) -> None:
+        resume, self._resume = self._resume, None
+        self._withdraw()
+        if resume is not None:
+            found = [self._answers.get(one.key) for one in self._asks]
+            resume(found if self._many else found[0] if found else None, error)
+
+    def _withdraw(self) -> None:
+        """Take back what is still asked, and what was set to wait for it."""
+        self._questions.leave(self)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        session = self.sink.session
+        ids, self._ids = self._ids, []
+        for ident in ids:
+            if session is not None and session.asked.pop(ident, None) is not None:
+                params = {"requestId": ident, "reason": "the answer is not needed any more"}
+                self._event(jsonrpc.notification("notifications/cancelled", params))
+
+    def _take(self, ask: Ask, result: Any) -> Optional[ToolError]:
+        """Note one answer; return what is wrong with it."""
+        try:
+            self._answers[ask.key] = ask.read(result)
+        except InvalidArgument as error:
+            return error
+        return None
+
+    # -- the handshake era: requests on a stream ----------------------------------------------
+
+    def _send_requests(self) -> None:
+        session = self.sink.session
+        assert session is not None
+        for ask in self._asks:
+            ident = self._questions.next_id()
+            message = {"jsonrpc": "2.0", "id": ident, "method": ask.method, "params": ask.params}
+            if not self.sink.ask(message):
+                if session.channel is None or not session.channel.standing.attached:
+                    self._go_on(
+                        Unsupported("The client takes no stream on which it could be asked.")
+                    )
+                    return
+                session.channel.tell(jsonrpc.encode(message).decode("ascii"))
+            self._ids.append(ident)
+            session.asked[ident] = self._taker(ask, ident)
+        stream = self.sink.stream()
+        if stream is not None:
+            stream.left = self._left
+        self._timer = self._loop.call_later(self._questions.patience, self._too_late)
+
+    def _taker(self, ask: Ask, ident: str) -> Callable[[Any, Any], None]:
+        def take(result: Any, error: Any) -> None:
+            if ident not in self._ids:
+                return
+            self._ids.remove(ident)
+            problem = _refused(error) if error is not None else self._take(ask, result)
+            if problem is not None or not self._ids:
+                self._go_on(problem)
+
+        return take
+
+    def _too_late(self) -> None:
+        self._go_on(
+            PermissionDenied(
+                "The client has not answered within {:g} s.".format(self._questions.patience)
+            )
+        )
+
+    def _left(self) -> None:
+        """The stream that carried the question has broken: the client may come back for it."""
+        if self._resume is not None:
+            self._loop.call_later(COME_BACK, self._still_away)
+
+    def _still_away(self) -> None:
+        stream = self.sink.stream()
+        if self._resume is not None and stream is not None and not stream.attached:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """End the call: nobody will answer."""
+        if self.running is not None:
+            self.running.cancel()
+
+    # -- the stateless era: a result that demands input ----------------------------------------
+
+    def _demand_input(self) -> None:
+        """Take what the client has answered already; demand the rest by a result, if any."""
+        given = self.work.params.get("inputResponses")
+        missing: List[Ask] = []
+        for ask in self._asks:
+            if ask.key in self._answers:
+                continue
+            if type(given) is not dict or ask.key not in given:
+                missing.append(ask)
+                continue
+            problem = self._take(ask, given[ask.key])
+            if problem is not None:
+                missing.append(ask)
+        if not missing:
+            self._go_on()
+            return
+        state = self._questions.suspend(self, self.work)
+        if self._timer is None:
+            # From the first time it is asked on: a client that calls again does not get more.
+            self._timer = self._loop.call_later(self._questions.patience, self.cancel)
+        self.sink.reply(self._machine.input_required(self.work, _requests(missing), state))
+
+    def retry(self, work: Work, sink: Sink) -> None:
+        """Go on with the answers of a client that has called again."""
+        self.work = work
+        self.sink = sink
+        self._done = None
+        self._demand_input()
+
+
+def _requests(asks: Sequence[Ask]) -> Dict[str, Any]:
+    return {one.key: {"method": one.method, "params": one.params} for one in asks}
+
+
+def _refused(error: Any) -> ToolError:
+    """Return what the tool is told for an error response."""
+    found = error if type(error) is dict else {}
+    text = found.get("message")
+    return PermissionDenied(
+        "The client did not answer: {}".format(text[:500] if type(text) is str else "no reason"),
+        details={"code": found["code"]} if type(found.get("code")) is int else None,
+    )

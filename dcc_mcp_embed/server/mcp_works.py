@@ -1,0 +1,238 @@
+"""From what an MCP message asks for to the call that does it, and back to its reply. Loop thread.
+
+Resources and prompts are called as tools are: on their thread, by the same queue, with the same
+limits.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Optional
+
+from ..errors import InvalidArgument, NotFound, ToolError
+from ..net.loop import Loop
+from ..tools.completing import Completer, choose
+from ..tools.entries import Tool
+from ..tools.results import failure
+from ..tools.table import ToolTable
+from ..tools.uri import MAX_URI
+from ..wire import jsonrpc
+from ..wire.jsonrpc import Fault
+from ..wire.mcp.machine import Answered, Cancel, McpMachine, Reply
+from ..wire.mcp.revisions import MISSING_CAPABILITY
+from ..wire.mcp.work import Completion, PromptGet, ResourceRead, ToolCall, Work
+from .calls import Calls, Running
+from .dialogue import Dialogue
+from .exchange import Exchange
+from .questions import Questions
+from .sessions import Sessions
+from .sinks import Sink
+
+__all__ = ["Works"]
+
+
+class Works:
+    """Do the work of one server's MCP messages. ``instance()`` is the block that results carry."""
+
+    def __init__(
+        self,
+        machine: McpMachine,
+        table: ToolTable,
+        calls: Calls,
+        sessions: Sessions,
+        loop: Loop,
+        questions: Questions,
+        instance: Callable[[], Dict[str, Any]],
+    ) -> None:
+        self._machine = machine
+        self._table = table
+        self._calls = calls
+        self._sessions = sessions
+        self._loop = loop
+        self._questions = questions
+        self._instance = instance
+        # (session id as the client sends it, JSON-RPC id) -> call, for notifications/cancelled.
+        # Without a session id two clients may use the same ids, so nothing is kept.
+        self._running: Dict[Any, Running] = {}
+        #: Kind of work -> (exchange, work, sink) -> None.
+        self.doers: Dict[Any, Callable[[Exchange, Any, Sink], None]] = {
+            ToolCall: self._call,
+            ResourceRead: self._read,
+            PromptGet: self._render,
+            Completion: self._complete,
+            Cancel: self.cancel,
+            Answered: self.answered,
+        }
+
+    def _call(self, exchange: Exchange, call: ToolCall, sink: Sink) -> None:
+        machine = self._machine
+        try:
+            tool = self._table.get(call.name)
+        except NotFound as error:
+            if call.stateless:
+                sink.reply(machine.not_found(call, _told(error.message, error.hint)))
+            else:
+                sink.reply(machine.answer(call, failure(error, self._instance())))
+            return
+        self._start(exchange, call, tool, call.arguments, sink, machine.answer)
+
+    def _read(self, exchange: Exchange, work: ResourceRead, sink: Sink) -> None:
+        try:
+            entry, values = self._table.resource(work.uri)
+        except NotFound as error:
+            sink.reply(self._failed(work, error.to_dict()))
+            return
+        self._start(exchange, work, entry.reading(work.uri), values, sink, self._reply)
+
+    def _render(self, exchange: Exchange, work: PromptGet, sink: Sink) -> None:
+        try:
+            tool = self._table.prompt(work.name).rendering
+        except NotFound as error:
+            sink.reply(self._failed(work, error.to_dict()))
+            return
+        self._start(exchange, work, tool, work.arguments, sink, self._reply)
+
+    def _complete(self, exchange: Exchange, work: Completion, sink: Sink) -> None:
+        try:
+            completer = self._completer(work)
+        except ToolError as error:
+            sink.reply(self._failed(work, error.to_dict()))
+            return
+        tool = completer.tool
+        if tool is None:
+            sink.reply(self._machine.answer(work, choose(completer.values, work.value)))
+            return
+        arguments: Dict[str, Any] = {"value": work.value}
+        if "arguments" in tool.input_schema["properties"]:
+            arguments["arguments"] = work.given
+        self._start(exchange, work, tool, arguments, sink, self._reply)
+
+    def _completer(self, work: Completion) -> Completer:
+        """Return what completes the argument, nothing if there is no help. Raises ToolError."""
+        if work.kind == "prompt":
+            prompt = self._table.prompt(work.of)
+            names, completers = [one["name"] for one in prompt.arguments], prompt.completers
+        else:
+            entry = self._table.referred(work.of)
+            names, completers = list(entry.placeholders), entry.completers
+        if work.argument not in names:
+            raise InvalidArgument(
+                "The {} has no argument '{}'.".format(work.kind, work.argument[:64]),
+                hint="It takes {}.".format(", ".join(names) or "none"),
+            )
+        return completers.get(work.argument, Completer(()))
+
+    def _start(
+        self,
+        exchange: Exchange,
+        work: Work,
+        tool: Tool,
+        arguments: Dict[str, Any],
+        sink: Sink,
+        reply: Callable[[Any, Dict[str, Any]], Reply],
+    ) -> None:
+        """Call ``tool`` and send what ``reply`` makes of its CallToolResult."""
+        if work.stateless:
+            # Whatever id it sends: this era knows no sessions.
+            sink.session = None
+            if "requestState" in work.params:
+                self._go_on(exchange, work, sink)
+                return
+        client = work.client or _user_agent(exchange)
+        key = (exchange.head.headers.get("mcp-session-id"), work.id)
+        dialogue = None
+        if tool.takes_context or (work.token is not None and tool.stepwise):
+            dialogue = Dialogue(self._loop, self._machine, self._questions, work, sink)
+
+        def answer(result: Dict[str, Any]) -> None:
+            self._running.pop(key, None)
+            if dialogue is None:
+                sink.reply(reply(work, result))
+                return
+            dialogue.over()
+            now = dialogue.work
+            lacking = _lacking(result) if now.stateless and result["isError"] else None
+            if lacking is None:
+                dialogue.sink.reply(reply(now, result))
+            else:
+                text = result["structuredContent"]["error"]["message"]
+                data = {"requiredCapabilities": lacking}
+                dialogue.sink.reply(self._machine.fail(now, MISSING_CAPABILITY, text, data))
+
+        progress = None
+        if dialogue is not None and tool.stepwise:
+
+            def progress(step: Any) -> None:
+                dialogue.report(step.done, step.total, step.message)
+
+        # A name is a claim. A session id that we gave out, or the connection, is not.
+        identity = key[0] if key[0] and self._sessions.get(key[0]) else exchange.origin
+        running = self._calls.start(tool, arguments, client, identity, answer, progress, dialogue)
+        if running is None or sink.over:
+            return
+        if dialogue is not None:
+            dialogue.running = running
+        if work.stateless:
+            # 2026-07-28: closing the stream is how a client cancels. Earlier ones only leave.
+            exchange.gone = running.cancel
+        elif key[0] is not None:
+            self._running[key] = running
+
+    def _go_on(self, exchange: Exchange, work: Work, sink: Sink) -> None:
+        """Have a call that waits for its client's answers go on with those in ``work``."""
+        try:
+            dialogue = self._questions.claim(work)
+        except Fault as fault:
+            sink.reply(self._machine.fail(work, fault.code, fault.message))
+            return
+        exchange.gone = dialogue.cancel
+        dialogue.retry(work, sink)
+
+    def answered(self, exchange: Exchange, outcome: Answered, sink: Sink) -> None:
+        """Give a client's response to the call that asked; others are nobody's."""
+        session = sink.session
+        sink.nothing()
+        if session is not None and type(outcome.id) is str:
+            take = session.asked.pop(outcome.id, None)
+            if take is not None:
+                take(outcome.result, outcome.error)
+
+    def _reply(self, work: Work, result: Dict[str, Any]) -> Reply:
+        """Return the reply to a method other than tools/call, whose result a tool has made."""
+        if result["isError"]:
+            return self._failed(work, result["structuredContent"]["error"])
+        return self._machine.answer(work, result["structuredContent"])
+
+    def _failed(self, work: Work, error: Dict[str, Any]) -> Reply:
+        """Return the protocol error of an error such as failed tool calls carry."""
+        message, data = _told(error["message"], error["hint"]), dict(error)
+        if type(work) is ResourceRead:
+            data["uri"] = work.uri[:MAX_URI]
+        if error["code"] == NotFound.code:
+            return self._machine.not_found(work, message, data)
+        bad = error["code"] == InvalidArgument.code
+        code = jsonrpc.INVALID_PARAMS if bad else jsonrpc.INTERNAL_ERROR
+        return self._machine.fail(work, code, message, data)
+
+    def cancel(self, exchange: Exchange, outcome: Cancel, sink: Sink) -> None:
+        """Cancel a call of the same session; of others nothing is known."""
+        key = (exchange.head.headers.get("mcp-session-id"), outcome.id)
+        running = self._running.get(key) if type(outcome.id) in (str, int) else None
+        if running is not None:
+            running.cancel()
+        sink.nothing()
+
+
+def _told(message: str, hint: Optional[str]) -> str:
+    return "{} {}".format(message, hint or "").strip()
+
+
+def _user_agent(exchange: Exchange) -> str:
+    agent: str = exchange.head.headers.get("user-agent") or ""
+    return agent[:80]
+
+
+def _lacking(result: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+    """Return the capabilities for want of which a call has failed, None if it was not that."""
+    error = (result.get("structuredContent") or {}).get("error") or {}
+    found: Optional[Dict[str, Any]] = (error.get("details") or {}).get("required_capabilities")
+    return found

@@ -1,0 +1,154 @@
+"""Where what comes of one message goes: the whole answer, one of a batch, or a stream. Loop thread.
+
+JSON by default; the answer becomes a stream of server-sent events once there is something to say
+before it. In a session of the handshake era such a stream can be resumed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+from ..wire import jsonrpc, sse
+from ..wire.mcp.machine import Reply
+from .channel import Stream
+from .exchange import EVENT_STREAM, JSON, Exchange, takes
+from .sessions import Session
+
+__all__ = ["Gathered", "Member", "Single", "Sink"]
+
+
+class Sink:
+    """Where the outcome of one message goes."""
+
+    headers: Any = ()
+    over = False
+    #: Whether there is an answer of its own to carry a session id.
+    opens_sessions = True
+    #: The session that the message belongs to, if it has one.
+    session: Optional[Session] = None
+
+    def nothing(self) -> None:
+        raise NotImplementedError
+
+    def reply(self, reply: Reply) -> None:
+        raise NotImplementedError
+
+    def event(self, message: Dict[str, Any]) -> None:
+        """Send a notification ahead of the reply, if there is a way and the peer reads."""
+
+    def ask(self, message: Dict[str, Any]) -> bool:
+        """Send a request to the client ahead of the reply; return whether there is a way."""
+        return False
+
+    def step_out(self) -> None:
+        """End the connection's part in a stream that can be resumed, if it is one."""
+
+    def stream(self) -> Optional[Stream]:
+        """Return the resumable stream that the answer has become, if it has."""
+        return None
+
+
+class Single(Sink):
+    """The message was the whole request."""
+
+    def __init__(self, exchange: Exchange, session: Optional[Session] = None) -> None:
+        self._exchange = exchange
+        self._stream: Optional[Stream] = None
+        self.session = session
+
+    def nothing(self) -> None:
+        self.over = True
+        self._exchange.reply(202, (), b"")
+
+    def reply(self, reply: Reply) -> None:
+        self.over = True
+        body = jsonrpc.encode(reply.message)
+        if self._stream is not None:
+            self._stream.finish(body.decode("ascii"))
+        elif self._exchange.streaming:
+            self._exchange.end_stream(sse.encode(body.decode("ascii"), event="message"))
+        else:
+            self._exchange.reply(reply.status, JSON + self.headers, body)
+
+    def event(self, message: Dict[str, Any]) -> None:
+        # Progress and the log are about now: for a peer that does not read, none is kept.
+        if not self.over and self._begun() and not self._congested():
+            self._send(message)
+
+    def ask(self, message: Dict[str, Any]) -> bool:
+        if self.over or not self._begun():
+            return False
+        self._send(message)
+        return True
+
+    def step_out(self) -> None:
+        if not self.over and self.session is not None and self._begun():
+            assert self._stream is not None
+            self._stream.step_out()
+
+    def stream(self) -> Optional[Stream]:
+        return self._stream
+
+    def _begun(self) -> bool:
+        """Return whether the answer is a stream, after making it one if that is possible."""
+        if self._stream is not None:
+            return True
+        exchange = self._exchange
+        if not exchange.can_stream:
+            return False
+        if not exchange.streaming:
+            if not takes(exchange.head.headers, "text/event-stream"):
+                return False
+            if self.session is not None:
+                self._stream = self.session.streams().open(exchange)
+            else:
+                exchange.begin_stream(EVENT_STREAM)
+        return True
+
+    def _congested(self) -> bool:
+        return (self._stream or self._exchange).congested
+
+    def _send(self, message: Dict[str, Any]) -> None:
+        text = jsonrpc.encode(message).decode("ascii")
+        if self._stream is not None:
+            self._stream.send(text)
+        else:
+            self._exchange.send(sse.encode(text, event="message"))
+
+
+class Gathered:
+    """The answers of a batch, sent together when the last one is there."""
+
+    def __init__(self, exchange: Exchange, count: int) -> None:
+        self._exchange = exchange
+        self._missing = count
+        self._messages: List[Dict[str, Any]] = []
+
+    def arrived(self, message: Optional[Dict[str, Any]]) -> None:
+        self._missing -= 1
+        if message is not None:
+            self._messages.append(message)
+        if self._missing:
+            return
+        if self._messages:
+            self._exchange.reply(200, JSON, jsonrpc.encode(self._messages))
+        else:
+            self._exchange.reply(202, (), b"")
+
+
+class Member(Sink):
+    """The message was one of a batch."""
+
+    opens_sessions = False
+
+    def __init__(self, gathered: Gathered, session: Optional[Session] = None) -> None:
+        self._gathered = gathered
+        self.session = session
+
+    def nothing(self) -> None:
+        self.over = True
+        self._gathered.arrived(None)
+
+    def reply(self, reply: Reply) -> None:
+        self.over = True
+        self._gathered.arrived(reply.message)
