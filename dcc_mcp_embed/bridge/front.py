@@ -98,7 +98,7 @@ class _Waiting(NamedTuple):
 class Bridge:
     """One client's bridge. ``run`` returns when the client has gone.
 
-    ``manager``'s calls are the relay's. ``machine`` must list what ``catalog`` lists.
+    ``machine`` must list what ``catalog`` lists; ``server`` is what it calls itself.
     """
 
     def __init__(
@@ -136,8 +136,8 @@ class Bridge:
         self._asked: Set[str] = set()
         #: Instance -> when to ask it again.
         self._again: Dict[str, float] = {}
-        #: What waits for a look, and what waits for tools that were asked for.
         self._pulses = Pulses()
+        #: What waits for a look, and what waits for tools that were asked for.
         self._looks: List[_Waiting] = []
         self._lists: List[_Waiting] = []
         self._tidy_at = clock.monotonic() + _TIDY_S
@@ -199,10 +199,17 @@ class Bridge:
             # A mistake of ours must not take away the other hosts, and what else was asked.
             self._log("error", "{} failed: {!r}".format(act, error))
 
+    def _do(self, waiting: List[_Waiting], due: Callable[[_Waiting], bool]) -> None:
+        """Do and forget what is due. What comes of it may have to wait itself."""
+        now = [one for one in waiting if due(one)]
+        waiting[:] = [one for one in waiting if one not in now]
+        for one in now:
+            self._safely(one.act)
+
     def _due(self) -> None:
         now = self._clock.monotonic()
-        _do(self._looks, lambda one: one.until <= now)
-        _do(self._lists, lambda one: not self._asked or one.until <= now)
+        self._do(self._looks, lambda one: one.until <= now)
+        self._do(self._lists, lambda one: not self._asked or one.until <= now)
         for instance in [one for one, when in self._again.items() if when <= now]:
             del self._again[instance]
             label = self._roster.label_of(instance)
@@ -211,6 +218,7 @@ class Bridge:
         if self._tidy_at <= now:
             self._tidy_at = now + _TIDY_S
             self._relay.tidy()
+            self._let_go()
         for instance in self._pulses.to_ask(now, self._oldest()):
             self._feel(instance)
         if self._closing is not None:
@@ -268,7 +276,7 @@ class Bridge:
         if refusal is not None:
             self._send(self._machine.refuse(Fault(jsonrpc.INVALID_REQUEST, refusal)).message)
             return
-        # Answers may come one by one (JSON-RPC: "in any order", and what is slow delays nobody).
+        # Answered one by one, so that what is slow delays nothing else.
         for value in values:
             self._message(value, self._send, False)
 
@@ -287,8 +295,9 @@ class Bridge:
             self._before_list(lambda: self._answer_list(value, send))
             return
         if method == "initialize" and not alone:
-            text = "initialize stands alone"
-            send(self._machine.refuse(Fault(jsonrpc.INVALID_REQUEST, text)).message)
+            ident = value.get("id")
+            known = ident if type(ident) in (str, int) else None
+            send(jsonrpc.error(known, jsonrpc.INVALID_REQUEST, "initialize stands alone"))
             return
         outcome = self._machine.receive(value, Implied(value), self._client)
         kind = type(outcome)
@@ -394,7 +403,7 @@ class Bridge:
         if changed:
             self._log("info", "Running: {}".format(", ".join(sorted(running)) or "no host"))
             instances = [host.instance_id for host in hosts]
-            self._relay.keep(instances)
+            self._let_go()
             self._asked.intersection_update(instances)
             for gone in [one for one in self._again if one not in instances]:
                 del self._again[gone]
@@ -402,7 +411,15 @@ class Bridge:
             for host in hosts:
                 self._ask(host)
             self._tell()
-        _do(self._looks, lambda one: one.look <= asks)
+        self._do(self._looks, lambda one: one.look <= asks)
+
+    def _let_go(self) -> None:
+        """Let go of what serves instances that neither run nor owe an answer.
+
+        What waits in line for one that has gone comes to its turn, and finds that it is not there.
+        """
+        running = {host.instance_id for host in self._roster.running.values()}
+        self._relay.keep(running.union(self._oldest()))
 
     def _after_look(self, act: Callable[[], None]) -> None:
         """Do something when a look that is taken now has shown who runs."""
@@ -534,11 +551,3 @@ class Bridge:
                 for label, host in sorted(self._roster.running.items())
             ]
         }
-
-
-def _do(waiting: List[_Waiting], due: Callable[[_Waiting], bool]) -> None:
-    """Do and forget what is due. What comes of it may have to wait itself."""
-    now = [one for one in waiting if due(one)]
-    waiting[:] = [one for one in waiting if one not in now]
-    for one in now:
-        one.act()

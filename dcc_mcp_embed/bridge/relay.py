@@ -6,7 +6,7 @@ and its tools are asked for on other workers than its calls.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import AbstractSet, Any, Callable, Dict, List, NamedTuple, Optional
 
 from ..clock import Clock
 from ..errors import (
@@ -161,14 +161,14 @@ class Relay:
 
         self._tidier.run(work)
 
-    def keep(self, instances: List[str]) -> None:
-        """Let go of the workers for all other instances; what they are at comes to its end."""
+    def keep(self, instances: AbstractSet[str]) -> None:
+        """Let go of the workers for all other instances; what waits for them never begins."""
         for key in [key for key in self._workers if key[0] not in instances]:
             self._workers.pop(key).stop()
 
     def stop(self) -> None:
         """Begin nothing more."""
-        self.keep([])
+        self.keep(frozenset())
         self._tidier.stop()
 
     def _of(self, host: Host, what: str, most: int, line: int) -> Workers:
