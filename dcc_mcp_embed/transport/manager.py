@@ -8,7 +8,19 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Optional,
+    Set,
+    Tuple,
+    TypeVar,
+    Union,
+)
 
 from ..clock import Clock, SystemClock
 from ..registry import forks
@@ -18,7 +30,12 @@ from ..registry.heartbeat import Heartbeat
 from ..registry.rows import uuid_text
 from ..rpc.outbound import OutboundTracker
 from ..secret import Secret
-from ..transport_errors import ServiceNotFound
+from ..transport_errors import (
+    ConnectionFailed,
+    ConnectionTimeout,
+    IpcConnectionFailed,
+    ServiceNotFound,
+)
 from .config import Default, Seconds, TransportConfig, resolve
 from .connections import Connections
 from .dialing import Dialer
@@ -39,6 +56,11 @@ _STALE_BEATS = 3
 _TRACKED_S = 86_400.0
 #: Calls under way, and separately receipts; four connections full of calls, or about 2 MiB.
 _MOST_TRACKED = 4096
+
+
+_UNREACHABLE = (ConnectionFailed, ConnectionTimeout, IpcConnectionFailed)
+
+T = TypeVar("T")
 
 
 def _no_log(level: str, text: str) -> None:
@@ -209,14 +231,17 @@ class TransportManager(Services):
         Raises Shutdown, ServiceNotFound, AcquireTimeout, PoolExhausted, WouldDeadlock, ConfigError
         for the time or the secret, and what connecting raises.
         """
-        row = self._resolve(dcc_type, instance_id, strategy, hint)
-        session_id = self._session_with(row)
 
-        def observe(latency_ms: float, error: Optional[str]) -> None:
-            self._record(session_id, latency_ms, error)
+        def lend(row: ServiceEntry) -> FramedChannel:
+            session_id = self._session_with(row)
 
-        with self._connections.lent(row, timeout, observe) as channel:
-            yield channel
+            def observe(latency_ms: float, error: Optional[str]) -> None:
+                self._record(session_id, latency_ms, error)
+
+            return lending.enter_context(self._connections.lent(row, timeout, observe))
+
+        with ExitStack() as lending:
+            yield self._reach(lend, dcc_type, instance_id, strategy, hint)
 
     def call(
         self,
@@ -236,7 +261,8 @@ class TransportManager(Services):
         It counts as in use until :meth:`release_connection`, or until somebody needs it and the
         thread has ended. Raises as :meth:`connection`.
         """
-        return self._connections.borrow(self._resolve(dcc_type, instance_id)).place.connection_id
+        lease = self._reach(self._connections.borrow, dcc_type, instance_id)
+        return lease.place.connection_id
 
     def release_connection(self, dcc_type: str, instance_id: str) -> None:
         """Give back the connection to an instance that this thread reserved first.
@@ -308,6 +334,31 @@ class TransportManager(Services):
 
     def _in_flight(self, dcc_type: str) -> Dict[str, int]:
         return self._connections.in_flight(dcc_type)
+
+    def _reach(
+        self,
+        connect: Callable[[ServiceEntry], T],
+        dcc_type: str,
+        instance_id: Optional[str],
+        strategy: Optional[RoutingStrategy] = None,
+        hint: Optional[str] = None,
+    ) -> T:
+        """Return ``connect(row)`` for the row a caller means.
+
+        One that was picked, cannot be connected to, and whose owner is provably gone, is removed,
+        and another one is picked.
+        """
+        passed_over: Set[str] = set()
+        while True:
+            row = self._resolve(dcc_type, instance_id, strategy, hint)
+            try:
+                return connect(row)
+            except _UNREACHABLE:
+                known = instance_id is not None or row.instance_id in passed_over
+                if known or not self.registry.is_gone(row.dcc_type, row.instance_id):
+                    raise
+            passed_over.add(row.instance_id)
+            self.registry.sweep()
 
     def _found_again(self, row: ServiceEntry) -> ServiceEntry:
         """Return a row as it is now. Raises ServiceNotFound when its owner has gone."""

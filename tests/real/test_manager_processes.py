@@ -15,10 +15,12 @@ from dcc_mcp_embed import (
     ConnectionClosed,
     IpcConnectionFailed,
     PoolConfig,
+    ServiceNotFound,
     TransportConfig,
     TransportManager,
 )
 from dcc_mcp_embed.clock import SystemClock
+from dcc_mcp_embed.errors import UnknownOutcome
 from dcc_mcp_embed.secret import open_secret
 from fakes.served import Served, environment
 from real.processes import Process
@@ -58,6 +60,14 @@ def echo(registry, kind):
 def manager_of(registry, **named):
     config = TransportConfig(PoolConfig(CONNECTIONS, acquire_timeout=PATIENCE))
     return TransportManager(registry, config=config, heartbeat=False, **named)
+
+
+def until(condition):
+    """Return once ``condition()`` holds; another process makes it so."""
+    deadline = SystemClock().monotonic() + 30.0
+    while not condition():
+        assert SystemClock().monotonic() < deadline
+        threading.Event().wait(0.005)
 
 
 def from_all_threads(call):
@@ -181,3 +191,47 @@ def ours(manager, port):
             return found[0].instance_id
         assert clock.monotonic() < deadline
         threading.Event().wait(0.01)
+
+
+HOLD = '''
+import threading
+import dcc_mcp_embed
+
+@dcc_mcp_embed.tool(thread="worker")
+def hold() -> str:
+    """Never return."""
+    threading.Event().wait()
+'''
+
+
+def test_a_killed_host_ends_its_calls_at_once_and_the_next_one_serves(tmp_path):
+    home, clock = str(tmp_path), SystemClock()
+    (tmp_path / "hold.py").write_text(HOLD)
+    secret = open_secret(home, clock)
+    with TransportManager(str(tmp_path / "registry"), heartbeat=False, secret=secret) as manager:
+        with Served(home, "--tools", "hold.py") as host:
+            caught = []
+
+            def call():
+                try:
+                    hold = {"name": "hold", "arguments": {}}
+                    manager.call("standalone", "tools/call", hold, timeout_ms=60_000)
+                except UnknownOutcome as error:
+                    caught.append(error)
+
+            until(lambda: manager.list_instances("standalone"))
+            caller = threading.Thread(target=call, daemon=True)
+            caller.start()
+            until(lambda: manager.outbound.list_pending())
+            host.process.kill()
+            killed = clock.monotonic()
+            caller.join(PATIENCE)
+            assert [type(one) for one in caught] == [UnknownOutcome]
+            # By its row, whose owner is provably gone; not by the call's own minute.
+            assert clock.monotonic() - killed < 5.0
+            # Nor does it keep others from finding out.
+            with pytest.raises(ServiceNotFound):
+                manager.call("standalone", "ping")
+        with Served(home, "--tools", "hold.py") as host:
+            until(lambda: manager.get_service("standalone", host.facts["instance_id"]))
+            assert manager.call("standalone", "ping")["success"]

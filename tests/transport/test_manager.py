@@ -17,6 +17,7 @@ from dcc_mcp_embed import (
     CallFailed,
     ConfigError,
     ConnectionFailed,
+    IpcConnectionFailed,
     PoolConfig,
     RoutingStrategy,
     ServiceNotFound,
@@ -197,6 +198,39 @@ def test_update_documents_replaces_the_list(manager, clock):
     assert (entry.scene, entry.documents, entry.display_name) == ("b.ma", [], None)
     with pytest.raises(TypeError):
         manager.update_documents("maya", instance, documents="a.ma")
+
+
+@pytest.mark.parametrize("way", ["call", "acquire"])
+def test_a_dead_instance_that_was_picked_is_passed_over_and_removed(manager, peer, way):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait(DEADLINE)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        closed = nobody.getsockname()[1]
+    write_rows(manager, raw_row(instance_id=NO_SUCH, port=closed, pid=ended.pid))
+    with pytest.raises(IpcConnectionFailed):
+        manager.call("maya", "echo", b"x", NO_SUCH)
+    assert manager.get_service("maya", NO_SUCH) is not None, "it was named"
+    with pytest.raises(ServiceNotFound):
+        manager.call("maya", "echo", b"x")
+    write_rows(manager, raw_row(instance_id=NO_SUCH, port=closed, pid=ended.pid))
+    instance = register(manager, peer)
+    if way == "call":
+        assert manager.call("maya", "echo", b"x")["payload"] == b"x"
+    else:
+        manager.acquire_connection("maya")
+    assert [row.instance_id for row in manager.list_all_services()] == [instance]
+
+
+def test_a_live_instance_that_cannot_be_connected_to_is_not_passed_over(manager, peer):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        closed = nobody.getsockname()[1]
+    write_rows(manager, raw_row(instance_id=NO_SUCH, port=closed, pid=os.getpid()))
+    register(manager, peer)
+    with pytest.raises(IpcConnectionFailed):
+        manager.call("maya", "echo", b"x")
+    assert len(manager.list_all_services()) == 2
 
 
 def test_prune_dead_pids_removes_the_provably_dead_only(manager):
