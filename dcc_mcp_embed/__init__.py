@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .errors import HostShuttingDown as HostShuttingDown
     from .errors import InvalidArgument as InvalidArgument
     from .errors import LocalProtocolError as LocalProtocolError
+    from .errors import NoHost as NoHost
     from .errors import NotFound as NotFound
     from .errors import PermissionDenied as PermissionDenied
     from .errors import ProtocolError as ProtocolError
@@ -149,6 +150,7 @@ _SOURCES = {
         "HostModal",
         "HostShuttingDown",
         "InvalidArgument",
+        "NoHost",
         "NotFound",
         "PermissionDenied",
         "SceneDirty",
