@@ -45,7 +45,7 @@ _LOG_FLUSH_S = 0.2
 
 def bridge(options: Any) -> int:
     """Serve the client at standard input and output until it closes them."""
-    log = Log(SystemClock(), bool(os.environ.get("DCC_MCP_EMBED_DEBUG")))
+    log = Log(SystemClock(), options.verbose)
     try:
         reading, writing = take_over()
         serve(reading, writing, options.dcc, options.instance, options.registry_dir, log)

@@ -135,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         "--instance", metavar="PREFIX", help="only the instance whose id begins like this"
     )
     command.add_argument("--registry-dir", metavar="DIR", help="where to look; " + _REGISTRY)
+    command.add_argument("--verbose", action="store_true", help="log more, on standard error")
     command.set_defaults(run=bridge)
 
     command = commands.add_parser("instances", help="list the servers that run on this machine")
