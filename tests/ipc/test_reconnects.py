@@ -252,6 +252,45 @@ def test_call_in_flight_on_a_half_open_connection_is_answered_on_the_next(place)
         client.disconnect_sync()
 
 
+def test_call_that_runs_when_it_is_cut_is_answered_on_the_next_connection(place):
+    """Once, and without another cut that would bring its answer along."""
+    with Stage(place) as stage:
+        client = stage.client(request_timeout=DEADLINE)
+        assert client.connect_sync()
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(client.request_sync("hold", 1)))
+        asking.start()
+        assert stage.entered.acquire(timeout=DEADLINE)
+        stage.proxy.kill_all()
+        wait_for(lambda: client.get_stats()["reconnects"] == 1)
+        stage.leave.set()
+        asking.join(DEADLINE)
+        assert answers == [1]
+        assert stage.proxy.states == {"running": 1}
+        assert not stage.entered.acquire(blocking=False), "it ran twice"
+        client.disconnect_sync()
+
+
+def test_late_copy_of_a_request_that_runs_is_joined(place):
+    with Stage(place) as stage:
+        client = stage.client(heartbeat_interval=BEAT, request_timeout=DEADLINE)
+        assert client.connect_sync()
+        stage.proxy.stall("up")
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(client.request_sync("hold", 1)))
+        asking.start()
+        assert stage.entered.acquire(timeout=DEADLINE)
+        stage.proxy.go_on()
+        # The dead connection has said all that it had to say.
+        wait_for(lambda: stage.proxy.open == 1)
+        wait_for(lambda: stage.server.get_stats()["connections"] == 1)
+        stage.leave.set()
+        asking.join(DEADLINE)
+        assert answers == [1]
+        assert not stage.entered.acquire(blocking=False), "it ran twice"
+        client.disconnect_sync()
+
+
 def test_late_copy_of_a_request_runs_nothing(place):
     """The dead connection comes to life when the next one has done its work."""
     with Stage(place) as stage:

@@ -269,6 +269,29 @@ def test_killed_host_leaves_nobody_waiting(tmp_path, successor):
                     assert call(channel, "after", 0.0)["key"] == "after"
 
 
+def test_call_that_runs_when_it_is_cut_is_answered_on_the_next_connection(tmp_path):
+    """Without another cut that would bring its answer along."""
+    with Host(tmp_path) as host:
+        target = TransportAddress.tcp("127.0.0.1", host.port)
+        with FaultProxy(target, key=host.secret.wire_key()) as proxy:
+            with manager_of(host, tmp_path, proxy.port) as manager:
+                crowd, answers = Crowd(()), []
+
+                def ask():
+                    with manager.connection("standalone", host.facts["instance_id"]) as channel:
+                        answers.append(call(channel, "slow", 400.0))
+
+                for _ in range(3):
+                    crowd.begin(ask)
+                wait_for(lambda: journal_of(host.journal)[0])
+                proxy.kill_all()
+                crowd.join()
+        assert crowd.failures == []
+        assert answers == [{"key": "slow", "twice": "slowslow"}] * 3
+        assert proxy.states == {"running": 3}
+        assert len(journal_of(host.journal)[0]) == 3
+
+
 def test_half_open_connection_is_left_within_the_call_time(tmp_path):
     """A proxy that is silent for ever: the call ends by its own deadline, and says so."""
     with Host(tmp_path) as host:
