@@ -55,6 +55,7 @@ class Dialogue:
         "_loop",
         "_machine",
         "_many",
+        "_over",
         "_questions",
         "_resume",
         "_timer",
@@ -75,6 +76,7 @@ class Dialogue:
         self._ahead = 0
         self._done: Optional[float] = None
         self._keys = 0
+        self._over = False
         # What is asked right now, and what has been answered of it, by key.
         self._asks: List[Ask] = []
         self._many = False
@@ -183,7 +185,9 @@ class Dialogue:
         self._answers = {}
         self._resume = resume
         problem: Optional[ToolError] = None
-        if not self._asks or not all(isinstance(one, Ask) for one in self._asks):
+        if self._over:
+            problem = Unsupported("The call has outlived its caller: nobody can be asked.")
+        elif not self._asks or not all(isinstance(one, Ask) for one in self._asks):
             problem = InvalidArgument("A tool yields Progress, questions or lists of questions.")
         elif len({one.key for one in self._asks}) < len(self._asks):
             problem = InvalidArgument("Two questions of one list have the same key.")
@@ -199,7 +203,8 @@ class Dialogue:
             self._send_requests()
 
     def over(self) -> None:
-        """The call has its result: nothing is asked any more."""
+        """The caller has its answer: nothing is asked any more."""
+        self._over = True
         self._resume = None
         self._withdraw()
 

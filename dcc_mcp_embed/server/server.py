@@ -105,7 +105,7 @@ class Server:
             table.listing,
             instructions(instance.dcc_type, instance.version),
         )
-        questions = Questions(clock, limits.asking_calls, limits.answer_timeout)
+        questions = self.questions = Questions(clock, limits.asking_calls, limits.answer_timeout)
         works = Works(
             machine, table, self.calls, self.sessions, loop, questions, lambda: instance.block
         )

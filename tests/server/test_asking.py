@@ -1,0 +1,665 @@
+"""Tools that ask their client: the generator waits for the answer, in both eras, and runs once."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+import dcc_mcp_embed
+from dcc_mcp_embed.config import Limits
+from dcc_mcp_embed.errors import ToolError
+from fakes.live import Live, tries
+from fakes.streaming import Streaming, initialize
+
+MODERN = "2026-07-28"
+DEADLINE = 10.0
+ALL = {"elicitation": {}, "sampling": {}, "roots": {}}
+NAME = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+
+
+class Stage:
+    """Tools that ask, and what became of them."""
+
+    def __init__(self):
+        self.done = []
+        self.ended = threading.Semaphore(0)
+        done, ended = self.done, self.ended
+
+        @dcc_mcp_embed.tool
+        def greet(ctx, greeting: str = "Hello"):
+            """Ask for a name and greet."""
+            try:
+                done.append("began")
+                answer = yield ctx.elicit("Your name?", NAME, key="user_name")
+                if answer["action"] != "accept":
+                    return answer["action"]
+                return "{}, {}!".format(greeting, answer["content"]["name"])
+            finally:
+                done.append("left")
+                ended.release()
+
+        @dcc_mcp_embed.tool(thread="worker", read_only=True)
+        def think(ctx):
+            """Ask the model, then for the roots."""
+            thought = yield ctx.sample("Think", max_tokens=5, systemPrompt="Be short")
+            roots = yield ctx.roots()
+            return {"thought": thought["content"]["text"], "roots": [one["uri"] for one in roots]}
+
+        @dcc_mcp_embed.tool(read_only=True)
+        def survey(ctx):
+            """Ask three things at once."""
+            answers = yield [ctx.elicit("Name?", NAME, key="a"), ctx.sample("x"), ctx.roots()]
+            return {
+                "name": answers[0]["content"]["name"],
+                "model": answers[1]["model"],
+                "roots": len(answers[2]),
+            }
+
+        @dcc_mcp_embed.tool(read_only=True)
+        def careful(ctx):
+            """Go on when the client refuses."""
+            try:
+                yield ctx.elicit("Name?", NAME)
+            except ToolError as error:
+                return "told: {}".format(error.message)
+
+        @dcc_mcp_embed.tool(read_only=True)
+        def adapt(ctx):
+            """Ask only for what the client offers."""
+            offered = [one for one in ("elicitation", "sampling", "roots") if ctx.offers(one)]
+            return ",".join(offered)
+
+        @dcc_mcp_embed.tool(read_only=True, thread="worker")
+        def twice(ctx):
+            """Ask twice under one key."""
+            yield [ctx.roots(key="a"), ctx.roots(key="a")]
+
+        @dcc_mcp_embed.tool(timeout=0.2)
+        def late(ctx):
+            """Ask when the caller has been told that it takes too long."""
+            assert ended.acquire(timeout=DEADLINE)
+            try:
+                yield ctx.roots()
+            except ToolError as error:
+                done.append(error.message)
+                ended.release()
+
+        @dcc_mcp_embed.tool
+        def act() -> str:
+            """Change something."""
+            done.append("acted")
+            return "acted"
+
+        @dcc_mcp_embed.prompt
+        def ask_prompt(ctx):
+            """Ask for a name, then make a prompt of it."""
+            answer = yield ctx.elicit("Your name?", NAME, key="user_name")
+            return "Prompt for {}".format(answer["content"]["name"])
+
+        @dcc_mcp_embed.resource("test://asked")
+        def asked(ctx):
+            """Ask for a name, then be its resource."""
+            answer = yield ctx.elicit("Your name?", NAME, key="user_name")
+            return "Resource of {}".format(answer["content"]["name"])
+
+        self.tools = SimpleNamespace(
+            **{key: one for key, one in locals().items() if hasattr(one, "__dcc_mcp_declared__")}
+        )
+
+
+@pytest.fixture
+def stage():
+    return Stage()
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch, stage):
+    running = []
+
+    def go(**limits):
+        running.append(
+            Live(str(tmp_path), monkeypatch, tools=[stage.tools], limits=Limits(**limits))
+        )
+        return running[-1]
+
+    yield go
+    for live in running:
+        live.close()
+
+
+@pytest.fixture
+def live(start):
+    return start()
+
+
+@pytest.fixture
+def connect(live):
+    wires = []
+
+    def one_more():
+        wires.append(Streaming(live))
+        return wires[-1]
+
+    yield one_more
+    for wire in wires:
+        wire.close()
+
+
+def waiting(live):
+    endpoint = live.server._server
+    return len(endpoint.questions)
+
+
+def until(true):
+    for _ in tries(DEADLINE):
+        if true():
+            return
+    raise AssertionError("it did not become true")
+
+
+def text(result):
+    return result["content"][0]["text"]
+
+
+# -- the handshake era --------------------------------------------------------------------------
+
+
+def call(wire, session, name, arguments=None, ident=7):
+    params = {"name": name, "arguments": arguments or {}}
+    return wire.rpc("tools/call", params, ident=ident, headers=session)
+
+
+def accepted(**content):
+    return {"action": "accept", "content": content}
+
+
+def test_a_client_is_asked_on_the_stream_of_the_call(live, stage, connect):
+    wire, other = connect(), connect()
+    session = initialize(wire, ALL)
+    call(wire, session, "greet", {"greeting": "Hi"})
+    question = wire.message()
+    assert question["method"] == "elicitation/create"
+    assert question["params"] == {"message": "Your name?", "requestedSchema": NAME}
+    assert waiting(live) == 1
+    # It holds neither the thread nor the place of the writer.
+    assert text(other.tool("act")) == "acted"
+    answer = other.answer(question["id"], accepted(name="Ann"), headers=session)
+    assert (answer.status, answer.body) == (202, b"")
+    (result,) = wire.messages()
+    assert (result["id"], text(result["result"])) == (7, "Hi, Ann!")
+    assert stage.done == ["began", "acted", "left"]
+    assert waiting(live) == 0
+    # The answer counts once.
+    assert other.answer(question["id"], accepted(name="Bob"), headers=session).status == 202
+
+
+def test_models_and_roots_are_asked_for_one_after_the_other(connect):
+    wire, other = connect(), connect()
+    session = initialize(wire, ALL)
+    call(wire, session, "think")
+    question = wire.message()
+    assert question["method"] == "sampling/createMessage"
+    assert question["params"] == {
+        "messages": [{"role": "user", "content": {"type": "text", "text": "Think"}}],
+        "maxTokens": 5,
+        "systemPrompt": "Be short",
+    }
+    thought = {"role": "assistant", "content": {"type": "text", "text": "hm"}, "model": "m"}
+    other.answer(question["id"], thought, headers=session)
+    question = wire.message()
+    assert (question["method"], question["params"]) == ("roots/list", {})
+    other.answer(question["id"], {"roots": [{"uri": "file:///a"}]}, headers=session)
+    (result,) = wire.messages()
+    assert result["result"]["structuredContent"]["data"] == {
+        "thought": "hm",
+        "roots": ["file:///a"],
+    }
+
+
+def test_several_things_are_asked_at_once(connect):
+    wire, other = connect(), connect()
+    session = initialize(wire, ALL)
+    call(wire, session, "survey")
+    asked = {one["method"]: one["id"] for one in (wire.message(), wire.message(), wire.message())}
+    answers = {
+        "roots/list": {"roots": []},
+        "sampling/createMessage": {"role": "assistant", "content": {}, "model": "m"},
+        "elicitation/create": accepted(name="Ann"),
+    }
+    for method in answers:
+        other.answer(asked[method], answers[method], headers=session)
+    (result,) = wire.messages()
+    found = result["result"]["structuredContent"]["data"]
+    assert found == {"name": "Ann", "model": "m", "roots": 0}
+
+
+@pytest.mark.parametrize("action", ["decline", "cancel"])
+def test_people_may_refuse(connect, action):
+    wire, other = connect(), connect()
+    session = initialize(wire, ALL)
+    call(wire, session, "greet")
+    other.answer(wire.message()["id"], {"action": action}, headers=session)
+    assert text(wire.messages()[0]["result"]) == action
+
+
+@pytest.mark.parametrize(
+    ("result", "error", "told"),
+    [
+        (None, {"code": -1, "message": "not now"}, "The client did not answer: not now"),
+        (None, "strange", "The client did not answer: no reason"),
+        (None, None, "The answer has no action; it is accept, decline or cancel."),
+        ({"action": "maybe"}, None, "The answer has no action; it is accept, decline or cancel."),
+        ({"action": "accept"}, None, "The answer has no 'name'."),
+        ({"action": "accept", "content": []}, None, "The content of the answer is no object."),
+        ({"action": "accept", "content": {"name": 5}}, None, "'name' of the answer is no string."),
+    ],
+)
+def test_what_is_no_answer_is_raised_in_the_tool(connect, result, error, told):
+    wire, other = connect(), connect()
+    session = initialize(wire, ALL)
+    call(wire, session, "careful")
+    other.answer(wire.message()["id"], result, error, headers=session)
+    assert text(wire.messages()[0]["result"]) == "told: " + told
+
+
+def test_an_answer_of_another_session_does_not_count(connect):
+    wire, other = connect(), connect()
+    session, foreign = initialize(wire, ALL), initialize(other, ALL)
+    call(wire, session, "greet")
+    question = wire.message()
+    for headers in (foreign, {}, {"Mcp-Session-Id": "guessed"}):
+        assert other.answer(question["id"], accepted(name="Eve"), headers=headers).status == 202
+    for ident in (None, 5, ["a"], {}):
+        other.answer(ident, accepted(name="Eve"), headers=session)
+    other.answer(question["id"], accepted(name="Ann"), headers=session)
+    assert text(wire.messages()[0]["result"]) == "Hello, Ann!"
+
+
+@pytest.mark.parametrize(
+    ("name", "capabilities", "lacking"),
+    [
+        ("greet", {}, "elicitation"),
+        ("greet", {"sampling": {}}, "elicitation"),
+        ("greet", {"elicitation": {"url": {}}}, "elicitation"),
+        ("greet", {"elicitation": True}, "elicitation"),
+        ("think", {"elicitation": {}}, "sampling"),
+    ],
+)
+def test_who_does_not_offer_it_is_not_asked(connect, name, capabilities, lacking):
+    wire = connect()
+    answer = call(wire, initialize(wire, capabilities), name)
+    assert answer.json["result"]["isError"]
+    error = answer.json["result"]["structuredContent"]["error"]
+    assert (error["code"], error["details"]) == (
+        "unsupported",
+        {"required_capabilities": {lacking: {}}},
+    )
+    assert lacking in error["message"]
+
+
+def test_a_form_is_what_an_empty_capability_means(connect):
+    wire, other = connect(), connect()
+    session = initialize(wire, {"elicitation": {"form": {}}})
+    call(wire, session, "greet")
+    other.answer(wire.message()["id"], accepted(name="Ann"), headers=session)
+    assert text(wire.messages()[0]["result"]) == "Hello, Ann!"
+
+
+def test_who_has_no_session_cannot_be_asked(connect):
+    answer = call(connect(), {}, "greet")
+    assert "does not offer" in text(answer.json["result"])
+
+
+def test_a_tool_asks_for_what_is_offered(connect):
+    wire = connect()
+    session = initialize(wire, {"sampling": {}, "roots": {}})
+    assert text(call(wire, session, "adapt").json["result"]) == "sampling,roots"
+
+
+def test_who_takes_no_stream_is_asked_on_the_standing_one(connect):
+    wire, ears = connect(), connect()
+    session = initialize(wire, ALL)
+    plain = dict(session, Accept="application/json")
+    assert "takes no stream" in text(call(wire, plain, "careful").json["result"])
+    ears.listen(session)
+    done = []
+    caller = threading.Thread(target=lambda: done.append(call(wire, plain, "greet").json["result"]))
+    caller.start()
+    connect().answer(ears.message()["id"], accepted(name="Ann"), headers=session)
+    caller.join(DEADLINE)
+    assert text(done[0]) == "Hello, Ann!"
+
+
+def test_a_question_that_was_lost_comes_again(stage, connect):
+    wire, again = connect(), connect()
+    session = initialize(wire, ALL)
+    call(wire, session, "greet")
+    first = wire.event().id
+    assert wire.message()["method"] == "elicitation/create"
+    wire.close()
+    again.listen(session, first)
+    question = again.message()
+    assert question["method"] == "elicitation/create"
+    connect().answer(question["id"], accepted(name="Ann"), headers=session)
+    assert text(again.messages()[0]["result"]) == "Hello, Ann!"
+    assert stage.done == ["began", "left"]
+
+
+def test_who_does_not_come_back_ends_the_call(live, stage, connect, monkeypatch):
+    monkeypatch.setattr("dcc_mcp_embed.server.dialogue.COME_BACK", 0.05)
+    wire = connect()
+    call(wire, initialize(wire, ALL), "greet")
+    wire.message()
+    wire.close()
+    assert stage.ended.acquire(timeout=DEADLINE)
+    until(lambda: waiting(live) == 0)
+
+
+def test_cancelling_closes_the_generator(live, stage, connect):
+    wire, other = connect(), connect()
+    session = initialize(wire, ALL)
+    call(wire, session, "greet")
+    question = wire.message()
+    other.rpc("notifications/cancelled", {"requestId": 7}, None, session)
+    assert stage.ended.acquire(timeout=DEADLINE)
+    taken_back, result = wire.messages()
+    assert taken_back["method"] == "notifications/cancelled"
+    assert taken_back["params"]["requestId"] == question["id"]
+    assert result["result"]["structuredContent"]["error"]["code"] == "cancelled"
+    assert waiting(live) == 0
+
+
+def test_the_end_of_the_session_ends_the_call(live, stage, connect):
+    wire, other = connect(), connect()
+    session = initialize(wire, ALL)
+    call(wire, session, "greet")
+    wire.message()
+    assert other.request("DELETE", "/mcp", session).status == 200
+    assert wire.messages() == []
+    assert stage.ended.acquire(timeout=DEADLINE)
+    until(lambda: waiting(live) == 0)
+
+
+def test_patience_has_an_end(start, stage):
+    with Streaming(start(answer_timeout=0.05)) as wire:
+        call(wire, initialize(wire, ALL), "careful")
+        question, taken_back, result = wire.messages()
+        assert taken_back["params"]["requestId"] == question["id"]
+        assert text(result["result"]) == "told: The client has not answered within 0.05 s."
+
+
+def test_waiting_for_a_person_is_not_running_out_of_time(start, stage):
+    live = start(call_timeout=0.2)
+    with Streaming(live) as wire, Streaming(live) as other:
+        session = initialize(wire, ALL)
+        call(wire, session, "greet")
+        question = wire.message()
+        waited = threading.Event()
+        live.server._loop.call_soon(live.server._loop.call_later, 0.4, waited.set)
+        assert waited.wait(DEADLINE)
+        other.answer(question["id"], accepted(name="Ann"), headers=session)
+        assert text(wire.messages()[0]["result"]) == "Hello, Ann!"
+
+
+def test_a_call_that_outlived_its_caller_cannot_ask(live, stage, connect):
+    wire = connect()
+    answer = call(wire, initialize(wire, ALL), "late")
+    assert answer.json["result"]["structuredContent"]["error"]["code"] == "timeout_running"
+    stage.ended.release()
+    until(lambda: stage.done)
+    assert stage.done == ["The call has outlived its caller: nobody can be asked."]
+    assert waiting(live) == 0
+
+
+def test_few_calls_wait_at_once(start, stage):
+    live = start(asking_calls=1)
+    with Streaming(live) as wire, Streaming(live) as other:
+        session = initialize(wire, ALL)
+        call(wire, session, "greet")
+        question = wire.message()
+        refused = call(other, session, "careful", ident=8).json["result"]
+        assert text(refused).startswith("told: Too many calls wait")
+        other.answer(question["id"], accepted(name="Ann"), headers=session)
+        assert text(wire.messages()[0]["result"]) == "Hello, Ann!"
+
+
+def test_the_same_key_twice_is_the_tool_s_error(connect):
+    wire = connect()
+    answer = call(wire, initialize(wire, ALL), "twice")
+    assert "same key" in text(answer.json["result"])
+
+
+def test_stopping_settles_a_call_that_waits(start, stage):
+    live = start()
+    with Streaming(live) as wire:
+        call(wire, initialize(wire, ALL), "greet")
+        wire.message()
+        live.close()
+        messages = wire.messages()
+    assert messages[-1]["result"]["structuredContent"]["error"]["code"] == "host_shutting_down"
+    assert stage.done == ["began", "left"]
+
+
+def test_other_ways_to_call_cannot_ask(live, stage):
+    with pytest.raises(ToolError, match="cannot be asked"):
+        live.server.call("greet")
+    assert stage.done == ["began", "left"]
+
+
+# -- the stateless era --------------------------------------------------------------------------
+
+
+def ask(
+    wire, name, capabilities=None, method="tools/call", client="test", arguments=None, **params
+):
+    member = "uri" if method == "resources/read" else "name"
+    headers = {"MCP-Protocol-Version": MODERN, "Mcp-Method": method, "Mcp-Name": name}
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientCapabilities": ALL if capabilities is None else capabilities,
+        "io.modelcontextprotocol/clientInfo": {"name": client, "version": "1"},
+    }
+    found = dict({member: name, "_meta": meta}, **params)
+    if arguments is not None:
+        found["arguments"] = arguments
+    return wire.rpc(method, found, headers=headers)
+
+
+def demanded(answer):
+    """Return (input requests, state) of a result that demands input."""
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/json"
+    result = answer.json["result"]
+    assert result["resultType"] == "input_required"
+    return result["inputRequests"], result["requestState"]
+
+
+def given(answer):
+    result = answer.json["result"]
+    assert result["resultType"] == "complete", result
+    return result
+
+
+def test_a_call_demands_input_and_goes_on_with_it(live, stage, connect):
+    wire, other = connect(), connect()
+    asked, state = demanded(ask(wire, "greet", arguments={"greeting": "Hi"}))
+    assert asked == {
+        "user_name": {
+            "method": "elicitation/create",
+            "params": {"message": "Your name?", "requestedSchema": NAME},
+        }
+    }
+    assert waiting(live) == 1
+    assert text(other.tool("act")) == "acted"
+    # Over another connection too: clients do not keep one open while a person thinks.
+    answers = {"user_name": accepted(name="Ann"), "more": {"x": 1}}
+    again = ask(
+        other, "greet", arguments={"greeting": "Hi"}, inputResponses=answers, requestState=state
+    )
+    assert text(given(again)) == "Hi, Ann!"
+    assert stage.done == ["began", "acted", "left"]
+    assert waiting(live) == 0
+
+
+def test_round_after_round(connect):
+    wire = connect()
+    asked, first = demanded(ask(wire, "think"))
+    assert asked["input_1"]["method"] == "sampling/createMessage"
+    thought = {"role": "assistant", "content": {"type": "text", "text": "hm"}, "model": "m"}
+    asked, second = demanded(
+        ask(wire, "think", inputResponses={"input_1": thought}, requestState=first)
+    )
+    assert asked == {"input_2": {"method": "roots/list", "params": {}}}
+    assert second != first
+    answers = {"input_2": {"roots": [{"uri": "file:///a"}]}}
+    found = given(ask(wire, "think", inputResponses=answers, requestState=second))
+    assert found["structuredContent"]["data"] == {"thought": "hm", "roots": ["file:///a"]}
+
+
+def test_what_is_missing_is_demanded_again(connect):
+    wire = connect()
+    asked, state = demanded(ask(wire, "survey"))
+    assert sorted(asked) == ["a", "input_1", "input_2"]
+    answers = {"a": accepted(name="Ann"), "input_1": 12345, "wrong": {}}
+    asked, state = demanded(ask(wire, "survey", inputResponses=answers, requestState=state))
+    assert sorted(asked) == ["input_1", "input_2"]
+    asked, state = demanded(ask(wire, "survey", requestState=state))
+    assert sorted(asked) == ["input_1", "input_2"]
+    answers = {
+        "input_1": {"role": "assistant", "content": {}, "model": "m"},
+        "input_2": {"roots": []},
+    }
+    found = given(ask(wire, "survey", inputResponses=answers, requestState=state))
+    assert found["structuredContent"]["data"] == {"name": "Ann", "model": "m", "roots": 0}
+
+
+def test_answers_that_come_with_the_first_call_are_taken(stage, connect):
+    answers = {"user_name": accepted(name="Ann"), "more": 1}
+    assert text(given(ask(connect(), "greet", inputResponses=answers))) == "Hello, Ann!"
+    assert stage.done == ["began", "left"]
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "found"),
+    [
+        ("prompts/get", "ask_prompt", lambda one: one["messages"][0]["content"]["text"]),
+        ("resources/read", "test://asked", lambda one: one["contents"][0]["text"]),
+    ],
+)
+def test_prompts_and_resources_ask_too(connect, method, name, found):
+    wire = connect()
+    asked, state = demanded(ask(wire, name, method=method))
+    assert list(asked) == ["user_name"]
+    answers = {"user_name": accepted(name="Ann")}
+    result = given(ask(wire, name, method=method, inputResponses=answers, requestState=state))
+    assert found(result).endswith("Ann")
+
+
+def refused(answer):
+    assert (answer.status, answer.code) == (400, -32602)
+    return answer.json["error"]["message"]
+
+
+def test_a_state_is_for_the_very_call_and_client(stage, connect):
+    wire = connect()
+    state = demanded(ask(wire, "greet", arguments={"greeting": "Hi"}))[1]
+    ident, _, signature = state.partition(".")
+    for bad in (
+        state + "-TAMPERED",
+        "",
+        "x",
+        "." + signature,
+        ident + ".",
+        ident,
+        "f" + state[1:] if state[0] != "f" else "0" + state[1:],
+        5,
+        None,
+        "\u00fc",
+        "x" * 1000,
+    ):
+        answers = {"user_name": accepted(name="Eve")}
+        answer = ask(
+            wire,
+            "greet",
+            arguments={"greeting": "Hi"},
+            inputResponses=answers,
+            requestState=bad,
+        )
+        assert "none that was given out here" in refused(answer)
+    for changed in (
+        {"arguments": {"greeting": "Ho"}},
+        {"arguments": {"greeting": "Hi"}, "client": "other"},
+        {},
+    ):
+        assert "none that was given out" in refused(
+            ask(wire, "greet", requestState=state, **changed)
+        )
+    assert "none that was given out" in refused(ask(wire, "careful", requestState=state))
+    # The call still waits for its own client.
+    answers = {"user_name": accepted(name="Ann")}
+    good = {"arguments": {"greeting": "Hi"}, "inputResponses": answers, "requestState": state}
+    assert text(given(ask(wire, "greet", **good))) == "Hi, Ann!"
+    assert "used already" in refused(ask(wire, "greet", **good))
+    assert stage.done == ["began", "left"]
+
+
+def test_a_state_of_another_start_is_refused(start, stage):
+    first = start()
+    with Streaming(first) as wire:
+        state = demanded(ask(wire, "greet"))[1]
+    first.close()
+    with Streaming(start()) as wire:
+        assert "none that was given out here" in refused(ask(wire, "greet", requestState=state))
+
+
+def test_a_state_expires_and_its_generator_is_closed(start, stage):
+    live = start(answer_timeout=0.05)
+    with Streaming(live) as wire:
+        state = demanded(ask(wire, "greet"))[1]
+        assert stage.ended.acquire(timeout=DEADLINE)
+        until(lambda: waiting(live) == 0)
+        assert "expired" in refused(ask(wire, "greet", requestState=state))
+    assert stage.done == ["began", "left"]
+
+
+def test_calling_again_without_answers_gains_no_time(start, stage):
+    live = start(answer_timeout=0.3)
+    with Streaming(live) as wire:
+        state = demanded(ask(wire, "greet"))[1]
+        while not stage.ended.acquire(timeout=0.02):
+            answer = ask(wire, "greet", requestState=state)
+            if answer.status == 400:
+                break
+            if answer.json["result"]["resultType"] == "complete":
+                break
+            state = answer.json["result"]["requestState"]
+        until(lambda: waiting(live) == 0)
+    assert stage.done == ["began", "left"]
+
+
+@pytest.mark.parametrize(
+    ("name", "capabilities", "lacking"),
+    [("greet", {}, "elicitation"), ("think", {"elicitation": {}}, "sampling")],
+)
+def test_a_capability_that_is_lacking_is_an_error_of_the_protocol(
+    connect, name, capabilities, lacking
+):
+    answer = ask(connect(), name, capabilities)
+    assert (answer.status, answer.code) == (400, -32021)
+    assert answer.json["error"]["data"] == {"requiredCapabilities": {lacking: {}}}
+
+
+def test_a_session_id_means_nothing_to_a_stateless_call(connect):
+    wire = connect()
+    session = initialize(wire, ALL)
+    headers = {"MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call", "Mcp-Name": "adapt"}
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientCapabilities": {"roots": {}},
+    }
+    answer = wire.rpc(
+        "tools/call", {"name": "adapt", "_meta": meta}, headers=dict(headers, **session)
+    )
+    assert text(answer.json["result"]) == "roots"
