@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Union, cast
 
 from ..clock import Clock
 from ..config import Limits
@@ -16,6 +16,7 @@ from ..tools.asking import Ask
 from ..tools.code import Wishes, wishes
 from ..tools.context import ToolContext
 from ..tools.entries import Tool
+from ..tools.jobs import Later
 from ..tools.results import failure, success
 from .exec_gate import ExecGate
 
@@ -81,6 +82,7 @@ class Calls:
         self._host = host
         self._scene = scene
         self.control = control
+        self._keep = control.kept.keep
         self._log = log
         self.total = 0
 
@@ -113,7 +115,11 @@ class Calls:
             answer(failure(error, self._instance.block))
             return None
         if tool.thread == "loop":
-            answer(self._run_here(tool, kwargs, client, wire))
+            result = self._run_here(tool, kwargs, client, wire)
+            if isinstance(result, Later):
+                # Cancelled in the same way.
+                return cast(Running, result.begin(self._loop, answer))
+            answer(result)
             return None
         running = Running()
         if "code" in tool.capabilities:
@@ -130,11 +136,13 @@ class Calls:
 
     def _run_here(
         self, tool: Tool, kwargs: Dict[str, Any], client: str, wire: Any
-    ) -> Dict[str, Any]:
+    ) -> Union[Dict[str, Any], Later]:
         context = ToolContext(control=self.control, client=client, wire=wire)
         start = self._clock.monotonic()
         try:
             value = tool.invoke(context, kwargs)
+            if type(value) is Later:
+                return value
             ran = (self._clock.monotonic() - start) * 1000
             return success(
                 value,
@@ -144,6 +152,7 @@ class Calls:
                 context.facts,
                 None,
                 {"queued_ms": 0, "ran_ms": round(ran, 3)},
+                spill=self._keep,
             )
         except BaseException as error:
             # SystemExit too: it is the loop thread that would end.
@@ -222,7 +231,16 @@ class Calls:
             steps = None
             if report.undo_label is not None:
                 steps = {"label": report.undo_label, "steps": report.undo_steps}
-            return success(value, tool, block, context.warnings, context.facts, steps, timing)
+            return success(
+                value,
+                tool,
+                block,
+                context.warnings,
+                context.facts,
+                steps,
+                timing,
+                spill=self._keep,
+            )
 
         def settled(job: Job, result: Any, error: Optional[BaseException]) -> None:
             if result is None:

@@ -12,6 +12,7 @@ from ..host.identity import Instance
 from ..host.job import Job
 from ..logbook import LogBook
 from ..tools.finding import Finder
+from ..tools.keeping import KeptResults
 from ..tools.table import ToolTable
 
 __all__ = ["Control"]
@@ -39,6 +40,7 @@ class Control:
         self._started = clock.monotonic()
         self.tools = tools
         self.finder = Finder(tools)
+        self.kept = KeptResults(clock)
 
     def status(self) -> Dict[str, Any]:
         """Return what ``get_status`` shows: the main thread's state first, the rest below it."""
@@ -66,9 +68,20 @@ class Control:
     def job(self, job_id: str) -> Tuple[Dict[str, Any], Optional[Dict[str, Any]]]:
         """Return one job's state and, when it has ended, its CallToolResult. Raises NotFound."""
         _, job = self._find(job_id)
+        return self._shown(job), job.answer
+
+    def jobs(self) -> List[Dict[str, Any]]:
+        """Return the states of all jobs that wait, run or outlived their time, oldest first."""
+        found = [job for lane in self._lanes.values() for job in lane.jobs()]
+        found.sort(key=lambda job: job.created)
+        return [
+            self._shown(job) for job in found if job.name not in _OURS or job.name in self.tools
+        ]
+
+    def _shown(self, job: Job) -> Dict[str, Any]:
         now = self._clock.monotonic()
         latest = job.latest
-        state = {
+        return {
             "job_id": job.job_id,
             "tool": job.name,
             "client": job.client,
@@ -76,7 +89,6 @@ class Control:
             "age_ms": int(((job.ended or now) - job.created) * 1000),
             "progress": latest._asdict() if hasattr(latest, "_asdict") else None,
         }
-        return state, job.answer
 
     def cancel(self, job_id: str) -> Tuple[str, str]:
         """Cancel a job; returns (state before, effect). Raises NotFound."""
@@ -94,5 +106,7 @@ class Control:
         return main, main.find(job_id)
 
 
+# Jobs that are no calls, unless a tool has that name.
+_OURS = ("ask", "collect", "first-contact")
 # The states an agent needs to tell apart.
 _SHOWN = {"detached": "running", "late": "finished", "done": "finished"}

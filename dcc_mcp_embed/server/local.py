@@ -8,6 +8,7 @@ from ..clock import Clock
 from ..host.dispatch import Dispatcher
 from ..host.job import Job, Report
 from ..tools.context import ToolContext
+from ..tools.jobs import Later
 from ..tools.results import Outcome
 from ..tools.table import ToolTable
 
@@ -53,7 +54,9 @@ class LocalCalls:
             control=self._control,
         )
         if tool.thread == "loop":
-            return tool.invoke(context, kwargs)
+            found = tool.invoke(context, kwargs)
+            # Waiting is for clients; whoever is here asks again.
+            return found.give_up() if type(found) is Later else found
 
         def finish(value: Any, error: Optional[BaseException], report: Report) -> Any:
             return value, error

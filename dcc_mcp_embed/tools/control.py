@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict
 
 from .batch import batch
 from .declare import resource, tool
-from .results import success
+from .jobs import cancel_job, get_job, job_result, list_jobs
 from .search import call_tool, describe_tool, search_tools
 
 __all__ = [
@@ -17,6 +17,8 @@ __all__ = [
     "get_job",
     "get_log",
     "get_status",
+    "job_result",
+    "list_jobs",
     "recent_log",
     "search_tools",
     "status",
@@ -25,11 +27,7 @@ __all__ = [
 #: Lines of the log that stand in its resource.
 RECENT = 200
 
-#: Where the result of a late call says which job it was.
-META_JOB = "dcc-mcp-embed/job"
-
 _NOTHING: Dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
-_JOB_ID = {"type": "string", "description": "The job_id of a timeout_running error."}
 
 
 @tool(title="Status", thread="loop", read_only=True, idempotent=True, input_schema=_NOTHING)
@@ -68,45 +66,6 @@ def get_status(ctx: Any) -> Dict[str, Any]:
 def get_log(ctx: Any, lines: int = 100, level: str = "info", since: int = 0) -> Dict[str, Any]:
     """Return recent lines of the server's log. Works while the host is busy."""
     return {"items": ctx.control.log(min(max(lines, 1), 1000), level, since)}
-
-
-@tool(
-    title="Job",
-    thread="loop",
-    read_only=True,
-    idempotent=True,
-    raw=True,
-    input_schema={
-        "type": "object",
-        "properties": {"job_id": _JOB_ID},
-        "required": ["job_id"],
-        "additionalProperties": False,
-    },
-)
-def get_job(ctx: Any, job_id: str) -> Dict[str, Any]:
-    """Return how far a call is that outlived its time (data.state); once it has ended, the very
-    result that it would have returned."""
-    state, result = ctx.control.job(job_id)
-    if result is None:
-        return success(state, None, ctx.control.instance())
-    return dict(result, _meta=dict(result.get("_meta") or {}, **{META_JOB: state}))
-
-
-@tool(
-    title="Cancel job",
-    thread="loop",
-    idempotent=True,
-    input_schema={
-        "type": "object",
-        "properties": {"job_id": _JOB_ID},
-        "required": ["job_id"],
-        "additionalProperties": False,
-    },
-)
-def cancel_job(ctx: Any, job_id: str) -> Dict[str, Optional[str]]:
-    """Cancel a call: one that waits never starts, a stepwise one ends before its next step."""
-    before, effect = ctx.control.cancel(job_id)
-    return {"job_id": job_id, "state_before": before, "effect": effect}
 
 
 @resource("dcc://status", title="Status", mime_type="application/json", thread="loop")

@@ -22,14 +22,14 @@ _HINTS = ("title", "readOnlyHint", "destructiveHint", "idempotentHint", "openWor
 
 #: What the name of a tool may begin with.
 VERBS = frozenset(
-    "add apply assign attach bake batch bind break build call cancel capture check clear close connect"
-    " convert copy create delete describe detach disconnect duplicate edit execute export find"
-    " fit focus freeze get group hide import insert inspect install isolate list load lock look"
-    " make measure merge mirror mix modify move open paste pause play publish query read redo"
-    " reference refresh reload remove rename render reorder reparent replace reset resolve restore"
-    " restart resume rotate run save scale search select set show snap split start stop switch"
-    " take test transfer unbind undo ungroup unload unlock unparent update validate verify wait"
-    " watch write".split()
+    "add apply assign attach bake batch bind break build call cancel capture check clear close"
+    " connect convert copy create delete describe detach disconnect duplicate edit execute"
+    " export find fit focus freeze get group hide import insert inspect install isolate list"
+    " load lock look make measure merge mirror mix modify move open paste pause play publish"
+    " query read redo reference refresh reload remove rename render reorder reparent replace"
+    " reset resolve restore restart resume rotate run save scale search select set show snap"
+    " split start stop switch take test transfer unbind undo ungroup unload unlock unparent"
+    " update validate verify wait watch write".split()
 )
 
 _LIMITS = (

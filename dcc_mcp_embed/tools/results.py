@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import abc
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, cast
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, cast
 
 from ..errors import HostError, TooLarge, ToolError
 from .content import Content
@@ -20,6 +20,9 @@ from .tidy import plain, tidy
 __all__ = ["LIMIT", "MEDIA_LIMIT", "Outcome", "block_of", "failure", "success", "text_of"]
 
 Result = Dict[str, Any]
+#: (text, its MIME type, its bytes) -> the URI under which it is kept, None if it is not. Any
+#: thread.
+Spill = Callable[[str, str, int], Optional[str]]
 
 #: Bytes of text in one result. Larger ones flood a model's context (Claude Code cuts at 25 000
 #: tokens, about 100 kB).
@@ -36,6 +39,9 @@ _MAX_WARNINGS = 20
 META_INSTANCE = "dcc-mcp-embed/instance"
 #: Where a resource or a prompt says what is worth knowing about it.
 META_WARNINGS = "dcc-mcp-embed/warnings"
+
+_JSON = "application/json"
+_WHOLE = "The whole of it can be read for a while as the resource {}."
 
 # Not ASCII-only: a model reads this text, and escapes cost it six characters for one.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -71,12 +77,15 @@ def success(
     undo: Optional[Dict[str, Any]] = None,
     timing: Optional[Dict[str, Any]] = None,
     limit: int = LIMIT,
+    spill: Optional[Spill] = None,
 ) -> Result:
     """Return the result of a call that ended well. On the tool's own thread.
 
-    ``value`` is what it returned; ``limit`` in bytes of text. A value that cannot be sent gives
-    the :func:`failure` that says why, so that every call has an answer.
+    ``value`` is what it returned; ``limit`` in bytes of text. Of what is larger, ``spill`` keeps
+    the whole and the result has a link to it. A value that cannot be sent gives the
+    :func:`failure` that says why, so that every call has an answer.
     """
+    link: Optional[Dict[str, Any]] = None
     try:
         if tool is not None and tool.raw:
             return _raw(value, tool)
@@ -84,20 +93,26 @@ def success(
         if tool is not None and tool.shape is not None:
             return _shaped(tool.shape(value, notes), instance, notes)
         if isinstance(value, (str, Content)):
-            return _contents([value], tool, instance, notes, facts, limit)
+            return _contents([value], tool, instance, notes, facts, limit, spill)
         if isinstance(value, (list, tuple)) and any(isinstance(one, Content) for one in value):
-            return _contents(value, tool, instance, notes, facts, limit)
+            return _contents(value, tool, instance, notes, facts, limit, spill)
         outcome = value if type(value) is Outcome else None
         if outcome is not None:
             value = outcome.data
-        data, text, cursor, truncated = _data(value, tool, notes, limit)
+        data, text, cursor, link = _data(value, tool, notes, limit, spill)
         evidence = _evidence(facts, notes, limit)
+    except _Spilled as error:
+        refusal = failure(error, instance, timing)
+        refusal["content"].append(error.link)
+        return refusal
     except Exception as error:
         # Our own refusals, and whatever a mapping of the host raises while it is read.
         return failure(error, instance, timing)
-    content = [{"type": "text", "text": text}]
+    content: List[Dict[str, Any]] = [{"type": "text", "text": text}]
     if notes:
         content.append(_warned(notes))
+    if link:
+        content.append(link)
     result: Result = {
         "content": content,
         "structuredContent": {
@@ -108,7 +123,7 @@ def success(
             "evidence": evidence,
             "undo": undo,
             "timing": timing or {},
-            "truncated": truncated,
+            "truncated": link is not None,
             "next_cursor": cursor,
         },
         "isError": False,
@@ -180,9 +195,12 @@ def _safe(read: Any, thing: Any) -> str:
 
 
 def _data(
-    value: Any, tool: Optional[Tool], notes: List[str], limit: int
-) -> Tuple[Dict[str, Any], str, Any, bool]:
-    """Return (data, its text, next cursor, whether it was cut)."""
+    value: Any, tool: Optional[Tool], notes: List[str], limit: int, spill: Optional[Spill]
+) -> Tuple[Dict[str, Any], str, Any, Optional[Dict[str, Any]]]:
+    """Return (data, its text, next cursor, the link to the whole).
+
+    The link is None for data that was not cut, and empty where the whole is not kept.
+    """
     if type(value) is dict:
         data: Dict[str, Any] = value
     elif value is None:
@@ -194,9 +212,17 @@ def _data(
     else:
         data = {"value": value}
     text, size = text_of(data, "result", notes)
-    truncated = size > limit
-    if truncated:
-        text = _cut(_decode(text), size, tool, notes, limit)
+    link: Optional[Dict[str, Any]] = None
+    if size > limit:
+        link = _kept(text, _JSON, size, spill)
+        try:
+            text = _cut(_decode(text), size, tool, notes, limit)
+        except TooLarge as error:
+            if not link:
+                raise
+            raise _Spilled(error, link) from None
+        if link:
+            notes.append(_WHOLE.format(link["uri"]))
     # A copy: what the host gave out (a text may be a proxy of its own) stays on this thread, and
     # the tool may go on to change what it returned.
     data = _decode(text)
@@ -207,7 +233,7 @@ def _data(
         if held != data:
             data = held
             text = _encode(held if cursor is None else dict(held, next_cursor=cursor))
-    return data, text, cursor, truncated
+    return data, text, cursor, link
 
 
 def text_of(value: Any, root: str, notes: List[str]) -> Tuple[str, int]:
@@ -263,6 +289,30 @@ def _cut(
     return _encode(rest)
 
 
+class _Spilled(TooLarge):
+    """A result that is too large, and kept where ``link`` says."""
+
+    def __init__(self, error: TooLarge, link: Dict[str, Any]) -> None:
+        hint = "{} {}".format(error.hint or "", _WHOLE.format(link["uri"])).strip()
+        super().__init__(error.message, hint=hint)
+        self.link = link
+
+
+def _kept(text: str, mime_type: str, size: int, spill: Optional[Spill]) -> Dict[str, Any]:
+    """Keep a text that is too large; return the link to it, an empty one if it is not kept."""
+    uri = None if spill is None else spill(text, mime_type, size)
+    if uri is None:
+        return {}
+    return {
+        "type": "resource_link",
+        "uri": uri,
+        "name": "result",
+        "title": "The whole result",
+        "mimeType": mime_type,
+        "size": size,
+    }
+
+
 def _ask_for_less(tool: Optional[Tool], count: Optional[int]) -> str:
     """Return what to do, in terms of the arguments that the tool really has."""
     takes = tool.input_schema.get("properties", {}) if tool is not None else {}
@@ -312,6 +362,7 @@ def _contents(
     notes: List[str],
     facts: Optional[Mapping[str, Any]],
     limit: int,
+    spill: Optional[Spill],
 ) -> Result:
     if tool is not None and tool.output is not None:
         raise HostError(
@@ -319,7 +370,16 @@ def _contents(
             hint="The tool must return what its output_schema says.",
         )
     blocks = [block_of(part, place) for place, part in enumerate(parts)]
-    _weigh(blocks, limit)
+    try:
+        _weigh(blocks, limit)
+    except TooLarge as error:
+        texts = [one["text"] for one in blocks if one["type"] == "text"]
+        whole = "\n".join(texts)
+        size = len(whole.encode("utf-8"))
+        kept = _kept(whole, "text/plain", size, spill) if size > limit else None
+        if not kept:
+            raise
+        raise _Spilled(error, kept) from None
     evidence = _evidence(facts, notes, limit)
     if evidence:
         blocks.append({"type": "text", "text": "Evidence: {}".format(_encode(evidence))})

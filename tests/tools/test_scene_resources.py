@@ -30,6 +30,7 @@ def test_the_product_has_these():
     table.add_module(scene)
     assert [one.uri for one in table.resources] == [
         "dcc://status",
+        "job://{job}/result",
         "log://recent",
         "scene://info",
         "scene://object/{+path}",
@@ -37,7 +38,7 @@ def test_the_product_has_these():
         "scene://tree",
     ]
     on_loop = {one.uri for one in table.resources if one.reading(one.uri).thread == "loop"}
-    assert on_loop == {"dcc://status", "log://recent"}
+    assert on_loop == {"dcc://status", "job://{job}/result", "log://recent"}
 
 
 def test_the_tree_is_an_outline(ctx):

@@ -1,0 +1,167 @@
+"""Calls as jobs: what becomes of those that outlived their time, and results that were cut."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Callable, Dict, Optional
+
+from ..errors import NotFound
+from .content import Resource
+from .declare import resource, tool
+from .keeping import uri_of
+from .results import failure, success
+from .scene_schema import integer, one_of, schema, text
+
+__all__ = ["META_JOB", "Later", "cancel_job", "get_job", "job_result", "list_jobs"]
+
+#: Where the result of a late call says which job it was.
+META_JOB = "dcc-mcp-embed/job"
+#: The longest that a client may wait in one call, milliseconds.
+MAX_WAIT_MS = 30000
+#: How often it is looked meanwhile whether the job has ended, seconds. Only while somebody waits.
+LOOK_EVERY = 0.05
+
+STATES = ("queued", "running", "finished")
+
+_JOB_ID = text("From list_jobs, or a timeout_running error.")
+
+
+class Later:
+    """What a ``raw`` tool of the loop thread returns whose answer may take a while.
+
+    ``look()`` returns the CallToolResult, None as long as there is none; ``give_up()`` returns
+    what is answered when ``wait`` seconds are over. Both on the loop thread, quick.
+    """
+
+    __slots__ = ("_answer", "_loop", "_timer", "_until", "give_up", "look", "wait")
+
+    def __init__(
+        self,
+        look: Callable[[], Optional[Dict[str, Any]]],
+        give_up: Callable[[], Dict[str, Any]],
+        wait: float,
+    ) -> None:
+        self.look = look
+        self.give_up = give_up
+        self.wait = wait
+        self._timer: Any = None
+        self._answer: Optional[Callable[[Dict[str, Any]], None]] = None
+
+    def begin(self, loop: Any, answer: Callable[[Dict[str, Any]], None]) -> Later:
+        """See to it that ``answer`` gets the result. Loop thread, once."""
+        self._loop, self._answer = loop, answer
+        self._until = loop.clock.monotonic() + self.wait
+        self._again()
+        return self
+
+    def cancel(self) -> None:
+        """Answer at once with what is known. Loop thread; what is over already is left alone."""
+        if self._answer is not None:
+            self._timer.cancel()
+            self._settle(self.give_up())
+
+    def _again(self) -> None:
+        found = self.look()
+        if found is None and self._loop.clock.monotonic() >= self._until:
+            found = self.give_up()
+        if found is None:
+            self._timer = self._loop.call_later(LOOK_EVERY, self._again)
+        else:
+            self._settle(found)
+
+    def _settle(self, result: Dict[str, Any]) -> None:
+        answer, self._answer = self._answer, None
+        assert answer is not None
+        answer(result)
+
+
+@tool(
+    title="Job",
+    thread="loop",
+    read_only=True,
+    idempotent=True,
+    raw=True,
+    input_schema=schema(
+        {
+            "job_id": _JOB_ID,
+            "wait_ms": integer("Wait so long for its end, at most 30000.", 0),
+        },
+        required=("job_id",),
+    ),
+)
+def get_job(ctx: Any, job_id: str, wait_ms: int = 0) -> Any:
+    """Return how far a call is that outlived its time (data.state); once it has ended, the very
+    result that it would have returned."""
+    control = ctx.control
+
+    def look() -> Optional[Dict[str, Any]]:
+        state, result = control.job(job_id)
+        if result is None:
+            return None
+        return dict(result, _meta=dict(result.get("_meta") or {}, **{META_JOB: state}))
+
+    def give_up() -> Dict[str, Any]:
+        return look() or success(control.job(job_id)[0], None, control.instance())
+
+    def told(ask: Callable[[], Any]) -> Any:
+        # Its result may have had to go while it was waited for.
+        try:
+            return ask()
+        except NotFound as error:
+            return failure(error, control.instance())
+
+    found = look()
+    if wait_ms <= 0 or found is not None:
+        return found or give_up()
+    wait = min(wait_ms, MAX_WAIT_MS) / 1000
+    return Later(lambda: told(look), lambda: told(give_up), wait)
+
+
+@tool(
+    title="Jobs",
+    thread="loop",
+    read_only=True,
+    idempotent=True,
+    input_schema=schema(
+        {"state": one_of(("all", *STATES), "Only jobs in this state.", "all")},
+    ),
+    tags=("running", "queue", "background"),
+)
+def list_jobs(ctx: Any, state: str = "all") -> Dict[str, Any]:
+    """List calls that wait, that run, and that ended after their time, oldest first."""
+    found = ctx.control.jobs()
+    return {"items": [one for one in found if state in ("all", one["state"])]}
+
+
+@tool(
+    title="Cancel job",
+    thread="loop",
+    idempotent=True,
+    input_schema=schema({"job_id": _JOB_ID}, required=("job_id",)),
+)
+def cancel_job(ctx: Any, job_id: str) -> Dict[str, Optional[str]]:
+    """Cancel a call: one that waits never starts, a stepwise one ends before its next step."""
+    before, effect = ctx.control.cancel(job_id)
+    return {"job_id": job_id, "state_before": before, "effect": effect}
+
+
+@resource("job://{job}/result", title="Result of a job", thread="loop")
+def job_result(ctx: Any, job: str) -> Resource:
+    """The whole of a result that was cut, or what a call returned that outlived its time."""
+    whole = ctx.control.kept.get(job)
+    if whole is not None:
+        return Resource(uri_of(job), text=whole.text, mime_type=whole.mime_type)
+    try:
+        state, result = ctx.control.job(job)
+    except NotFound:
+        raise NotFound(
+            "No result is kept under '{}'.".format(job[:64]),
+            hint="Results that were cut are kept for ten minutes; make the call again.",
+        ) from None
+    if result is None:
+        raise NotFound(
+            "The job '{}' has no result yet: it is {}.".format(job[:64], state["state"]),
+            hint="Ask get_job how far it is.",
+        )
+    text = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
+    return Resource(uri_of(job), text=text, mime_type="application/json")

@@ -1,0 +1,77 @@
+"""Keep for a while, within bounds, what was too large to be sent. Any thread."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import NamedTuple, Optional
+
+from ..clock import Clock
+
+__all__ = ["KeptResults", "Whole", "uri_of"]
+
+#: Bytes of one text: what :data:`.results.SHAPED_LIMIT` lets a resource have.
+ONE = 1024 * 1024
+#: Of all together; the oldest go first.
+ALL = 8 * 1024 * 1024
+ENTRIES = 64
+#: Seconds.
+KEPT_FOR = 600.0
+
+
+class Whole(NamedTuple):
+    """A result that was cut: its text as it would have been sent. ``until``: monotonic seconds."""
+
+    text: str
+    mime_type: str
+    size: int
+    until: float
+
+
+class KeptResults:
+    """Texts by a random id. What is over goes when something is kept or read."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, Whole] = OrderedDict()
+        self._bytes = 0
+
+    def keep(self, text: str, mime_type: str, size: int) -> Optional[str]:
+        """Keep ``text`` of ``size`` bytes; return its URI, None if it is too large."""
+        if size > ONE:
+            return None
+        now = self._clock.monotonic()
+        ident = self._clock.token_bytes(8).hex()
+        with self._lock:
+            self._sweep(now)
+            self._kept[ident] = Whole(text, mime_type, size, now + KEPT_FOR)
+            self._bytes += size
+            while len(self._kept) > ENTRIES or self._bytes > ALL:
+                self._drop(next(iter(self._kept)))
+        return uri_of(ident)
+
+    def get(self, ident: str) -> Optional[Whole]:
+        """Return what is kept under an id, None if it is not there, or no more."""
+        with self._lock:
+            self._sweep(self._clock.monotonic())
+            return self._kept.get(ident)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def _sweep(self, now: float) -> None:
+        # All are kept for the same time, so the oldest come first.
+        while self._kept:
+            ident, whole = next(iter(self._kept.items()))
+            if whole.until > now:
+                return
+            self._drop(ident)
+
+    def _drop(self, ident: str) -> None:
+        self._bytes -= self._kept.pop(ident).size
+
+
+def uri_of(ident: str) -> str:
+    """Return the resource with the result of a job, or with one that was cut."""
+    return "job://{}/result".format(ident)

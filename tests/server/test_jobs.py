@@ -1,0 +1,237 @@
+"""Calls that outlive their time, and results that are too large to be sent, over the wire."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+import dcc_mcp_embed
+from fakes.live import Live, tries
+
+
+class Stage:
+    def __init__(self):
+        self.entered = threading.Semaphore(0)
+        self.leave = threading.Event()
+        self.next = threading.Semaphore(0)
+        entered, leave, go_on = self.entered, self.leave, self.next
+
+        @dcc_mcp_embed.tool(timeout=0.1)
+        def block() -> dict:
+            """Keep the main thread until the test lets go."""
+            entered.release()
+            assert leave.wait(20)
+            return {"blocked": True}
+
+        @dcc_mcp_embed.tool(read_only=True, thread="worker", timeout=0.1)
+        def walk() -> dict:
+            """Report each step; the test allows each."""
+            for step in range(3):
+                entered.release()
+                assert go_on.acquire(timeout=20)
+                yield dcc_mcp_embed.Progress(step + 1, 3, "step")
+            return {"walked": True}
+
+        @dcc_mcp_embed.tool
+        def act() -> dict:
+            """Do something."""
+            return {"acted": True}
+
+        @dcc_mcp_embed.tool(read_only=True, thread="worker")
+        def list_many(count: int) -> list:
+            """Return many items."""
+            return ["item {}".format(number) for number in range(count)]
+
+        @dcc_mcp_embed.tool(read_only=True, thread="loop")
+        def list_here(count: int) -> list:
+            """Return many items."""
+            return ["item {}".format(number) for number in range(count)]
+
+        self.tools = SimpleNamespace(
+            **{key: one for key, one in locals().items() if hasattr(one, "__dcc_mcp_declared__")}
+        )
+
+
+@pytest.fixture
+def stage():
+    return Stage()
+
+
+@pytest.fixture
+def live(tmp_path, monkeypatch, stage):
+    one = Live(str(tmp_path), monkeypatch, tools=[stage.tools])
+    yield one
+    stage.leave.set()
+    for _ in range(50):
+        stage.next.release()
+    one.close()
+
+
+def ask(live, tool, **arguments):
+    with live.connect() as wire:
+        return wire.tool(tool, arguments)
+
+
+def data(result):
+    assert result["isError"] is False, result
+    return result["structuredContent"]["data"]
+
+
+def late(live, stage, tool="block"):
+    """Return the job of a call that ran out of its time while it runs."""
+    found = ask(live, tool)["structuredContent"]["error"]
+    assert found["code"] == "timeout_running"
+    assert stage.entered.acquire(timeout=20)
+    job: str = found["details"]["job_id"]
+    return job
+
+
+def read(live, uri):
+    with live.connect() as wire:
+        return wire.rpc("resources/read", {"uri": uri})
+
+
+def started(target):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(target()))
+    thread.start()
+    return thread, found
+
+
+# -- get_job ----------------------------------------------------------------------------------
+
+
+def test_the_result_of_a_call_that_outlived_its_time_can_be_waited_for(live, stage):
+    job = late(live, stage)
+    assert data(ask(live, "get_job", job_id=job))["state"] == "running"
+    thread, found = started(lambda: ask(live, "get_job", job_id=job, wait_ms=20000))
+    # The server answers others while somebody waits.
+    assert data(ask(live, "get_status"))["holder"]["job_id"] == job
+    assert found == []
+    stage.leave.set()
+    thread.join(20)
+    assert data(found[0]) == {"blocked": True}
+    assert found[0]["_meta"]["dcc-mcp-embed/job"]["state"] == "finished"
+    assert data(ask(live, "get_job", job_id=job, wait_ms=20000)) == {"blocked": True}
+
+
+def test_a_wait_that_is_over_says_how_far_the_job_is(live, stage):
+    job = late(live, stage)
+    begun = time.monotonic()
+    assert data(ask(live, "get_job", job_id=job, wait_ms=120))["state"] == "running"
+    assert time.monotonic() - begun >= 0.12
+
+
+def test_nothing_is_waited_for_that_is_not_there(live):
+    for wait in (0, 20000):
+        error = ask(live, "get_job", job_id="nope", wait_ms=wait)["structuredContent"]["error"]
+        assert error["code"] == "not_found"
+
+
+def test_progress_of_a_job_is_told(live, stage):
+    job = late(live, stage, "walk")
+    stage.next.release()
+    assert stage.entered.acquire(timeout=20)
+    state = data(ask(live, "get_job", job_id=job))
+    assert state["progress"] == {"done": 1, "total": 3, "message": "step"}
+
+
+def test_who_waits_and_leaves_harms_nobody(live, stage):
+    job = late(live, stage)
+    message = {"name": "get_job", "arguments": {"job_id": job, "wait_ms": 20000}}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": message})
+    with live.connect() as wire:
+        lines = ["POST /mcp HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
+        lines += ["Content-Length: {}".format(len(body))]
+        lines += ["{}: {}".format(*one) for one in live.authorization.items()]
+        wire.send("\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + body.encode("ascii"))
+        ask(live, "get_status")
+    stage.leave.set()
+    assert data(ask(live, "get_job", job_id=job, wait_ms=20000)) == {"blocked": True}
+
+
+def test_code_in_this_process_does_not_wait(live, stage):
+    job = late(live, stage)
+    found = live.server.call("get_job", {"job_id": job, "wait_ms": 20000})
+    assert found["structuredContent"]["data"]["state"] == "running"
+
+
+# -- list_jobs --------------------------------------------------------------------------------
+
+
+def test_jobs_that_wait_run_and_ended_late_are_listed(live, stage):
+    assert data(ask(live, "list_jobs")) == {"items": []}
+    walking = late(live, stage, "walk")
+    for _ in range(3):
+        stage.next.release()
+    ask(live, "get_job", job_id=walking, wait_ms=20000)
+    blocking = late(live, stage)
+    thread, found = started(lambda: ask(live, "act"))
+    for _ in tries():
+        items = data(ask(live, "list_jobs"))["items"]
+        if len(items) == 3:
+            break
+    assert [(one["tool"], one["state"]) for one in items] == [
+        ("walk", "finished"),
+        ("block", "running"),
+        ("act", "queued"),
+    ]
+    assert [one["job_id"] for one in items][:2] == [walking, blocking]
+    for state, tool in (("finished", "walk"), ("running", "block"), ("queued", "act")):
+        shown = data(ask(live, "list_jobs", state=state))["items"]
+        assert [one["tool"] for one in shown] == [tool]
+    cancelled = data(ask(live, "cancel_job", job_id=items[2]["job_id"]))
+    assert cancelled["effect"] == "removed_from_queue"
+    thread.join(20)
+    assert found[0]["structuredContent"]["error"]["code"] == "cancelled"
+    # A call that was answered in time is nobody's business any more.
+    stage.leave.set()
+    ask(live, "get_job", job_id=blocking, wait_ms=20000)
+    assert data(ask(live, "act")) == {"acted": True}
+    assert [one["tool"] for one in data(ask(live, "list_jobs"))["items"]] == ["walk", "block"]
+
+
+# -- job://{job}/result -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tool", ["list_many", "list_here"])
+def test_a_result_that_was_cut_is_read_whole(live, tool):
+    result = ask(live, tool, count=20000)
+    told = result["structuredContent"]
+    assert told["truncated"] is True
+    (link,) = [one for one in result["content"] if one["type"] == "resource_link"]
+    answer = read(live, link["uri"]).json["result"]
+    (content,) = answer["contents"]
+    assert content["uri"] == link["uri"]
+    assert content["mimeType"] == "application/json"
+    items = json.loads(content["text"])["items"]
+    assert items == ["item {}".format(number) for number in range(20000)]
+    assert items[: len(told["data"]["items"])] == told["data"]["items"]
+
+
+def test_the_result_of_a_job_is_read_once_it_has_one(live, stage):
+    job = late(live, stage)
+    uri = "job://{}/result".format(job)
+    refused = read(live, uri).json["error"]
+    assert refused["code"] == -32002
+    assert "no result yet: it is running" in refused["message"]
+    stage.leave.set()
+    ask(live, "get_job", job_id=job, wait_ms=20000)
+    (content,) = read(live, uri).json["result"]["contents"]
+    assert data(json.loads(content["text"])) == {"blocked": True}
+
+
+def test_what_is_not_kept_is_not_found(live):
+    refused = read(live, "job://nope/result").json["error"]
+    assert refused["code"] == -32002
+    assert "make the call again" in refused["message"]
+
+
+def test_it_is_one_of_the_templates(live):
+    with live.connect() as wire:
+        found = wire.rpc("resources/templates/list").json["result"]["resourceTemplates"]
+    assert "job://{job}/result" in [one["uriTemplate"] for one in found]
