@@ -95,11 +95,13 @@ class ClientCore:
         with self._lock:
             engine = self._engine
             if engine is None or not engine.post(self.session.connect, retries, future):
-                engine = Engine(self.session, self._find, self._handle, self._defect, self._clock)
+                # Known before it runs: if Ctrl-C comes in between, disconnect() ends it.
+                engine = self._engine = Engine(
+                    self.session, self._find, self._handle, self._defect, self._clock
+                )
                 engine.thread.on_fork(self._after_fork)
                 engine.over.add_done_callback(lambda _: self.deliveries.end())
                 engine.start()
-                self._engine = engine
                 engine.post(self.session.connect, retries, future)
         self._withdraw_if_cancelled(future, engine, self.session.withdraw, future)
         return future

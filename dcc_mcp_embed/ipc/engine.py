@@ -91,14 +91,16 @@ class Engine:
             if not self._open or not self.thread.alive:
                 return False
             self._posts.append((function, args))
-            self._loop.call_soon(self._next_post)
+            self._loop.call_soon(self._run_posts)
             return True
 
     # -- loop ---------------------------------------------------------------------------------
 
-    def _next_post(self) -> None:
-        function, args = self._posts.popleft()
-        self.event(function, *args)
+    def _run_posts(self) -> None:
+        # All of them: Ctrl-C may have kept a thread from asking for this.
+        for _ in range(len(self._posts)):
+            function, args = self._posts.popleft()
+            self.event(function, *args)
 
     def event(self, function: Callable[..., Any], *args: Any) -> None:
         """Tell the session something and do what it says. Loop thread."""
@@ -228,6 +230,7 @@ class Engine:
             if not self._open or not self._session.idle:
                 return  # somebody wants a connection again: the session will say so anew
             if self._posts:
+                self._loop.call_soon(self._run_posts)
                 self._loop.call_soon(self._finish)
                 return
             self._open = False

@@ -336,7 +336,7 @@ class Session:
     def disconnect(self, now: float, waiter: Any) -> None:
         """End the connection and everything that depends on it."""
         if self._state == IDLE:
-            self._actions.append(Answered(waiter, True))
+            self._actions += [Finished(), Answered(waiter, True)]
             return
         reason = "disconnect() was called"
         was_ready = self._state == READY

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import logging
 import math
 import os
@@ -25,7 +26,10 @@ from dcc_mcp_embed.ipc import (
     RequestFailed,
     SocketClient,
     SocketServer,
+    client_core,
+    engine,
     places,
+    socket_client,
 )
 from dcc_mcp_embed.rpc.hello import ClientHello, place
 from dcc_mcp_embed.rpc.peer import Peer
@@ -36,6 +40,7 @@ from dcc_mcp_embed.transport_errors import (
     FrameTooLarge,
 )
 from fakes.clock import FakeClock
+from fakes.interrupt import Interrupt
 
 SECRET = "test"
 DEADLINE = 20.0
@@ -247,6 +252,28 @@ def test_stats_have_the_documented_keys(bench):
     assert repr(client) == "<SocketClient client connected>"
 
 
+def test_both_ends_on_one_asyncio_loop(path):
+    async def main():
+        loop = asyncio.get_event_loop()
+        server = SocketServer(path, "server", secret=SECRET)
+        got = asyncio.Event()
+
+        async def relay(data):
+            assert asyncio.get_event_loop() is loop
+            assert await server.push("news", data, to="client") == 1
+            return await client.request("echo", data)
+
+        server.register_handler("relay", relay)
+        server.register_handler("echo", lambda data: data)
+        async with server:
+            async with SocketClient(path, "client", secret=SECRET) as client:
+                client.on_push("news")(lambda push_type, data: got.set())
+                assert await client.request("relay", 5) == 5
+                await got.wait()
+
+    run(main())
+
+
 # Errors of requests.
 
 
@@ -327,6 +354,27 @@ def test_a_request_that_is_cancelled_is_not_waited_for(bench):
         await client.disconnect()
 
     run(main())
+
+
+# What was just made when it came is left to the collector.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_ctrl_c_at_any_line_leaves_a_client_that_can_be_used_and_ended(bench):
+    for number in itertools.count():
+        client = bench.client()
+        try:
+            with Interrupt(number, [client_core, engine, socket_client]):
+                client.connect_sync()
+                client.request_sync("echo", 1)
+                client.disconnect_sync()
+        except KeyboardInterrupt:
+            pass
+        else:
+            break
+        assert client.connect_sync(), client.last_error
+        assert client.request_sync("echo", number) == number
+        client.disconnect_sync()
+    assert number > 50
+    wait_for(lambda: not [one for one in threading.enumerate() if "ipc client" in one.name])
 
 
 def test_ctrl_c_ends_the_wait_for_a_request(bench):

@@ -564,7 +564,8 @@ def test_disconnecting_says_goodbye_and_settles_everything(world):
     assert (world.answers["disconnect"], world.finished) == ([True], 1)
     world.session.disconnect(world.clock.now, "again")
     world.look()
-    assert (world.answers["again"], world.finished) == ([True], 1)
+    assert (world.answers["again"], world.finished) == ([True], 2)
+    assert world.log == ["Connected", "Disconnected"]
     assert world.session.next_timer(world.clock.now) is None
 
 
