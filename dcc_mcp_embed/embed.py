@@ -233,7 +233,7 @@ class EmbeddedServer:
         guard.publish(self._address, self.adapter, lanes["main"])
         atexit.register(self.stop)
         self.adapter.on_exit(self.stop)
-        self.adapter.on_scene_change(self._server.calls.note_scene)
+        self.adapter.on_scene_change(self._server.scene_changed)
         self.logbook.info("server", "listening on {}".format(self.plain_url))
         # Last: from here on another thread loads and writes, while the host goes on.
         self._register()
@@ -378,6 +378,13 @@ class EmbeddedServer:
                 )
             )
         return count
+
+    def resource_updated(self, uri: str) -> None:
+        """Tell clients that watch the resource ``uri`` that it reads differently now. Any thread.
+
+        Those of the scene are told of by the server itself.
+        """
+        self._server.subscriptions.updated(uri)
 
     def call(
         self, name: str, arguments: Optional[Dict[str, Any]] = None, timeout: float = 30.0

@@ -235,7 +235,7 @@ class Pump:
             except Exception as raised:
                 self._log("warning", "Progress of {} is lost: {!r}".format(job.name, raised))
         if waits:
-            self._later(POLL_EVERY, self._look_again, job)
+            self._later(getattr(job.poll, "every", POLL_EVERY), self._look_again, job)
 
     def _park(self, job: Job, question: Any) -> None:
         """Leave a job until somebody has answered: it holds no thread, and no other writer up."""
@@ -318,10 +318,13 @@ def _advance(job: Job) -> Tuple[bool, Any]:
         if job.stepper is not None:
             # Its ``finally`` blocks run here, on the host's thread and inside the undo step.
             job.stepper.close()
+        close = getattr(job.poll, "close", None)
+        if close is not None:
+            close()
         raise Cancelled("The call was cancelled between two steps.")
     if job.poll is not None:
         value = job.poll()
-        return (True, None) if value is None else (False, value)
+        return (True, getattr(job.poll, "latest", None)) if value is None else (False, value)
     if job.stepper is None:
         value = job.run()
         if callable(value):

@@ -32,6 +32,9 @@ _AHEAD = 64
 _MAX_DATA = 16 * 1024
 #: The level of sessions that have not named one.
 _LEVEL = "info"
+#: Progress has to grow with every report, also where nothing can be counted. So little of it that
+#: what a tool reports next is more.
+_HAIR = 0.001
 #: How long a call waits for its client to come back once the stream with its question has broken.
 COME_BACK = 30.0
 
@@ -59,6 +62,7 @@ class Dialogue:
         "_questions",
         "_resume",
         "_timer",
+        "_total",
         "running",
         "sink",
         "work",
@@ -75,6 +79,7 @@ class Dialogue:
         self.running: Optional[Running] = None
         self._ahead = 0
         self._done: Optional[float] = None
+        self._total: Optional[float] = None
         self._keys = 0
         self._over = False
         # What is asked right now, and what has been answered of it, by key.
@@ -172,8 +177,12 @@ class Dialogue:
         """Send a progress notification; it must have grown."""
         if self.work.token is None or (self._done is not None and done <= self._done):
             return
-        self._done = done
+        self._done, self._total = done, total
         self.sink.event(self._machine.progress(self.work, done, total, message))
+
+    def beat(self, message: str) -> None:
+        """Say that the call is still under way: a hair further than what was reported last."""
+        self.report((self._done or 0) + _HAIR, self._total, message)
 
     def ask(self, asked: Any, resume: Resume) -> None:
         """Ask the client; then call ``resume`` once with the answers, or with why there are none.

@@ -7,12 +7,22 @@ from typing import Any, Callable, Dict, List, Optional
 from ..clock import Clock
 from ..wire import jsonrpc
 from ..wire.jsonrpc import Fault
-from ..wire.mcp.machine import Accepted, LevelSet, McpMachine, Opened, Reply, version_of
+from ..wire.mcp.machine import (
+    Accepted,
+    LevelSet,
+    Listen,
+    McpMachine,
+    Opened,
+    Reply,
+    Subscribe,
+    version_of,
+)
 from ..wire.mcp.revisions import BATCHES, HANDSHAKE
 from .exchange import JSON, Exchange, problem, takes
 from .mcp_works import Works
 from .sessions import Session, Sessions
 from .sinks import Gathered, Member, Single, Sink
+from .subscriptions import Subscriptions
 
 __all__ = ["McpEndpoint"]
 
@@ -21,16 +31,20 @@ _SESSION = "Mcp-Session-Id"
 #: Messages in one batch. They are taken in one turn of the loop, and their answers, each larger
 #: than its request, are kept until the last is there.
 _BATCH = 100
-#: Characters of a session id that we did not give out and take all the same.
-_MAX_ID = 128
 
 
 class McpEndpoint:
-    """Serve ``/mcp``. ``works`` does what a message asks for beyond a ready answer."""
+    """Serve ``/mcp``. ``works`` and ``subscriptions`` do what a ready answer does not."""
 
-    def __init__(self, machine: McpMachine, works: Works, sessions: Sessions, clock: Clock) -> None:
+    def __init__(
+        self,
+        machine: McpMachine,
+        works: Works,
+        subscriptions: Subscriptions,
+        sessions: Sessions,
+        clock: Clock,
+    ) -> None:
         self._machine = machine
-        self._works = works
         self._sessions = sessions
         self._clock = clock
         # Kind of outcome -> (exchange, outcome, sink) -> None.
@@ -38,6 +52,8 @@ class McpEndpoint:
             Accepted: lambda exchange, outcome, sink: sink.nothing(),
             Opened: self._open,
             LevelSet: self._set_level,
+            Subscribe: subscriptions.subscribe,
+            Listen: subscriptions.listen,
             Reply: lambda exchange, outcome, sink: sink.reply(outcome),
         }
         self._doers.update(works.doers)
@@ -75,19 +91,11 @@ class McpEndpoint:
         elif not takes(headers, "text/event-stream") or not exchange.can_stream:
             exchange.reply(406, JSON, problem("The answer is text/event-stream, over HTTP/1.1."))
         else:
-            session = self._known(exchange, ident)
+            session = self._sessions.known(ident, version_of(headers, None))
             if session is None:
                 self._refuse(exchange, "That is no session id.")
             else:
                 session.streams().listen(exchange, headers.get("last-event-id"))
-
-    def _known(self, exchange: Exchange, ident: str) -> Optional[Session]:
-        """Return the session; one that an earlier process gave out lives on under its id."""
-        session = self._sessions.get(ident)
-        if session is None and len(ident) <= _MAX_ID:
-            version = version_of(exchange.head.headers, None)
-            session = self._sessions.open(ident, version, "")
-        return session
 
     def _post(self, exchange: Exchange) -> None:
         headers = exchange.head.headers

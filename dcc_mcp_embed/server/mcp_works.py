@@ -140,7 +140,8 @@ class Works:
         client = work.client or _user_agent(exchange)
         key = (exchange.head.headers.get("mcp-session-id"), work.id)
         dialogue = None
-        if tool.takes_context or (work.token is not None and tool.stepwise):
+        # Whom a redirect will lead to is not known yet.
+        if tool.takes_context or work.token is not None or tool.redirect is not None:
             dialogue = Dialogue(self._loop, self._machine, self._questions, work, sink)
 
         def answer(result: Dict[str, Any]) -> None:
@@ -159,7 +160,7 @@ class Works:
                 dialogue.sink.reply(self._machine.fail(now, MISSING_CAPABILITY, text, data))
 
         progress = None
-        if dialogue is not None and tool.stepwise:
+        if dialogue is not None and work.token is not None:
 
             def progress(step: Any) -> None:
                 dialogue.report(step.done, step.total, step.message)

@@ -37,6 +37,7 @@ from .readiness import Readiness, State
 from .safe_stop import MAX_BODY, Pass, SafeStop
 from .safe_stop import PATH as SAFE_STOP
 from .sessions import Sessions
+from .subscriptions import Subscriptions
 
 __all__ = ["Server"]
 
@@ -109,7 +110,10 @@ class Server:
         works = Works(
             machine, table, self.calls, self.sessions, loop, questions, lambda: instance.block
         )
-        endpoint = McpEndpoint(machine, works, self.sessions, clock)
+        self.subscriptions = Subscriptions(loop, machine, table, self.sessions)
+        table.changed = self.subscriptions.lists_changed
+        self.calls.scene_touched = self.subscriptions.scene_changed
+        endpoint = McpEndpoint(machine, works, self.subscriptions, self.sessions, clock)
         self.readiness = Readiness(lanes["main"], state_changed)
         safe_stop = SafeStop(instance, stop_pass, lanes, clock, loop.call_soon, stop, self._log)
         handlers: Dict[str, Callable[[Exchange], None]] = {
@@ -188,11 +192,17 @@ class Server:
             self._listener.close()
         else:
             self._sock.close()
+        self.subscriptions.close()
         self.gate.close(HostShuttingDown("The server in this host was stopped."))
         self._loop.call_later(FLUSH, self.front.abort)
         # One more turn: requests that have arrived already are read, and refused in words. Closing
         # a socket with unread data would reset the connection instead.
         self._loop.call_soon(self.front.close, done)
+
+    def scene_changed(self) -> None:
+        """Tell of it: the host has opened or saved a file. The host's main thread."""
+        self.calls.note_scene()
+        self.subscriptions.scene_changed()
 
     def disown(self) -> None:
         """Close what a forked child inherited. The child's only thread."""

@@ -16,6 +16,10 @@ from .replays import Replays
 __all__ = ["Session", "Sessions"]
 
 
+#: Characters of a session id that we did not give out and take all the same.
+_MAX_ID = 128
+
+
 class Session:
     """What is known of one client, and the ways to it.
 
@@ -105,6 +109,16 @@ class Sessions:
         session = self._live.get(session_id)
         if session is not None:
             self._live.move_to_end(session_id)
+        return session
+
+    def known(self, session_id: str, version: str) -> Optional[Session]:
+        """Return a session; one that an earlier process gave out lives on under its id.
+
+        None for what is no session id.
+        """
+        session = self.get(session_id)
+        if session is None and len(session_id) <= _MAX_ID and session_id not in self._ended:
+            session = self.open(session_id, version, "")
         return session
 
     def set_level(self, session_id: str, level: str) -> None:

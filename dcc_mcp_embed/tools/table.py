@@ -39,6 +39,8 @@ class ToolTable:
         self._lock = threading.Lock()
         self._profile = profile
         self._state = _State({}, {}, {}, (), _listings({}, {}, {}, profile), 0)
+        #: Called with the names of the lists that have changed, by whoever changed them.
+        self.changed: Callable[[List[str]], None] = lambda lists: None
 
     def add(self, thing: Union[Tool, Callable[..., Any]]) -> None:
         """Add a Tool or a declared function. The same one twice is fine.
@@ -152,14 +154,16 @@ class ToolTable:
         with self._lock:
             old = self._state
             tools, resources, prompts = dict(old.tools), dict(old.resources), dict(old.prompts)
-            changed = False
+            changed: List[str] = []
             for entry in entries:
                 if isinstance(entry, Tool):
-                    changed |= _put(tools, entry.name, entry, "tool")
+                    new, of = _put(tools, entry.name, entry, "tool"), "tools"
                 elif isinstance(entry, ResourceEntry):
-                    changed |= _put(resources, entry.uri, entry, "resource")
+                    new, of = _put(resources, entry.uri, entry, "resource"), "resources"
                 else:
-                    changed |= _put(prompts, entry.name, entry, "prompt")
+                    new, of = _put(prompts, entry.name, entry, "prompt"), "prompts"
+                if new and of not in changed:
+                    changed.append(of)
             if changed:
                 self._state = _State(
                     tools,
@@ -169,6 +173,8 @@ class ToolTable:
                     _listings(tools, resources, prompts, self._profile),
                     old.revision + 1,
                 )
+        if changed:
+            self.changed(changed)
 
 
 def _templates(resources: Dict[str, ResourceEntry]) -> Tuple[ResourceEntry, ...]:

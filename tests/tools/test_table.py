@@ -188,3 +188,23 @@ def test_writers_do_not_lose_each_others_tools():
         "tool_{:03}".format(number) for number in range(200)
     ]
     assert table.revision == 200
+
+
+def test_whoever_wants_to_know_is_told_which_lists_have_changed():
+    table, told = ToolTable(), []
+    table.changed = told.append
+
+    def some():
+        """Do it."""
+
+    one = make("one")
+    table.add(one)
+    table.add(one)
+    assert told == [["tools"]]
+    module = module_of(a=prompt(name="p")(some), b=resource("x://y")(some))
+    table.add_module(module)
+    table.add_module(module)
+    assert sorted(told.pop()) == ["prompts", "resources"]
+    with pytest.raises(ConfigError):
+        table.add(make("one"))
+    assert told == [["tools"]]

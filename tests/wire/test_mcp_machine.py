@@ -167,9 +167,9 @@ def test_a_handshake_request_with_modern_routing_headers_stays_a_handshake_reque
 def test_the_handshake_era_is_told_what_there_is():
     result = ask("initialize", {"protocolVersion": "2025-11-25"}).message["result"]
     assert result["capabilities"] == {
-        "tools": {"listChanged": False},
-        "resources": {"subscribe": False, "listChanged": False},
-        "prompts": {"listChanged": False},
+        "tools": {"listChanged": True},
+        "resources": {"subscribe": True, "listChanged": True},
+        "prompts": {"listChanged": True},
         "completions": {},
         "logging": {},
     }
@@ -177,7 +177,8 @@ def test_the_handshake_era_is_told_what_there_is():
 
 def test_the_stateless_era_has_no_level_to_set():
     result = modern("server/discover").message["result"]
-    assert sorted(result["capabilities"]) == ["completions", "prompts", "resources", "tools"]
+    there = ["completions", "logging", "prompts", "resources", "tools"]
+    assert sorted(result["capabilities"]) == there
     assert code(modern("logging/setLevel", {"level": "info"})) == -32601
 
 

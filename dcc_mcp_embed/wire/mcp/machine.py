@@ -20,6 +20,7 @@ from .revisions import (
     LOG_LEVELS,
     META_CLIENT,
     META_SERVER,
+    META_SUBSCRIPTION,
     RESOURCE_NOT_FOUND,
     STATELESS,
     http_status,
@@ -33,17 +34,19 @@ __all__ = [
     "Cancel",
     "Completion",
     "LevelSet",
+    "Listen",
     "McpMachine",
     "Opened",
     "PromptGet",
     "Reply",
     "ResourceRead",
+    "Subscribe",
     "ToolCall",
     "version_of",
 ]
 
 #: How long a client of the stateless era may keep a list or a resource, milliseconds. Zero: both
-#: can change at any moment and there is no stream yet on which to say so.
+#: can change at any moment, and few clients listen for it.
 TTL_MS = 0
 
 
@@ -105,6 +108,27 @@ class Answered:
         self.error = error
 
 
+class Subscribe:
+    """The client begins, or no longer wants, to be told when the resource ``uri`` has changed."""
+
+    __slots__ = ("begins", "id", "uri")
+
+    def __init__(self, id: Any, uri: str, begins: bool) -> None:
+        self.id = id
+        self.uri = uri
+        self.begins = begins
+
+
+class Listen:
+    """The client wants a stream of the changes in ``wishes``, a SubscriptionFilter."""
+
+    __slots__ = ("id", "wishes")
+
+    def __init__(self, id: Any, wishes: Dict[str, Any]) -> None:
+        self.id = id
+        self.wishes = wishes
+
+
 class Cancel:
     """The client no longer wants the answer to its request ``id``. Answered with 202."""
 
@@ -114,7 +138,7 @@ class Cancel:
         self.id = id
 
 
-Outcome = Union[Reply, Opened, LevelSet, Accepted, Answered, Cancel, Work]
+Outcome = Union[Reply, Opened, LevelSet, Accepted, Answered, Cancel, Subscribe, Listen, Work]
 
 
 class McpMachine:
@@ -139,19 +163,23 @@ class McpMachine:
         self._size = size
         # All of it, also while there is no prompt: one may be added at any moment.
         self._capabilities: Dict[str, Any] = {
-            "tools": {"listChanged": False},
-            "resources": {"subscribe": False, "listChanged": False},
-            "prompts": {"listChanged": False},
+            "tools": {"listChanged": True},
+            "resources": {"subscribe": True, "listChanged": True},
+            "prompts": {"listChanged": True},
             "completions": {},
+            "logging": {},
         }
         self._handshake_methods: Dict[str, Callable[[Request], Outcome]] = {
             "initialize": self._initialize,
             "ping": self._ping,
             "logging/setLevel": self._set_level,
+            "resources/subscribe": lambda request: _subscribe(request, True),
+            "resources/unsubscribe": lambda request: _subscribe(request, False),
         }
         self._handshake_methods.update((method, self._list) for method in LISTS)
         self._stateless_methods: Dict[str, Callable[[Request], Outcome]] = {
             "server/discover": self._discover,
+            "subscriptions/listen": _listen,
         }
         self._stateless_methods.update((method, self._list_stateless) for method in LISTS)
 
@@ -213,6 +241,11 @@ class McpMachine:
         }
         return Reply(200, jsonrpc.result(work.id, result))
 
+    def listened(self, id: Any) -> Dict[str, Any]:
+        """Return the message that ends a stream of ``subscriptions/listen``."""
+        meta = {META_SUBSCRIPTION: id, META_SERVER: self._server}
+        return jsonrpc.result(id, {"resultType": "complete", "_meta": meta})
+
     def progress(self, work: Work, done: float, total: Any, text: Any) -> Dict[str, Any]:
         """Return the progress notification for work whose client asked for it."""
         params: Dict[str, Any] = {"progressToken": work.token, "progress": done}
@@ -243,7 +276,7 @@ class McpMachine:
         version = wanted if wanted in HANDSHAKE else LATEST_HANDSHAKE
         result = {
             "protocolVersion": version,
-            "capabilities": dict(self._capabilities, logging={}),
+            "capabilities": self._capabilities,
             "serverInfo": self._server,
             "instructions": self._instructions,
         }
@@ -319,6 +352,26 @@ def version_of(headers: Any, session_version: Optional[str]) -> str:
     if header in HANDSHAKE:
         return str(header)
     return session_version or ASSUMED
+
+
+def _subscribe(request: Request, begins: bool) -> Subscribe:
+    uri = request.params.get("uri")
+    if type(uri) is not str:
+        raise bad_params(request, "{} needs params.uri, a string".format(request.method))
+    return Subscribe(request.id, uri, begins)
+
+
+def _listen(request: Request) -> Listen:
+    wishes = request.params.get("notifications")
+    if type(wishes) is not dict:
+        raise bad_params(request, "subscriptions/listen needs params.notifications, an object")
+    uris = wishes.get("resourceSubscriptions")
+    if uris is not None and (type(uris) is not list or not all(type(one) is str for one in uris)):
+        raise bad_params(request, "resourceSubscriptions is a list of uris")
+    for key, wish in wishes.items():
+        if key.endswith("ListChanged") and wish is not None and type(wish) is not bool:
+            raise bad_params(request, "{} is true or false".format(key[:100]))
+    return Listen(request.id, wishes)
 
 
 def _no_method(request: Request) -> Fault:

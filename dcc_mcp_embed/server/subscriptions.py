@@ -1,0 +1,204 @@
+"""Who wants to be told of changes, and telling them: lists that grew, resources that are new.
+
+Two ways to it: a session's standing stream (handshake era: every list, and the resources it has
+subscribed to), and ``subscriptions/listen`` (stateless era: a stream that says what it is for).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterable, List, Set
+
+from ..errors import NotFound
+from ..net.loop import Loop
+from ..tools.table import ToolTable
+from ..tools.uri import MAX_URI
+from ..wire import jsonrpc, sse
+from ..wire.jsonrpc import Fault
+from ..wire.mcp.machine import Listen, McpMachine, Reply, Subscribe, version_of
+from ..wire.mcp.revisions import META_SUBSCRIPTION, RESOURCE_NOT_FOUND
+from .exchange import EVENT_STREAM, Exchange, takes
+from .sessions import Sessions
+from .sinks import Sink
+
+__all__ = ["Subscriptions"]
+
+#: Changes within this time are told once, seconds: whoever adds one tool adds more.
+_TOGETHER = 0.02
+#: Resources that one client may watch.
+_MAX_WATCHED = 256
+#: What is new when the scene is.
+_SCENE = "scene://"
+#: List -> the member of a subscription that asks for its changes.
+_WISHES = {
+    "tools": "toolsListChanged",
+    "prompts": "promptsListChanged",
+    "resources": "resourcesListChanged",
+}
+
+
+class _Listener:
+    """A stream of ``subscriptions/listen``. ``wishes`` is what was agreed on."""
+
+    __slots__ = ("exchange", "ident", "wishes")
+
+    def __init__(self, exchange: Exchange, ident: Any, wishes: Dict[str, Any]) -> None:
+        self.exchange = exchange
+        self.ident = ident
+        self.wishes = wishes
+
+
+class Subscriptions:
+    """Tell the clients of one server what has changed."""
+
+    def __init__(
+        self, loop: Loop, machine: McpMachine, table: ToolTable, sessions: Sessions
+    ) -> None:
+        self._loop = loop
+        self._machine = machine
+        self._table = table
+        self._sessions = sessions
+        self._listeners: List[_Listener] = []
+        # Lists and uris that have changed and are not told of yet; a uri may be a beginning.
+        self._lists: Set[str] = set()
+        self._uris: Set[str] = set()
+        self._prefixes: Set[str] = set()
+        self._due = False
+        # Whether anybody has ever watched a resource: until then nothing is done for it.
+        self._watched = False
+
+    def __len__(self) -> int:
+        return len(self._listeners)
+
+    # -- any thread ---------------------------------------------------------------------------
+
+    def lists_changed(self, lists: Iterable[str]) -> None:
+        """Note that "tools", "resources" or "prompts" have come or gone."""
+        self._loop.call_soon(self._note, self._lists, tuple(lists))
+
+    def updated(self, uri: str) -> None:
+        """Note that the resource ``uri`` reads differently now."""
+        if self._watched:
+            self._loop.call_soon(self._note, self._uris, (uri,))
+
+    def scene_changed(self) -> None:
+        """Note that the open scene is another one, or a changed one."""
+        if self._watched:
+            self._loop.call_soon(self._note, self._prefixes, (_SCENE,))
+
+    # -- loop thread --------------------------------------------------------------------------
+
+    def subscribe(self, exchange: Exchange, outcome: Subscribe, sink: Sink) -> None:
+        """Begin or end to watch a resource for a session."""
+        session = sink.session
+        if session is None:
+            ident = exchange.head.headers.get("mcp-session-id")
+            if ident is not None:
+                session = self._sessions.known(ident, version_of(exchange.head.headers, None))
+        uri = outcome.uri
+        if session is None:
+            text = "Watching a resource needs a session; initialize one"
+            sink.reply(Reply(200, jsonrpc.error(outcome.id, jsonrpc.INVALID_REQUEST, text)))
+        elif not outcome.begins:
+            session.subscriptions.discard(uri)
+            sink.reply(Reply(200, jsonrpc.result(outcome.id, {})))
+        elif len(uri) > MAX_URI or len(session.subscriptions) >= _MAX_WATCHED:
+            text = "At most {} resources can be watched".format(_MAX_WATCHED)
+            sink.reply(Reply(200, jsonrpc.error(outcome.id, jsonrpc.INVALID_PARAMS, text)))
+        else:
+            try:
+                self._table.resource(uri)
+            except NotFound as error:
+                data = {"uri": uri}
+                fault = jsonrpc.error(outcome.id, RESOURCE_NOT_FOUND, error.message, data)
+                sink.reply(Reply(200, fault))
+                return
+            self._watched = True
+            session.subscriptions.add(uri)
+            sink.reply(Reply(200, jsonrpc.result(outcome.id, {})))
+
+    def listen(self, exchange: Exchange, outcome: Listen, sink: Sink) -> None:
+        """Make the answer a stream of the changes that were asked for."""
+        if not exchange.can_stream or not takes(exchange.head.headers, "text/event-stream"):
+            text = "subscriptions/listen is answered by text/event-stream; accept that"
+            sink.reply(self._machine.refuse(Fault(jsonrpc.INVALID_REQUEST, text, outcome.id)))
+            return
+        wishes = {
+            key: wish
+            for key, wish in outcome.wishes.items()
+            if wish and (key == "resourceSubscriptions" or key in _WISHES.values())
+        }
+        uris = wishes.get("resourceSubscriptions", ())
+        if len(uris) > _MAX_WATCHED or any(len(uri) > MAX_URI for uri in uris):
+            text = "At most {} resources can be watched".format(_MAX_WATCHED)
+            sink.reply(self._machine.refuse(Fault(jsonrpc.INVALID_PARAMS, text, outcome.id)))
+            return
+        self._watched = self._watched or bool(uris)
+        listener = _Listener(exchange, outcome.id, wishes)
+        self._listeners.append(listener)
+        exchange.begin_stream(EVENT_STREAM)
+        exchange.gone = lambda: self._end(listener, b"")
+        self._tell(listener, "notifications/subscriptions/acknowledged", {"notifications": wishes})
+
+    def close(self) -> None:
+        """End every stream properly: the server stops."""
+        for listener in list(self._listeners):
+            text = jsonrpc.encode(self._machine.listened(listener.ident)).decode("ascii")
+            self._end(listener, sse.encode(text, event="message"))
+        for session in self._sessions.all():
+            if session.channel is not None:
+                session.channel.standing.let_go()
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _note(self, changes: Set[str], new: Iterable[str]) -> None:
+        changes.update(new)
+        if not self._due:
+            self._due = True
+            self._loop.call_later(_TOGETHER, self._flush)
+
+    def _flush(self) -> None:
+        self._due = False
+        lists, uris, prefixes = set(self._lists), set(self._uris), tuple(self._prefixes)
+        for changes in (self._lists, self._uris, self._prefixes):
+            changes.clear()
+        for session in self._sessions.all():
+            channel = session.channel
+            if channel is None:
+                continue
+            for one in sorted(lists):
+                channel.tell(_text(_list_changed(one), {}))
+            for uri in sorted(session.subscriptions):
+                if uri in uris or uri.startswith(prefixes):
+                    channel.tell(_text(_UPDATED, {"uri": uri}))
+        for listener in list(self._listeners):
+            for one in sorted(lists):
+                if listener.wishes.get(_WISHES[one]):
+                    self._tell(listener, _list_changed(one), {})
+            for uri in listener.wishes.get("resourceSubscriptions", ()):
+                if uri in uris or uri.startswith(prefixes):
+                    self._tell(listener, _UPDATED, {"uri": uri})
+
+    def _tell(self, listener: _Listener, method: str, params: Dict[str, Any]) -> None:
+        exchange = listener.exchange
+        if exchange.congested:
+            # It has not read for long; it finds out by itself what is new when it comes back.
+            self._end(listener, b"")
+            return
+        tagged = dict(params, _meta={META_SUBSCRIPTION: listener.ident})
+        exchange.send(sse.encode(_text(method, tagged), event="message"))
+
+    def _end(self, listener: _Listener, last: bytes) -> None:
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+            listener.exchange.end_stream(last)
+
+
+_UPDATED = "notifications/resources/updated"
+
+
+def _list_changed(member: str) -> str:
+    return "notifications/{}/list_changed".format(member)
+
+
+def _text(method: str, params: Dict[str, Any]) -> str:
+    return jsonrpc.encode(jsonrpc.notification(method, params)).decode("ascii")
