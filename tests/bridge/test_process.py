@@ -11,11 +11,14 @@ import time
 
 import pytest
 
+from dcc_mcp_embed.clock import SystemClock
+from dcc_mcp_embed.registry.file_registry import open_registry
 from fakes.bridged import INITIALIZE, MODERN, Bridged
-from fakes.served import Served, environment
+from fakes.served import DEADLINE, Served, environment
 
 #: Seconds within which what needs no host is there, on a busy machine.
 AT_ONCE = 5.0
+LONG_ANSWER = b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}\n'
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n'
 TOOLS = '''
 import threading, time
@@ -171,6 +174,38 @@ def test_a_batch_is_taken_where_the_revision_has_them(bridge):
     assert bridge.answer("b")["result"]["tools"]
 
 
+#: Prints as libraries and start-up files do, by Python and past it, and reads what is not its own.
+STRAY = """
+import os, subprocess, sys
+from dcc_mcp_embed.bridge import main
+from dcc_mcp_embed.cli.main import main as command
+
+def serve(*arguments, inner=main.serve):
+    print("stray", flush=True)
+    os.write(1, b"stray\\n")
+    subprocess.check_call([sys.executable, "-c", "print('stray')"])
+    assert sys.stdin.read() == ""
+    inner(*arguments)
+
+main.serve = serve
+sys.exit(command(["bridge"]))
+"""
+
+
+def test_what_others_print_does_not_get_between(home):
+    done = subprocess.run(
+        [sys.executable, "-c", STRAY],
+        env=environment(home),
+        input=PING,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        timeout=DEADLINE,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"jsonrpc": "2.0", "id": 1, "result": {}}
+    assert done.stderr.count(b"stray") == 3
+
+
 # The end of the input.
 
 
@@ -197,6 +232,15 @@ def test_it_ends_with_its_input_having_answered(bridge, said):
     assert "Traceback" not in bridge.log
 
 
+def ends(process):
+    """Wait for an end with status 0, and see that nothing was said about it."""
+    try:
+        assert process.wait(AT_ONCE) == 0
+    finally:
+        process.kill()
+    assert b"Traceback" not in process.stderr.read()
+
+
 def test_it_ends_when_nobody_reads_it_any_more(home):
     reading, writing = os.pipe()
     process = subprocess.Popen(
@@ -214,8 +258,7 @@ def test_it_ends_when_nobody_reads_it_any_more(home):
         os.close(reading)
         process.stdin.write(PING)
         process.stdin.flush()
-        assert process.wait(AT_ONCE) == 0
-        assert b"Traceback" not in process.stderr.read()
+        ends(process)
 
 
 def test_it_ends_when_it_is_not_read_and_its_input_is_over(home):
@@ -229,11 +272,10 @@ def test_it_ends_when_it_is_not_read_and_its_input_is_over(home):
         stderr=subprocess.PIPE,
     ) as process:
         os.close(writing)
-        # Answers of more than a pipe holds.
-        process.stdin.write(PING * 20000)
+        # Answers of more than a pipe holds, and than is kept.
+        process.stdin.write(LONG_ANSWER * 8000)
         process.stdin.close()
-        assert process.wait(AT_ONCE) == 0
-        assert b"Traceback" not in process.stderr.read()
+        ends(process)
     os.close(reading)
 
 
@@ -276,6 +318,21 @@ def test_a_host_appears_is_called_and_goes(home):
         later.initialize()
         assert "create_object" in later.names()
         assert "start `python3 -m dcc_mcp_embed serve`" in later.error("undo")["message"]
+
+
+def test_a_host_is_called_as_soon_as_it_is_registered(home):
+    registry = open_registry(os.path.join(home, "registry"), os.environ, SystemClock())
+    with Bridged(home) as bridge:
+        bridge.initialize()
+        assert bridge.names() == ["list_instances"]
+        with Served(home):
+            deadline = time.monotonic() + DEADLINE
+            while not registry.entries():
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+            # No look has seen it yet, most likely: the next one is up to a second away.
+            assert bridge.call("list_objects")["ok"]
+            assert "list_objects" in bridge.names()
 
 
 def test_a_host_that_is_killed_and_started_anew_keeps_its_names(home):
