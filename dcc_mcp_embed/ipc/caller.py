@@ -34,6 +34,9 @@ HIGH_WATER = 1024 * 1024
 _MOST_UNSENT = 16 * MAX_FRAME
 #: Seconds that a client may leave more than ``HIGH_WATER`` unread.
 _STALL = 30.0
+#: The part of a health check's interval in which a client has to answer: one that is gone since
+#: just after its last answer is dropped within two intervals.
+_ANSWER_PART = 0.75
 #: Seconds that a connection which is ending may go on writing to us; it is dropped.
 LINGER = 1.0
 #: Answers that are ready are sent together up to this size, bytes.
@@ -162,7 +165,7 @@ class Caller(Protocol):
             self._timer.cancel()
             self._timer = None
         serving.greeted(self)
-        self._arm()
+        self._arm(1.0, self._check)
 
     def _notified(self, event: Notify) -> None:
         try:
@@ -278,24 +281,31 @@ class Caller(Protocol):
 
     # -- deadlines ----------------------------------------------------------------------------
 
-    def _arm(self) -> None:
+    def _arm(self, part: float, check: Callable[[], None]) -> None:
+        """Have the client's health looked after when a part of the interval has passed."""
         interval = self._serving.health_interval
         if interval is not None and not self._ending:
-            self._timer = self._serving.loop.call_later(interval, self._check)
+            self._timer = self._serving.loop.call_later(interval * part, check)
 
     def _check(self) -> None:
-        """Ping the client; drop it if it has said nothing since the last time."""
-        serving = self._serving
-        if self._probe is not None:
-            if not self._heard:
-                serving.drop(self, "it has not answered for {:g} s", serving.health_interval)
-                return
-            self._peer.abandon(self._probe)
+        """Ping the client."""
         self._heard = False
         self._probe = self._peer.ping()
         self._say(self._peer.data_to_send())
         self.flush()
-        self._arm()
+        self._arm(_ANSWER_PART, self._look)
+
+    def _look(self) -> None:
+        """Drop the client if it has said nothing since the ping; else ping it again in time."""
+        if self._probe is not None:
+            if not self._heard:
+                interval = self._serving.health_interval or 0.0
+                text = "it has not answered for {:g} s"
+                self._serving.drop(self, text, interval * _ANSWER_PART)
+                return
+            self._peer.abandon(self._probe)
+            self._probe = None
+        self._arm(1.0 - _ANSWER_PART, self._check)
 
     def _answered(self, event: Probe) -> None:
         if event is self._probe:

@@ -98,7 +98,7 @@ class SocketServer:
     plain functions run on worker threads, at most 64 at once. A handler gets the request's data and
     returns what JSON can say; what it raises, the client is told. However often a request is sent,
     it runs at most once. Every ``health_check_interval`` seconds each client is pinged, and dropped
-    if nothing was heard of it until the next time.
+    if nothing is heard of it in three quarters of that time.
 
     ``limits``: what is kept of finished requests. Raises ConfigError, ValueError, TypeError.
     """
