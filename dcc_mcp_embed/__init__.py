@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from .tools.declare import resource as resource
     from .tools.declare import resource_template as resource_template
     from .tools.declare import tool as tool
+    from .tools.polling import Poll as Poll
     from .transport.channel import FramedChannel as FramedChannel
     from .transport.codec import decode_envelope as decode_envelope
     from .transport.codec import encode_notify as encode_notify
@@ -115,6 +116,7 @@ __version__ = "0.1.0"
 _SOURCES = {
     ".address": ("TransportAddress", "TransportScheme"),
     ".embed": ("start", "stop"),
+    ".tools.polling": ("Poll",),
     ".tools.declare": ("tool", "resource", "resource_template", "prompt", "Progress"),
     ".tools.content": ("Image", "Audio", "Resource", "Link"),
     "._compat": ("Annotated", "Literal", "TypedDict"),

@@ -18,6 +18,7 @@ from ..tools.context import ToolContext
 from ..tools.entries import Tool
 from ..tools.jobs import Later
 from ..tools.results import failure, success
+from .beating import Beat
 from .exec_gate import ExecGate
 
 __all__ = ["Calls", "Running"]
@@ -85,6 +86,8 @@ class Calls:
         self._keep = control.kept.keep
         self._log = log
         self.total = 0
+        #: Called when a call may have changed the scene. The host's main thread.
+        self.scene_touched: Callable[[], None] = lambda: None
 
     def start(
         self,
@@ -118,10 +121,13 @@ class Calls:
             result = self._run_here(tool, kwargs, client, wire)
             if isinstance(result, Later):
                 # Cancelled in the same way.
-                return cast(Running, result.begin(self._loop, answer))
+                return cast(
+                    Running, result.begin(self._loop, self._beating(Running(), wire, answer))
+                )
             answer(result)
             return None
         running = Running()
+        answer = self._beating(running, wire, answer)
         if "code" in tool.capabilities:
             self._ask_first(
                 client,
@@ -133,6 +139,11 @@ class Calls:
         else:
             self._queue(tool, kwargs, wanted, client, answer, progress, running, wire)
         return running
+
+    def _beating(self, running: Running, wire: Any, answer: Answer) -> Answer:
+        if wire is None or wire.work.token is None:
+            return answer
+        return Beat(self._loop, running, wire.beat, answer).answered
 
     def _run_here(
         self, tool: Tool, kwargs: Dict[str, Any], client: str, wire: Any
@@ -225,6 +236,8 @@ class Calls:
             timing = {"queued_ms": round(report.queued_ms, 3), "ran_ms": round(report.ran_ms, 3)}
             if on_main:
                 self.note_scene()
+                if not tool.read_only:
+                    self.scene_touched()
             block = self._instance.block
             if error is not None:
                 return failure(error, block, timing)

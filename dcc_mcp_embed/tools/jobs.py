@@ -71,6 +71,7 @@ class Later:
 
     def _settle(self, result: Dict[str, Any]) -> None:
         answer, self._answer = self._answer, None
+        self._timer = None
         assert answer is not None
         answer(result)
 

@@ -100,6 +100,25 @@ def in_stateless_era(wire, name):
     wire.rpc("tools/call", {"name": name, "arguments": {}, "_meta": META}, 1, headers)
 
 
+def with_progress(wire, name):
+    params = {"name": name, "arguments": {}, "_meta": {"progressToken": 1}}
+    wire.rpc("tools/call", params)
+
+
+def by_name(wire, name):
+    wire.rpc("tools/call", {"name": "call_tool", "arguments": {"name": name}})
+
+
+def in_a_batch(wire, name):
+    calls = [{"tool": name}, {"tool": "good_main"}]
+    wire.rpc("tools/call", {"name": "batch", "arguments": {"calls": calls}})
+
+
+def waited_for(wire, name):
+    arguments = {"job_id": name, "wait_ms": 1}
+    wire.rpc("tools/call", {"name": "get_job", "arguments": arguments})
+
+
 def left_behind(action):
     """Return how many objects only a collection could free after many rounds of ``action``."""
     for _ in range(3):
@@ -116,7 +135,10 @@ def left_behind(action):
         gc.set_threshold(*threshold)
 
 
-@pytest.mark.parametrize("ask", [in_handshake_era, in_stateless_era])
+@pytest.mark.parametrize(
+    "ask",
+    [in_handshake_era, in_stateless_era, with_progress, by_name, in_a_batch, waited_for],
+)
 @pytest.mark.parametrize(
     "name",
     ["good_loop", "good_worker", "good_main", "bad_loop", "bad_worker", "bad_main", "in_steps"]
