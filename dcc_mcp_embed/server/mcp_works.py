@@ -18,6 +18,7 @@ from ..tools.uri import MAX_URI
 from ..wire import jsonrpc
 from ..wire.jsonrpc import Fault
 from ..wire.mcp.machine import Answered, Cancel, McpMachine, Reply
+from ..wire.mcp.param_headers import check_params
 from ..wire.mcp.revisions import MISSING_CAPABILITY
 from ..wire.mcp.work import Completion, PromptGet, ResourceRead, ToolCall, Work
 from .calls import Calls, Running
@@ -73,6 +74,12 @@ class Works:
             else:
                 sink.reply(machine.answer(call, failure(error, self._instance())))
             return
+        if tool.param_headers and call.stateless:
+            try:
+                check_params(tool.param_headers, call.arguments, exchange.head.headers, call.id)
+            except Fault as fault:
+                sink.reply(machine.fail(call, fault.code, fault.message))
+                return
         self._start(exchange, call, tool, call.arguments, sink, machine.answer)
 
     def _read(self, exchange: Exchange, work: ResourceRead, sink: Sink) -> None:

@@ -6,6 +6,7 @@ import re
 from typing import Any, Callable, Dict, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
 
 from ..errors import ConfigError
+from ..wire.mcp.param_headers import ParamHeader, param_headers
 from .binder import from_derived, from_given
 from .context import ToolContext
 from .docstring import split
@@ -75,6 +76,7 @@ class Tool:
         "input_schema",
         "name",
         "output",
+        "param_headers",
         "place",
         "raw",
         "read_only",
@@ -136,6 +138,8 @@ class Tool:
         else:
             self.input_schema = input_schema
             self.bind = from_given(self.name, signature, input_schema)
+        #: Arguments that a request must repeat in its headers (``x-mcp-header``).
+        self.param_headers: Tuple[ParamHeader, ...] = self._made(param_headers, self.input_schema)
         self._described: Dict[str, Any] = {
             "name": self.name,
             "title": self.title,

@@ -201,7 +201,11 @@ def test_whoever_wants_to_know_is_told_which_lists_have_changed():
     table.add(one)
     table.add(one)
     assert told == [["tools"]]
-    module = module_of(a=prompt(name="p")(some), b=resource("x://y")(some))
+
+    def other():
+        """Be it."""
+
+    module = module_of(a=prompt(name="p")(some), b=resource("x://y")(other))
     table.add_module(module)
     table.add_module(module)
     assert sorted(told.pop()) == ["prompts", "resources"]

@@ -1,0 +1,93 @@
+"""Arguments that a request repeats in its headers: ``x-mcp-header`` of 2026-07-28.
+
+A property of a tool's input schema that is annotated so must stand in ``Mcp-Param-<name>`` too, for
+whoever routes requests without reading them; what routes must be what runs.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
+
+from ..jsonrpc import Fault, Id
+from .revisions import HEADER_MISMATCH
+from .routing import decode_header
+
+__all__ = ["ParamHeader", "check_params", "param_headers"]
+
+_KEY = "x-mcp-header"
+_PREFIX = "Mcp-Param-"
+#: RFC 9110, 5.6.2: what the name of a header is made of.
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+#: A number may be written in more than one way.
+_TYPES = ("string", "integer", "boolean")
+
+#: The way to a property from the root of the arguments, and its header.
+ParamHeader = Tuple[Tuple[str, ...], str]
+
+
+def param_headers(schema: Mapping[str, Any]) -> Tuple[ParamHeader, ...]:
+    """Return the annotated properties of an input schema, those of its objects too.
+
+    Raises ValueError, whose text continues the sentence that begins with what has the schema.
+    """
+    found: List[ParamHeader] = []
+    _collect(schema, (), found)
+    if len({header.lower() for _, header in found}) < len(found):
+        raise ValueError("has two properties with the same {}".format(_KEY))
+    return tuple(found)
+
+
+def _collect(schema: Any, path: Tuple[str, ...], found: List[ParamHeader]) -> None:
+    properties = schema.get("properties") if isinstance(schema, Mapping) else None
+    if not isinstance(properties, Mapping):
+        return
+    for name, one in properties.items():
+        if not isinstance(one, Mapping):
+            continue
+        if _KEY in one:
+            header = one[_KEY]
+            if not isinstance(header, str) or not _TOKEN.match(header):
+                raise ValueError("has the {} {!r}; it is the name of a header".format(_KEY, header))
+            if one.get("type") not in _TYPES:
+                raise ValueError(
+                    "has the {} {!r} at a property whose type is none of {}".format(
+                        _KEY, header, ", ".join(_TYPES)
+                    )
+                )
+            found.append(((*path, name), _PREFIX + header))
+        elif "properties" in one:
+            _collect(one, (*path, name), found)
+
+
+def check_params(
+    pairs: Sequence[ParamHeader], arguments: Dict[str, Any], headers: Any, id: Id
+) -> None:
+    """Raise Fault unless every annotated argument stands in its header, and no other does.
+
+    ``headers`` offers ``get_all(name)``.
+    """
+    for path, header in pairs:
+        value: Any = arguments
+        for name in path:
+            value = value.get(name) if type(value) is dict else None
+        there = headers.get_all(header)
+        if value is None and not there:
+            continue
+        if len(there) != 1:
+            problem = "is missing" if not there else "stands there more than once"
+            raise Fault(HEADER_MISMATCH, "The header {} {}".format(header, problem), id)
+        if value is None or decode_header(there[0]) != _written(value):
+            raise Fault(
+                HEADER_MISMATCH,
+                "The header {} says something else than the argument '{}'".format(
+                    header, ".".join(path)
+                ),
+                id,
+            )
+
+
+def _written(value: Any) -> str:
+    if type(value) is bool:
+        return "true" if value else "false"
+    return value if type(value) is str else str(value)[:5000]

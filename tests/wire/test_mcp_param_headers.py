@@ -1,0 +1,113 @@
+"""Arguments repeated in headers: which are declared so, and that both say the same."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from dcc_mcp_embed.wire.jsonrpc import Fault
+from dcc_mcp_embed.wire.mcp.param_headers import check_params, param_headers
+
+
+def schema(**properties):
+    return {"type": "object", "properties": properties}
+
+
+def marked(header, type="string"):
+    return {"type": type, "x-mcp-header": header}
+
+
+class Headers:
+    def __init__(self, **found):
+        self._found = {name.replace("_", "-").lower(): one for name, one in found.items()}
+
+    def get_all(self, name):
+        found = self._found.get(name.lower(), [])
+        return [found] if isinstance(found, str) else found
+
+
+REGION = (("region",), "Mcp-Param-Region")
+
+
+def test_annotated_properties_are_found_in_objects_too():
+    inner = schema(deep=marked("Deep", "integer"), other={"type": "string"})
+    found = param_headers(schema(region=marked("Region"), inner=inner, plain={"type": "string"}))
+    assert found == (REGION, (("inner", "deep"), "Mcp-Param-Deep"))
+    assert param_headers({"type": "object"}) == ()
+    assert param_headers(schema(any=True)) == ()
+
+
+@pytest.mark.parametrize(
+    ("properties", "told"),
+    [
+        ({"a": marked("")}, "name of a header"),
+        ({"a": marked("a b")}, "name of a header"),
+        ({"a": marked("a:b")}, "name of a header"),
+        ({"a": marked("a\n")}, "name of a header"),
+        ({"a": marked("\u00fc")}, "name of a header"),
+        ({"a": marked(5)}, "name of a header"),
+        ({"a": marked("A", "number")}, "type"),
+        ({"a": marked("A", "object")}, "type"),
+        ({"a": marked("A", ["string", "null"])}, "type"),
+        ({"a": {"x-mcp-header": "A"}}, "type"),
+        ({"a": marked("A"), "b": marked("a")}, "same"),
+    ],
+)
+def test_what_clients_would_drop_is_refused(properties, told):
+    with pytest.raises(ValueError, match=told):
+        param_headers(schema(**properties))
+
+
+def coded(text):
+    return "=?base64?{}?=".format(base64.b64encode(text.encode("utf-8")).decode("ascii"))
+
+
+@pytest.mark.parametrize(
+    ("value", "header"),
+    [
+        ("eu", "eu"),
+        ("eu", coded("eu")),
+        ("\u00fc", coded("\u00fc")),
+        ("=?base64?eu", "=?base64?eu"),
+        ("", ""),
+        (True, "true"),
+        (False, "false"),
+        (17, "17"),
+        (None, None),
+    ],
+)
+def test_both_say_the_same(value, header):
+    headers = Headers(**({} if header is None else {"Mcp_Param_Region": header}))
+    check_params([REGION], {"region": value}, headers, 1)
+    if value is None:
+        check_params([REGION], {}, headers, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "header", "told"),
+    [
+        ({"region": "eu"}, None, "is missing"),
+        ({"region": "eu"}, [], "is missing"),
+        ({"region": "eu"}, ["eu", "eu"], "more than once"),
+        ({"region": "eu"}, "us", "something else"),
+        ({"region": "eu"}, "EU", "something else"),
+        ({"region": "Hello"}, "=?base64?SGVsbG8?=", "something else"),
+        ({"region": "Hello"}, "=?base64?SGVs!!!bG8=?=", "something else"),
+        ({}, "eu", "something else"),
+        ({"region": None}, "eu", "something else"),
+        ({"region": True}, "True", "something else"),
+    ],
+)
+def test_what_does_not_agree_is_refused(arguments, header, told):
+    headers = Headers(**({} if header is None else {"Mcp_Param_Region": header}))
+    with pytest.raises(Fault, match=told) as caught:
+        check_params([REGION], arguments, headers, 7)
+    assert (caught.value.code, caught.value.id) == (-32020, 7)
+
+
+def test_the_way_to_an_argument_may_end_early():
+    pairs = [(("a", "b"), "Mcp-Param-B")]
+    for arguments in ({}, {"a": 5}, {"a": {}}, {"a": {"b": None}}):
+        check_params(pairs, arguments, Headers(), 1)
+    check_params(pairs, {"a": {"b": "x"}}, Headers(Mcp_Param_B="x"), 1)
