@@ -15,7 +15,7 @@ each call, in their order:
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from ..errors import Cancelled, InvalidArgument, TooLarge, ToolError
 from .code import wishes
@@ -49,11 +49,14 @@ _CALL = schema(
 )
 
 
-class _Member(NamedTuple):
+class _Member:
     """One call of a batch, checked."""
 
-    tool: Tool
-    kwargs: Dict[str, Any]
+    __slots__ = ("kwargs", "tool")
+
+    def __init__(self, tool: Tool, kwargs: Dict[str, Any]) -> None:
+        self.tool = tool
+        self.kwargs = kwargs
 
 
 @tool(
@@ -219,7 +222,7 @@ def _told(members: List[_Member], data: Dict[str, Any], first: Dict[str, Any]) -
 
 def _call(ctx: ToolContext, member: _Member, least: int, room: _Room) -> Dict[str, Any]:
     """Make one call and return its part of the row, which takes at most ``least`` bytes."""
-    own = ToolContext(ctx.host, ctx.scene, ctx.client, ctx.control, ctx.cancelled)
+    own = ToolContext(ctx.host, ctx.scene, ctx.client, ctx.control, ctx.cancelled, ctx.wire)
     try:
         value = member.tool.invoke(own, member.kwargs)
         if callable(value):

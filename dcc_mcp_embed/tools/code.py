@@ -76,6 +76,7 @@ def wishes(arguments: Mapping[str, Any]) -> Wishes:
 
 @tool(
     title="Run Python",
+    tags=("script", "code", "program"),
     destructive=True,
     capabilities=(CODE,),
     input_schema=s.schema(

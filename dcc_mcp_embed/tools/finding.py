@@ -8,11 +8,11 @@ in better places; then the one whose name sorts first.
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from .entries import Tool
 
-__all__ = ["Finder", "Found"]
+__all__ = ["Finder"]
 
 #: Field -> what a word in it is worth. A word that only begins like one there is worth half.
 _WORTH = {"name": 16, "tags": 12, "title": 10, "description": 4, "parameters": 2}
@@ -31,13 +31,6 @@ _EMPTY: FrozenSet[str] = frozenset(
 )
 
 
-class Found(NamedTuple):
-    """What fits a query: at most as many tools as asked for, and how many there are in all."""
-
-    tools: List[Tool]
-    total: int
-
-
 class Finder:
     """Search a table (something with ``tools`` and ``revision``). Any thread.
 
@@ -48,12 +41,15 @@ class Finder:
         self._table = table
         self._made: Optional[Tuple[int, List[Tuple[Tool, Dict[str, FrozenSet[str]]]]]] = None
 
-    def find(self, query: str, limit: int) -> Found:
-        """Return the tools that fit ``query``, the best first; all by name if it has no word."""
+    def find(self, query: str, limit: int) -> Tuple[List[Tool], int]:
+        """Return the tools that fit ``query``, the best first, and how many there are in all.
+
+        At most ``limit`` of them; all, by name, fit a query without words.
+        """
         index = self._index()
         wanted = _wanted(query)
         if not wanted:
-            return Found([tool for tool, _ in index[:limit]], len(index))
+            return [tool for tool, _ in index[:limit]], len(index)
         whole = query.strip().lower()
         ranked = []
         for tool, fields in index:
@@ -64,7 +60,7 @@ class Finder:
             elif matched:
                 ranked.append((-matched, -sum(worths), tool.name, tool))
         ranked.sort(key=lambda one: one[:3])
-        return Found([one[3] for one in ranked[:limit]], len(ranked))
+        return [one[3] for one in ranked[:limit]], len(ranked)
 
     def _index(self) -> List[Tuple[Tool, Dict[str, FrozenSet[str]]]]:
         revision = self._table.revision

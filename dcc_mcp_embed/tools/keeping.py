@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import NamedTuple, Optional
+from typing import Optional
 
 from ..clock import Clock
 
@@ -19,13 +19,16 @@ ENTRIES = 64
 KEPT_FOR = 600.0
 
 
-class Whole(NamedTuple):
+class Whole:
     """A result that was cut: its text as it would have been sent. ``until``: monotonic seconds."""
 
-    text: str
-    mime_type: str
-    size: int
-    until: float
+    __slots__ = ("mime_type", "size", "text", "until")
+
+    def __init__(self, text: str, mime_type: str, size: int, until: float) -> None:
+        self.text = text
+        self.mime_type = mime_type
+        self.size = size
+        self.until = until
 
 
 class KeptResults:

@@ -24,6 +24,7 @@ MAX_CHILDREN = 200
 
 @tool(
     title="Scene info",
+    tags=("file", "units", "frames", "time"),
     read_only=True,
     idempotent=True,
     input_schema=s.schema(
@@ -41,6 +42,7 @@ def get_scene_info(ctx: ToolContext, include: Optional[Sequence[str]] = None) ->
 
 @tool(
     title="List objects",
+    tags=("find", "search", "nodes", "meshes"),
     read_only=True,
     idempotent=True,
     input_schema=s.schema(
@@ -117,6 +119,7 @@ def list_objects(
 
 @tool(
     title="Get object",
+    tags=("inspect", "show", "transform", "material"),
     read_only=True,
     idempotent=True,
     input_schema=s.schema(
@@ -161,7 +164,13 @@ def _part(ctx: ToolContext, path: str, part: str) -> Any:
     return value
 
 
-@tool(title="Get selection", read_only=True, idempotent=True, input_schema=s.schema({}))
+@tool(
+    title="Get selection",
+    tags=("selected",),
+    read_only=True,
+    idempotent=True,
+    input_schema=s.schema({}),
+)
 def get_selection(ctx: ToolContext) -> Dict[str, Any]:
     """List the selected objects in the order the host keeps them, at most 500; total counts
     all. For more, list_objects with selected_only pages through them.

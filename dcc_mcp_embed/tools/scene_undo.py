@@ -31,7 +31,13 @@ SCHEMA = s.schema(
 )
 
 
-@tool(title="Undo", destructive=True, capabilities=(UNDO,), input_schema=SCHEMA)
+@tool(
+    title="Undo",
+    tags=("revert", "back"),
+    destructive=True,
+    capabilities=(UNDO,),
+    input_schema=SCHEMA,
+)
 def undo(ctx: ToolContext, steps: int = 1, expected_label: Optional[str] = None) -> Dict[str, Any]:
     """Take back the last undo steps (default 1, max 100), the artist's own ones too: pass
     expected_label to be sure that the first is yours. Returns the labels undone, null where the
@@ -40,7 +46,7 @@ def undo(ctx: ToolContext, steps: int = 1, expected_label: Optional[str] = None)
     return _move(ctx, "undo", steps, expected_label, ctx.scene.undo, ctx.scene.undo_label)
 
 
-@tool(title="Redo", destructive=True, capabilities=(UNDO,), input_schema=SCHEMA)
+@tool(title="Redo", tags=("again",), destructive=True, capabilities=(UNDO,), input_schema=SCHEMA)
 def redo(ctx: ToolContext, steps: int = 1, expected_label: Optional[str] = None) -> Dict[str, Any]:
     """Bring back the steps undone last (default 1, max 100); any edit in between has
     dropped them. Returns the labels redone, null where the host cannot tell.

@@ -40,6 +40,7 @@ TRANSFORM: Dict[str, Any] = {
 
 @tool(
     title="Create object",
+    tags=("add", "make", "new", "primitive", "cube", "sphere", "light", "camera"),
     input_schema=s.schema(
         {
             "kind": s.text(
@@ -89,6 +90,7 @@ def create_object(
 
 @tool(
     title="Set transform",
+    tags=("move", "rotate", "scale", "place", "position"),
     input_schema=s.schema(
         {
             "path": s.PATH,
@@ -146,6 +148,7 @@ def set_transform(
 
 @tool(
     title="Rename object",
+    tags=("name",),
     input_schema=s.schema(
         {"path": s.PATH, "new_name": s.text("The new name, not a path.")},
         required=("path", "new_name"),
@@ -187,6 +190,7 @@ def rename_object(ctx: ToolContext, path: str, new_name: str) -> Dict[str, Any]:
 
 @tool(
     title="Delete objects",
+    tags=("remove", "erase"),
     destructive=True,
     input_schema=s.schema(
         {
@@ -241,6 +245,7 @@ def delete_objects(ctx: ToolContext, paths: Sequence[str], dry_run: bool = False
 
 @tool(
     title="Set selection",
+    tags=("select", "deselect", "pick"),
     input_schema=s.schema(
         {
             "paths": s.PATHS,

@@ -29,10 +29,10 @@ MOST = 50
 def search_tools(ctx: Any, query: str = "", limit: int = 10) -> Dict[str, Any]:
     """Find tools by words. There are more tools than are listed: describe_tool shows one with its
     arguments, call_tool calls it."""
-    found = ctx.control.finder.find(query, min(max(limit, 1), MOST))
-    if not found.tools:
+    found, total = ctx.control.finder.find(query, min(max(limit, 1), MOST))
+    if not found:
         ctx.warn("No tool fits. Use other words, or fewer; without a query all are returned.")
-    return {"items": [_shown(one) for one in found.tools], "total": found.total}
+    return {"items": [_shown(one) for one in found], "total": total}
 
 
 @tool(

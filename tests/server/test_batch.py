@@ -66,7 +66,9 @@ class Stage:
         @dcc_mcp_embed.tool
         def walk():
             """Work in steps."""
-            yield dcc_mcp_embed.Progress(1, 2)
+            entered.set()
+            while not leave.is_set():
+                yield dcc_mcp_embed.Progress(1, 2)
 
         @dcc_mcp_embed.tool
         def go_on() -> None:
@@ -236,12 +238,29 @@ def test_a_batch_has_from_1_to_50_calls(live, calls):
 
 
 def test_a_batch_that_only_reads_is_none_that_writes(live, stage):
-    # Two steps of a writer wait for each other; what reads does not.
     result = batch(live, "look", ("list_many", {"count": 2}))
     assert told(result)["undo"] is None
     assert rows(result)[1]["data"] == {"items": ["item 0", "item 1"]}
     result = batch(live, "look", ("note", {"name": "a"}))
     assert told(result)["undo"]["label"] == "MCP: batch"
+
+
+def test_a_batch_that_only_reads_runs_between_the_steps_of_a_writer(live, stage):
+    late = []
+    walking = threading.Thread(target=lambda: ask(live, "walk"))
+    writing = threading.Thread(target=lambda: late.append(batch(live, ("note", {"name": "a"}))))
+    walking.start()
+    try:
+        assert stage.entered.wait(20)
+        writing.start()
+        assert batch(live, "look", "look")["isError"] is False
+        assert stage.done == []
+    finally:
+        stage.leave.set()
+        walking.join(20)
+        writing.join(20)
+    assert stage.done == [("a", "test host main")]
+    assert counts(late[0]) == (1, 0, 0)
 
 
 def test_a_batch_that_is_cancelled_says_what_it_did(live, stage):

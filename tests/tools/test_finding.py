@@ -40,7 +40,7 @@ def finder():
 
 
 def names(finder, query, limit=10):
-    return [one.name for one in finder.find(query, limit).tools]
+    return [one.name for one in finder.find(query, limit)[0]]
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_the_whole_name_wins_over_everything(finder):
 
 @pytest.mark.parametrize("query", ["", "   ", "-_-"])
 def test_without_words_all_are_found_by_name(finder, query):
-    found = finder.find(query, 2)
-    assert [one.name for one in found.tools] == ["bake_lights", "copy_pose"]
-    assert found.total == len(TOOLS)
+    found, total = finder.find(query, 2)
+    assert [one.name for one in found] == ["bake_lights", "copy_pose"]
+    assert total == len(TOOLS)
 
 
 def test_filler_words_count_only_when_there_are_no_others(finder):
@@ -84,9 +84,9 @@ def test_filler_words_count_only_when_there_are_no_others(finder):
 
 
 def test_no_more_than_asked_for_and_how_many_there_are(finder):
-    found = finder.find("render", 1)
-    assert [one.name for one in found.tools] == ["render_frame"]
-    assert found.total == 3
+    found, total = finder.find("render", 1)
+    assert [one.name for one in found] == ["render_frame"]
+    assert total == 3
 
 
 def test_what_is_added_later_is_found(finder):
@@ -111,5 +111,5 @@ def test_any_text_is_a_query(query, limit):
     table = ToolTable()
     for one in TOOLS:
         table.add(one)
-    found = Finder(table).find(query, limit)
-    assert len(found.tools) == min(found.total, limit)
+    found, total = Finder(table).find(query, limit)
+    assert len(found) == min(total, limit)
