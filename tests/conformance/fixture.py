@@ -7,9 +7,12 @@ the suite passes some scenarios for a server that lacks the tool.
 
 from __future__ import annotations
 
+import itertools
+import json
 import struct
 import time
 import zlib
+from types import SimpleNamespace
 from typing import Any, Dict, List
 
 from dcc_mcp_embed import (
@@ -20,6 +23,7 @@ from dcc_mcp_embed import (
     prompt,
     resource,
     resource_template,
+    start,
     tool,
 )
 
@@ -115,6 +119,32 @@ def test_tool_with_progress() -> Any:
     return "Tool with progress executed successfully"
 
 
+@tool(read_only=True, thread="worker")
+def test_tool_with_logging(ctx) -> str:
+    """Log three times."""
+    ctx.log("info", "Tool execution started")
+    time.sleep(PAUSE)
+    ctx.log("info", "Tool processing data")
+    time.sleep(PAUSE)
+    ctx.log("info", "Tool execution completed")
+    return "Tool with logging executed successfully"
+
+
+@tool(read_only=True, thread="worker")
+def test_logging_tool(ctx) -> str:
+    """Log once."""
+    ctx.log("info", "This is a log message")
+    return "Logged"
+
+
+@tool(read_only=True, thread="worker")
+def test_reconnection(ctx) -> str:
+    """Have the client come back for the result."""
+    ctx.step_out()
+    time.sleep(4 * PAUSE)
+    return "Reconnection test completed successfully"
+
+
 @tool(read_only=True)
 def test_error_handling() -> str:
     """Fail."""
@@ -159,6 +189,232 @@ def json_schema_2020_12_tool(
 ) -> Dict[str, Any]:
     """Take arguments whose schema uses much of JSON Schema 2020-12."""
     return {"name": name, "address": address, "contact": phone or email}
+
+
+@tool(
+    read_only=True,
+    input_schema={
+        "type": "object",
+        "properties": {
+            "region": {"type": "string", "description": "Where", "x-mcp-header": "Region"}
+        },
+        "required": ["region"],
+    },
+)
+def test_x_mcp_header(region: str) -> str:
+    """Take an argument that stands in a header too."""
+    return "region: {}".format(region)
+
+
+_numbers = itertools.count(1)
+
+
+@tool(thread="worker")
+def test_trigger_tool_change() -> str:
+    """Add a tool."""
+
+    @tool(name="test_added_{}".format(next(_numbers)), read_only=True)
+    def added() -> str:
+        """Be new."""
+        return "new"
+
+    start().register_tools(SimpleNamespace(added=added))
+    return "added"
+
+
+@tool(thread="worker")
+def test_trigger_prompt_change() -> str:
+    """Add a prompt."""
+
+    @prompt(name="test_added_{}".format(next(_numbers)))
+    def added() -> str:
+        """Be new."""
+        return "new"
+
+    start().register_tools(SimpleNamespace(added=added))
+    return "added"
+
+
+# -- questions to the client --------------------------------------------------------------------
+
+
+def _form(**properties: Any) -> Dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _plain(kind: str, **more: Any) -> Dict[str, Any]:
+    return dict({"type": kind}, **more)
+
+
+def _told(answer: Dict[str, Any]) -> str:
+    return "action={}, content={}".format(answer["action"], json.dumps(answer["content"]))
+
+
+@tool(read_only=True)
+def test_sampling(ctx, prompt: str) -> Any:
+    """Ask the client's model.
+
+    Args:
+        prompt: What to ask
+    """
+    answer = yield ctx.sample(prompt, max_tokens=100)
+    return "LLM response: {}".format(answer["content"]["text"])
+
+
+@tool(read_only=True)
+def test_elicitation(ctx, message: str) -> Any:
+    """Ask the person at the client.
+
+    Args:
+        message: What to ask
+    """
+    answer = yield ctx.elicit(
+        message,
+        _form(
+            username=_plain("string", description="User's response"),
+            email=_plain("string", description="User's email address"),
+        ),
+    )
+    return "User response: {}".format(_told(answer))
+
+
+@tool(read_only=True)
+def test_elicitation_sep1034_defaults(ctx) -> Any:
+    """Ask with defaults."""
+    schema = _form(
+        name=_plain("string", default="John Doe"),
+        age=_plain("integer", default=30),
+        score=_plain("number", default=95.5),
+        status=_plain("string", enum=["active", "inactive", "pending"], default="active"),
+        verified=_plain("boolean", default=True),
+    )
+    schema["required"] = []
+    answer = yield ctx.elicit("Please review the form", schema)
+    return "Elicitation completed: {}".format(_told(answer))
+
+
+@tool(read_only=True)
+def test_elicitation_sep1330_enums(ctx) -> Any:
+    """Ask with choices of every kind."""
+    options = ["option1", "option2", "option3"]
+    titled = [
+        {"const": "value{}".format(number), "title": "{} Option".format(word)}
+        for number, word in enumerate(("First", "Second", "Third"), 1)
+    ]
+    schema = _form(
+        untitledSingle=_plain("string", enum=options),
+        titledSingle=_plain("string", oneOf=titled),
+        legacyEnum=_plain(
+            "string",
+            enum=["opt1", "opt2", "opt3"],
+            enumNames=["Option One", "Option Two", "Option Three"],
+        ),
+        untitledMulti=_plain("array", items=_plain("string", enum=options)),
+        titledMulti=_plain("array", items={"anyOf": titled}),
+    )
+    schema["required"] = []
+    answer = yield ctx.elicit("Please choose", schema)
+    return "Elicitation completed: {}".format(_told(answer))
+
+
+@tool(read_only=True)
+def test_missing_capability(ctx) -> Any:
+    """Ask for what the client does not offer."""
+    yield ctx.sample("Hello", max_tokens=10)
+    return "asked"
+
+
+@tool(read_only=True)
+def test_streaming_elicitation(ctx) -> Any:
+    """Ask the person at the client, in the middle of it."""
+    yield Progress(1, 2)
+    answer = yield ctx.elicit("Please confirm", _form(ok=_plain("boolean")))
+    return _told(answer)
+
+
+@tool(read_only=True)
+def test_input_required_result_elicitation(ctx) -> Any:
+    """Ask for a name."""
+    answer = yield ctx.elicit("What is your name?", _form(name=_plain("string")), key="user_name")
+    return "Hello, {}!".format(answer["content"].get("name", "nobody"))
+
+
+@tool(read_only=True)
+def test_input_required_result_sampling(ctx) -> Any:
+    """Ask the client's model for a capital."""
+    answer = yield ctx.sample(
+        "What is the capital of France?", max_tokens=100, key="capital_question"
+    )
+    return answer["content"]["text"]
+
+
+@tool(read_only=True)
+def test_input_required_result_list_roots(ctx) -> Any:
+    """Ask for the client's roots."""
+    roots = yield ctx.roots(key="client_roots")
+    return "{} roots".format(len(roots))
+
+
+@tool(read_only=True)
+def test_input_required_result_request_state(ctx) -> Any:
+    """Ask for a confirmation; that it arrives here at all proves the state."""
+    yield ctx.elicit("Please confirm", _form(ok=_plain("boolean")), key="confirm")
+    return "state-ok"
+
+
+@tool(read_only=True)
+def test_input_required_result_tampered_state(ctx) -> Any:
+    """Ask for a confirmation whose state the client spoils."""
+    yield ctx.elicit("Please confirm", _form(ok=_plain("boolean")), key="confirm")
+    return "confirmed"
+
+
+@tool(read_only=True)
+def test_input_required_result_multiple_inputs(ctx) -> Any:
+    """Ask for three things at once."""
+    person, greeting, roots = yield [
+        ctx.elicit("What is your name?", _form(name=_plain("string")), key="user_name"),
+        ctx.sample("Generate a greeting", max_tokens=50, key="greeting"),
+        ctx.roots(key="client_roots"),
+    ]
+    return "{} {} {}".format(person["content"], greeting["content"]["text"], len(roots))
+
+
+@tool(read_only=True)
+def test_input_required_result_multi_round(ctx) -> Any:
+    """Ask twice."""
+    first = yield ctx.elicit(
+        "Step 1: What is your name?", _form(name=_plain("string")), key="step1"
+    )
+    second = yield ctx.elicit(
+        "Step 2: What is your favorite color?", _form(color=_plain("string")), key="step2"
+    )
+    return "{} likes {}".format(first["content"]["name"], second["content"]["color"])
+
+
+@tool(read_only=True)
+def test_input_required_result_capabilities(ctx) -> Any:
+    """Ask for what the client offers, and for nothing else."""
+    questions = []
+    if ctx.offers("elicitation"):
+        questions.append(ctx.elicit("What is your name?", _form(name=_plain("string"))))
+    if ctx.offers("sampling"):
+        questions.append(ctx.sample("Say hello", max_tokens=50))
+    if not questions:
+        return "nothing can be asked"
+    answers = yield questions
+    return "{} answers".format(len(answers))
+
+
+@prompt
+def test_input_required_result_prompt(ctx) -> Any:
+    """A prompt that asks for its context."""
+    answer = yield ctx.elicit(
+        "What context should the prompt use?",
+        _form(context=_plain("string")),
+        key="user_context",
+    )
+    return "Use this context: {}".format(answer["content"]["context"])
 
 
 # -- resources ----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import os
 import pytest
 
 from fakes.served import Served
+from fakes.streaming import Streaming, initialize
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODERN = "2026-07-28"
@@ -176,3 +177,141 @@ def test_completions(server, ask):
     }
     completion = ask(server, "completion/complete", params)["result"]["completion"]
     assert completion["values"] == ["paris", "park", "party"]
+
+
+# -- what a client is told and asked meanwhile --------------------------------------------------
+
+ACCEPTED = {
+    "username": "u",
+    "email": "e@x",
+    "name": "Ann",
+    "color": "blue",
+    "ok": True,
+    "context": "c",
+}
+ANSWERS = {
+    "elicitation/create": {"action": "accept", "content": ACCEPTED},
+    "sampling/createMessage": {
+        "role": "assistant",
+        "content": {"type": "text", "text": "thought"},
+        "model": "m",
+    },
+    "roots/list": {"roots": [{"uri": "file:///a"}]},
+}
+OFFERED = {"elicitation": {}, "sampling": {}, "roots": {}}
+
+
+def talk(server, name, arguments=None):
+    """Call a tool of the handshake era; return (notifications, methods asked for, result)."""
+    with Streaming(server) as wire, Streaming(server) as other:
+        session = initialize(wire, OFFERED)
+        params = {"name": name, "arguments": arguments or {}, "_meta": {"progressToken": 1}}
+        answer = wire.rpc("tools/call", params, ident="call", headers=session)
+        if answer.headers["content-type"] == "application/json":
+            return [], [], answer.json["result"]
+        told, asked = [], []
+        while True:
+            message = wire.message()
+            if message.get("id") == "call":
+                return told, asked, message["result"]
+            if "id" in message:
+                asked.append(message)
+                other.answer(message["id"], ANSWERS[message["method"]], headers=session)
+            else:
+                told.append(message)
+
+
+def rounds(server, method, name):
+    """Call in the stateless era until it is complete; return (all that was asked, result)."""
+    headers = {"MCP-Protocol-Version": MODERN, "Mcp-Method": method, "Mcp-Name": name}
+    meta = dict(META, **{"io.modelcontextprotocol/clientCapabilities": OFFERED})
+    params = {"name": name, "_meta": meta}
+    asked = []
+    while True:
+        with server.connect() as wire:
+            result = wire.rpc(method, params, headers=headers).json["result"]
+        if result["resultType"] == "complete":
+            return asked, result
+        found = result["inputRequests"]
+        asked += [(key, found[key]["method"]) for key in sorted(found)]
+        params["inputResponses"] = {key: ANSWERS[one["method"]] for key, one in found.items()}
+        params["requestState"] = result["requestState"]
+
+
+def test_the_tool_that_logs(server):
+    told, asked, result = talk(server, "test_tool_with_logging")
+    assert [(one["params"]["level"], one["params"]["data"]) for one in told] == [
+        ("info", "Tool execution started"),
+        ("info", "Tool processing data"),
+        ("info", "Tool execution completed"),
+    ]
+    assert asked == []
+    assert result["content"][0]["text"] == "Tool with logging executed successfully"
+
+
+def test_the_tool_that_reports_progress(server):
+    told, _, _ = talk(server, "test_tool_with_progress")
+    assert [one["params"]["progress"] for one in told] == [0, 50, 100]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "method", "text"),
+    [
+        (
+            "test_sampling",
+            {"prompt": "p"},
+            "sampling/createMessage",
+            "LLM response: thought",
+        ),
+        (
+            "test_elicitation",
+            {"message": "m"},
+            "elicitation/create",
+            'User response: action=accept, content={"username": "u"',
+        ),
+        (
+            "test_elicitation_sep1034_defaults",
+            {},
+            "elicitation/create",
+            "Elicitation completed: action=accept",
+        ),
+        (
+            "test_elicitation_sep1330_enums",
+            {},
+            "elicitation/create",
+            "Elicitation completed: action=accept",
+        ),
+    ],
+)
+def test_tools_that_ask(server, name, arguments, method, text):
+    told, asked, result = talk(server, name, arguments)
+    assert told == []
+    assert [one["method"] for one in asked] == [method]
+    assert result["content"][0]["text"].startswith(text)
+    assert result["isError"] is False
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "text"),
+    [
+        ("elicitation", ["user_name"], "Hello, Ann!"),
+        ("sampling", ["capital_question"], "thought"),
+        ("list_roots", ["client_roots"], "1 roots"),
+        ("request_state", ["confirm"], "state-ok"),
+        ("multiple_inputs", ["client_roots", "greeting", "user_name"], "thought 1"),
+        ("multi_round", ["step1", "step2"], "Ann likes blue"),
+        ("tampered_state", ["confirm"], "confirmed"),
+        ("capabilities", ["input_1", "input_2"], "2 answers"),
+    ],
+)
+def test_tools_that_demand_input(server, name, keys, text):
+    asked, result = rounds(server, "tools/call", "test_input_required_result_" + name)
+    assert [key for key, _ in asked] == keys
+    assert result["content"][0]["text"].endswith(text)
+    assert result["isError"] is False
+
+
+def test_the_prompt_that_demands_input(server):
+    asked, result = rounds(server, "prompts/get", "test_input_required_result_prompt")
+    assert asked == [("user_context", "elicitation/create")]
+    assert result["messages"][0]["content"]["text"] == "Use this context: c"
