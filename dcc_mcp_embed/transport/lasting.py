@@ -106,8 +106,11 @@ class LastingCarrier(Carrier):
         self._posted: Dict[bytes, None] = {}
         #: A thread is making a new connection.
         self._mending = False
-        #: Why no new one is made any more.
+        #: Why no new one is made any more,
         self._over: Optional[TransportError] = None
+        #: and whether that was our own side's wish. Else whoever had a call under way is to be told
+        #: that nobody knows.
+        self._closed = False
         self._unacknowledged = 0
 
     def begin(self, deadline: float) -> None:
@@ -177,7 +180,7 @@ class LastingCarrier(Carrier):
             except CallTimeout:
                 raise
             except TransportError:
-                if link.failure is None or self._over is not None:
+                if link.failure is None or self._closed:
                     raise
             try:
                 self._recover(link, flight.deadline)
@@ -195,7 +198,7 @@ class LastingCarrier(Carrier):
             except (CallFailed, CallTimeout):
                 raise
             except TransportError:
-                if link.failure is None or self._over is not None:
+                if link.failure is None or self._closed:
                     raise
             self._recover(link, deadline)
 
@@ -347,6 +350,7 @@ class LastingCarrier(Carrier):
 
     def close(self, error: TransportError, farewell: bool) -> None:
         with alone(self._lock):
+            self._closed = True
             link = self._end(error)
             # So that the server need not keep what has arrived.
             self._acknowledge()

@@ -236,6 +236,22 @@ def test_when_the_host_is_gone_nobody_knows_and_that_is_said_at_once(manager, li
     assert manager.pool_size() == 0
 
 
+def test_when_the_host_is_gone_everybody_is_told_the_same(manager, live, proxy, stage):
+    with manager.connection(KIND) as channel:
+        running = [in_thread(tool, channel, "hold", name=str(number)) for number in range(12)]
+        assert stage.entered.acquire(timeout=DEADLINE)
+        for _ in tries():
+            if len(manager.outbound.list_pending()) == 12:
+                break
+        proxy.refuse()
+        manager.registry.deregister(KIND, live.server.instance_id)
+        proxy.kill_all()
+        for one in running:
+            with pytest.raises(UnknownOutcome):
+                one.result()
+    stage.leave.set()
+
+
 def test_a_calls_own_time_limits_the_search_for_a_connection(manager, proxy, stage):
     clock = SystemClock()
     with manager.connection(KIND) as channel:
