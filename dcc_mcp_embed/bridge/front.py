@@ -55,6 +55,9 @@ _TIDY_S = 60.0
 _BATCH = 100
 
 Send = Callable[[Dict[str, Any]], None]
+MakeReader = Callable[[Callable[[Any], None], Callable[[], None]], LineReader]
+MakeWriter = Callable[[Callable[[], None]], LineWriter]
+MakeWatch = Callable[[Callable[[List[Host], int], None]], Watch]
 
 
 class _Flight:
@@ -96,7 +99,7 @@ class _Waiting(NamedTuple):
 
 
 class Bridge:
-    """One client's bridge. ``run`` returns when the client has gone.
+    """One client's bridge: ``start``, then ``run``, which returns when the client has gone.
 
     ``machine`` must list what ``catalog`` lists; ``server`` is what it calls itself.
     """
@@ -145,20 +148,24 @@ class Bridge:
         self._closing: Optional[float] = None
         self._over = False
 
-    def run(self, reader_fd: int, writer_fd: int, watch: Callable[[Any], Watch]) -> None:
-        """Serve the client at the other ends of two descriptors until it has gone.
+    def start(self, reader: MakeReader, writer: MakeWriter, watch: MakeWatch) -> None:
+        """Begin to read, to write and to look.
 
-        ``watch(deliver)`` makes what looks for hosts.
+        ``reader(deliver, ended)``, ``writer(broken)`` and ``watch(deliver)`` make what does that;
+        what they call back may come on any thread.
         """
-        self._writer = LineWriter(writer_fd, lambda: self._post(self._cut), self._clock)
-        self._reader = LineReader(reader_fd, lambda line: self._post(self._line, line), self._eof)
+        self._writer = writer(lambda: self._post(self._cut))
+        self._reader = reader(lambda line: self._post(self._line, line), self._eof)
         self._watch = watch(lambda hosts, asks: self._post(self._look, hosts, asks))
         self._writer.start()
         self._watch.start()
         self._reader.start()
+
+    def run(self) -> None:
+        """Serve until the client has gone."""
         try:
             while not self._over:
-                self._turn()
+                self.turn()
         finally:
             self._watch.stop()
             self._relay.stop()
@@ -170,8 +177,8 @@ class Bridge:
     def _post(self, act: Callable[..., None], *args: Any) -> None:
         self._events.put((act, args))
 
-    def _turn(self) -> None:
-        """Deal with one event, and with what its time has come for."""
+    def turn(self) -> None:
+        """Wait for one event, deal with it, and with what its time has come for."""
         now = self._clock.monotonic()
         moments = [one.until for one in (*self._looks, *self._lists)]
         moments.append(self._tidy_at)

@@ -17,7 +17,7 @@ from .catalog import Catalog
 from .front import Bridge
 from .hosts import Wanted, Watch
 from .relay import MOST_CALLS, Relay
-from .stdio import LineWriter, take_over
+from .stdio import LineReader, LineWriter, take_over
 
 __all__ = ["bridge"]
 
@@ -109,7 +109,12 @@ def serve(
         relay = Relay(manager, clock, log)
         front = Bridge(machine, server, catalog, cache, relay, clock, log)
         wanted = Wanted(dcc, instance)
-        front.run(reading, writing, lambda deliver: Watch(manager.registry, wanted, deliver, log))
+        front.start(
+            lambda deliver, ended: LineReader(reading, deliver, ended),
+            lambda broken: LineWriter(writing, broken, clock),
+            lambda deliver: Watch(manager.registry, wanted, deliver, log),
+        )
+        front.run()
 
 
 def _config() -> TransportConfig:

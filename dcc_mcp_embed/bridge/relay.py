@@ -10,6 +10,7 @@ from typing import AbstractSet, Any, Callable, Dict, List, NamedTuple, Optional
 
 from ..clock import Clock
 from ..errors import (
+    ConfigError,
     EmbedError,
     HostBusy,
     HostBusyNative,
@@ -32,6 +33,7 @@ from ..transport_errors import (
     FrameTooLarge,
     IpcConnectionFailed,
     PoolExhausted,
+    RegistryFile,
     ServiceNotFound,
 )
 from ..wire import jsonrpc
@@ -45,7 +47,7 @@ MOST_CALLS = 32
 _LINE = 64
 #: Seconds after which nobody waits for a call any more. Hosts have limits of their own, of which
 #: this is no judge; whoever lost patience says so (notifications/cancelled).
-CALL_S = 24 * 3600.0
+CALL_S = 4 * 3600.0
 #: Seconds that a list of tools may take.
 _LIST_S = 10.0
 #: Seconds to wait for a connection, of which there are more than workers.
@@ -229,6 +231,12 @@ def _said(error: Any, name: str) -> ToolError:
     return HostError("{} answers: {}".format(name, error.error))
 
 
+def _nothing_works(error: Any, name: str) -> ToolError:
+    return HostError(
+        "{} cannot be called: {}. Nothing was sent.".format(name, error), state="not_started"
+    )
+
+
 def _late(error: Any, name: str) -> ToolError:
     return UnknownOutcome(
         "{} has not answered within {:.0f} s; whether the call ran is not known.".format(
@@ -295,6 +303,7 @@ def silent(host: Host, seconds: float, sent: bool) -> ToolError:
 _WORDS = (
     (CallFailed, _said),
     (CallTimeout, _late),
+    ((ConfigError, RegistryFile), _nothing_works),
     (_NOT_REACHED, _unreachable),
     ((AcquireTimeout, PoolExhausted), _no_room),
     (FrameTooLarge, _too_large),

@@ -33,6 +33,8 @@ DEADLINE = 10.0
         (transport_errors.ConnectionClosed(), "unknown_outcome", "running", "not known"),
         (transport_errors.Shutdown(), "unknown_outcome", "running", "not known"),
         (errors.RemoteProtocolError("what"), "unknown_outcome", "running", "not known"),
+        (errors.ConfigError("the secret"), "host_error", "not_started", "the secret"),
+        (transport_errors.RegistryFile("no"), "host_error", "not_started", "Nothing was sent"),
         (ValueError("what"), "unknown_outcome", "running", "not known"),
         (transport_errors.CallFailed("m", "its words"), "host_error", "finished", "its words"),
         (errors.UnknownOutcome("lost", "look"), "unknown_outcome", "running", "lost"),

@@ -1,0 +1,275 @@
+"""The bridge between a client, looks and hosts that a test plays: every call is answered once."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from dcc_mcp_embed.bridge.cache import ToolCache
+from dcc_mcp_embed.bridge.catalog import Catalog
+from dcc_mcp_embed.bridge.front import Bridge
+from dcc_mcp_embed.bridge.hosts import Host
+from dcc_mcp_embed.bridge.relay import Ended
+from dcc_mcp_embed.errors import HostBusy, NoHost, UnknownOutcome
+from dcc_mcp_embed.wire.mcp.machine import McpMachine
+from fakes.clock import FakeClock
+
+SERVER = {"name": "bridge", "version": "1"}
+TOOLS = [{"name": name, "inputSchema": {"type": "object"}} for name in ("undo", "render")]
+NAMES = ("undo", "render", "maya_undo", "maya2_undo", "blender_render", "list_instances", "odd")
+HOSTS = [
+    Host(dcc, "{}-{}".format(dcc, number), "1", 1, 1, "", True, float(number))
+    for number, dcc in enumerate(("maya", "maya", "blender", "maya"))
+]
+RESULT = {"content": [], "isError": False, "structuredContent": {"ok": True}}
+
+
+class Pipe:
+    """Both ends of the client: what it says is delivered, what it is sent is kept."""
+
+    def __init__(self):
+        self.said = []
+
+    def start(self):
+        pass
+
+    def done(self, size):
+        pass
+
+    def put(self, line):
+        self.said.append(json.loads(line))
+
+    hurry = start
+
+
+class Looks(Pipe):
+    asks = 0
+
+    def ask(self):
+        self.asks += 1
+        return self.asks
+
+
+class FakeRelay:
+    """Calls and lists that end when the test says so."""
+
+    def __init__(self):
+        self.calls = []
+        self.lists = []
+        self.pulses = []
+        self.tried = set()
+
+    def call(self, host, tool, arguments, starts, done):
+        # Nobody is tried twice with the same call.
+        assert (arguments["n"], host.instance_id) not in self.tried
+        self.tried.add((arguments["n"], host.instance_id))
+        self.calls.append((host, arguments["n"], starts, done))
+
+    def list_tools(self, host, done):
+        self.lists.append(done)
+
+    def pulse(self, host, seconds, done):
+        self.pulses.append(done)
+
+    def keep(self, instances):
+        self.kept = set(instances)
+
+    def tidy(self):
+        pass
+
+
+class Played(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.clock, self.relay = FakeClock(), FakeRelay()
+        catalog = Catalog({})
+        cache = ToolCache("/nowhere/at/all", self.clock, lambda level, text: None)
+        cache.save = lambda kind, tools: None
+        self.errors = []
+        machine = McpMachine(
+            SERVER, lambda member: catalog.listing() if member == "tools" else [], ""
+        )
+        self.bridge = Bridge(machine, SERVER, catalog, cache, self.relay, self.clock, self.log)
+        self.pipe, self.looks = Pipe(), Looks()
+
+        def reader(deliver, ended):
+            self.deliver = deliver
+            return self.pipe
+
+        def watch(deliver):
+            self.looked = deliver
+            return self.looks
+
+        self.bridge.start(reader, lambda broken: self.pipe, watch)
+        self.sent, self.cancelled = {}, set()
+        #: Number of a call -> how often it may have run.
+        self.ran = {}
+        self.flying = []
+        self.lists = set()
+        self.last = 0
+        self.now = []
+
+    def log(self, level, text):
+        if level == "error":
+            self.errors.append(text)
+
+    def say(self, **message):
+        self.deliver(json.dumps(dict(message, jsonrpc="2.0")).encode("ascii"))
+        self.bridge.turn()
+
+    def answers(self):
+        return [one["id"] for one in self.pipe.said if "id" in one]
+
+    @rule(name=st.sampled_from(NAMES))
+    def call(self, name):
+        self.last += 1
+        self.sent[self.last] = name
+        params = {"name": name, "arguments": {"n": self.last}}
+        self.say(id=self.last, method="tools/call", params=params)
+
+    @rule()
+    def list(self):
+        self.last += 1
+        self.lists.add(self.last)
+        self.say(id=self.last, method="tools/list")
+
+    @rule(data=st.data())
+    def cancel(self, data):
+        waiting = sorted(set(self.sent) - set(self.answers()))
+        if waiting:
+            ident = data.draw(st.sampled_from(waiting))
+            self.cancelled.add(ident)
+            self.say(method="notifications/cancelled", params={"requestId": ident})
+
+    @rule(who=st.sets(st.sampled_from(HOSTS)), late=st.booleans())
+    def look(self, who, late):
+        self.now = sorted(who, key=lambda host: host.since)
+        # One that was begun before it was asked for the last time.
+        self.looked(self.now, max(0, self.looks.asks - late))
+        self.bridge.turn()
+
+    @precondition(lambda self: self.relay.calls)
+    @rule(data=st.data())
+    def take_off(self, data):
+        one = data.draw(st.integers(0, len(self.relay.calls) - 1))
+        host, number, starts, done = self.relay.calls.pop(one)
+        if starts():
+            self.flying.append((number, done))
+
+    @precondition(lambda self: self.flying)
+    @rule(data=st.data(), how=st.sampled_from(["good", "unreached", "busy", "unknown"]))
+    def land(self, data, how):
+        number, done = self.flying.pop(data.draw(st.integers(0, len(self.flying) - 1)))
+        if how in ("good", "unknown"):
+            self.ran[number] = self.ran.get(number, 0) + 1
+        done(
+            {
+                "good": Ended(RESULT),
+                "unreached": Ended(error=NoHost("gone"), unreached=True),
+                "busy": Ended(error=HostBusy("busy")),
+                "unknown": Ended(error=UnknownOutcome("lost")),
+            }[how]
+        )
+        self.bridge.turn()
+
+    @precondition(lambda self: self.relay.lists)
+    @rule(good=st.booleans())
+    def listed(self, good):
+        done = self.relay.lists.pop()
+        if good:
+            done(TOOLS, "")
+        else:
+            done(None, "no")
+        self.bridge.turn()
+
+    @precondition(lambda self: self.relay.pulses)
+    @rule(alive=st.sampled_from([True, False, False]))
+    def felt(self, alive):
+        self.relay.pulses.pop()(alive)
+        self.bridge.turn()
+        self.time_goes_on(10.0)
+
+    @rule(seconds=st.sampled_from([0.1, 5.0, 20.0, 50.0]))
+    def time_goes_on(self, seconds):
+        self.clock.advance(seconds)
+        self.say(method="notifications/nothing")
+
+    @invariant()
+    def answered_once_and_not_after_a_cancel(self):
+        answers = self.answers()
+        assert len(set(answers)) == len(answers)
+        assert not self.cancelled & set(answers)
+        assert all(times == 1 for times in self.ran.values()), self.ran
+        assert self.errors == []
+
+    def teardown(self):
+        # Whatever is under way comes to its end: then nothing is left without an answer.
+        for _ in range(6):
+            # Hosts that do not list their tools keep no list of the client's waiting.
+            self.look(set(self.now), False)
+            while self.relay.calls:
+                host, number, starts, done = self.relay.calls.pop()
+                if starts():
+                    self.flying.append((number, done))
+            while self.flying:
+                self.flying.pop()[1](Ended(RESULT))
+                self.bridge.turn()
+            self.time_goes_on(5.0)
+        self.answered_once_and_not_after_a_cancel()
+        missing = (set(self.sent) | self.lists) - set(self.answers()) - self.cancelled
+        assert not missing, missing
+
+
+TestPlayed = Played.TestCase
+TestPlayed.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+
+def given_up(begun):
+    """Return a bridge whose host was silent for too long while it owed an answer."""
+    it = Played()
+    it.look({HOSTS[0]}, False)
+    it.call("undo")
+    ((_, _, starts, done),) = it.relay.calls
+    assert not begun or starts()
+    for seconds in (16.0, 11.0, 11.0, 11.0, 11.0):
+        it.time_goes_on(seconds)
+        if it.relay.pulses and not it.answers():
+            it.relay.pulses.pop()(False)
+            it.bridge.turn()
+    assert it.answers() == [1]
+    return it, starts, done
+
+
+def test_a_call_that_was_given_up_is_not_answered_again():
+    it, starts, done = given_up(True)
+    error = it.pipe.said[-1]["result"]["structuredContent"]["error"]
+    assert (error["code"], error["state"]) == ("unknown_outcome", "running")
+    done(Ended(RESULT))
+    it.bridge.turn()
+    assert it.answers() == [1] and it.errors == []
+
+
+def test_a_call_that_was_given_up_in_line_is_never_sent():
+    it, starts, done = given_up(False)
+    error = it.pipe.said[-1]["result"]["structuredContent"]["error"]
+    assert (error["code"], error["state"]) == ("host_busy_native", "not_started")
+    assert starts() is False
+
+
+def test_an_instance_that_cannot_be_reached_is_tried_once_and_the_next_one_too():
+    for found, answered in ((HOSTS[0], True), (HOSTS[1], False)):
+        it = Played()
+        it.look({HOSTS[0]}, False)
+        it.call("undo")
+        ((_, _, starts, done),) = it.relay.calls
+        it.relay.calls.clear()
+        assert starts()
+        done(Ended(error=HostBusy("cannot be reached"), unreached=True))
+        it.bridge.turn()
+        assert it.answers() == [] and it.relay.calls == []
+        it.look({found}, False)
+        assert it.answers() == ([1] if answered else [])
+        assert [call[0] for call in it.relay.calls] == ([] if answered else [found])
