@@ -28,7 +28,8 @@ class Stream:
     __slots__ = ("_channel", "_exchange", "left", "number", "over")
 
     def __init__(self, channel: Channel, number: int) -> None:
-        self._channel = channel
+        # None once the session is over: then there is nothing to be sent or kept.
+        self._channel: Optional[Channel] = channel
         self._exchange: Optional[Exchange] = None
         self.left: Optional[Callable[[], None]] = None
         self.number = number
@@ -50,9 +51,10 @@ class Stream:
 
         ``after`` is the number of the last event that the client has; None for a new stream.
         """
+        channel = self._channel
+        assert channel is not None
         self.let_go()
         exchange.begin_stream(EVENT_STREAM)
-        channel = self._channel
         if after is None:
             if channel.version >= _PRIMED:
                 exchange.send(sse.encode("", id=channel.next_id(self.number)[1], retry=RETRY_MS))
@@ -67,7 +69,7 @@ class Stream:
 
     def step_out(self) -> None:
         """Have the client come back for the rest, if its revision lets the server do so."""
-        if self._channel.version >= _PRIMED:
+        if self._channel is not None and self._channel.version >= _PRIMED:
             self.let_go()
 
     def let_go(self) -> None:
@@ -78,21 +80,32 @@ class Stream:
 
     def send(self, message: str) -> None:
         """Send one message, or keep it for when the client comes back."""
-        event = self._event(message)
-        if self._exchange is not None:
-            self._exchange.send(event)
+        channel = self._channel
+        if channel is not None:
+            event = self._event(channel, message)
+            if self._exchange is not None:
+                self._exchange.send(event)
 
     def finish(self, message: str) -> None:
         """Send the last message, or keep it for when the client comes back."""
         self.over = True
-        self._channel.ended(self)
-        event = self._event(message)
+        channel, self._channel = self._channel, None
+        if channel is None:
+            return
+        channel.ended(self)
+        event = self._event(channel, message)
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.end_stream(event)
 
-    def _event(self, message: str) -> bytes:
-        channel = self._channel
+    def close(self) -> None:
+        """End it for good: the session is over."""
+        self.let_go()
+        self.over = True
+        # Its channel holds it, and nothing may be left that only a collection would end.
+        self._channel = self.left = None
+
+    def _event(self, channel: Channel, message: str) -> bytes:
         number, ident = channel.next_id(self.number)
         event = sse.encode(message, event="message", id=ident)
         channel.replays.add(channel.session_id, self.number, number, event)
@@ -167,9 +180,7 @@ class Channel:
         """End every stream: the session is over."""
         self.closed = True
         for stream in [self.standing, *self._open.values()]:
-            stream.over = True
-            stream.left = None
-            stream.let_go()
+            stream.close()
         self._open.clear()
         self.replays.forget(self.session_id)
 

@@ -48,25 +48,20 @@ class Dialogue:
     once the call has been started.
     """
 
-    __slots__ = (
-        "_ahead",
-        "_answers",
-        "_asks",
-        "_done",
-        "_ids",
-        "_keys",
-        "_loop",
-        "_machine",
-        "_many",
-        "_over",
-        "_questions",
-        "_resume",
-        "_timer",
-        "_total",
-        "running",
-        "sink",
-        "work",
-    )
+    # Not in slots: most calls say nothing, and then what only talking needs costs nothing.
+    running: Optional[Running] = None
+    _ahead = 0
+    _done: Optional[float] = None
+    _total: Optional[float] = None
+    _keys = 0
+    _over = False
+    # What is asked right now, and what has been answered of it, by key.
+    _asks: Sequence[Ask] = ()
+    _many = False
+    _answers: Dict[str, Any] = {}
+    _ids: List[str] = []
+    _resume: Optional[Resume] = None
+    _timer: Optional[Timer] = None
 
     def __init__(
         self, loop: Loop, machine: McpMachine, questions: Questions, work: Work, sink: Sink
@@ -76,19 +71,6 @@ class Dialogue:
         self._questions = questions
         self.work = work
         self.sink = sink
-        self.running: Optional[Running] = None
-        self._ahead = 0
-        self._done: Optional[float] = None
-        self._total: Optional[float] = None
-        self._keys = 0
-        self._over = False
-        # What is asked right now, and what has been answered of it, by key.
-        self._asks: List[Ask] = []
-        self._many = False
-        self._answers: Dict[str, Any] = {}
-        self._ids: List[str] = []
-        self._resume: Optional[Resume] = None
-        self._timer: Optional[Timer] = None
 
     # -- the tool's own thread ----------------------------------------------------------------
 
@@ -191,7 +173,7 @@ class Dialogue:
         """
         self._many = not isinstance(asked, Ask)
         self._asks = list(asked) if self._many else [asked]
-        self._answers = {}
+        self._answers, self._ids = {}, []
         self._resume = resume
         problem: Optional[ToolError] = None
         if self._over:
@@ -214,8 +196,9 @@ class Dialogue:
     def over(self) -> None:
         """The caller has its answer: nothing is asked any more."""
         self._over = True
-        self._resume = None
-        self._withdraw()
+        if self._asks:
+            self._resume = None
+            self._withdraw()
 
     def _go_on(self, error: Optional[ToolError] = None) -> None:
         resume, self._resume = self._resume, None
@@ -230,6 +213,9 @@ class Dialogue:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        stream = self.sink.stream()
+        if stream is not None:
+            stream.left = None
         session = self.sink.session
         ids, self._ids = self._ids, []
         for ident in ids:

@@ -123,10 +123,14 @@ def problem(message: str) -> bytes:
     return jsonrpc.encode({"error": message})
 
 
+#: What nearly every client sends: both kinds that there are.
+_BOTH = ("application/json, text/event-stream", "text/event-stream, application/json", "*/*")
+
+
 def takes(headers: Any, kind: str) -> bool:
     """Return whether the Accept header, if there is one, allows an answer of this media type."""
     accept = headers.get("accept")
-    if accept is None:
+    if accept is None or accept in _BOTH:
         return True
     allowed = (kind, kind.partition("/")[0] + "/*", "*/*", "")
     return any(item.partition(";")[0].strip().lower() in allowed for item in accept.split(","))

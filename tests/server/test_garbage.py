@@ -12,6 +12,7 @@ import pytest
 import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
 from fakes.live import Live
+from fakes.streaming import Streaming, initialize
 
 MODERN = "2026-07-28"
 META = {
@@ -45,6 +46,16 @@ def live(tmp_path_factory):
         yield dcc_mcp_embed.Progress(1)
         return {}
 
+    @dcc_mcp_embed.tool()
+    def talkative(ctx) -> dict:
+        """Log, and ask for the roots."""
+        ctx.log("warning", "about to ask")
+        try:
+            found = yield ctx.roots(key="a")
+        except dcc_mcp_embed.ToolError as error:
+            return {"told": error.message}
+        return {"roots": len(found)}
+
     @dcc_mcp_embed.tool(timeout=0.000001)
     def no_time() -> dict:
         """Have no time at all."""
@@ -73,6 +84,7 @@ def live(tmp_path_factory):
         return {"alive": Cycle.alive}
 
     tools.in_steps, tools.no_time = in_steps, no_time
+    tools.talkative = talkative
     tools.litter, tools.count_litter = litter, count_litter
     patch = pytest.MonkeyPatch()
     one = Live(str(tmp_path_factory.mktemp("home")), patch, tools=[tools], limits=Limits())
@@ -148,6 +160,73 @@ def test_a_call_leaves_nothing_to_collect(live, ask, name):
     with live.connect() as wire:
         # Fewer than one object for each round: what is left is not of the calls.
         assert left_behind(lambda: ask(wire, name)) < ROUNDS // 2
+
+
+@pytest.mark.parametrize("answer", ["result", "error", "cancel"])
+def test_asking_on_a_stream_leaves_nothing_to_collect(live, answer):
+    with Streaming(live) as wire, Streaming(live) as other:
+        session = initialize(wire, {"roots": {}})
+
+        def ask():
+            params = {"name": "talkative", "arguments": {}}
+            wire.rpc("tools/call", params, "x", session)
+            assert wire.message()["method"] == "notifications/message"
+            ident = wire.message()["id"]
+            if answer == "cancel":
+                other.rpc("notifications/cancelled", {"requestId": "x"}, None, session)
+            elif answer == "error":
+                other.answer(ident, error={"code": -1, "message": "no"}, headers=session)
+            else:
+                other.answer(ident, {"roots": []}, headers=session)
+            assert wire.messages()
+
+        assert left_behind(ask) < ROUNDS // 2
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_demanding_input_leaves_nothing_to_collect(live, answer):
+    headers = {"MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call", "Mcp-Name": "talkative"}
+    capabilities = {"roots": {}} if answer else {}
+    meta = dict(META, **{"io.modelcontextprotocol/clientCapabilities": capabilities})
+    with live.connect() as wire:
+
+        def ask():
+            params = {"name": "talkative", "arguments": {}, "_meta": meta}
+            found = wire.rpc("tools/call", params, 1, headers).json["result"]
+            if not answer:
+                # What it lacks is told to the tool, which goes on.
+                assert found["resultType"] == "complete"
+                return
+            params.update(inputResponses={"a": {"roots": []}}, requestState=found["requestState"])
+            found = wire.rpc("tools/call", params, 2, headers).json["result"]
+            assert found["structuredContent"]["data"] == {"roots": 0}
+
+        assert left_behind(ask) < ROUNDS // 2
+
+
+def test_streams_of_sessions_leave_nothing_to_collect(live):
+    with Streaming(live) as wire, Streaming(live) as other:
+
+        def come_and_go():
+            session = initialize(wire)
+            other.listen(session)
+            other.event()
+            assert wire.request("DELETE", "/mcp", session).status == 200
+            assert other.event() is None
+
+        assert left_behind(come_and_go) < ROUNDS // 2
+
+
+def test_listening_leaves_nothing_to_collect(live):
+    headers = {"MCP-Protocol-Version": MODERN, "Mcp-Method": "subscriptions/listen"}
+    params = {"notifications": {"toolsListChanged": True}, "_meta": META}
+
+    def come_and_go():
+        with Streaming(live) as wire:
+            wire.rpc("subscriptions/listen", params, 1, headers)
+            assert wire.message()
+
+    assert left_behind(come_and_go) < ROUNDS // 2
 
 
 def test_a_connection_leaves_nothing_to_collect(live):
