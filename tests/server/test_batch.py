@@ -9,6 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 import dcc_mcp_embed
+from dcc_mcp_embed.tools import batch as batching
+from dcc_mcp_embed.tools.entries import Tool
+from dcc_mcp_embed.tools.table import ToolTable
 from fakes.live import Live, tries
 
 PNG = base64.b64decode(
@@ -339,6 +342,26 @@ def test_code_in_a_batch_asks_as_code_does_and_takes_its_time(tmp_path, monkeypa
                 break
     finally:
         live.close()
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "wanted"),
+    [((None,), None), ((1.0,), 50.0), ((100.0, None), 100.0), ((100.0, 70.0, None), 170.0)],
+)
+def test_a_batch_has_the_time_that_its_tools_have_together(timeouts, wanted):
+    def wait(ctx) -> None:
+        """Wait."""
+
+    table = ToolTable()
+    calls = []
+    for number, timeout in enumerate(timeouts):
+        name = "wait_{}".format(number)
+        table.add(Tool(wait, name, timeout=timeout))
+        calls.append({"tool": name})
+    table.add_module(SimpleNamespace(batch=batching.batch))
+    entry = table.get("batch")
+    made, _ = entry.redirect(SimpleNamespace(tools=table), entry.bind({"calls": calls}))
+    assert made.timeout == wanted
 
 
 def test_code_in_this_process_gets_the_rows(live):

@@ -57,6 +57,7 @@ def names(finder, query, limit=10):
         ("render", ["render_frame", "bake_lights", "copy_pose"]),
         # More of the words before better places.
         ("render lights", ["bake_lights", "render_frame", "copy_pose"]),
+        ("mirror a rig on another", ["copy_pose", "mirror_geometry"]),
         ("rend", ["render_frame", "bake_lights", "copy_pose"]),
         ("re", []),
         ("nothing_like_it", ["copy_pose"]),
