@@ -192,7 +192,12 @@ class Traces:
     def _new_threads(self, grace: float) -> List[str]:
         fresh = [t for t in threading.enumerate() if t not in self._threads]
         for thread in fresh:
-            if thread is not threading.current_thread():
+            # One that is only about to begin cannot be joined yet.
+            for _ in range(200):
+                if thread.ident is not None:
+                    break
+                threading.Event().wait(grace / 200)
+            if thread.ident is not None and thread is not threading.current_thread():
                 thread.join(grace)
         return [
             "a thread still runs: {!r} (daemon: {})".format(thread.name, thread.daemon)

@@ -31,6 +31,40 @@ def wait_for(condition):
         threading.Event().wait(0.002)
 
 
+class Hurry:
+    """Says whether something was in time: to the letter, as far as this machine lets anybody be.
+
+    Meanwhile a thread measures by how much a short wait is too long here. What is waited for takes
+    some steps of several threads, each of which may be as late.
+    """
+
+    STEPS = 30
+
+    def __enter__(self):
+        self._over, self._late = threading.Event(), 0.0
+        self._begun = self._seen = time.monotonic()
+        self._thread = threading.Thread(target=self._measure)
+        self._thread.start()
+        return self
+
+    def _measure(self):
+        while not self._over.wait(0.005):
+            now = time.monotonic()
+            self._late = max(self._late, now - self._seen - 0.005)
+            self._seen = now
+
+    def within(self, seconds, moment=None):
+        now = time.monotonic()
+        # It may be late this very moment, and not know it yet.
+        late = max(self._late, now - self._seen - 0.005)
+        passed = (moment or now) - self._begun
+        assert passed <= seconds + self.STEPS * late, "late is {:.3f}".format(late)
+
+    def __exit__(self, *failure):
+        self._over.set()
+        self._thread.join(DEADLINE)
+
+
 @pytest.fixture(params=["unix", "tcp"])
 def place(request):
     """Return (arguments of the server, path of the proxy)."""
@@ -216,10 +250,10 @@ def test_client_notices_a_half_open_server_within_two_heartbeats(place):
         moments = []
         client.set_disconnect_callback(lambda: moments.append(time.monotonic()))
         assert client.connect_sync()
-        stage.proxy.stall()
-        begun = time.monotonic()
-        wait_for(lambda: moments)
-        assert moments[0] - begun <= 2 * BEAT
+        with Hurry() as hurry:
+            stage.proxy.stall()
+            wait_for(lambda: moments)
+            hurry.within(2 * BEAT, moments[0])
         # A new connection is as good as any.
         assert client.request_sync("echo", "again") == "again"
         assert ears.ups() == 2
@@ -234,10 +268,10 @@ def test_client_notices_a_connection_that_is_dead_in_one_direction(place, way):
         lost = threading.Event()
         client.set_disconnect_callback(lost.set)
         assert client.connect_sync()
-        stage.proxy.stall(way)
-        begun = time.monotonic()
-        assert lost.wait(DEADLINE)
-        assert time.monotonic() - begun <= 2 * BEAT
+        with Hurry() as hurry:
+            stage.proxy.stall(way)
+            assert lost.wait(DEADLINE)
+            hurry.within(2 * BEAT)
         client.disconnect_sync()
 
 
@@ -316,10 +350,10 @@ def test_server_lets_go_of_a_half_open_client_within_two_checks(place):
         client = stage.client()
         assert client.connect_sync()
         wait_for(lambda: stage.server.get_stats()["connections"] == 1)
-        stage.proxy.stall()
-        begun = time.monotonic()
-        wait_for(lambda: stage.server.get_stats()["connections"] == 0)
-        assert time.monotonic() - begun <= 2 * BEAT
+        with Hurry() as hurry:
+            stage.proxy.stall()
+            wait_for(lambda: stage.server.get_stats()["connections"] == 0)
+            hurry.within(2 * BEAT)
         client.disconnect_sync()
 
 
@@ -327,8 +361,10 @@ def test_server_lets_go_of_a_half_open_client_within_two_checks(place):
 
 
 def test_health_check_is_in_time_while_handlers_are_busy(place):
-    with Stage(place, health_check_interval=BEAT) as stage:
-        client = stage.client(heartbeat_interval=BEAT, request_timeout=DEADLINE)
+    # Long enough for a machine that has more to do than this.
+    beat = 0.7
+    with Stage(place, health_check_interval=beat) as stage:
+        client = stage.client(heartbeat_interval=beat, request_timeout=DEADLINE)
         ears = Ears(client)
         assert client.connect_sync()
         busy = [
@@ -339,11 +375,10 @@ def test_health_check_is_in_time_while_handlers_are_busy(place):
             thread.start()
         for _ in busy:
             assert stage.entered.acquire(timeout=DEADLINE)
-        begun = time.monotonic()
-        while time.monotonic() - begun < 2.5 * BEAT:
-            asked = time.monotonic()
-            assert client.health_check_sync()
-            assert time.monotonic() - asked < 0.5
+        while client.get_stats()["heartbeats"] < 2:
+            with Hurry() as hurry:
+                assert client.health_check_sync(timeout=DEADLINE)
+                hurry.within(0.2)
         stage.leave.set()
         for thread in busy:
             thread.join(DEADLINE)
@@ -356,7 +391,7 @@ def test_health_check_fails_in_time_when_nobody_answers(place):
         client = stage.client()
         assert client.connect_sync()
         stage.proxy.stall()
-        begun = time.monotonic()
-        assert client.health_check_sync(timeout=0.2) is False
-        assert time.monotonic() - begun < 0.7
+        with Hurry() as hurry:
+            assert client.health_check_sync(timeout=0.2) is False
+            hurry.within(0.3)
         client.disconnect_sync()
