@@ -161,7 +161,7 @@ class _Place:
 
 
 class _AsyncioLoop(_Place):
-    """An asyncio loop. Coroutines are started in order and go on beside each other."""
+    """An asyncio loop. Everything begins in order, and coroutines go on beside each other."""
 
     awaits = True
 
@@ -174,6 +174,9 @@ class _AsyncioLoop(_Place):
         self.loop = loop
         self._run = call
         self._failed = failed
+        self._items: Deque[_Item] = deque()
+        #: What has been made a task and has not begun; others wait for that.
+        self._beginning: Set[object] = set()
         # asyncio keeps tasks by weak references only.
         self._tasks: Set[Any] = set()
 
@@ -186,21 +189,40 @@ class _AsyncioLoop(_Place):
         return True
 
     def _call(self, item: _Item) -> None:
+        self._items.append(item)
+        self._next()
+
+    def _next(self) -> None:
+        """Call the next one, or if a task is about to begin, have that done after it."""
         import asyncio
 
+        if self._beginning:
+            self.loop.call_soon(self._next)
+            return
+        item = self._items.popleft()
         awaitable = self._run(item, True)
         if awaitable is None:
             return
-        task = asyncio.ensure_future(awaitable)
+        token = object()
+        self._beginning.add(token)
+        task = asyncio.ensure_future(self._await(token, awaitable))
         self._tasks.add(task)
 
         def done(task: Any) -> None:
+            if token in self._beginning:
+                # It was cancelled before it could begin.
+                self._beginning.discard(token)
+                getattr(awaitable, "close", lambda: None)()
             self._tasks.discard(task)
             error = None if task.cancelled() else task.exception()
             if error is not None:
                 self._failed(item[0], error)
 
         task.add_done_callback(done)
+
+    async def _await(self, token: object, awaitable: Any) -> None:
+        self._beginning.discard(token)
+        await awaitable
 
 
 class _Thread(_Place):

@@ -178,6 +178,57 @@ def test_awaitables_are_awaited_beside_each_other(deliveries):
     assert got.index(-2) < got.index(-1)
 
 
+def test_coroutines_and_plain_functions_begin_in_one_order(deliveries):
+    got = []
+
+    async def later(number):
+        got.append(number)
+        await asyncio.sleep(1000)
+
+    async def main():
+        deliveries.use_asyncio()
+        others = asyncio.all_tasks()
+        for number in range(0, 30, 3):
+            deliveries.put("it", got.append, number)
+            deliveries.put("it", later, number + 1)
+            deliveries.put("it", later, number + 2)
+        while len(got) < 30:
+            await asyncio.sleep(0)
+        for task in asyncio.all_tasks() - others:
+            task.cancel()
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(asyncio.wait_for(main(), DEADLINE))
+    loop.close()
+    assert got == list(range(30))
+
+
+def test_a_coroutine_that_is_cancelled_before_it_begins_keeps_nobody_waiting(deliveries):
+    got = []
+
+    async def main():
+        deliveries.use_asyncio()
+        others = asyncio.all_tasks()
+
+        def cancel():
+            for task in asyncio.all_tasks() - others:
+                task.cancel()
+
+        async def never():
+            got.append("never")
+
+        deliveries.put("it", never)
+        asyncio.get_event_loop().call_soon(cancel)
+        deliveries.put("it", got.append, "on")
+        while not got:
+            await asyncio.sleep(0)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(asyncio.wait_for(main(), DEADLINE))
+    loop.close()
+    assert (got, deliveries.errors) == (["on"], 0)
+
+
 def test_the_end_of_the_interpreter_is_no_error(deliveries, monkeypatch):
     deliveries.use_thread()
 

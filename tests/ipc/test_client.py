@@ -361,14 +361,15 @@ def test_a_request_that_is_cancelled_is_not_waited_for(bench):
 def test_ctrl_c_at_any_line_leaves_a_client_that_can_be_used_and_ended(bench):
     for number in itertools.count():
         client = bench.client()
+        interrupt = Interrupt(number, [client_core, engine, socket_client])
         try:
-            with Interrupt(number, [client_core, engine, socket_client]):
+            with interrupt:
                 client.connect_sync()
                 client.request_sync("echo", 1)
                 client.disconnect_sync()
         except KeyboardInterrupt:
             pass
-        else:
+        if interrupt.left >= 0:
             break
         assert client.connect_sync(), client.last_error
         assert client.request_sync("echo", number) == number
@@ -526,7 +527,7 @@ def test_connecting_and_disconnecting_at_once(bench):
     told = []
 
     def work(method):
-        for _ in range(150):
+        for _ in range(30):
             told.append(method())
 
     threads = [
@@ -536,8 +537,8 @@ def test_connecting_and_disconnecting_at_once(bench):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(DEADLINE)
-    assert len(told) == 450
+        thread.join(3 * DEADLINE)
+    assert len(told) == 90
 
 
 def test_a_request_waits_for_the_first_connection(path):
@@ -796,7 +797,7 @@ def test_a_callback_that_never_returns_holds_nothing_but_its_thread(bench):
     go_on = threading.Event()
     client.set_connect_callback(lambda: go_on.wait(DEADLINE))
     assert client.connect_sync()
-    assert client.request_sync("echo", 1) == 1
+    assert client.request_sync("echo", 1, timeout=DEADLINE) == 1
     client.disconnect_sync()
     assert not client.connected
     go_on.set()
@@ -821,8 +822,8 @@ def test_a_pushed_text_that_is_no_json_is_an_error_of_its_handler(bench, caplog)
     client.connect_sync()
     with caplog.at_level(logging.ERROR, "dcc_mcp_embed.ipc"):
         client._core._handle(Pushed("news", b"{"))
-        wait_for(lambda: client.get_stats()["callback_errors"] == 1)
-    assert called == [] and "no JSON" in caplog.text
+        wait_for(lambda: "no JSON" in caplog.text)
+    assert called == [] and client.get_stats()["callback_errors"] == 1
 
 
 def test_its_own_thread_must_not_wait_for_itself(bench):
