@@ -120,7 +120,9 @@ class Catalog:
             )
         raise NotFound(
             "There is no tool {!r}.".format(name[:100]),
-            hint="List the tools again: hosts have come or gone.",
+            hint="Begin the name with a host's label ({}), or list the tools again.".format(
+                _either(label + "_" for label in running)
+            ),
             state="not_started",
         )
 

@@ -67,8 +67,9 @@ def test_a_plain_name_that_was_never_listed_is_nobodys(catalog):
     with pytest.raises(Ambiguous) as failed:
         catalog.route("undo")
     assert "blender_undo or maya_undo" in failed.value.hint
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound) as missing:
         catalog.route("nothing")
+    assert "blender_ or maya_" in missing.value.hint
     # The host may have got it meanwhile, and knows.
     assert catalog.route("maya_new") == Route("maya", "new")
 
