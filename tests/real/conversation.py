@@ -38,7 +38,10 @@ SCENE_TOOLS = {
     "redo",
     "execute_python",
     "get_status",
-    "get_log",
+    "search_tools",
+    "describe_tool",
+    "call_tool",
+    "batch",
 }
 
 
