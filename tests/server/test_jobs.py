@@ -154,6 +154,31 @@ def test_who_waits_and_leaves_harms_nobody(live, stage):
     assert data(ask(live, "get_job", job_id=job, wait_ms=20000)) == {"blocked": True}
 
 
+def test_the_end_of_the_server_is_the_end_of_waiting(live, stage):
+    job = late(live, stage, "walk")
+    sent = threading.Event()
+
+    def wait():
+        with live.connect() as wire:
+            params = {"name": "get_job", "arguments": {"job_id": job, "wait_ms": 30000}}
+            sent.set()
+            try:
+                return wire.rpc("tools/call", params).status
+            except (EOFError, ConnectionError):
+                return "closed"
+
+    thread, found = started(wait)
+    assert sent.wait(20)
+    begun = time.monotonic()
+    live.adapter.close()
+    thread.join(20)
+    assert found in ([200], ["closed"])
+    assert time.monotonic() - begun < 10
+    # The worker's thread ends with its tool.
+    for _ in range(3):
+        stage.next.release()
+
+
 def test_code_in_this_process_does_not_wait(live, stage):
     job = late(live, stage)
     found = live.server.call("get_job", {"job_id": job, "wait_ms": 20000})
