@@ -165,7 +165,9 @@ def test_a_host_that_was_stopped_is_given_up_before_a_client_loses_patience(tmp_
             error = bridge.told(call, 70.0)["error"]
             assert error["code"] == "unknown_outcome" and "no sign of life" in error["message"]
             assert bridge.ask("ping") == {}
-            assert "no sign of life" in bridge.told(other, 70.0)["error"]["message"]
+            # Not even sent, if no connection was there for it.
+            code = bridge.told(other, 70.0)["error"]["code"]
+            assert code in ("unknown_outcome", "host_busy_native")
             assert time.monotonic() - started < 60.0
         finally:
             served.process.send_signal(signal.SIGCONT)
