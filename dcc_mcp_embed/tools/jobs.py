@@ -8,8 +8,8 @@ from typing import Any, Callable, Dict, Optional
 from ..errors import NotFound
 from .content import Resource
 from .declare import resource, tool
-from .keeping import uri_of
-from .results import failure, success
+from .keeping import Whole, uri_of
+from .results import LIMIT, failure, success
 from .scene_schema import integer, one_of, schema, text
 
 __all__ = ["META_JOB", "Later", "cancel_job", "get_job", "job_result", "list_jobs"]
@@ -20,6 +20,8 @@ META_JOB = "dcc-mcp-embed/job"
 MAX_WAIT_MS = 30000
 #: How often it is looked meanwhile whether the job has ended, seconds. Only while somebody waits.
 LOOK_EVERY = 0.05
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 STATES = ("queued", "running", "finished")
 
@@ -86,14 +88,19 @@ class Later:
         {
             "job_id": _JOB_ID,
             "wait_ms": integer("Wait so long for its end, at most 30000.", 0),
+            "offset": integer("Of a result that was cut: the first character to return.", 0),
         },
         required=("job_id",),
     ),
 )
-def get_job(ctx: Any, job_id: str, wait_ms: int = 0) -> Any:
+def get_job(ctx: Any, job_id: str, wait_ms: int = 0, offset: int = 0) -> Any:
     """Return how far a call is that outlived its time (data.state); once it has ended, the very
-    result that it would have returned."""
+    result that it would have returned. Of a result that was cut (job://<job_id>/result), return
+    a part of the whole text."""
     control = ctx.control
+    whole = control.kept.get(job_id)
+    if whole is not None:
+        return success(_part(job_id, whole, offset), None, control.instance())
 
     def look() -> Optional[Dict[str, Any]]:
         state, result = control.job(job_id)
@@ -116,6 +123,25 @@ def get_job(ctx: Any, job_id: str, wait_ms: int = 0) -> Any:
         return found or give_up()
     wait = min(wait_ms, MAX_WAIT_MS) / 1000
     return Later(lambda: told(look), lambda: told(give_up), wait)
+
+
+def _part(job_id: str, whole: Whole, offset: int) -> Dict[str, Any]:
+    """Return a part of a text that was too large, for those who cannot read resources."""
+    start, length = min(max(offset, 0), len(whole.text)), LIMIT // 2
+    while True:
+        part = whole.text[start : start + length]
+        if len(_encode(part).encode("utf-8")) <= LIMIT * 3 // 4:
+            break
+        length //= 2
+    end = start + len(part)
+    return {
+        "job_id": job_id,
+        "state": "finished",
+        "text": part,
+        "offset": start,
+        "next_offset": end if end < len(whole.text) else None,
+        "characters": len(whole.text),
+    }
 
 
 @tool(
@@ -164,5 +190,4 @@ def job_result(ctx: Any, job: str) -> Resource:
             "The job '{}' has no result yet: it is {}.".format(job[:64], state["state"]),
             hint="Ask get_job how far it is.",
         )
-    text = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
-    return Resource(uri_of(job), text=text, mime_type="application/json")
+    return Resource(uri_of(job), text=_encode(result), mime_type="application/json")

@@ -41,7 +41,7 @@ META_INSTANCE = "dcc-mcp-embed/instance"
 META_WARNINGS = "dcc-mcp-embed/warnings"
 
 _JSON = "application/json"
-_WHOLE = "The whole of it can be read for a while as the resource {}."
+_WHOLE = "For a while the whole of it is the resource {}; get_job returns it in parts (offset)."
 
 # Not ASCII-only: a model reads this text, and escapes cost it six characters for one.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode

@@ -51,6 +51,11 @@ class Stage:
             """Return many items."""
             return ["item {}".format(number) for number in range(count)]
 
+        @dcc_mcp_embed.tool(read_only=True, thread="loop")
+        def repeat(text: str, count: int) -> list:
+            """Return a text many times."""
+            return [text * 3] * count
+
         self.tools = SimpleNamespace(
             **{key: one for key, one in locals().items() if hasattr(one, "__dcc_mcp_declared__")}
         )
@@ -236,6 +241,27 @@ def test_a_result_that_was_cut_is_read_whole(live, tool):
     items = json.loads(content["text"])["items"]
     assert items == ["item {}".format(number) for number in range(20000)]
     assert items[: len(told["data"]["items"])] == told["data"]["items"]
+
+
+@pytest.mark.parametrize("kind", ["item", "\u4e2d\U0001f600", '"\\'])
+def test_a_result_that_was_cut_is_read_in_parts_by_a_tool(live, kind):
+    result = ask(live, "repeat", text=kind, count=8000)
+    (link,) = [one for one in result["content"] if one["type"] == "resource_link"]
+    job = link["uri"][len("job://") : -len("/result")]
+    parts, offset = [], 0
+    while offset is not None:
+        answer = ask(live, "get_job", job_id=job, offset=offset, wait_ms=20000)
+        assert len(answer["content"][0]["text"].encode("utf-8")) < 48 * 1024
+        part = data(answer)
+        assert (part["offset"], part["state"]) == (offset, "finished")
+        parts.append(part["text"])
+        offset = part["next_offset"]
+    assert len("".join(parts)) == part["characters"]
+    (content,) = read(live, link["uri"]).json["result"]["contents"]
+    assert "".join(parts) == content["text"]
+    assert json.loads("".join(parts)) == {"items": [kind * 3] * 8000}
+    beyond = data(ask(live, "get_job", job_id=job, offset=10**9))
+    assert (beyond["text"], beyond["next_offset"]) == ("", None)
 
 
 def test_the_result_of_a_job_is_read_once_it_has_one(live, stage):

@@ -37,6 +37,7 @@ class FakeControl:
     def __init__(self):
         self.result = None
         self.known = True
+        self.kept = {}
 
     def job(self, job_id):
         if not self.known:
