@@ -17,7 +17,7 @@ from . import refusals
 from .holder import STACK_AFTER, Holder, stack_of
 from .job import ABANDONED, CANCELLED, DETACHED, DROPPED, QUEUED, RUNNING, Job
 from .lane import KEPT_RESULTS, STALLED_AFTER, Lane
-from .pump import Pump, refuse
+from .pump import Pump, closing, refuse
 
 __all__ = ["Dispatcher"]
 
@@ -260,7 +260,7 @@ class Dispatcher:
                 started = job.state == RUNNING
                 if job.claim_locked(DROPPED):
                     dropped.append((job, job.settled, "running" if started else "not_started"))
-            orphans = [job for job in self._lane.live.values() if job.stepper is not None]
+            orphans = [job for job in self._lane.live.values() if closing(job) is not None]
             self._lane.orphans = orphans
             self._lane.queue.clear()
             self._lane.live.clear()

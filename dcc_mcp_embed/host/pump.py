@@ -16,7 +16,7 @@ from .adapter import UndoChunk
 from .job import CANCELLED, DONE, DROPPED, LATE, RUNNING, Job, Report
 from .lane import Lane
 
-__all__ = ["MODAL_EVERY", "POLL_EVERY", "Pump", "refuse"]
+__all__ = ["MODAL_EVERY", "POLL_EVERY", "Pump", "closing", "refuse"]
 
 #: How long between two looks at a job that returned a poll callable, seconds.
 POLL_EVERY = 0.05
@@ -226,8 +226,7 @@ class Pump:
             if not shut and not waits:
                 self._lane.queue.append(job)
         if shut:
-            if job.stepper is not None:
-                self._close_stepper(job)
+            self._close(job)
             return
         if value is not None and job.progress is not None:
             try:
@@ -295,8 +294,19 @@ class Pump:
             orphans, self._lane.orphans = self._lane.orphans, []
         for job in orphans:
             # One that is running right now called for the shutdown itself; see _suspend.
-            if job.stepper is not None and not job.stepper.gi_running:
-                self._close_stepper(job)
+            if not getattr(job.stepper, "gi_running", False):
+                self._close(job)
+
+    def _close(self, job: Job) -> None:
+        if job.stepper is not None:
+            self._close_stepper(job)
+            return
+        close = closing(job)
+        if close is not None:
+            try:
+                close()
+            except BaseException as error:
+                self._log("warning", "{} did not end cleanly: {!r}".format(job.name, error))
 
     def _close_stepper(self, job: Job) -> None:
         # It stays where it is: without it an advance under way would start the tool anew.
@@ -304,6 +314,13 @@ class Pump:
             job.stepper.close()
         except BaseException as error:
             self._log("warning", "{} did not end cleanly: {!r}".format(job.name, error))
+
+
+def closing(job: Job) -> Optional[Callable[[], Any]]:
+    """Return what ends the work of a job that is between two steps; None if nothing does."""
+    between = job.stepper if job.stepper is not None else job.poll
+    close: Optional[Callable[[], Any]] = getattr(between, "close", None)
+    return close
 
 
 def refuse(job: Job, error: ToolError) -> None:
@@ -318,9 +335,10 @@ def _advance(job: Job) -> Tuple[bool, Any]:
         if job.stepper is not None:
             # Its ``finally`` blocks run here, on the host's thread and inside the undo step.
             job.stepper.close()
-        close = getattr(job.poll, "close", None)
-        if close is not None:
-            close()
+        else:
+            close = closing(job)
+            if close is not None:
+                close()
         raise Cancelled("The call was cancelled between two steps.")
     if job.poll is not None:
         value = job.poll()

@@ -13,12 +13,12 @@ class Poll:
     """Ask ``check()`` on the tool's own thread every ``every`` seconds until it has the result.
 
     It returns None or :class:`Progress` for as long as there is none; the host is free meanwhile.
-    ``close()``, if given, is called there when the call is cancelled: it ends the work. A plain
-    callable does as well, is asked every 0.05 s and cannot report. What the work changes in the
+    ``close()``, if given, ends the work: it is called there, once, when the call is cancelled or
+    the server ends. A plain callable does as well, is asked every 0.05 s and cannot report. What the work changes in the
     scene meanwhile is no part of the call's undo step.
     """
 
-    __slots__ = ("check", "close", "every", "latest")
+    __slots__ = ("_close", "check", "every", "latest")
 
     def __init__(
         self,
@@ -32,8 +32,14 @@ class Poll:
             raise ValueError("Poll: every is {!r}; it takes 0.01 to 60 seconds".format(every))
         self.check = check
         self.every = every
-        self.close = close
+        self._close = close
         self.latest: Optional[Progress] = None
+
+    def close(self) -> None:
+        """End the work; twice is once. The tool's own thread."""
+        close, self._close = self._close, None
+        if close is not None:
+            close()
 
     def __call__(self) -> Any:
         """Return the result, None as long as there is none. The tool's own thread."""

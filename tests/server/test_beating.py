@@ -10,7 +10,7 @@ from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 
 import dcc_mcp_embed
 from dcc_mcp_embed.server import beating
-from fakes.live import Live
+from fakes.live import Live, tries
 from fakes.streaming import Streaming, initialize
 
 
@@ -51,6 +51,16 @@ class Stage:
                 if leave.is_set():
                     return {"rendered": len(state)}
                 return dcc_mcp_embed.Progress(len(state), 1000, "tile {}".format(len(state)))
+
+            return dcc_mcp_embed.Poll(check, every=0.01, close=lambda: state.append("closed"))
+
+        @dcc_mcp_embed.tool(read_only=True, thread="worker")
+        def simulate(ctx) -> dict:
+            """Go on by itself."""
+
+            def check():
+                state.append("asked")
+                return dcc_mcp_embed.Progress(len(state))
 
             return dcc_mcp_embed.Poll(check, every=0.01, close=lambda: state.append("closed"))
 
@@ -258,4 +268,28 @@ def test_a_poll_that_is_cancelled_is_closed(start, stage):
         last = wire.messages()[-1]
         assert last["result"]["structuredContent"]["error"]["code"] == "cancelled"
     assert stage.state[-1] == "closed"
+    assert stage.state.count("closed") == 1
+
+
+def test_a_poll_is_closed_when_the_server_ends(start, stage):
+    live = start(every=5.0)
+    with Streaming(live) as wire:
+        call(wire, "render")
+        reports(wire, 1)
+        live.close()
+        last = wire.messages()[-1]
+    error = last["result"]["structuredContent"]["error"]
+    assert (error["code"], error["state"]) == ("host_shutting_down", "running")
+    assert stage.state.count("closed") == 1
+
+
+def test_a_poll_on_the_worker_is_closed_when_the_server_ends(start, stage):
+    live = start(every=5.0)
+    with Streaming(live) as wire:
+        call(wire, "simulate")
+        reports(wire, 1)
+        live.close()
+    for _ in tries():
+        if "closed" in stage.state:
+            break
     assert stage.state.count("closed") == 1

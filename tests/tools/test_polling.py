@@ -20,6 +20,15 @@ def test_it_has_no_result_until_the_check_has_one():
     assert poll() == {"done": True}
 
 
+def test_it_is_closed_once():
+    closed = []
+    poll = Poll(lambda: None, close=lambda: closed.append(1))
+    poll.close()
+    poll.close()
+    assert closed == [1]
+    Poll(lambda: None).close()
+
+
 @pytest.mark.parametrize("every", [0, 0.001, 61, -1, float("nan")])
 def test_an_interval_that_is_none_is_refused(every):
     with pytest.raises(ValueError, match="every"):
