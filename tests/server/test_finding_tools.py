@@ -10,7 +10,7 @@ import pytest
 
 import dcc_mcp_embed
 from fakes.live import Live
-from fakes.served import inside
+from fakes.served import Served, inside
 
 
 @dcc_mcp_embed.tool(read_only=True, thread="worker", tags=("where",))
@@ -170,6 +170,14 @@ def test_code_in_this_process_calls_by_name_too(start):
     assert live.server.call("call_tool", {"name": "add_two", "arguments": {"left": 5}}) == {
         "sum": 7
     }
+
+
+@pytest.mark.parametrize("arguments", [[], ["--profile", "full"]], ids=str)
+def test_serve_lists_what_its_profile_says(tmp_path, arguments):
+    with Served(str(tmp_path), *arguments) as served, served.connect() as wire:
+        names = {one["name"] for one in wire.rpc("tools/list").json["result"]["tools"]}
+        assert ("get_log" in names) == bool(arguments)
+        assert {"search_tools", "describe_tool", "call_tool", "batch"} <= names
 
 
 def test_serve_takes_a_profile_and_keeps_it_for_a_restart(tmp_path, monkeypatch, capsys):
