@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from types import SimpleNamespace
 
@@ -25,7 +26,7 @@ class Stage:
     def __init__(self):
         self.done = []
         self.ended = threading.Semaphore(0)
-        done, ended = self.done, self.ended
+        done, ended, pause = self.done, self.ended, threading.Event()
 
         @dcc_mcp_embed.tool
         def greet(ctx, greeting: str = "Hello"):
@@ -76,6 +77,19 @@ class Stage:
             """Ask twice under one key."""
             yield [ctx.roots(key="a"), ctx.roots(key="a")]
 
+        @dcc_mcp_embed.tool(thread="worker", read_only=True)
+        def endless(ctx):
+            """Ask, then go on for as long as somebody waits."""
+            yield ctx.roots(key="a")
+            try:
+                done.append("answered")
+                for step in range(1000):
+                    yield dcc_mcp_embed.Progress(step)
+                    pause.wait(0.01)
+            finally:
+                done.append("left")
+                ended.release()
+
         @dcc_mcp_embed.tool(timeout=0.2)
         def late(ctx):
             """Ask when the caller has been told that it takes too long."""
@@ -85,6 +99,12 @@ class Stage:
             except ToolError as error:
                 done.append(error.message)
                 ended.release()
+
+        @dcc_mcp_embed.tool(read_only=True)
+        def loud(ctx):
+            """Log."""
+            ctx.log("error", "hear")
+            return "heard"
 
         @dcc_mcp_embed.tool
         def act() -> str:
@@ -525,8 +545,9 @@ def test_what_is_missing_is_demanded_again(connect):
     answers = {"a": accepted(name="Ann"), "input_1": 12345, "wrong": {}}
     asked, state = demanded(ask(wire, "survey", inputResponses=answers, requestState=state))
     assert sorted(asked) == ["input_1", "input_2"]
-    asked, state = demanded(ask(wire, "survey", requestState=state))
+    used, (asked, state) = state, demanded(ask(wire, "survey", requestState=state))
     assert sorted(asked) == ["input_1", "input_2"]
+    assert "used already" in refused(ask(wire, "survey", requestState=used))
     answers = {
         "input_1": {"role": "assistant", "content": {}, "model": "m"},
         "input_2": {"roots": []},
@@ -651,6 +672,23 @@ def test_a_capability_that_is_lacking_is_an_error_of_the_protocol(
     assert answer.json["error"]["data"] == {"requiredCapabilities": {lacking: {}}}
 
 
+def test_who_leaves_while_the_call_goes_on_ends_it(stage, connect):
+    wire, other = connect(), connect()
+    state = demanded(ask(wire, "endless"))[1]
+    answers = {"a": {"roots": []}}
+    caller = threading.Thread(
+        target=lambda: pytest.raises(
+            (EOFError, OSError), ask, other, "endless", inputResponses=answers, requestState=state
+        )
+    )
+    caller.start()
+    until(lambda: "answered" in stage.done)
+    other.sock.shutdown(socket.SHUT_RDWR)
+    assert stage.ended.acquire(timeout=DEADLINE)
+    caller.join(DEADLINE)
+    assert stage.done == ["answered", "left"]
+
+
 def test_a_session_id_means_nothing_to_a_stateless_call(connect):
     wire = connect()
     session = initialize(wire, ALL)
@@ -663,3 +701,10 @@ def test_a_session_id_means_nothing_to_a_stateless_call(connect):
         "tools/call", {"name": "adapt", "_meta": meta}, headers=dict(headers, **session)
     )
     assert text(answer.json["result"]) == "roots"
+    # Not even where its answer is a stream.
+    headers["Mcp-Name"] = "loud"
+    meta["io.modelcontextprotocol/logLevel"] = "info"
+    wire.rpc("tools/call", {"name": "loud", "_meta": meta}, headers=dict(headers, **session))
+    said, result = wire.messages()
+    assert (said["params"]["data"], text(result["result"])) == ("hear", "heard")
+    assert [(one.id, one.retry) for one in wire.seen] == [(None, None)] * 2
