@@ -29,6 +29,7 @@ from .logbook import LogBook
 from .net.loop import Loop
 from .net.thread import LoopThread
 from .secret import open_secret
+from .server.gateway import make_token
 from .server.ports import listen_as
 from .server.readiness import State
 from .server.registration import Registrar, Registration
@@ -78,12 +79,13 @@ def start(
     ``adapter``: an adapter's name or object; None detects the
     host. ``port``: fixed; None takes the preferred port of this kind of host, or any free one.
     ``auth=False`` lets every local process in. ``exec_mode``: off, confirm or on; None confirms
-    where somebody can be asked and is off elsewhere. ``tools``: modules, module names or files
-    whose tools are added. ``registry_dir``: the service registry in which the server is entered;
-    None takes the one that all dcc-mcp programs share. ``launch_command``: what to give a shell to
-    start such a host again, told there. ``profile``: core or full, which tools are listed; all can
-    be called; None is core. Raises ConfigError for unusable settings, StartError when the port is
-    taken or the host cannot be used.
+    where somebody can be asked and is off elsewhere. ``gateway=True`` lets whoever reaches a
+    dcc-mcp gateway on this machine call tools, but none that runs code. ``tools``: modules, module
+    names or files whose tools are added. ``registry_dir``: the service registry in which the server
+    is entered; None takes the one that all dcc-mcp programs share. ``launch_command``: what to give
+    a shell to start such a host again, told there. ``profile``: core or full, which tools are
+    listed; all can be called; None is core. Raises ConfigError for unusable settings, StartError
+    when the port is taken or the host cannot be used.
     """
     global _running
     with _lock:
@@ -142,6 +144,7 @@ class EmbeddedServer:
         self.dcc_type = adapter.dcc_type
         self._instance = Instance(self.instance_id, self.dcc_type, adapter.version(), os.getpid())
         self._stop_pass = make_pass(clock)
+        self._guest_token = make_token(clock) if settings.gateway else None
         self._launch_command = launch_command
         self._registration: Optional[Registration] = None
         self._sharing = SharedTransport(self._share)
@@ -220,6 +223,7 @@ class EmbeddedServer:
             self._stop_pass,
             self.stop,
             self._state_changed,
+            self._guest_token,
         )
         self._instance.scene = self.adapter.scene_path()
         self._thread = LoopThread(self._loop)
@@ -245,7 +249,14 @@ class EmbeddedServer:
         self._registration = Registration(
             self._manage,
             self._instance,
-            About(self.port, __version__, package, self._stop_pass, self._launch_command),
+            About(
+                self.port,
+                __version__,
+                package,
+                self._stop_pass,
+                self._launch_command,
+                self._guest_token,
+            ),
             lambda: server.readiness.state,
             server.load_framed,
             self._note,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from ..registry.entry import ServiceEntry
-from .finding import PASS, cells, is_ready, living, the_registry
+from .finding import PASS, WIRE_KEY, cells, is_ready, living, the_registry
 from .text import json_text, say, table
 
 __all__ = ["list_instances"]
@@ -27,5 +27,8 @@ def list_instances(options: Any) -> int:
 def _shape(row: ServiceEntry) -> Dict[str, Any]:
     shape = row.to_dict()
     shape["metadata"] = {k: v for k, v in row.metadata.items() if k not in PASS}
+    if WIRE_KEY in row.metadata:
+        # With the gateway's token in it; the command line and the bridge do not need one.
+        shape["metadata"]["mcp_url"] = "http://127.0.0.1:{}/mcp".format(row.port)
     shape["ready"] = is_ready(row)
     return shape

@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--gateway",
         action="store_true",
-        help="let the dcc-mcp gateway call this server (comes in a later version)",
+        help="let whoever reaches the dcc-mcp gateway call tools here, but none that runs code",
     )
     command.add_argument(
         "--registry-dir",

@@ -135,6 +135,8 @@ def launch_command(options: Any) -> str:
             words += [flag, str(value)]
     if options.no_auth:
         words.append("--no-auth")
+    if options.gateway:
+        words.append("--gateway")
     for name in [name for group in options.tools for name in group]:
         words += ["--tools", os.path.abspath(name) if os.path.exists(name) else name]
     if os.name == "nt":
@@ -162,8 +164,6 @@ def run(options: Any) -> int:
     log = StderrLog(server.logbook)
     try:
         with ends_on_signals(server, log.close):
-            if options.gateway:
-                server.logbook.warning("serve", "--gateway has no effect in this version")
             # Whoever has read the line may look for us in the registry at once.
             server.wait_registered()
             print(json.dumps(describe(server)), flush=True)

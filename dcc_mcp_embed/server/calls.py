@@ -20,6 +20,7 @@ from ..tools.jobs import Later
 from ..tools.results import failure, success
 from .beating import Beat
 from .exec_gate import ExecGate
+from .gateway import admit
 
 __all__ = ["Calls", "Running"]
 
@@ -112,6 +113,7 @@ class Calls:
         try:
             while tool.redirect is not None:
                 tool, arguments = tool.redirect(self.control, tool.bind(arguments))
+            admit(tool, identity)
             kwargs = tool.bind(arguments)
             wanted = self._wishes(tool, kwargs)
         except ToolError as error:

@@ -6,6 +6,7 @@ from typing import Any, Callable, Optional, Tuple
 
 from ..net.stream import Stream
 from ..wire import http1, jsonrpc
+from .gateway import Guest
 
 __all__ = ["EVENT_STREAM", "JSON", "Carrier", "Exchange", "Headers", "problem", "takes"]
 
@@ -47,10 +48,13 @@ class Exchange:
     ``gone`` is called once if the peer ends its side before the answer.
     """
 
-    __slots__ = ("_connection", "_streaming", "body", "gone", "head", "path")
+    __slots__ = ("_connection", "_guest", "_streaming", "body", "gone", "head", "path")
 
-    def __init__(self, connection: Carrier, head: Any, path: str, body: bytes) -> None:
+    def __init__(
+        self, connection: Carrier, head: Any, path: str, body: bytes, guest: bool = False
+    ) -> None:
         self._connection: Optional[Carrier] = connection
+        self._guest = guest
         self._streaming = False
         self.head = head
         self.path = path
@@ -68,9 +72,13 @@ class Exchange:
 
     @property
     def origin(self) -> Tuple[Any, ...]:
-        """Return what tells this connection from every other one, also from later ones."""
+        """Return what tells this connection from every other one, also from later ones.
+
+        A Guest for whoever came through the gateway.
+        """
         connection = self._connection
-        return () if connection is None else (connection.peer, connection.opened)
+        found: Tuple[Any, ...] = () if connection is None else (connection.peer, connection.opened)
+        return Guest(found) if self._guest else found
 
     def reply(self, status: int, headers: Headers, body: bytes) -> None:
         """Answer with one complete response; the first answer counts."""

@@ -30,6 +30,7 @@ class HttpConnection(Connection, Carrier):
         self._exchange: Optional[Exchange] = None
         self._head: Any = None
         self._path = ""
+        self._guest = False
         self._refused: Optional[Refused] = None
         self._judged: Any = None
         self._verdict: Union[Admitted, Refused, None] = None
@@ -146,7 +147,7 @@ class HttpConnection(Connection, Carrier):
             self.refuse(verdict)
             return
         self._refused = None
-        self._path = verdict.path
+        self._path, self._guest = verdict
         allowed = front.public.get(verdict.path)
         if allowed is None:
             self.authenticate()
@@ -172,7 +173,7 @@ class HttpConnection(Connection, Carrier):
         self._timed = None
         self._in_body = False
         self.free_room()
-        exchange = Exchange(self, self._head, self._path, body)
+        exchange = Exchange(self, self._head, self._path, body, self._guest)
         self._exchange = exchange
         refused = self._refused
         if refused is not None:

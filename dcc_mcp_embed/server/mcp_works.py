@@ -24,6 +24,7 @@ from ..wire.mcp.work import Completion, PromptGet, ResourceRead, ToolCall, Work
 from .calls import Calls, Running
 from .dialogue import Dialogue
 from .exchange import Exchange
+from .gateway import Guest
 from .questions import Questions
 from .sessions import Sessions
 from .sinks import Sink
@@ -173,7 +174,9 @@ class Works:
                 dialogue.report(step.done, step.total, step.message)
 
         # A name is a claim. A session id that we gave out, or the connection, is not.
-        identity = key[0] if key[0] and self._sessions.get(key[0]) else exchange.origin
+        identity = exchange.origin
+        if type(identity) is not Guest and key[0] and self._sessions.get(key[0]):
+            identity = key[0]
         running = self._calls.start(tool, arguments, client, identity, answer, progress, dialogue)
         if running is None or sink.over:
             return

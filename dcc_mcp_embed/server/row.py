@@ -32,7 +32,8 @@ class About(NamedTuple):
     """What does not change while a server runs.
 
     ``package``: the folder of this package. ``launch_command``: what a shell can be given to start
-    another one like it, None where nobody knows (a host that a person started).
+    another one like it, None where nobody knows (a host that a person started). ``guest_token``:
+    what the dcc-mcp gateway is let in with, None if it is not; whoever reaches the gateway sees it.
     """
 
     port: int
@@ -40,12 +41,15 @@ class About(NamedTuple):
     package: str
     stop_pass: Pass
     launch_command: Optional[str] = None
+    guest_token: Optional[str] = None
 
     def metadata(self) -> Dict[str, str]:
         """Return the lasting part of the row's metadata."""
         place = "http://127.0.0.1:{}".format(self.port)
+        # The gateway derives all other paths from this one, and shows no header.
+        entrance = place if self.guest_token is None else "{}/{}".format(place, self.guest_token)
         found = {
-            "mcp_url": place + "/mcp",
+            "mcp_url": entrance + "/mcp",
             "dcc_mcp_role": ROLE,
             "dcc_mcp_embed_version": self.version,
             "dcc_mcp_embed_wire": WIRE,

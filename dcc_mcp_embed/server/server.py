@@ -34,6 +34,7 @@ from .mcp_works import Works
 from .ports import CHALLENGE, KIND, PROOF
 from .questions import Questions
 from .readiness import Readiness, State
+from .rest_endpoint import RestEndpoint
 from .safe_stop import MAX_BODY, Pass, SafeStop
 from .safe_stop import PATH as SAFE_STOP
 from .sessions import Sessions
@@ -51,7 +52,7 @@ class Server:
 
     Built on the host's main thread, opened and closed on the loop thread. ``stop()`` is called on
     the host's main thread when somebody with ``stop_pass`` asks for the end, ``state_changed`` on
-    the loop thread.
+    the loop thread. ``guest_token`` is what the dcc-mcp gateway shows (see :mod:`.gateway`).
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Server:
         stop_pass: Pass,
         stop: Callable[[], None],
         state_changed: Callable[[State], None],
+        guest_token: Optional[str] = None,
     ) -> None:
         limits: Limits = settings.limits
         self._loop = loop
@@ -123,12 +125,15 @@ class Server:
             "/health": self.readiness.health,
             SAFE_STOP: safe_stop.handle,
         }
+        handlers.update(RestEndpoint(table, self.calls, control, instance, clock).handlers)
         public = {"/": 0, "/v1/readyz": 0, "/health": 0, SAFE_STOP: MAX_BODY}
         self.front = Front(
             loop,
             limits,
             {HTTP: HttpConnection},
-            Admission(self._port, token, tuple(handlers), tuple(public), settings.origins),
+            Admission(
+                self._port, token, tuple(handlers), tuple(public), settings.origins, guest_token
+            ),
             handlers,
             public,
             self._log,

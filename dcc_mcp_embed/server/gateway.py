@@ -1,0 +1,56 @@
+"""Who comes through the dcc-mcp gateway, and what is withheld from them. Pure.
+
+The gateway shows every row to whoever can reach it, and asks nobody who they are. So with the
+setting ``gateway`` our row tells a token of its own, made anew at each start, and whoever shows
+that one is a *guest*: every tool, but none that runs code or writes files that the caller names.
+The user's consent is no part of it: a guest is not even asked about.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Optional
+
+from ..clock import Clock
+from ..errors import PermissionDenied
+from ..tools.entries import Tool
+
+__all__ = ["Guest", "admit", "make_token", "withheld"]
+
+#: Capability -> what a tool that has it does.
+_WITHHELD = {
+    "code": "runs code that its caller sends",
+    "file_write": "writes files that its caller names",
+}
+
+
+class Guest(NamedTuple):
+    """The identity of whoever has shown the gateway's token. ``origin``: of the connection."""
+
+    origin: Any
+
+
+def make_token(clock: Clock) -> str:
+    """Return a new token, of the shape that a path segment is known by; good for one run."""
+    return clock.token_bytes(20).hex()
+
+
+def withheld(tool: Tool) -> Optional[str]:
+    """Return what a tool does that no guest may have done, None for all others."""
+    for capability, what in _WITHHELD.items():
+        if capability in tool.capabilities:
+            return what
+    return None
+
+
+def admit(tool: Tool, identity: Any) -> None:
+    """Raise PermissionDenied for what a guest may not call. ``tool`` is the one that would run."""
+    if type(identity) is not Guest:
+        return
+    what = withheld(tool)
+    if what is not None:
+        raise PermissionDenied(
+            "'{}' {}; that is not done for those who come through the gateway.".format(
+                tool.name, what
+            ),
+            hint="Connect to the host itself, with the URL that it shows its user.",
+        )
