@@ -19,7 +19,8 @@ _TOKEN_SHAPE = 40
 class Admitted(NamedTuple):
     """The request may go on to ``path`` (without a token segment, without a query).
 
-    ``guest``: it showed the gateway's token, so that not everything is done for it.
+    Of what lies below a known path, it is the latter, with its slash at the end. ``guest``: it
+    showed the gateway's token, so that not everything is done for it.
     """
 
     path: str
@@ -37,7 +38,8 @@ class Refused(NamedTuple):
 class Admission:
     """Decide about request heads for one server on one port.
 
-    ``public`` paths need no token. ``known`` are all paths that exist (without trailing slash).
+    ``public`` paths need no token. ``known`` are all paths that exist (without trailing slash); one
+    that ends with a slash stands for all that lie one segment below.
     ``guest_token``: what the gateway shows, None if nobody may come through it.
     """
 
@@ -76,8 +78,9 @@ class Admission:
                 "it is yours.".format(origin[:200]),
             )
         shown, path = self._split(head.target)
-        if path not in self._known:
-            return Refused(404, "There is nothing at {!r}; MCP is at /mcp.".format(path[:200]))
+        asked, path = path, self._known_as(path)
+        if not path:
+            return Refused(404, "There is nothing at {!r}; MCP is at /mcp.".format(asked[:200]))
         if path in self._public:
             return Admitted(path)
         if shown is None:
@@ -100,6 +103,12 @@ class Admission:
             "secret was rotated.",
             (("WWW-Authenticate", "Bearer"),),
         )
+
+    def _known_as(self, path: str) -> str:
+        if path in self._known:
+            return path
+        above = path[: path.rfind("/") + 1]
+        return above if above in self._known else ""
 
     def _our_name(self, host: str) -> bool:
         name, colon, port = host.lower().rpartition(":")

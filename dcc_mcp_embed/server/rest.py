@@ -6,6 +6,7 @@ Shapes and names are the ecosystem's (dcc-mcp-core's REST surface), where tools 
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from ..tools.entries import Tool
@@ -18,15 +19,19 @@ __all__ = [
     "BadRequest",
     "Call",
     "Search",
+    "below",
     "call_of",
     "context",
     "described",
     "entry",
     "failed",
     "members",
+    "name_in",
     "output",
+    "prompt_arguments",
     "search_of",
     "slug_of",
+    "wanted",
 ]
 
 SKILL = "dcc-mcp-embed"
@@ -35,6 +40,7 @@ MAX_HITS = 5000
 #: Characters of one line about a tool.
 _SUMMARY = 200
 _SCOPE = "system"
+_ESCAPE = re.compile(b"%([0-9A-Fa-f]{2})")
 _NOT_HERE = "Refused through the gateway, only for clients of the host itself: "
 
 
@@ -122,6 +128,28 @@ def call_of(body: Dict[str, Any]) -> Call:
 def name_in(slug: str) -> str:
     """Return the name of the tool that a slug, or the name alone, means: none has a dot."""
     return slug.rpartition(".")[2]
+
+
+def below(target: str) -> str:
+    """Return the last segment of a request target's path, decoded. Raises BadRequest."""
+    return _decoded(target.partition("?")[0].rstrip("/").rpartition("/")[2])
+
+
+def prompt_arguments(target: str) -> Dict[str, Any]:
+    """Return what the query of a request target says in ``args``. Raises BadRequest."""
+    for pair in target.partition("?")[2].split("&"):
+        name, _, value = pair.partition("=")
+        if name == "args":
+            return members(_decoded(value.replace("+", " ")).encode("utf-8"))
+    return {}
+
+
+def _decoded(text: str) -> str:
+    data = _ESCAPE.sub(lambda found: bytes((int(found.group(1), 16),)), text.encode("utf-8"))
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadRequest("What is escaped in the path or the query is no UTF-8.") from None
 
 
 def wanted(tool: Tool, search: Search) -> bool:

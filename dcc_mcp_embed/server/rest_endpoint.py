@@ -25,6 +25,14 @@ _FRESH = (*JSON, ("Cache-Control", "no-store"))
 #: Characters of a request id that is repeated; a longer one is cut off, which no gateway sends.
 _MAX_ID = 200
 _GATEWAY = "dcc-mcp gateway"
+#: Code of an error -> status and the ecosystem's kind, where there is more to say than that.
+_FAILED = {
+    "not_found": (404, "unknown-resource"),
+    "invalid_argument": (400, "invalid-params"),
+    "permission_denied": (403, "unauthorized"),
+    "host_busy": (503, "not-ready"),
+    "host_shutting_down": (503, "not-ready"),
+}
 
 
 class RestEndpoint:
@@ -46,7 +54,9 @@ class RestEndpoint:
             ("/v1/call", "POST", self._call),
             ("/v1/skills", "GET", self._skills),
             ("/v1/resources", "GET", self._resources),
+            ("/v1/resources/", "GET", self._read),
             ("/v1/prompts", "GET", self._prompts),
+            ("/v1/prompts/", "GET", self._render),
             ("/v1/context", "GET", self._context),
         )
         for path, method, serve in routes:
@@ -99,17 +109,23 @@ class RestEndpoint:
     def _call(self, exchange: Exchange, body: Dict[str, Any], answer: _Answer) -> None:
         call = rest.call_of(body)
         tool = self._table.get(call.name)
-        identity = exchange.origin
-        client = exchange.head.headers.get("user-agent") or ""
-        if type(identity) is Guest:
-            client = _GATEWAY
 
         def answered(result: Dict[str, Any]) -> None:
             answer.give(
                 {"slug": call.slug, "output": rest.output(result), "validation_skipped": False}
             )
 
-        self._calls.start(tool, call.arguments, client[:80], identity, answered)
+        self._start(exchange, tool, call.arguments, answered)
+
+    def _start(
+        self,
+        exchange: Exchange,
+        tool: Tool,
+        arguments: Dict[str, Any],
+        answered: Callable[[Dict[str, Any]], None],
+    ) -> None:
+        client = _GATEWAY if _is_guest(exchange) else exchange.head.headers.get("user-agent") or ""
+        self._calls.start(tool, arguments, client[:80], exchange.origin, answered)
 
     def _skills(self, exchange: Exchange, body: Dict[str, Any], answer: _Answer) -> None:
         shown = self._entries(exchange, self._table.tools)
@@ -118,6 +134,16 @@ class RestEndpoint:
     def _resources(self, exchange: Exchange, body: Dict[str, Any], answer: _Answer) -> None:
         shown = self._table.listing("resources")
         answer.give({"total": len(shown), "resources": shown})
+
+    def _read(self, exchange: Exchange, body: Dict[str, Any], answer: _Answer) -> None:
+        uri = rest.below(exchange.head.target)
+        entry, values = self._table.resource(uri)
+        self._start(exchange, entry.reading(uri), values, answer.shaped)
+
+    def _render(self, exchange: Exchange, body: Dict[str, Any], answer: _Answer) -> None:
+        tool = self._table.prompt(rest.below(exchange.head.target)).rendering
+        arguments = rest.prompt_arguments(exchange.head.target)
+        self._start(exchange, tool, arguments, answer.shaped)
 
     def _prompts(self, exchange: Exchange, body: Dict[str, Any], answer: _Answer) -> None:
         shown = self._table.listing("prompts")
@@ -138,6 +164,16 @@ class _Answer:
         self._exchange.reply(
             status, (*_FRESH, *headers), jsonrpc.encode(dict(body, request_id=self._id))
         )
+
+    def shaped(self, result: Dict[str, Any]) -> None:
+        """Give what a resource or a prompt has become."""
+        found = result["structuredContent"]
+        if not result["isError"]:
+            self.give(found)
+            return
+        error = found["error"]
+        status, kind = _FAILED.get(error["code"], (500, "backend-error"))
+        self.fail(status, kind, error["message"], hint=error["hint"])
 
     def fail(
         self, status: int, kind: str, message: str, headers: Any = (), hint: Any = None
