@@ -1,0 +1,196 @@
+"""With the setting ``gateway`` the row tells a token; what it opens, and what stays shut."""
+
+from __future__ import annotations
+
+import json
+import os
+from types import SimpleNamespace
+
+import pytest
+
+import dcc_mcp_embed
+from dcc_mcp_embed.clock import SystemClock
+from dcc_mcp_embed.errors import PermissionDenied
+from dcc_mcp_embed.registry.file_registry import open_registry
+from dcc_mcp_embed.server.gateway import Guest, admit, make_token
+from dcc_mcp_embed.tools.declare import declared
+from fakes.live import Live
+
+RAN = []
+
+
+@dcc_mcp_embed.tool(capabilities=("file_write",))
+def write_file(path: str) -> str:
+    """Write a file."""
+    RAN.append(path)
+    return "written"
+
+
+@dcc_mcp_embed.tool(capabilities=("code",))
+def evaluate(code: str) -> str:
+    """Evaluate code."""
+    RAN.append(code)
+    return "ran"
+
+
+@dcc_mcp_embed.tool
+def harmless() -> str:
+    """Do nothing."""
+    return "done"
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch):
+    started = []
+
+    def make(**options):
+        options = dict({"exec_mode": "on", "profile": "full", "gateway": True}, **options)
+        tools = [SimpleNamespace(write_file=write_file, evaluate=evaluate, harmless=harmless)]
+        one = Live(str(tmp_path), monkeypatch, tools=tools, **options)
+        started.append(one)
+        return one
+
+    del RAN[:]
+    yield make
+    for one in started:
+        one.close()
+
+
+def row(live):
+    registry = open_registry(live.registry_dir, {}, SystemClock())
+    return registry.get("standalone", live.server.instance_id)
+
+
+def entrance(live):
+    """Return what the gateway puts before every path: the path of the row's URL without its end."""
+    place = "http://127.0.0.1:{}".format(live.port)
+    url = row(live).metadata["mcp_url"]
+    assert url.startswith(place) and url.endswith("/mcp")
+    return url[len(place) : -len("/mcp")]
+
+
+def through(live, path, body, **headers):
+    with live.connect() as wire:
+        data = json.dumps(body).encode("utf-8")
+        return wire.request(
+            "POST", entrance(live) + path, dict({"Authorization": None}, **headers), data
+        )
+
+
+def call(live, name, arguments, **headers):
+    """Return the error code of a call by /v1/call and by /mcp, None where there is none."""
+    output = through(live, "/v1/call", {"tool_slug": name, "arguments": arguments}, **headers)
+    params = {"name": name, "arguments": arguments}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    result = through(live, "/mcp", message, **headers).json["result"]
+    shapes = (output.json["output"], result.get("structuredContent") or {})
+    codes = {(shape.get("error") or {}).get("code") for shape in shapes}
+    assert len(codes) == 1, codes
+    return codes.pop()
+
+
+def test_a_guest_calls_whatever_runs_no_code_and_writes_no_file_of_its_choice(start):
+    live = start()
+    assert call(live, "harmless", {}) is None
+    assert call(live, "create_object", {"kind": "cube"}) is None
+    for name, arguments in (("evaluate", {"code": "1"}), ("write_file", {"path": "/tmp/x"})):
+        assert call(live, name, arguments) == "permission_denied"
+        assert call(live, "call_tool", {"name": name, "arguments": arguments}) == (
+            "permission_denied"
+        )
+        calls = [{"tool": "harmless"}, {"tool": name, "arguments": arguments}]
+        assert call(live, "batch", {"calls": calls}) == "permission_denied"
+    assert call(live, "execute_python", {"code": "1"}) == "permission_denied"
+    assert RAN == []
+    with live.connect() as wire:
+        assert not wire.tool("evaluate", {"code": "1"})["isError"], "the user's own client may"
+    assert RAN == ["1"]
+
+
+def test_a_session_of_somebody_who_may_lets_no_guest_run_code(start):
+    live = start()
+    with live.connect() as wire:
+        hello = {"protocolVersion": "2025-11-25", "clientInfo": {"name": "t"}, "capabilities": {}}
+        session = wire.rpc("initialize", hello).headers["mcp-session-id"]
+    headers = {"Mcp-Session-Id": session}
+    assert call(live, "evaluate", {"code": "1"}, **headers) == "permission_denied"
+    assert RAN == []
+
+
+def test_the_gateways_token_does_as_a_header_too_and_a_keep_alive_connection_stays_apart(start):
+    live = start()
+    token = entrance(live)[1:]
+    body = json.dumps({"tool_slug": "evaluate", "arguments": {"code": "1"}}).encode()
+    with live.connect() as wire:
+        codes = []
+        for headers in ({"Authorization": "Bearer " + token}, {}, {"Authorization": None}):
+            answer = wire.request("POST", "/v1/call", headers, body)
+            codes.append(answer.status)
+            if answer.status == 200:
+                codes.append(answer.json["output"]["success"])
+    assert codes == [200, False, 200, True, 401]
+
+
+def test_a_guest_finds_what_it_may_not_call_and_is_told_so(start):
+    live = start()
+    hits = through(live, "/v1/search", {}).json["hits"]
+    refused = [one["action"] for one in hits if one["summary"].startswith("Refused through")]
+    assert sorted(refused) == ["evaluate", "execute_python", "write_file"]
+    found = through(live, "/v1/describe", {"tool_slug": "execute_python"}).json
+    assert found["description"].startswith("Refused through")
+
+
+def test_without_the_setting_the_row_lets_nobody_in(start):
+    live = start(gateway=False)
+    assert entrance(live) == ""
+    for path in ("/v1/call", "/v1/search", "/v1/describe", "/mcp"):
+        assert through(live, path, {"tool_slug": "harmless"}).status == 401
+    told = repr(row(live).to_dict())
+    assert live.server.token not in told
+
+
+def test_the_token_is_random_for_each_run_and_nothing_of_the_users(start):
+    live = start()
+    token = entrance(live)[1:]
+    assert len(token) == 40
+    assert token != live.server.token
+    assert live.server.token not in repr(row(live).to_dict())
+    assert make_token(SystemClock()) != make_token(SystemClock())
+    log = json.dumps([line.to_dict() for line in live.server.logbook.read(1000, "debug")])
+    assert token not in log
+    # Only the row has it: no other file, and nothing that is told to those who have none.
+    for folder, _, names in os.walk(os.path.dirname(live.registry_dir)):
+        for name in names:
+            with open(os.path.join(folder, name), "rb") as file:
+                assert (token.encode() in file.read()) == (name == "services.json"), name
+    with live.connect() as wire:
+        for path in ("/", "/v1/readyz", "/health", "/nope", "/v1/context"):
+            answer = wire.request("GET", path, {"Authorization": None})
+            assert token not in repr((answer.headers, answer.body))
+
+
+def test_where_no_token_is_needed_a_guest_is_one_all_the_same(start):
+    live = start(auth=False)
+    assert call(live, "evaluate", {"code": "1"}) == "permission_denied"
+    assert call(live, "harmless", {}) is None
+    with live.connect() as wire:
+        assert not wire.tool("evaluate", {"code": "1"})["isError"]
+
+
+def test_readiness_and_the_safe_stop_are_there_behind_the_token_too(start):
+    live = start()
+    with live.connect() as wire:
+        path = entrance(live) + "/v1/readyz"
+        assert wire.request("GET", path, {"Authorization": None}).status == 200
+    assert row(live).metadata["safe_stop_url"] == "http://127.0.0.1:{}/safe-stop".format(live.port)
+
+
+@pytest.mark.parametrize("one", [write_file, evaluate])
+def test_only_guests_are_refused(one):
+    tool = declared(one)
+    for identity in (None, (), (("127.0.0.1", 1), 0.5), "session"):
+        admit(tool, identity)
+    with pytest.raises(PermissionDenied) as refused:
+        admit(tool, Guest(()))
+    assert tool.name in str(refused.value)
+    admit(declared(harmless), Guest(()))
