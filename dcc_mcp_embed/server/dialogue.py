@@ -121,16 +121,20 @@ class Dialogue:
         return "input_{}".format(self._keys)
 
     def _offered(self) -> Dict[str, Any]:
-        work = self.work
-        if work.stateless:
-            offered: Dict[str, Any] = work.params["_meta"][META_CAPABILITIES]
-            return offered
+        if self.work.stateless:
+            offered = self._meta().get(META_CAPABILITIES)
+            return offered if type(offered) is dict else {}
         session = self.sink.session
         return (session.capabilities or {}) if session is not None else {}
 
+    def _meta(self) -> Dict[str, Any]:
+        # Over HTTP it has been checked; other ways need not have one.
+        found = self.work.params.get("_meta")
+        return found if type(found) is dict else {}
+
     def _level(self) -> Optional[str]:
         if self.work.stateless:
-            level = self.work.params["_meta"].get(META_LOG_LEVEL)
+            level = self._meta().get(META_LOG_LEVEL)
             return level if level in LOG_LEVELS else None
         session = self.sink.session
         return (session.level or _LEVEL) if session is not None else None
