@@ -6,12 +6,12 @@ way to the client that is always open, so it is told when the tools have changed
 
 from __future__ import annotations
 
-import base64
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, NamedTuple, Optional
 
 from ..wire import jsonrpc
 from ..wire.jsonrpc import Fault, Request
-from ..wire.mcp.revisions import META_SERVER, META_VERSION
+from ..wire.mcp.implied import Implied
+from ..wire.mcp.revisions import META_SERVER
 from ..wire.mcp.routing import check_stateless, is_stateless
 
 __all__ = [
@@ -30,42 +30,6 @@ _META_SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 _CHANGED = "notifications/tools/list_changed"
 #: What this end has: tools, and word of their changes.
 _CAPABILITIES: Dict[str, Any] = {"tools": {"listChanged": True}}
-_NAMING = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
-
-
-class Implied:
-    """The headers that a message would have had over HTTP: those that agree with it."""
-
-    def __init__(self, value: Any) -> None:
-        self._found: Dict[str, str] = {}
-        params = value.get("params") if type(value) is dict else None
-        meta = params.get("_meta") if type(params) is dict else None
-        if type(meta) is not dict or type(meta.get(META_VERSION)) is not str:
-            return
-        assert params is not None
-        method = value.get("method")
-        name = params.get(_NAMING.get(str(method), ""))
-        given = (meta[META_VERSION], method, name)
-        for header, text in zip(("mcp-protocol-version", "mcp-method", "mcp-name"), given):
-            if type(text) is str:
-                self._found[header] = _armoured(text)
-
-    def get(self, name: str, default: Optional[str] = None) -> Optional[str]:
-        """Return one header."""
-        return self._found.get(name.lower(), default)
-
-    def get_all(self, name: str) -> List[str]:
-        """Return the header as often as it is there."""
-        found = self._found.get(name.lower())
-        return [] if found is None else [found]
-
-
-def _armoured(text: str) -> str:
-    """Return a header's text; what looks like an encoded one is encoded."""
-    if not text.startswith("=?"):
-        return text
-    encoded = base64.b64encode(text.encode("utf-8", "replace")).decode("ascii")
-    return "=?base64?{}?=".format(encoded)
 
 
 def offer(message: Dict[str, Any]) -> Dict[str, Any]:

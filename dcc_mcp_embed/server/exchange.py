@@ -50,6 +50,9 @@ class Exchange:
 
     __slots__ = ("_connection", "_guest", "_streaming", "body", "gone", "head", "path")
 
+    #: Whether what the body says may be repeated in headers.
+    has_headers = True
+
     def __init__(
         self, connection: Carrier, head: Any, path: str, body: bytes, guest: bool = False
     ) -> None:

@@ -1,12 +1,13 @@
 """The framed wire on our port: bytes to calls, several at a time, answers by id. Loop thread only.
 
 A stranger may say a hello of a few hundred bytes, within two seconds, and nothing else. After it
-there are five methods, JSON (UTF-8) in both directions:
+there are six methods, JSON (UTF-8) in both directions:
 
     tools/list                           {"tools": [...]}, as MCP lists them
     tools/call  {"name", "arguments"}    a CallToolResult, as MCP answers
     ping                                 {}
     status                               what the tool ``get_status`` shows
+    mcp                                  see :mod:`.framed_mcp`
     resume                               see :mod:`..rpc.resume`
 
 Whatever a peer asks is answered; a connection ends only when what comes is not the protocol.
@@ -21,7 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
 from ..clock import Clock
-from ..errors import NotFound
+from ..errors import HostBusy, NotFound
 from ..net.stream import Stream
 from ..net.timers import Timer
 from ..rpc.hello import Facts, ServerHello, place
@@ -32,9 +33,10 @@ from ..rpc.resume import RESUME
 from ..tools.results import failure
 from ..tools.table import ToolTable
 from ..wire import jsonrpc
-from ..wire.messages import Request
+from ..wire.messages import Notify, Request
 from .calls import Calls
 from .framed_connection import BadParams, FramedConnection
+from .framed_mcp import MCP, FramedMcp
 
 if TYPE_CHECKING:
     from .front import Front
@@ -53,6 +55,7 @@ class FramedEndpoint:
         self,
         table: ToolTable,
         calls: Calls,
+        mcp: FramedMcp,
         clock: Clock,
         instance: Callable[[], Dict[str, Any]],
         key: bytes,
@@ -65,6 +68,7 @@ class FramedEndpoint:
     ) -> None:
         self.clock = clock
         self.calls = calls
+        self._mcp_messages = mcp
         self.open_to_all = open_to_all
         self.log = log
         self._table = table
@@ -76,6 +80,7 @@ class FramedEndpoint:
         self._sweeper: Optional[Timer] = None
         self.methods: Dict[str, Callable[[FramedConnection, Request], Optional[Dict[str, Any]]]]
         self.methods = {
+            MCP: self._mcp,
             "ping": self._ping,
             RESUME: self._resume,
             "status": self._status,
@@ -124,7 +129,8 @@ class FramedEndpoint:
 
     def _call(self, connection: FramedConnection, request: Request) -> Optional[Dict[str, Any]]:
         params = _object(request.params)
-        name, arguments = params.get("name"), params.get("arguments")
+        name = params.get("name")
+        arguments: Any = params.get("arguments")
         if type(name) is not str:
             raise BadParams("tools/call needs a name, a string")
         if arguments is None:
@@ -135,8 +141,23 @@ class FramedEndpoint:
             tool = self._table.get(name)
         except NotFound as error:
             return failure(error, self.instance())
-        connection.run(tool, arguments, request)
+
+        def begin(answer: Callable[[Dict[str, Any]], None], refusal: Optional[HostBusy]) -> None:
+            if refusal is not None:
+                answer(failure(refusal, self.instance()))
+            else:
+                self.calls.start(tool, arguments, connection.client, connection.identity, answer)
+
+        connection.run(request, tool.read_only or tool.idempotent, begin)
         return None
+
+    def _mcp(self, connection: FramedConnection, request: Request) -> None:
+        self._mcp_messages.handle(connection, request, _object(request.params))
+
+    def notified(self, notify: Notify) -> None:
+        """Take a notification that is none of the wire's own."""
+        if notify.topic == MCP:
+            self._mcp_messages.notified(notify.data)
 
 
 def _object(params: bytes) -> Dict[str, Any]:

@@ -6,14 +6,12 @@ Loop thread only.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Deque, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Optional, Tuple
 
 from ..errors import EmbedError, HostBusy, RemoteProtocolError
 from ..net.stream import Stream
 from ..rpc.hello import HelloRefused, ServerHello
 from ..rpc.peer import Ended, Event, Greeted, Peer, Quotas
-from ..tools.entries import Tool
-from ..tools.results import failure
 from ..transport_errors import ConnectionClosed, FrameTooLarge
 from ..wire import jsonrpc
 from ..wire.messages import Notify, Request
@@ -31,6 +29,8 @@ _BATCH = 64 * 1024
 #: Requests that one read can hold must not count as too many at once: its bytes over the smallest.
 _PER_READ = 4096
 
+
+Begin = Callable[[Callable[[Dict[str, Any]], None], Optional[HostBusy]], None]
 
 _UNSENDABLE = "the answer cannot be sent: {}"
 
@@ -154,8 +154,8 @@ class FramedConnection(Connection):
 
     def _notified(self, notify: Notify) -> None:
         try:
-            # Others than the wire's own have no meaning here.
-            self._once.notified(notify)
+            if not self._once.notified(notify):
+                self._endpoint.notified(notify)
         except RemoteProtocolError as error:
             self.refuse(Refused(400, str(error)))
 
@@ -188,9 +188,18 @@ class FramedConnection(Connection):
         for answer in self._once.judge(request).answers:
             self.tell(*answer)
 
-    def run(self, tool: Tool, arguments: Dict[str, Any], request: Request) -> None:
-        """Call a tool and answer the request with its result, now or later; never twice."""
-        repeatable = tool.read_only or tool.idempotent
+    @property
+    def identity(self) -> Tuple[Any, ...]:
+        """What tells this connection from every other one, also from later ones."""
+        # A name is a claim. The connection is not.
+        return (self.peer, self.opened)
+
+    def run(self, request: Request, repeatable: bool, begin: Begin) -> None:
+        """Have a request done and answered, now or later; never twice, unless it may be.
+
+        ``begin(answer, refusal)`` does it and calls ``answer(result)`` once; with a ``refusal`` it
+        only says so in its own way.
+        """
         judgement = self._once.judge(request, repeatable)
         for answer in judgement.answers:
             self.tell(*answer)
@@ -203,13 +212,15 @@ class FramedConnection(Connection):
             self._finished(request.id, result, kept)
 
         self._running += 1
-        refusal = self._too_many()
-        if refusal is not None:
-            answer_it(failure(refusal, self._endpoint.instance()))
+        begin(answer_it, self._too_many())
+
+    def push(self, topic: str, data: bytes) -> None:
+        """Send a notification, unless the peer is behind in reading."""
+        if self._ending or self.blocked:
             return
-        # A name is a claim. The connection is not.
-        identity = (self.peer, self.opened)
-        self._endpoint.calls.start(tool, arguments, self.client, identity, answer_it)
+        self._say(self._peer.notification(topic, data))
+        if not self._advancing:
+            self._flush()
 
     @property
     def _busy(self) -> bool:

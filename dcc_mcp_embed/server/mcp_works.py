@@ -75,7 +75,7 @@ class Works:
             else:
                 sink.reply(machine.answer(call, failure(error, self._instance())))
             return
-        if tool.param_headers and call.stateless:
+        if tool.param_headers and call.stateless and exchange.has_headers:
             try:
                 check_params(tool.param_headers, call.arguments, exchange.head.headers, call.id)
             except Fault as fault:

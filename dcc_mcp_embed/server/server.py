@@ -99,7 +99,7 @@ class Server:
             loop, clock, limits, instance, lanes, self.gate, adapter, scene, control, self._log
         )
         self.local = LocalCalls(table, lanes, adapter, scene, control, clock)
-        machine = McpMachine(
+        machine = self._machine = McpMachine(
             {
                 "name": "dcc-mcp-embed-" + instance.dcc_type,
                 "title": "{} {}".format(instance.dcc_type, instance.version),
@@ -109,7 +109,7 @@ class Server:
             instructions(instance.dcc_type, instance.version),
         )
         questions = self.questions = Questions(clock, limits.asking_calls, limits.answer_timeout)
-        works = Works(
+        works = self._works = Works(
             machine, table, self.calls, self.sessions, loop, questions, lambda: instance.block
         )
         self.subscriptions = Subscriptions(loop, machine, table, self.sessions)
@@ -146,11 +146,13 @@ class Server:
         it before the registry names us, so it is loaded when the server runs already.
         """
         from .framed import FramedEndpoint
+        from .framed_mcp import FramedMcp
 
         instance, clock = self._instance, self._clock
         endpoint = FramedEndpoint(
             self._table,
             self.calls,
+            FramedMcp(self._machine, self._works, self._table, lambda: instance.block),
             clock,
             lambda: instance.block,
             self._secret.wire_key(),

@@ -154,7 +154,7 @@ def test_text_of_every_kind_comes_back_as_it_was(start):
 
 
 WRONG = [
-    ("nope", None, "ping, resume, status, tools/call, tools/list"),
+    ("nope", None, "mcp, ping, resume, status, tools/call, tools/list"),
     ("", None, "there is no method"),
     ("hello", b"{}", "there is no method"),
     ("tools/call", None, "a name"),

@@ -385,7 +385,7 @@ def test_an_idle_server_lets_go_of_what_it_kept_and_then_sets_no_timer(live):
 
     clock, timers = Clock(), Timers()
     endpoint = FramedEndpoint(
-        None, None, clock, dict, bytes(32), 1, "", "epoch", False, print, Limits(ttl=10.0)
+        None, None, None, clock, dict, bytes(32), 1, "", "epoch", False, print, Limits(ttl=10.0)
     )
     front = SimpleNamespace(loop=timers)
     endpoint.tidy(front)

@@ -21,10 +21,10 @@ from .revisions import (
     UNSUPPORTED_VERSION,
 )
 
-__all__ = ["check_stateless", "decode_header", "is_stateless"]
+__all__ = ["NAMED", "check_stateless", "decode_header", "is_stateless"]
 
-# Methods whose Mcp-Name header must repeat a member of their params.
-_NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+#: Methods whose Mcp-Name header must repeat a member of their params.
+NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 _PREFIX = "=?base64?"
 _SUFFIX = "?="
 
@@ -70,7 +70,7 @@ def check_stateless(request: Request, headers: Any) -> None:
         )
     _same(request, headers, "MCP-Protocol-Version", version)
     _same(request, headers, "Mcp-Method", request.method)
-    member = _NAMED.get(request.method)
+    member = NAMED.get(request.method)
     if member is not None and type(request.params.get(member)) is str:
         _same(request, headers, "Mcp-Name", request.params[member])
     if version not in STATELESS:

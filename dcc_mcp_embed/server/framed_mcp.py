@@ -1,0 +1,146 @@
+"""MCP over the framed wire, for what stands between a client and this host. Loop thread only.
+
+    request mcp   a JSON-RPC request of 2026-07-28, and the answer to it
+    notify  mcp   to the peer, while its request is under way: notifications/progress and /message
+    notify  mcp   from the peer: notifications/cancelled, by the request's JSON-RPC id
+
+Lists, tools, resources, prompts and completions are served; what is a session's or a stream's is
+not. There are no headers, and ids are the peer's own: a UUID for each request, so that nobody
+cancels what is another's. A lost connection ends the notifications, not the request.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
+
+from ..errors import HostBusy, NotFound
+from ..tools.results import failure
+from ..tools.table import ToolTable
+from ..wire import jsonrpc
+from ..wire.mcp.implied import Implied
+from ..wire.mcp.machine import McpMachine, Reply
+from ..wire.mcp.work import Completion, PromptGet, ResourceRead, ToolCall, Work
+from ..wire.messages import Request
+from .mcp_works import Works
+from .sinks import Sink
+
+if TYPE_CHECKING:
+    from .framed_connection import FramedConnection
+
+__all__ = ["MCP", "FramedMcp"]
+
+#: The request's method, and the topic of notifications.
+MCP = "mcp"
+_WORK = (ToolCall, ResourceRead, PromptGet, Completion)
+_CANCELLED = "notifications/cancelled"
+
+
+class FramedMcp:
+    """What all framed connections of one server share of MCP. ``instance()``: as in results."""
+
+    def __init__(
+        self,
+        machine: McpMachine,
+        works: Works,
+        table: ToolTable,
+        instance: Callable[[], Dict[str, Any]],
+    ) -> None:
+        self._machine = machine
+        self._works = works
+        self._table = table
+        self._instance = instance
+        #: Under way, by JSON-RPC id.
+        self._asks: Dict[str, _Ask] = {}
+
+    def handle(self, connection: FramedConnection, request: Request, value: Dict[str, Any]) -> None:
+        """Answer one JSON-RPC request, now or when its work is done."""
+        outcome: Any = self._machine.receive(value, Implied(value), connection.client)
+        if type(outcome) is Reply:
+            connection.tell(request.id, True, jsonrpc.encode(outcome.message), None)
+            return
+        if type(outcome) not in _WORK or not outcome.stateless or type(outcome.id) is not str:
+            text = (
+                "Over the framed wire there are requests of 2026-07-28 about tools, resources, "
+                "prompts and completions, each with a UUID for its id"
+            )
+            refused = jsonrpc.error(value.get("id"), jsonrpc.INVALID_REQUEST, text)
+            connection.tell(request.id, True, jsonrpc.encode(refused), None)
+            return
+
+        def begin(answer: Callable[[Dict[str, Any]], None], refusal: Optional[HostBusy]) -> None:
+            ask = _Ask(connection, value)
+
+            def done(message: Dict[str, Any]) -> None:
+                self._asks.pop(outcome.id, None)
+                answer(message)
+
+            sink = _Sink(connection, done)
+            if refusal is not None:
+                sink.reply(self._refused(outcome, refusal))
+                return
+            self._asks[outcome.id] = ask
+            self._works.doers[type(outcome)](ask, outcome, sink)  # type: ignore[arg-type]
+
+        connection.run(request, self._repeatable(outcome), begin)
+
+    def notified(self, data: bytes) -> None:
+        """Take a notification; others than ``notifications/cancelled`` have no meaning here."""
+        try:
+            value = jsonrpc.decode(data)
+        except jsonrpc.Fault:
+            return
+        if type(value) is not dict or value.get("method") != _CANCELLED:
+            return
+        params = value.get("params")
+        ident = params.get("requestId") if type(params) is dict else None
+        ask = self._asks.get(ident) if type(ident) is str else None
+        if ask is not None and ask.gone is not None:
+            ask.gone()
+
+    def _repeatable(self, work: Work) -> bool:
+        if type(work) is not ToolCall:
+            # Reading, rendering and completing.
+            return True
+        try:
+            tool = self._table.get(work.name)
+        except NotFound:
+            return True
+        # One that has asked is not to be begun again by the answers.
+        asks = "requestState" in work.params
+        return (tool.read_only or tool.idempotent) and not asks
+
+    def _refused(self, work: Work, refusal: HostBusy) -> Reply:
+        if type(work) is ToolCall:
+            return self._machine.answer(work, failure(refusal, self._instance()))
+        return self._machine.fail(work, jsonrpc.INTERNAL_ERROR, refusal.message, refusal.to_dict())
+
+
+class _Ask:
+    """A request, as far as the work on it looks at how it came; see ``exchange.Exchange``."""
+
+    has_headers = False
+    can_stream = False
+
+    def __init__(self, connection: FramedConnection, value: Dict[str, Any]) -> None:
+        self.head = SimpleNamespace(headers=Implied(value))
+        self.origin = connection.identity
+        self.gone: Optional[Callable[[], None]] = None
+
+
+class _Sink(Sink):
+    """Where what comes of a request goes: its answer once, and notifications before that."""
+
+    def __init__(
+        self, connection: FramedConnection, done: Callable[[Dict[str, Any]], None]
+    ) -> None:
+        self._connection = connection
+        self._done = done
+
+    def reply(self, reply: Reply) -> None:
+        self.over = True
+        self._done(reply.message)
+
+    def event(self, message: Dict[str, Any]) -> None:
+        if not self.over:
+            self._connection.push(MCP, jsonrpc.encode(message))

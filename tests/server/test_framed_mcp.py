@@ -1,0 +1,236 @@
+"""MCP over the framed wire: what a bridge says for its client, and what it hears meanwhile."""
+
+from __future__ import annotations
+
+import json
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+import dcc_mcp_embed
+from dcc_mcp_embed.config import Limits
+from dcc_mcp_embed.rpc.receipts import FIRST_NUMBER
+from dcc_mcp_embed.wire.messages import OURS, Notify, Response, id_text, request_frame
+from fakes.framed import FramedWire, encoded, wire_key
+from fakes.live import DEADLINE, Live
+
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+}
+
+
+class Stage:
+    def __init__(self):
+        self.entered = threading.Semaphore(0)
+        self.leave = threading.Event()
+        self.ran = []
+        stage = self
+
+        @dcc_mcp_embed.tool(thread="worker")
+        def hold(name: str) -> dict:
+            """Keep the worker thread."""
+            stage.ran.append(name)
+            stage.entered.release()
+            assert stage.leave.wait(DEADLINE)
+            return {"name": name}
+
+        @dcc_mcp_embed.tool(thread="worker")
+        def steps(name: str):
+            """Go on until nobody wants it any more."""
+            stage.ran.append(name)
+            number = 0
+            while True:
+                number += 1
+                yield dcc_mcp_embed.Progress(number, None, "step")
+
+        @dcc_mcp_embed.tool()
+        def ask(ctx, name: str):
+            """Ask the user."""
+            stage.ran.append(name)
+            schema = {"type": "object", "properties": {"ok": {"type": "boolean"}}}
+            answer = yield ctx.elicit("sure?", schema)
+            return {"name": name, "said": answer["content"]}
+
+        self.module = SimpleNamespace(hold=hold, steps=steps, ask=ask)
+
+
+@pytest.fixture
+def stage():
+    one = Stage()
+    yield one
+    one.leave.set()
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch, stage):
+    running = []
+
+    def go(**limits):
+        live = Live(str(tmp_path), monkeypatch, tools=[stage.module], limits=Limits(**limits))
+        running.append(live)
+        return live
+
+    yield go
+    stage.leave.set()
+    for live in running:
+        live.close()
+
+
+class Client(FramedWire):
+    """A peer with a line; what it is told besides answers is kept."""
+
+    def __init__(self, port):
+        super().__init__(port, wire_key())
+        self.greet()
+        self.line = self.call("resume", {"ids": []})["line"]
+        self.numbers = 0
+        self.heard = []
+
+    def read(self):
+        data = self.sock.recv(65536)
+        assert data, "the server has ended the connection"
+        events = self.peer.receive_data(data)
+        for event in events:
+            if isinstance(event, Notify):
+                self.heard.append((event.topic, json.loads(event.data.decode("utf-8"))))
+            elif isinstance(event, Response):
+                self.responses[event.id] = event
+        self.flush()
+        return events
+
+    def say(self, method, params, ident="id-1", **meta):
+        """Send a request; returns its id on the wire."""
+        wire = bytes.fromhex(self.line) + (FIRST_NUMBER + self.numbers).to_bytes(8, "big")
+        self.numbers += 1
+        params = dict(params, _meta=dict(META, **meta))
+        message = {"jsonrpc": "2.0", "id": ident, "method": method, "params": params}
+        self.send(request_frame(wire, "mcp", encoded(message), OURS))
+        return wire
+
+    def told(self, wire):
+        answer = self.answer(wire)
+        assert answer.success, answer.error
+        return json.loads(answer.payload.decode("utf-8"))
+
+    def result(self, method, params, ident="id-1", **meta):
+        return self.told(self.say(method, params, ident, **meta))["result"]
+
+
+def test_lists_resources_prompts_and_completions_are_served(start):
+    live = start()
+    with Client(live.port) as wire, live.connect() as http:
+        tools = wire.result("tools/list", {})["tools"]
+        assert tools == http.rpc("tools/list").json["result"]["tools"]
+        read = wire.result("resources/read", {"uri": "dcc://status"})
+        assert json.loads(read["contents"][0]["text"])["verdict"] == "healthy"
+        assert wire.result("prompts/list", {})["prompts"]
+        assert wire.result("server/discover", {})["supportedVersions"] == ["2026-07-28"]
+        called = wire.result("tools/call", {"name": "get_scene_info", "arguments": {}})
+        assert called["resultType"] == "complete"
+        assert called["isError"] is False
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "ident", "code"),
+    [
+        ("nothing/such", {}, "x", -32601),
+        ("resources/read", {"uri": "test://nowhere"}, "x", -32602),
+        ("subscriptions/listen", {"notifications": {}}, "x", -32600),
+        ("tools/call", {"name": "get_scene_info"}, 7, -32600),
+    ],
+)
+def test_what_is_not_served_is_an_error_of_json_rpc(start, method, params, ident, code):
+    with Client(start().port) as wire:
+        message = wire.told(wire.say(method, params, ident))
+        assert message["error"]["code"] == code, message
+        assert message["id"] == ident
+        assert wire.call("ping") == {}
+
+
+def test_a_message_of_another_era_is_refused(start):
+    with Client(start().port) as wire:
+        old = {"jsonrpc": "2.0", "id": "a", "method": "tools/call", "params": {"name": "hold"}}
+        assert wire.call("mcp", old)["error"]["code"] == -32600
+        assert wire.call("mcp", {"no": "message"})["error"]["code"] == -32600
+        assert "UTF-8" in wire.failure("mcp", b"\xff")
+
+
+def test_progress_comes_before_the_answer_and_cancelling_ends_it(start, stage):
+    with Client(start().port) as wire:
+        call = {"name": "steps", "arguments": {"name": "a"}}
+        ident = wire.say("tools/call", call, "the one", progressToken="mine")
+        other = wire.say("tools/call", {"name": "hold", "arguments": {"name": "b"}}, "other")
+        while not wire.heard:
+            wire.read()
+        topic, first = wire.heard[0]
+        assert topic == "mcp"
+        assert first["method"] == "notifications/progress"
+        assert first["params"]["progressToken"] == "mine"
+        cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled"}
+        for wrong in ({"requestId": "unknown"}, {"requestId": 1}, {}):
+            wire.send(wire.peer.notification("mcp", encoded(dict(cancelled, params=wrong))))
+        wire.send(wire.peer.notification("mcp", b"\xff"))
+        wire.send(
+            wire.peer.notification("mcp", encoded(dict(cancelled, params={"requestId": "the one"})))
+        )
+        result = wire.told(ident)["result"]
+        assert result["structuredContent"]["error"]["code"] == "cancelled"
+        assert stage.entered.acquire(timeout=DEADLINE)
+        stage.leave.set()
+        assert wire.told(other)["result"]["isError"] is False
+    assert stage.ran == ["a", "b"]
+
+
+def test_a_call_is_made_once(start, stage):
+    live = start()
+    with Client(live.port) as first:
+        call = {"name": "hold", "arguments": {"name": "a"}}
+        ident = first.say("tools/call", call)
+        assert stage.entered.acquire(timeout=DEADLINE)
+        epoch = first.peer.facts.epoch
+    with Client(live.port) as later:
+        # On a connection of its own line it may not ask; on the old line it joins.
+        later.send(request_frame(ident, "mcp", b"{}", OURS))
+    with FramedWire(live.port, wire_key()) as wire:
+        wire.greet()
+        answer = wire.call("resume", {"epoch": epoch, "line": first.line, "ids": [id_text(ident)]})
+        assert list(answer["states"].values()) == ["running"]
+        stage.leave.set()
+        told = json.loads(wire.answer(ident).payload.decode("utf-8"))
+        assert told["result"]["structuredContent"]["data"] == {"name": "a"}
+    assert stage.ran == ["a"]
+
+
+def test_one_too_many_is_told_in_the_words_of_mcp(start, stage):
+    live = start(framed_calls=1)
+    with Client(live.port) as wire:
+        held = wire.say("tools/call", {"name": "hold", "arguments": {"name": "a"}}, "a")
+        assert stage.entered.acquire(timeout=DEADLINE)
+        refused = wire.result("tools/call", {"name": "ask", "arguments": {"name": "b"}})
+        assert refused["structuredContent"]["error"]["code"] == "host_busy"
+        message = wire.told(wire.say("resources/read", {"uri": "dcc://status"}, "r"))
+        assert message["error"]["data"]["code"] == "host_busy"
+        stage.leave.set()
+        assert wire.told(held)["result"]["isError"] is False
+    assert stage.ran == ["a"]
+
+
+def test_a_tool_that_asks_goes_on_with_the_answer(start, stage):
+    with Client(start().port) as wire:
+        call = {"name": "ask", "arguments": {"name": "a"}}
+        asked = wire.result("tools/call", call)
+        assert asked["resultType"] == "input_required"
+        ((key, question),) = asked["inputRequests"].items()
+        assert question["params"]["message"] == "sure?"
+        answer = {key: {"action": "accept", "content": {"ok": True}}}
+        done = wire.result(
+            "tools/call",
+            dict(call, requestState=asked["requestState"], inputResponses=answer),
+            ident="id-2",
+        )
+        assert done["isError"] is False, done
+        assert done["structuredContent"]["data"] == {"name": "a", "said": {"ok": True}}
+    assert stage.ran == ["a"], "its first half ran once"
