@@ -86,7 +86,10 @@ class Settings(NamedTuple):
     auth: bool = True
     #: off | confirm | on; None: ``confirm`` where the host has a user interface, else ``off``.
     exec_mode: Optional[str] = None
+    #: Whether whoever reaches a dcc-mcp gateway may call tools (none that runs code).
     gateway: bool = False
+    #: The port for a dcc-mcp sidecar, 0 for any free one; None: there is none.
+    qtserver: Optional[int] = None
     registry_dir: Optional[str] = None
     #: More origins that may call, besides loopback ones: ``scheme://host[:port]``.
     origins: Tuple[str, ...] = ()
@@ -191,6 +194,7 @@ def settings_from(
     origins: Tuple[str, ...] = (),
     limits: Limits = Limits(),
     profile: Optional[str] = None,
+    qtserver: Optional[int] = None,
 ) -> Settings:
     """Join arguments and environment into settings; an argument wins. Raises ConfigError.
 
@@ -216,6 +220,7 @@ def settings_from(
         auth=auth,
         exec_mode=exec_mode,
         gateway=gateway,
+        qtserver=None if qtserver is None else _port(str(qtserver), "qtserver"),
         registry_dir=registry_dir or environ.get("DCC_MCP_REGISTRY_DIR") or None,
         origins=origins,
         limits=limits,

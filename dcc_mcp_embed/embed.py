@@ -26,6 +26,7 @@ from .host.identity import Instance
 from .host.job import Job
 from .host.worker import Worker
 from .logbook import LogBook
+from .net.listener import bind
 from .net.loop import Loop
 from .net.thread import LoopThread
 from .secret import open_secret
@@ -41,6 +42,7 @@ from .tools import code, control, loader, scene
 from .tools.table import ToolTable
 
 if TYPE_CHECKING:
+    from .server.qtserver import QtServer
     from .transport.manager import TransportManager
 
 __all__ = ["EmbeddedServer", "start", "stop"]
@@ -72,6 +74,7 @@ def start(
     clock: Optional[Clock] = None,
     launch_command: Optional[str] = None,
     profile: Optional[str] = None,
+    qtserver: Optional[int] = None,
 ) -> EmbeddedServer:
     """Start the server in this host and return it; the running one if there is one already.
 
@@ -84,8 +87,9 @@ def start(
     names or files whose tools are added. ``registry_dir``: the service registry in which the server
     is entered; None takes the one that all dcc-mcp programs share. ``launch_command``: what to give
     a shell to start such a host again, told there. ``profile``: core or full, which tools are
-    listed; all can be called; None is core. Raises ConfigError for unusable settings, StartError
-    when the port is taken or the host cannot be used.
+    listed; all can be called; None is core. ``qtserver``: a second port, without a token, for a
+    dcc-mcp sidecar, 0 for any free one; None opens none. Raises ConfigError for unusable settings,
+    StartError when the port is taken or the host cannot be used.
     """
     global _running
     with _lock:
@@ -103,6 +107,7 @@ def start(
             origins=tuple(origins),
             limits=limits,
             profile=profile,
+            qtserver=qtserver,
         )
         host = adapter if isinstance(adapter, HostAdapter) else load_adapter(adapter)
         server = EmbeddedServer(host, settings, clock or SystemClock(), tools, launch_command)
@@ -122,7 +127,7 @@ class EmbeddedServer:
 
     Attributes: ``url`` (usable by any MCP client, token included unless ``auth=False``),
     ``plain_url`` (without it), ``port``, ``token``, ``instance_id``, ``dcc_type``, ``adapter``,
-    ``logbook``.
+    ``logbook``, ``host_rpc`` (for a sidecar, None without ``qtserver``).
     """
 
     def __init__(
@@ -225,12 +230,16 @@ class EmbeddedServer:
             self._state_changed,
             self._guest_token,
         )
+        self._sidecars = self._open_qtserver(undo)
         self._instance.scene = self.adapter.scene_path()
         self._thread = LoopThread(self._loop)
         self._address = ("127.0.0.1", self.port)
         self._thread.on_fork(self._server.disown)
         self._thread.on_fork(self._disown)
         self._loop.call_soon(self._server.open)
+        if self._sidecars is not None:
+            self._thread.on_fork(self._sidecars.disown)
+            self._loop.call_soon(self._sidecars.open)
         self._thread.start()
         # From here on there is a thread to end: whatever fails now is undone by a whole stop.
         undo.callback(self.stop)
@@ -239,8 +248,41 @@ class EmbeddedServer:
         self.adapter.on_exit(self.stop)
         self.adapter.on_scene_change(self._server.scene_changed)
         self.logbook.info("server", "listening on {}".format(self.plain_url))
+        if settings.gateway:
+            self.logbook.info("server", "whoever reaches a dcc-mcp gateway here may call tools")
+        if self.host_rpc is not None:
+            text = "whatever runs on this machine may call tools at {}".format(self.host_rpc)
+            self.logbook.info("server", text)
         # Last: from here on another thread loads and writes, while the host goes on.
         self._register()
+
+    def _open_qtserver(self, undo: ExitStack) -> Optional[QtServer]:
+        """Return what serves the sidecar, None if nothing does. Raises StartError."""
+        #: At which URI a sidecar reaches the host; None if it does not.
+        self.host_rpc: Optional[str] = None
+        if self.settings.qtserver is None:
+            return None
+        # Not for all who never have a sidecar.
+        from .server.qtserver import QtServer
+
+        try:
+            sock = bind("127.0.0.1", self.settings.qtserver)
+        except OSError as error:
+            raise StartError(
+                "Port {} cannot be used for qtserver: {}.".format(
+                    self.settings.qtserver, error.strerror
+                )
+            ) from error
+        undo.callback(sock.close)
+        self.host_rpc = "qtserver://127.0.0.1:{}".format(sock.getsockname()[1])
+        return QtServer(
+            self._loop,
+            sock,
+            self._table,
+            self._server.calls,
+            self._instance,
+            lambda level, text: self.logbook.add(level, "qtserver", text),
+        )
 
     def _register(self) -> None:
         """Have this server entered in the service registry; without one it serves all the same."""
@@ -256,6 +298,7 @@ class EmbeddedServer:
                 self._stop_pass,
                 self._launch_command,
                 self._guest_token,
+                self.host_rpc,
             ),
             lambda: server.readiness.state,
             server.load_framed,
@@ -439,6 +482,8 @@ class EmbeddedServer:
             steps.callback(self._sharing.end)
 
     def _end_loop(self) -> None:
+        if self._sidecars is not None:
+            self._loop.call_soon(self._sidecars.close)
         self._loop.call_soon(self._server.wind_down, self._loop.stop)
         if not self._thread.finish(_GRACE):
             self.logbook.warning("server", "the loop thread did not end in time")

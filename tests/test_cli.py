@@ -266,10 +266,11 @@ def test_tools_that_cannot_be_loaded_are_refused_in_words(home, content, wanted)
     assert "Traceback" not in done.stderr
 
 
-def test_what_has_no_effect_yet_is_said(home):
-    with Served(home, "--gateway") as served:
+def test_what_lets_others_in_is_said(home):
+    with Served(home, "--gateway", "--qtserver") as served:
         served.end()
-        assert "no effect" in served.stderr
+        assert "whoever reaches a dcc-mcp gateway" in served.stderr
+        assert "may call tools at {}\n".format(served.facts["host_rpc"]) in served.stderr
 
 
 def test_serve_is_entered_in_the_registry_that_was_named(home, here):

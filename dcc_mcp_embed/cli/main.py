@@ -121,6 +121,15 @@ def _parser() -> argparse.ArgumentParser:
         help="let whoever reaches the dcc-mcp gateway call tools here, but none that runs code",
     )
     command.add_argument(
+        "--qtserver",
+        nargs="?",
+        const=0,
+        type=int,
+        metavar="PORT",
+        help="open a second port for a dcc-mcp sidecar, which shows no token: every local program "
+        "can call tools there, but none that runs code; without PORT any free one",
+    )
+    command.add_argument(
         "--registry-dir",
         metavar="DIR",
         help="the service registry to be entered in; default: the one all dcc-mcp programs share",

@@ -95,6 +95,7 @@ def describe(server: embed.EmbeddedServer) -> Dict[str, Any]:
         "token": server.token,
         "dcc_type": server.dcc_type,
         "version": __version__,
+        "host_rpc": server.host_rpc,
     }
 
 
@@ -130,6 +131,7 @@ def launch_command(options: Any) -> str:
         ("--exec", options.exec_mode),
         ("--registry-dir", directory),
         ("--profile", options.profile),
+        ("--qtserver", options.qtserver),
     ):
         if value is not None:
             words += [flag, str(value)]
@@ -160,6 +162,7 @@ def run(options: Any) -> int:
         tools=modules,
         launch_command=launch_command(options),
         profile=options.profile,
+        qtserver=options.qtserver,
     )
     log = StderrLog(server.logbook)
     try:

@@ -1,4 +1,4 @@
-"""Who comes through the dcc-mcp gateway, and what is withheld from them. Pure.
+"""Who comes through the dcc-mcp gateway or a sidecar, and what is withheld from them. Pure.
 
 The gateway shows every row to whoever can reach it, and asks nobody who they are. So with the
 setting ``gateway`` our row tells a token of its own, made anew at each start, and whoever shows
@@ -24,7 +24,10 @@ _WITHHELD = {
 
 
 class Guest(NamedTuple):
-    """The identity of whoever has shown the gateway's token. ``origin``: of the connection."""
+    """The identity of whoever has shown the gateway's token, or can show none (a sidecar).
+
+    ``origin``: of the connection.
+    """
 
     origin: Any
 
@@ -49,7 +52,7 @@ def admit(tool: Tool, identity: Any) -> None:
     what = withheld(tool)
     if what is not None:
         raise PermissionDenied(
-            "'{}' {}; that is not done for those who come through the gateway.".format(
+            "'{}' {}; that is not done for those who come through the gateway or a sidecar.".format(
                 tool.name, what
             ),
             hint="Connect to the host itself, with the URL that it shows its user.",
