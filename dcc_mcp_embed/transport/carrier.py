@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Tuple
+from typing import Callable, Optional, Tuple
 
 from ..rpc.peer import Peer
 from ..transport_errors import TransportError
 from ..wire.messages import Response
 from .link import Link
 
-__all__ = ["Carrier"]
+__all__ = ["Carrier", "Listener"]
+
+Listener = Optional[Callable[[str, bytes], None]]
 
 
 class Carrier:
@@ -21,6 +23,12 @@ class Carrier:
     def __init__(self, link: Link, peer: Peer) -> None:
         self.link = link
         self.peer = peer
+        self.listener: Listener = None
+
+    def listen(self, listener: Listener) -> None:
+        """Have ``listener(topic, data)`` told of notifications; None: they are received."""
+        self.listener = listener
+        self.link.listener = listener
 
     def call(self, method: str, params: bytes, deadline: float, timeout_ms: int) -> Response:
         """Send a request and return its answer. Raises as :meth:`Link.call`."""

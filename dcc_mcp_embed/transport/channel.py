@@ -11,7 +11,7 @@ from ..rpc.inbox import Incoming
 from ..transport_errors import Internal, TransportError
 from ..wire.messages import Response, id_bytes, id_text
 from .arguments import Content, as_content, milliseconds, wait
-from .carrier import Carrier
+from .carrier import Carrier, Listener
 from .codec import envelope_dict
 from .link import Link
 
@@ -150,6 +150,21 @@ class FramedChannel:
         """Return a message that is here already, or None. Raises ConnectionClosed as ``recv``."""
         self._demand()
         return self._given(self._link.receive_now())
+
+    @property
+    def listener(self) -> Listener:
+        """Who is told of notifications, ``listener(topic, data)``, instead of their being received.
+
+        It is called on whichever thread reads, with the link's lock held: it must be quick, must
+        not raise (that ends the connection), and must not call back into the channel (that raises
+        Internal). It outlives a connection that is made anew, and ends with a lease.
+        """
+        return self._carrier.listener
+
+    @listener.setter
+    def listener(self, listener: Listener) -> None:
+        self._demand()
+        self._carrier.listen(listener)
 
     # -- state --------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ from ..transport_errors import (
     TransportError,
 )
 from ..wire.messages import OURS, Response, request_frame
-from .carrier import Carrier
+from .carrier import Carrier, Listener
 from .link import Link
 from .reentry import alone
 
@@ -116,6 +116,11 @@ class LastingCarrier(Carrier):
     def begin(self, deadline: float) -> None:
         """Tell the server of the first connection who we are; before anything else."""
         self._resume_over(Carrier(self.link, self.peer), deadline)
+
+    def listen(self, listener: Listener) -> None:
+        # The link must not change in between.
+        with self._lock:
+            super().listen(listener)
 
     # -- calls --------------------------------------------------------------------------------
 
@@ -337,6 +342,7 @@ class LastingCarrier(Carrier):
                 link.drop(call)
             else:
                 flight.leg = _Leg(link, call, action == SEND)
+        link.listener = self.listener
         self.link, self.peer = link, carrier.peer
         self._changed.notify_all()
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import socket
 from collections import deque
-from typing import Deque, Iterable, Optional
+from typing import Callable, Deque, Iterable, Optional
 
 from ..clock import Clock
 from ..net.readiness import READ, WRITE
@@ -19,7 +19,7 @@ from ..rpc.inbox import Inbox, Incoming
 from ..rpc.peer import Ended, Event, Greeted, Peer
 from ..rpc.pending import Call, Pending, Probe, fresh
 from ..transport_errors import ConnectionClosed, Internal, TransportError
-from ..wire.messages import Request, Response
+from ..wire.messages import Notify, Request, Response
 from .outbox import Outbox, Sending
 from .reentry import alone, reentered
 from .turns import Turns
@@ -69,6 +69,8 @@ class Link(Turns):
         self.failure: Optional[TransportError] = None
         #: Messages for which there was no room.
         self.dropped = 0
+        #: Told of notifications instead of the inbox: see FramedChannel.listener.
+        self.listener: Optional[Callable[[str, bytes], None]] = None
 
     # -- callers ------------------------------------------------------------------------------
 
@@ -377,6 +379,10 @@ class Link(Turns):
                 self._arrive(event)
 
     def _arrive(self, message: Incoming) -> None:
+        listener = self.listener
+        if listener is not None and isinstance(message, Notify):
+            listener(message.topic, message.data)
+            return
         if self._hand_over(message) or self._inbox.put(message):
             return
         self.dropped += 1

@@ -44,10 +44,14 @@ class LentChannel(FramedChannel):
         self._over = self._shut = True
         self.observer = None
         channel = self._channel
-        if self._torn or self._open or channel.in_flight:
-            return False
-        # The look takes in what has arrived.
-        return channel.alive() and not channel.unread
+        try:
+            if self._torn or self._open or channel.in_flight:
+                return False
+            # The look takes in what has arrived.
+            return channel.alive() and not channel.unread
+        finally:
+            if self._carrier.listener is not None:
+                self._carrier.listen(None)
 
     def call(self, method: str, params: Content = None, timeout_ms: int = 30_000) -> Dict[str, Any]:
         try:

@@ -248,6 +248,66 @@ def test_several_receivers_get_each_message_once(stage):
     assert sorted(helper.result() for helper in helpers) == topics(8)
 
 
+# Notifications that somebody listens to.
+
+
+def test_a_listener_is_told_of_notifications_and_of_nothing_else(stage):
+    channel, wire = stage.pair()
+    heard = []
+    wire.say(notify(1))
+    assert channel.recv(PATIENCE)["topic"] == "n1"
+    channel.listener = lambda topic, data: heard.append((topic, data, threading.get_ident()))
+    call = stage.thread(lambda: channel.call("go", b"", PATIENCE))
+    asked = wire.hear()
+    wire.say(notify(2, 3), Request(ID, "r", b""), notify(3), Response(asked.id, True, b"", None))
+    call.result()
+    assert [one[:2] for one in heard] == [("n2", bytes(3)), ("n3", b"")]
+    assert heard[0][2] != threading.get_ident(), "on the thread that reads"
+    assert channel.recv(PATIENCE)["type"] == "request"
+    channel.listener = None
+    wire.say(notify(4))
+    assert channel.recv(PATIENCE)["topic"] == "n4"
+    assert len(heard) == 2
+
+
+def test_a_notification_goes_out_while_a_call_of_another_thread_waits(stage):
+    channel, wire = stage.pair()
+    call = stage.thread(lambda: channel.call("go", b"", PATIENCE))
+    asked = wire.hear()
+    channel.send_notify("mcp", b"stop")
+    assert wire.hear() == Notify(None, "mcp", b"stop")
+    wire.say(Response(asked.id, True, b"", None))
+    assert call.result()["success"]
+
+
+def test_a_listener_that_calls_back_or_raises_does_no_silent_harm(stage):
+    channel, wire = stage.pair()
+    refused = []
+
+    def calls_back(topic, data):
+        try:
+            channel.send_notify("x")
+        except Internal as error:
+            refused.append(str(error))
+
+    channel.listener = calls_back
+    wire.say(notify(1))
+    assert channel.recv(10) is None
+    assert len(refused) == 1
+
+    def raises(topic, data):
+        raise LookupError("a mistake")
+
+    channel.listener = raises
+    wire.say(notify(2))
+    with pytest.raises(LookupError):
+        channel.recv(PATIENCE)
+    assert not channel.is_running
+    channel.shutdown()
+    with pytest.raises(Internal):
+        channel.listener = calls_back
+
+
 # Pings.
 
 

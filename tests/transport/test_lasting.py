@@ -60,7 +60,13 @@ class Stage:
             stage.ran.append(name)
             return {"text": "x" * size}
 
-        self.module = SimpleNamespace(hold=hold, work=work, large=large)
+        @dcc_mcp_embed.tool(thread="worker")
+        def steps(name: str):
+            """Say how far it is."""
+            for number in (1, 2, 3):
+                yield dcc_mcp_embed.Progress(number, 3, name)
+
+        self.module = SimpleNamespace(hold=hold, work=work, large=large, steps=steps)
 
 
 @pytest.fixture
@@ -146,6 +152,41 @@ def test_a_connection_lost_between_two_calls_is_not_noticed(manager, proxy, stag
         assert channel.hello == first
     assert stage.ran == ["a", "b", "c"]
     assert manager.pool_size() == 1, "it is as good as before"
+
+
+def stepping(channel, ident):
+    """Call a tool by MCP, with a token for its progress."""
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "progressToken": ident,
+    }
+    params = {"name": "steps", "arguments": {"name": ident}, "_meta": meta}
+    message = {"jsonrpc": "2.0", "id": ident, "method": "tools/call", "params": params}
+    answer = json.loads(channel.call("mcp", message, 20_000)["payload"].decode("utf-8"))
+    return answer["result"]["structuredContent"]
+
+
+def test_a_listener_outlives_the_connection_and_ends_with_the_lease(manager, proxy, stage):
+    heard = []
+
+    def listen(topic, data):
+        heard.append(json.loads(data.decode("utf-8"))["params"]["progressToken"])
+
+    with manager.connection(KIND) as channel:
+        channel.listener = listen
+        assert stepping(channel, "a")["ok"]
+        assert set(heard) == {"a"}
+        proxy.kill_all()
+        assert stepping(channel, "b")["ok"]
+        assert set(heard) == {"a", "b"}
+    del heard[:]
+    with manager.connection(KIND) as channel:
+        assert manager.pool_size() == 1, "the same one"
+        assert channel.listener is None
+        assert stepping(channel, "c")["ok"]
+        assert channel.recv(10_000)["topic"] == "mcp"
+    assert heard == []
 
 
 @pytest.mark.parametrize("reset", [False, True])
