@@ -285,7 +285,9 @@ def test_serve_is_entered_in_the_registry_that_was_named(home, here):
 def test_the_launch_command_of_a_row_starts_another_such_server(home, here):
     with open(os.path.join(home, "mine.py"), "w") as file:
         file.write(STUCK)
-    with Served(home, "--no-auth", "--tools", "mine.py", "--exec", "off") as served:
+    with Served(
+        home, "--no-auth", "--tools", "mine.py", "--exec", "off", "--gateway", "--qtserver"
+    ) as served:
         (row,) = until(here, lambda rows: rows)
         command = row["metadata"]["launch_command"]
         served.end()
@@ -302,7 +304,10 @@ def test_the_launch_command_of_a_row_starts_another_such_server(home, here):
     try:
         facts = json.loads(process.stdout.readline())
         assert facts["token"] is None
+        assert facts["host_rpc"].startswith("qtserver://")
         assert "stuck" in run(home, "tools", facts["plain_url"]).stdout
+        (row,) = until(here, lambda rows: [one for one in rows if one["pid"] == facts["pid"]])
+        assert command == row["metadata"]["launch_command"]
     finally:
         process.terminate()
         process.communicate(timeout=20)

@@ -160,7 +160,8 @@ def test_the_token_is_random_for_each_run_and_nothing_of_the_users(start):
     assert token not in log
     # Only the row has it: no other file, and nothing that is told to those who have none.
     for folder, _, names in os.walk(os.path.dirname(live.registry_dir)):
-        for name in names:
+        # A heartbeat writes it anew under another name, and renames that.
+        for name in [one for one in names if not one.endswith(".services.json")]:
             with open(os.path.join(folder, name), "rb") as file:
                 assert (token.encode() in file.read()) == (name == "services.json"), name
     with live.connect() as wire:
