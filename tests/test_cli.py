@@ -273,6 +273,13 @@ def test_what_lets_others_in_is_said(home):
         assert "may call tools at {}\n".format(served.facts["host_rpc"]) in served.stderr
 
 
+def test_the_gateways_token_is_not_listed(home, here):
+    with Served(home, "--gateway") as served:
+        (row,) = until(here, lambda rows: rows)
+        assert row["metadata"]["mcp_url"] == served.facts["plain_url"]
+        assert "create_object" in here("tools", "--dcc", "standalone").stdout
+
+
 def test_serve_is_entered_in_the_registry_that_was_named(home, here):
     folder = os.path.join(home, "elsewhere")
     with Served(home, "--registry-dir", folder) as served:

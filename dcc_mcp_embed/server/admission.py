@@ -39,7 +39,7 @@ class Admission:
     """Decide about request heads for one server on one port.
 
     ``public`` paths need no token. ``known`` are all paths that exist (without trailing slash); one
-    that ends with a slash stands for all that lie one segment below.
+    that ends with a slash stands for all that lie one segment below (but not "/").
     ``guest_token``: what the gateway shows, None if nobody may come through it.
     """
 
@@ -108,7 +108,7 @@ class Admission:
         if path in self._known:
             return path
         above = path[: path.rfind("/") + 1]
-        return above if above in self._known else ""
+        return above if above != "/" and above in self._known else ""
 
     def _our_name(self, host: str) -> bool:
         name, colon, port = host.lower().rpartition(":")

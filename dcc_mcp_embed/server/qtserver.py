@@ -65,13 +65,12 @@ class QtServer:
         self._listener = Listener(self.loop, self._sock, self._accept, self._exhausted)
 
     def close(self) -> None:
-        """Stop accepting and end every connection; answers that are ready have gone out."""
+        """Stop accepting and end every connection; answers have gone out as far as peers read."""
         if self._listener is None:
             self._sock.close()
         else:
             self._listener.close()
         for connection in list(self._connections):
-            connection.stream.close()
             connection.stream.abort()
 
     def disown(self) -> None:

@@ -121,3 +121,46 @@ def test_no_guess_gets_in(target, authorization):
     verdict = judge("/" + target, authorization=authorization)
     if isinstance(verdict, Admitted):
         assert verdict.path == "/"
+
+
+GUEST = "fedcba9876543210fedcba9876543210fedcba98"
+
+
+@pytest.mark.parametrize(
+    ("target", "shown", "token", "wanted"),
+    [
+        ("/mcp", TOKEN, TOKEN, Admitted("/mcp", False)),
+        ("/mcp", GUEST, TOKEN, Admitted("/mcp", True)),
+        ("/" + GUEST + "/mcp", None, TOKEN, Admitted("/mcp", True)),
+        ("/" + GUEST + "/mcp", TOKEN, TOKEN, Admitted("/mcp", True)),
+        ("/" + TOKEN + "/mcp", GUEST, TOKEN, Admitted("/mcp", False)),
+        ("/mcp", GUEST[::-1], TOKEN, 401),
+        ("/mcp", None, TOKEN, 401),
+        ("/mcp", GUEST, None, Admitted("/mcp", True)),
+        ("/mcp", None, None, Admitted("/mcp", False)),
+        ("/", GUEST, TOKEN, Admitted("/", False)),
+    ],
+)
+def test_whoever_shows_the_gateways_token_is_a_guest(target, shown, token, wanted):
+    admission = Admission(21344, token, ("/mcp", "/"), ("/",), guest_token=GUEST)
+    headers = {} if shown is None else {"authorization": "Bearer " + shown}
+    verdict = admission.judge(SimpleNamespace(target=target, headers=headers))
+    assert (verdict.status if isinstance(verdict, Refused) else verdict) == wanted
+
+
+@pytest.mark.parametrize(
+    ("target", "wanted"),
+    [
+        ("/v1/things/one", "/v1/things/"),
+        ("/v1/things/one/?x=1", "/v1/things/"),
+        ("/v1/things/%2Fa", "/v1/things/"),
+        ("/v1/things", None),
+        ("/v1/things/", None),
+        ("/v1/things/one/two", None),
+        ("/mcp/one", None),
+    ],
+)
+def test_a_path_that_ends_with_a_slash_stands_for_what_is_one_segment_below(target, wanted):
+    admission = Admission(21344, None, ("/mcp", "/", "/v1/things/"), ())
+    verdict = admission.judge(SimpleNamespace(target=target, headers={}))
+    assert getattr(verdict, "path", None) == wanted

@@ -127,6 +127,24 @@ def test_calls_sent_ahead_are_answered_one_by_one_in_order(live):
         assert [peer.read()["id"] for _ in lines] == ["w", *range(40)]
 
 
+def test_what_is_sent_far_ahead_waits_in_the_peers_own_hands(live):
+    lines = [dispatch("wait", ident="w")]
+    lines += [dispatch("get_selection", {"none": "x" * 900}, ident=n) for n in range(1000)]
+    with Peer(live) as peer:
+        data = b"".join(json.dumps(one).encode() + b"\n" for one in lines)
+        sender = threading.Thread(target=peer.send, args=(data,), daemon=True)
+        sender.start()
+        for _ in tries():
+            (connection,) = live.server._sidecars._connections
+            if len(connection._buffer) > 65536:
+                break
+            threading.Event().wait(0.001)
+        assert len(connection._buffer) <= 2 * 65536
+        GO.set()
+        assert [peer.read()["id"] for _ in lines] == ["w", *range(1000)]
+        sender.join(DEADLINE)
+
+
 def test_a_line_may_come_in_pieces_and_its_sender_may_say_no_more(live):
     GO.set()
     data = json.dumps(dispatch("wait")).encode() + b"\n"
