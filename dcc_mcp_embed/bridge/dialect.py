@@ -21,6 +21,7 @@ __all__ = [
     "acknowledged",
     "changed",
     "ended",
+    "heard",
     "listening",
     "offer",
 ]
@@ -28,8 +29,10 @@ __all__ = [
 LISTEN = "subscriptions/listen"
 _META_SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 _CHANGED = "notifications/tools/list_changed"
-#: What this end has: tools, and word of their changes.
-_CAPABILITIES: Dict[str, Any] = {"tools": {"listChanged": True}}
+_MESSAGE = "notifications/message"
+_PROGRESS = "notifications/progress"
+#: What this end has: tools, word of their changes, and what they log.
+_CAPABILITIES: Dict[str, Any] = {"tools": {"listChanged": True}, "logging": {}}
 
 
 def offer(message: Dict[str, Any]) -> Dict[str, Any]:
@@ -77,6 +80,26 @@ def changed(one: Optional[Listening] = None) -> Dict[str, Any]:
     """Return the word that the tools are others now, to one who listens or to a session."""
     params = {} if one is None else {"_meta": {_META_SUBSCRIPTION: one.id}}
     return jsonrpc.notification(_CHANGED, params)
+
+
+def heard(data: bytes, ident: str, token: Any) -> Optional[Dict[str, Any]]:
+    """Return what a client is told of a host's notification about its request; None: nothing.
+
+    ``ident`` is the token that the host knows, ``token`` the client's, None if it sent none.
+    """
+    try:
+        message = jsonrpc.decode(data)
+    except Fault:
+        return None
+    params = message.get("params") if type(message) is dict else None
+    if type(params) is not dict:
+        return None
+    if message.get("method") == _MESSAGE:
+        return jsonrpc.notification(_MESSAGE, params)
+    mine = message.get("method") == _PROGRESS and params.get("progressToken") == ident
+    if token is None or not mine:
+        return None
+    return jsonrpc.notification(_PROGRESS, dict(params, progressToken=token))
 
 
 def ended(one: Listening, server: Dict[str, Any]) -> Dict[str, Any]:

@@ -10,7 +10,7 @@ import queue
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
 from ..clock import Clock
-from ..errors import NoHost, ToolError
+from ..errors import HostError, NoHost, NotFound, ToolError, Unsupported
 from ..net.readiness import SLICE_S
 from ..tools.results import failure, success
 from ..wire import jsonrpc
@@ -25,13 +25,21 @@ from ..wire.mcp.machine import (
     PromptGet,
     Reply,
     ResourceRead,
+    Subscribe,
     ToolCall,
 )
-from ..wire.mcp.revisions import BATCHES
+from ..wire.mcp.revisions import (
+    BATCHES,
+    LOG_LEVELS,
+    META_LOG_LEVEL,
+    META_SERVER,
+    MISSING_CAPABILITY,
+)
 from . import dialect
 from .cache import ToolCache
 from .catalog import OWN, Catalog
 from .dialect import Implied, Listening
+from .errand import Errand, Wishes
 from .hosts import Host, Roster, Watch
 from .pulse import ASK_S, Pulses
 from .relay import Ended, Relay, silent
@@ -53,6 +61,12 @@ _FLUSH_S = 1.0
 _TIDY_S = 60.0
 #: Messages in one batch.
 _BATCH = 100
+#: From which level on a client is told what is logged, until it names one; as hosts have it.
+_LEVEL = "info"
+#: What marks a result of the stateless era.
+_ERA = ("resultType", "ttlMs", "cacheScope")
+#: What an error of JSON-RPC says that a tool call is answered with; others are the host's.
+_FAULTS = {jsonrpc.INVALID_PARAMS: NotFound, MISSING_CAPABILITY: Unsupported}
 
 Send = Callable[[Dict[str, Any]], None]
 MakeReader = Callable[[Callable[[Any], None], Callable[[], None]], LineReader]
@@ -63,13 +77,26 @@ MakeWatch = Callable[[Callable[[List[Host], int], None]], Watch]
 class _Flight:
     """A call under way."""
 
-    __slots__ = ("began", "error", "host", "looked", "send", "sent", "tried", "wanted", "work")
+    __slots__ = (
+        "began",
+        "errand",
+        "error",
+        "host",
+        "looked",
+        "send",
+        "sent",
+        "tried",
+        "wanted",
+        "work",
+    )
 
     def __init__(self, work: ToolCall, send: Send, now: float) -> None:
         self.work = work
         self.send = send
         self.began = now
         self.host: Optional[Host] = None
+        #: What was given to the relay last.
+        self.errand: Optional[Errand] = None
         #: Perhaps it has been sent to the host.
         self.sent = False
         #: Instances that it could not be sent to.
@@ -130,11 +157,14 @@ class Bridge:
         self._client = ""
         self._version: Optional[str] = None
         self._initialized = False
+        self._level = _LEVEL
         self._listeners: Dict[Any, Listening] = {}
         #: The list that it was told of last, in words or by a notification.
         self._shown: Optional[List[Dict[str, Any]]] = None
         # What is under way.
         self._flights: Dict[Any, _Flight] = {}
+        #: Hosts that are still to be told that a call was cancelled.
+        self._words = 0
         #: Instances that have been asked for their tools.
         self._asked: Set[str] = set()
         #: Instance -> when to ask it again.
@@ -229,7 +259,7 @@ class Bridge:
         for instance in self._pulses.to_ask(now, self._oldest()):
             self._feel(instance)
         if self._closing is not None:
-            under_way = self._flights or self._lists or self._looks
+            under_way = self._flights or self._lists or self._looks or self._words
             if not under_way or self._closing <= now:
                 self._over = True
 
@@ -313,12 +343,18 @@ class Bridge:
         elif isinstance(outcome, Opened):
             self._version, self._client = outcome.version, outcome.client
             self._initialized = False
+            self._level = _LEVEL
             send(dialect.offer(outcome.message))
         elif isinstance(outcome, (Reply, LevelSet)):
             message = outcome.message
             if method == "server/discover" and "result" in message:
                 message = dialect.offer(message)
+            if isinstance(outcome, LevelSet):
+                self._level = outcome.level
             send(message)
+        elif isinstance(outcome, Subscribe):
+            text = "The bridge tells of no changes of resources"
+            send(jsonrpc.error(outcome.id, jsonrpc.METHOD_NOT_FOUND, text))
         elif isinstance(outcome, Cancel):
             self._cancel(outcome.id)
         elif isinstance(outcome, (ResourceRead, PromptGet, Completion)):
@@ -336,6 +372,15 @@ class Bridge:
             refusal = jsonrpc.error(message.get("id"), jsonrpc.INTERNAL_ERROR, text)
             line = jsonrpc.encode(refusal)
         self._writer.put(line)
+
+    def _heard(self, flight: _Flight, errand: Errand, data: bytes) -> None:
+        """Pass a host's notification on, if it is about what is still wanted, and there is room."""
+        errand.passed_on()
+        if not flight.wanted or flight.errand is not errand:
+            return
+        message = dialect.heard(data, errand.id, flight.work.token)
+        if message is not None:
+            self._writer.offer(jsonrpc.encode(message))
 
     # -- the list -----------------------------------------------------------------------------
 
@@ -465,13 +510,27 @@ class Bridge:
             self._land(flight, Ended(error=flight.error))
             return
         flight.host = host
+        errand = Errand(
+            "tools/call",
+            {"name": route.tool, "arguments": work.arguments},
+            self._clock,
+            self._wishes(work),
+            lambda data: self._post(self._heard, flight, errand, data),
+        )
+        flight.errand = errand
         self._relay.call(
             host,
-            route.tool,
-            work.arguments,
+            errand,
             flight.starts,
             lambda ended: self._post(self._land, flight, ended),
         )
+
+    def _wishes(self, work: ToolCall) -> Wishes:
+        level: Optional[str] = self._level
+        if work.stateless:
+            level = work.params["_meta"].get(META_LOG_LEVEL)
+            level = level if level in LOG_LEVELS else None
+        return Wishes(work.token is not None, level, work.client)
 
     def _land(self, flight: _Flight, ended: Ended) -> None:
         if not flight.wanted:
@@ -484,11 +543,14 @@ class Bridge:
             flight.error = ended.error
             self._look_again(flight)
             return
-        if ended.error is not None:
-            self._settle(flight, failure(ended.error, host.block()))
+        error = ended.error
+        if ended.fault is not None:
+            error = _FAULTS.get(ended.fault.code, HostError)(ended.fault.message)
+        if error is not None:
+            self._settle(flight, failure(error, host.block()))
         else:
             assert ended.result is not None
-            self._settle(flight, ended.result)
+            self._settle(flight, _plain(ended.result))
 
     def _look_again(self, flight: _Flight) -> None:
         """Route a call once more after a fresh look at who runs."""
@@ -533,7 +595,7 @@ class Bridge:
                 self._settle(flight, failure(error, host.block()))
 
     def _cancel(self, ident: Any) -> None:
-        """Do not answer any more. What has begun in a host goes on there."""
+        """Do not answer any more, and tell the host, which ends what it can."""
         if type(ident) not in (str, int):
             return
         listening = self._listeners.pop(ident, None)
@@ -541,8 +603,15 @@ class Bridge:
             self._send(dialect.ended(listening, self._server))
             return
         flight = self._flights.pop(ident, None)
-        if flight is not None:
-            flight.wanted = False
+        if flight is None:
+            return
+        flight.wanted = False
+        if flight.sent and flight.host is not None and flight.errand is not None:
+            self._words += 1
+            self._relay.cancel(flight.host, flight.errand, lambda: self._post(self._said))
+
+    def _said(self) -> None:
+        self._words -= 1
 
     def _instances(self) -> Dict[str, Any]:
         """Return what ``list_instances`` tells."""
@@ -558,3 +627,14 @@ class Bridge:
                 for label, host in sorted(self._roster.running.items())
             ]
         }
+
+
+def _plain(result: Dict[str, Any]) -> Dict[str, Any]:
+    """Return a result of the stateless era without what only that era has."""
+    plain = {key: value for key, value in result.items() if key not in _ERA}
+    meta = plain.get("_meta")
+    if type(meta) is dict:
+        plain["_meta"] = {key: value for key, value in meta.items() if key != META_SERVER}
+        if not plain["_meta"]:
+            del plain["_meta"]
+    return plain

@@ -37,7 +37,9 @@ from ..transport_errors import (
     ServiceNotFound,
 )
 from ..wire import jsonrpc
+from ..wire.jsonrpc import Fault
 from .cache import is_tool
+from .errand import Errand
 from .hosts import Host
 
 __all__ = ["CALL_S", "MOST_CALLS", "Ended", "Relay", "silent", "told"]
@@ -59,7 +61,7 @@ _LOOK_FIRST = "Look at what it should have changed before you call again."
 
 
 class Ended(NamedTuple):
-    """How a call ended: with a ``result``, or an ``error``.
+    """How a call ended: with a ``result``, an ``error``, or a ``fault`` that the host answers.
 
     ``unreached``: nothing was sent, because nobody was there; another instance may be called.
     """
@@ -67,6 +69,7 @@ class Ended(NamedTuple):
     result: Optional[Dict[str, Any]] = None
     error: Optional[ToolError] = None
     unreached: bool = False
+    fault: Optional[Fault] = None
 
 
 class Relay:
@@ -92,19 +95,18 @@ class Relay:
     def call(
         self,
         host: Host,
-        tool: str,
-        arguments: Dict[str, Any],
+        errand: Errand,
         wanted: Callable[[], bool],
         done: Callable[[Ended], None],
     ) -> None:
-        """Call a tool; ``done`` is told once what came of it, also if that is known at once.
+        """Run an errand; ``done`` is told once what came of it, also if that is known at once.
 
         It does not begin if ``wanted()`` is false when its turn comes; then nobody is told.
         """
 
         def work() -> None:
             if wanted():
-                done(self._call(host, tool, arguments))
+                done(self._call(host, errand, CALL_S))
 
         if not self._of(host, "calls", self._most, self._line).run(work):
             done(
@@ -118,6 +120,11 @@ class Relay:
                     )
                 )
             )
+
+    def cancel(self, host: Host, errand: Errand, said: Callable[[], None]) -> None:
+        """Tell a host that an errand's answer is not wanted; ``said``: see ``Errand.cancel``."""
+        if not self._of(host, "cancels", 4, self._most).run(errand.cancel, said):
+            said()
 
     def list_tools(
         self, host: Host, done: Callable[[Optional[List[Dict[str, Any]]], str], None]
@@ -187,9 +194,9 @@ class Relay:
 
     # -- on the workers -----------------------------------------------------------------------
 
-    def _call(self, host: Host, tool: str, arguments: Dict[str, Any]) -> Ended:
+    def _call(self, host: Host, errand: Errand, seconds: float) -> Ended:
         try:
-            params = jsonrpc.encode({"name": tool, "arguments": arguments})
+            data = errand.encode()
         except (ValueError, RecursionError) as error:
             return Ended(
                 error=InvalidArgument(
@@ -198,10 +205,13 @@ class Relay:
                 )
             )
         try:
-            result = self._ask(host, "tools/call", params, CALL_S)
-            if type(result.get("content")) is not list:
+            with self._connection(host) as channel:
+                result = errand.carry(channel, data, int(seconds * 1000))
+            if errand.method == "tools/call" and type(result.get("content")) is not list:
                 raise RemoteProtocolError("what it answers is no result")
             return Ended(result)
+        except Fault as fault:
+            return Ended(fault=fault)
         except _NOT_REACHED as error:
             return Ended(error=told(error, host), unreached=True)
         except EmbedError as error:
@@ -210,14 +220,15 @@ class Relay:
             self._log("error", "A call to {} failed: {!r}".format(host.dcc_type, error))
             return Ended(error=told(error, host))
 
+    def _connection(self, host: Host) -> Any:
+        return self._manager.connection(host.dcc_type, host.instance_id, timeout=_ACQUIRE_S)
+
     def _ask(self, host: Host, method: str, params: bytes, seconds: float) -> Dict[str, Any]:
-        with self._manager.connection(
-            host.dcc_type, host.instance_id, timeout=_ACQUIRE_S
-        ) as channel:
+        with self._connection(host) as channel:
             answer = channel.call(method, params, int(seconds * 1000))
         try:
             content = jsonrpc.decode(bytes(answer["payload"]))
-        except jsonrpc.Fault as fault:
+        except Fault as fault:
             raise RemoteProtocolError(fault.message) from None
         if type(content) is not dict:
             raise RemoteProtocolError("its answer is no JSON object")

@@ -42,6 +42,10 @@ class Pipe:
     def put(self, line):
         self.said.append(json.loads(line))
 
+    def offer(self, line):
+        self.put(line)
+        return True
+
     hurry = start
 
 
@@ -61,12 +65,20 @@ class FakeRelay:
         self.lists = []
         self.pulses = []
         self.tried = set()
+        self.errands = {}
+        self.cancelled = []
 
-    def call(self, host, tool, arguments, starts, done):
+    def call(self, host, errand, starts, done):
         # Nobody is tried twice with the same call.
-        assert (arguments["n"], host.instance_id) not in self.tried
-        self.tried.add((arguments["n"], host.instance_id))
-        self.calls.append((host, arguments["n"], starts, done))
+        number = errand.params["arguments"]["n"]
+        assert (number, host.instance_id) not in self.tried
+        self.tried.add((number, host.instance_id))
+        self.errands[number] = errand
+        self.calls.append((host, number, starts, done))
+
+    def cancel(self, host, errand, said):
+        self.cancelled.append(errand)
+        said()
 
     def list_tools(self, host, done):
         self.lists.append(done)
@@ -127,7 +139,8 @@ class Played(RuleBasedStateMachine):
     def call(self, name):
         self.last += 1
         self.sent[self.last] = name
-        params = {"name": name, "arguments": {"n": self.last}}
+        token = {"progressToken": -self.last}
+        params = {"name": name, "arguments": {"n": self.last}, "_meta": token}
         self.say(id=self.last, method="tools/call", params=params)
 
     @rule()
@@ -141,8 +154,16 @@ class Played(RuleBasedStateMachine):
         waiting = sorted(set(self.sent) - set(self.answers()))
         if waiting:
             ident = data.draw(st.sampled_from(waiting))
+            again = ident in self.cancelled
             self.cancelled.add(ident)
+            told = len(self.relay.cancelled)
             self.say(method="notifications/cancelled", params={"requestId": ident})
+            if len(self.relay.cancelled) > told:
+                # That it was said.
+                self.bridge.turn()
+            # Its host is told when the request may have gone there.
+            begun = not again and any(number == ident for number, done in self.flying)
+            assert not begun or self.relay.cancelled[told:] == [self.relay.errands[ident]]
 
     @rule(who=st.sets(st.sampled_from(HOSTS)), late=st.booleans())
     def look(self, who, late):
@@ -174,6 +195,21 @@ class Played(RuleBasedStateMachine):
             }[how]
         )
         self.bridge.turn()
+
+    @precondition(lambda self: self.flying)
+    @rule(data=st.data())
+    def heard(self, data):
+        """A host tells how far it is, under the bridge's name for the call."""
+        number, _ = data.draw(st.sampled_from(self.flying))
+        errand = self.relay.errands[number]
+        params = {"progressToken": errand.id, "progress": 1}
+        notification = {"jsonrpc": "2.0", "method": "notifications/progress", "params": params}
+        before = len(self.pipe.said)
+        errand._listen("mcp", json.dumps(notification).encode("ascii"))
+        self.bridge.turn()
+        said = [one["params"] for one in self.pipe.said[before:] if "progress" in str(one)]
+        gone = number in self.cancelled or number in self.answers()
+        assert said == [] if gone else said == [{"progressToken": -number, "progress": 1}]
 
     @precondition(lambda self: self.relay.lists)
     @rule(good=st.booleans())

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from dcc_mcp_embed import errors, transport_errors
+from dcc_mcp_embed.bridge.errand import Errand
 from dcc_mcp_embed.bridge.hosts import Host
 from dcc_mcp_embed.bridge.relay import Relay, silent, told
 from dcc_mcp_embed.clock import SystemClock
@@ -55,6 +56,10 @@ def test_a_silent_host():
     assert "45 s" in silent(HOST, 45.2, False).message
 
 
+def errand(**arguments):
+    return Errand("tools/call", {"name": "tool", "arguments": arguments}, SystemClock())
+
+
 class Manager:
     """Hosts that keep every caller until they are let go."""
 
@@ -91,15 +96,15 @@ def test_one_instance_keeps_no_other_waiting_and_has_an_end(manager, relay):
         done.release()
 
     for _ in range(2):
-        relay.call(HOST, "tool", {}, lambda: True, land)
+        relay.call(HOST, errand(), lambda: True, land)
         assert manager.entered.acquire(timeout=DEADLINE)
     for _ in range(3):
-        relay.call(HOST, "tool", {}, lambda: True, land)
+        relay.call(HOST, errand(), lambda: True, land)
     assert ended == []
-    relay.call(HOST, "tool", {}, lambda: True, land)
+    relay.call(HOST, errand(), lambda: True, land)
     assert [end.error.code for end in ended] == ["host_busy"]
     # Another instance, and the first one's list, have workers of their own.
-    relay.call(HOST._replace(instance_id="b"), "tool", {}, lambda: True, land)
+    relay.call(HOST._replace(instance_id="b"), errand(), lambda: True, land)
     assert manager.entered.acquire(timeout=DEADLINE)
     listed = []
     relay.list_tools(HOST, lambda tools, why: (listed.append((tools, why)), done.release()))
@@ -114,7 +119,7 @@ def test_one_instance_keeps_no_other_waiting_and_has_an_end(manager, relay):
 
 def test_what_is_not_wanted_any_more_is_not_begun(manager, relay):
     asked = threading.Event()
-    relay.call(HOST, "tool", {}, lambda: bool(asked.set()), lambda end: pytest.fail("told"))
+    relay.call(HOST, errand(), lambda: bool(asked.set()), lambda end: pytest.fail("told"))
     assert asked.wait(DEADLINE)
     assert not manager.entered.acquire(timeout=0.05)
 
@@ -127,6 +132,6 @@ def test_arguments_that_are_no_json_are_the_callers_mistake(relay):
         found.append(end)
         done.set()
 
-    relay.call(HOST, "tool", {"x": float("inf")}, lambda: True, land)
+    relay.call(HOST, errand(x=float("inf")), lambda: True, land)
     assert done.wait(DEADLINE)
     assert found[0].error.code == "invalid_argument" and not found[0].unreached
