@@ -57,9 +57,12 @@ class Names(NamedTuple):
 
 def settle(future: Any, value: Any) -> None:
     """Set a future's result unless it has one, or nobody waits any more. Any thread."""
+    if future.done():
+        # Before 3.8 a second result would be taken, and told again.
+        return
     try:
         future.set_result(value)
-    except Exception:  # InvalidStateError, which has no name before 3.8
+    except Exception:  # InvalidStateError, which has no name before 3.8: another thread was quicker
         pass
 
 

@@ -30,7 +30,7 @@ from ..rpc.hello import HELLO_TIMEOUT, ClientHello, HelloRefused
 from ..rpc.outbound import OutboundTracker, RouteKey
 from ..rpc.peer import Ended, Event, Greeted, Peer, Quotas
 from ..rpc.pending import Call, Probe
-from ..rpc.resume import ACKNOWLEDGE, RESUME, SEND, SETTLE, Decision, ResumeClient
+from ..rpc.resume import ACKNOWLEDGE, LOOK_FIRST, RESUME, SEND, SETTLE, Decision, ResumeClient
 from ..transport_errors import (
     CallTimeout,
     ConnectionClosed,
@@ -74,8 +74,6 @@ _FIRST_DELAY, _GROWTH, _JITTER = 0.5, 1.5, 0.25
 #: Receipts of settled requests that are remembered; requests in flight have to fit in as well.
 _RECEIPTS = 1024
 _SAID = 200
-
-_HINT = "Look at what it should have changed before you call again."
 
 
 class Options(NamedTuple):
@@ -533,7 +531,7 @@ class Session:
                 "the connection ended during the call ({}); whether it ran is not known".format(
                     reason
                 ),
-                _HINT,
+                LOOK_FIRST,
             )
             self._take_back(errand, error.code)
             self._settle(errand, None, error)

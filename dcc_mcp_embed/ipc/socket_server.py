@@ -96,9 +96,9 @@ class SocketServer:
 
     Started with ``await``, handlers may be coroutine functions, which run on the loop that awaited;
     plain functions run on worker threads, at most 64 at once. A handler gets the request's data and
-    returns what JSON can say; what it raises, the client is told. However often a request is sent,
-    it runs at most once. Every ``health_check_interval`` seconds each client is pinged, and dropped
-    if nothing is heard of it in three quarters of that time.
+    returns what JSON can say; what it raises, the client is told. However often a SocketClient
+    sends a request, it runs at most once. Every ``health_check_interval`` seconds each client is
+    pinged, and dropped if nothing is heard of it in three quarters of that time.
 
     ``limits``: what is kept of finished requests. Raises ConfigError, ValueError, TypeError.
     """
@@ -193,7 +193,8 @@ class SocketServer:
     def start_sync(self) -> None:
         """Serve until :meth:`stop_sync` from elsewhere, or Ctrl-C, which is raised after the stop.
 
-        Raises as :meth:`start`, and TypeError if a handler is a coroutine function.
+        Raises as :meth:`start`, and TypeError if a handler of this server's own is a coroutine
+        function; one that ``@request`` has entered is answered ``unsupported`` when it is called.
         """
         waiting = _Waiting()
         run = self._start(None, waiting.litter)

@@ -28,6 +28,8 @@ _WINDOWS = os.name == "nt"
 #: One try to connect to a unix socket whose queue is full fails at once (Linux); the next after
 #: this time.
 _RETRY = 0.005
+#: Seconds; more does not fit the milliseconds of every system.
+_LONGEST = 1_000_000.0
 #: How long somebody may hold the lock on a directory while taking over a stale socket in it.
 _LOCK_TIMEOUT = 2.0
 #: ``struct ucred``: pid, uid, gid (Linux, socket(7)).
@@ -243,7 +245,7 @@ def _connect(sock: socket.socket, name: Any, deadline: float, clock: Clock) -> N
         left = deadline - clock.monotonic()
         if left <= 0:
             raise socket.timeout("timed out")
-        sock.settimeout(left)
+        sock.settimeout(min(left, _LONGEST))
         try:
             sock.connect(name)
         except BlockingIOError:

@@ -98,6 +98,8 @@ class OnceServer:
     def closed(self) -> None:
         """The connection is gone: its calls run on."""
         self._resume.closed()
+        # It holds us, mostly.
+        self._waiter = None
 
     def _resumed(self, request: Request) -> List[Answer]:
         try:

@@ -224,8 +224,9 @@ class OutboundTracker:
             if receipt.external_message_id:
                 self._keep(receipt.external_message_id, receipt, now)
             if record is not None:
-                del self._pending[record.internal_message_id, record.driver_id]
+                # In this order Ctrl-C leaves what can be finished again.
                 self._leave(record)
+                self._pending.pop((record.internal_message_id, record.driver_id), None)
         return record
 
     # -- looking up ---------------------------------------------------------------------------
@@ -314,12 +315,13 @@ class OutboundTracker:
         found[record.driver_id] = record
 
     def _leave(self, record: PendingOutboundRecord) -> None:
-        """Take a record out of the index."""
-        found = self._by_id[record.internal_message_id]
+        """Take a record out of the index, if it is there."""
+        found = self._by_id.get(record.internal_message_id)
         if not isinstance(found, dict):
-            del self._by_id[record.internal_message_id]
+            if found is record:
+                del self._by_id[record.internal_message_id]
             return
-        del found[record.driver_id]
+        found.pop(record.driver_id, None)
         if len(found) == 1:
             (self._by_id[record.internal_message_id],) = found.values()
 

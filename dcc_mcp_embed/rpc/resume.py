@@ -31,7 +31,7 @@ from collections import OrderedDict
 from typing import Dict, Hashable, List, NamedTuple, Optional, Tuple
 
 from ..clock import Clock
-from ..errors import LocalProtocolError, RemoteProtocolError, UnknownOutcome
+from ..errors import EmbedError, LocalProtocolError, RemoteProtocolError, UnknownOutcome
 from ..wire.messages import id_text
 from .content import new_line, packed, read_id, read_ids, read_line, read_object
 from .hello import Facts
@@ -52,6 +52,7 @@ from .receipts import (
 __all__ = [
     "ACKNOWLEDGE",
     "ACK_EVERY",
+    "LOOK_FIRST",
     "RESUME",
     "SEND",
     "SETTLE",
@@ -90,7 +91,8 @@ _FORGOTTEN = "the server remembers nothing of the call any more; whether it ran 
 _NO_RECEIPTS = "the connection broke during the call; this server cannot tell whether it ran"
 _EXPIRED = "the call was no longer tracked when the connection came back; it may have run"
 _TOO_LARGE = "the call has run, but its result came to nothing: it was too large to be kept"
-_HINT = "Look at what it should have changed before you call again."
+#: What to do about an unknown outcome.
+LOOK_FIRST = "Look at what it should have changed before you call again."
 
 
 def lost_outcome(action: str) -> UnknownOutcome:
@@ -99,8 +101,8 @@ def lost_outcome(action: str) -> UnknownOutcome:
     Both ends use it: the server answers with it a request that it does not run for this reason.
     """
     if action == DROPPED:
-        return UnknownOutcome(_TOO_LARGE, _HINT, state="finished")
-    return UnknownOutcome(_FORGOTTEN, _HINT)
+        return UnknownOutcome(_TOO_LARGE, LOOK_FIRST, state="finished")
+    return UnknownOutcome(_FORGOTTEN, LOOK_FIRST)
 
 
 class Decision(NamedTuple):
@@ -159,29 +161,41 @@ class ResumeClient:
         """The calls that have begun and are not settled, the oldest first."""
         return list(self._in_flight)
 
-    def begin(self, repeatable: bool = False) -> bytes:
-        """Return the id of a new call, which is in flight from now on; send its request next.
+    def reserve(self) -> bytes:
+        """Return the id of a new call, of which nothing is known yet. Raises LocalProtocolError.
 
-        ``repeatable``: it reads only, or running it twice is as good as once. Raises TrackerFull,
-        and LocalProtocolError while not ready.
+        So a shell can note it before :meth:`begin`, and forget it whatever comes between.
         """
         if not self._ready or self._line is None:
             raise LocalProtocolError("no call can begin before the connection has been resumed")
         request_id = self._line + self._next.to_bytes(8, "big")
-        extra = {"epoch": self._epoch, "repeatable": repeatable}
-        self._tracker.begin_tracking(id_text(request_id), self._route, self._driver, extra)
         self._next = next(self._numbers)
+        return request_id
+
+    def begin(self, repeatable: bool = False, request_id: Optional[bytes] = None) -> bytes:
+        """Have a call in flight from now on, and return its id; send its request next.
+
+        ``request_id``: the one that was reserved for it. ``repeatable``: it reads only, or running
+        it twice is as good as once. Raises TrackerFull, and LocalProtocolError while not ready.
+        """
+        request_id = request_id or self.reserve()
         self._in_flight[request_id] = None
+        extra = {"epoch": self._epoch, "repeatable": repeatable}
+        try:
+            self._tracker.begin_tracking(id_text(request_id), self._route, self._driver, extra)
+        except EmbedError:
+            del self._in_flight[request_id]
+            raise
         return request_id
 
     def settle(self, request_id: bytes, status: str, error: Optional[str] = None) -> bool:
         """Note how a call ended, also if by our own deadline; False: it was not in flight.
 
-        ``status`` is the receipt's, such as ``done``, ``failed``, ``timeout``.
+        ``status`` is the receipt's, such as ``done``, ``failed``, ``timeout``. May be said again
+        after an interrupt.
         """
         if request_id not in self._in_flight:
             return False
-        del self._in_flight[request_id]
         name = id_text(request_id)
         record = self._tracker.get_pending(name, self._driver)
         epoch = self._epoch if record is None else record.metadata["epoch"]
@@ -190,6 +204,8 @@ class ResumeClient:
         repeatable = record is not None and record.metadata["repeatable"]
         if self._kept and not repeatable and split(request_id)[0] == self._line:
             self._unacknowledged.append(request_id)
+        # Last: until then it is looked for.
+        self._in_flight.pop(request_id, None)
         return True
 
     # -- acknowledgement ----------------------------------------------------------------------
@@ -297,7 +313,7 @@ class ResumeClient:
         return self._end(request_id, lost_outcome(state))
 
     def _give_up(self, request_id: bytes, reason: str) -> Decision:
-        return self._end(request_id, UnknownOutcome(reason, _HINT))
+        return self._end(request_id, UnknownOutcome(reason, LOOK_FIRST))
 
     def _end(self, request_id: bytes, error: UnknownOutcome) -> Decision:
         self.settle(request_id, error.code, error.message)
@@ -381,6 +397,8 @@ class ResumeServer:
     def closed(self) -> None:
         """The connection is gone: its calls run on, its line waits for the next one."""
         self._receipts.leave(self._waiter)
+        # It holds us, mostly.
+        self._waiter = None
         if self.line is not None:
             self._receipts.detach(self.line, self._clock.monotonic())
             self.line = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Optional, Tuple
 
 from ..clock import Clock
+from ..errors import EmbedError
 from ..host import guard
 from ..rpc.hello import Facts
 from ..rpc.inbox import Incoming
@@ -53,7 +54,9 @@ class FramedChannel:
 
         Raises CallFailed with the peer's words, CallTimeout (whether it ran is not known; a late
         answer comes by ``recv``, on an authenticated channel it is dropped), ConnectionClosed at
-        once when the peer is gone, WouldDeadlock, FrameTooLarge, Internal.
+        once when the peer is gone, WouldDeadlock, FrameTooLarge, Internal. On one that a manager
+        lends to a server of ours also UnknownOutcome, what connecting raises when the call was not
+        sent, ServiceNotFound, TrackerFull.
         """
         self._demand()
         begun = self._clock.monotonic()
@@ -69,7 +72,7 @@ class FramedChannel:
                 response = self._carrier.call(
                     _method(method), as_content(params), deadline, timeout_ms
                 )
-        except TransportError as error:
+        except EmbedError as error:
             if observer is not None:
                 observer((self._clock.monotonic() - begun) * 1000, str(error))
             raise

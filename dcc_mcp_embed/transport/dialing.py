@@ -64,7 +64,7 @@ class Dialer:
         first = self._known(row, timeout)
         route = RouteKey(row.dcc_type, row.instance_id)
         resume = ResumeClient(self._outbound, route, clock.uuid(), clock)
-        carrier = LastingCarrier(first, partial(self._again, row), resume, clock)
+        carrier = LastingCarrier(first, partial(self._again, row), timeout, resume, clock)
         carrier.begin(deadline)
         return channel_over(carrier, row.effective_address(), clock)
 

@@ -17,11 +17,12 @@ from ..net.readiness import SLICE_S
 from ..rpc.backoff import Backoff
 from ..rpc.content import unknown_outcome
 from ..rpc.pending import Call, fresh
-from ..rpc.resume import ACKNOWLEDGE, RESUME, SEND, SETTLE, Decision, ResumeClient
+from ..rpc.resume import ACKNOWLEDGE, LOOK_FIRST, RESUME, SEND, SETTLE, Decision, ResumeClient
 from ..transport_errors import (
     CallFailed,
     CallTimeout,
     ConnectionClosed,
+    ConnectionTimeout,
     Serialization,
     ServiceNotFound,
     TransportError,
@@ -48,7 +49,6 @@ _STILL_BROKEN = (
     "ran is not known"
 )
 _STATUS = ((CallFailed, "failed"), (CallTimeout, "timeout"), (UnknownOutcome, UnknownOutcome.code))
-_HINT = "Look at what it should have changed before you call again."
 
 
 class _Leg(NamedTuple):
@@ -62,19 +62,37 @@ class _Leg(NamedTuple):
 class _Flight:
     """A call under way. Changed under the carrier's lock; its own thread reads ``leg`` as one."""
 
-    __slots__ = ("deadline", "error", "id", "leg", "method", "timeout_ms")
+    __slots__ = (
+        "deadline",
+        "error",
+        "id",
+        "landed",
+        "leg",
+        "method",
+        "size",
+        "status",
+        "text",
+        "timeout_ms",
+    )
 
-    def __init__(self, ident: bytes, method: str, deadline: float, timeout_ms: int) -> None:
-        self.id = ident
+    def __init__(self, method: str, deadline: float, timeout_ms: int) -> None:
         self.method = method
         self.deadline = deadline
         self.timeout_ms = timeout_ms
+        #: None until there is a connection for it.
+        self.id: Optional[bytes] = None
         self.leg: _Leg
         #: What settled it after a reconnect.
         self.error: Optional[UnknownOutcome] = None
+        #: How it ended, for the tracker; and whether it has been told.
+        self.status = "broken"
+        self.text: Optional[str] = None
+        self.size = 0
+        self.landed = False
 
     def expect(self, link: Link) -> Call:
         """Have the answer waited for on a link. Raises what ended it, Internal."""
+        assert self.id is not None
         call = Call(self.id, self.method, self.deadline, self.timeout_ms)
         link.expect(call)
         return call
@@ -83,20 +101,23 @@ class _Flight:
 class LastingCarrier(Carrier):
     """Calls over whatever connection there is. Any thread.
 
-    ``first`` is connected and greeted. ``redial(timeout)`` returns another such carrier; it raises
-    TransportError, and ServiceNotFound when there is nobody to connect to any more. Messages that
-    are no calls go over the connection of the moment, and are lost with it.
+    ``first`` is connected and greeted. ``redial(timeout)`` returns another such carrier in at most
+    ``attempt`` seconds; it raises TransportError, and ServiceNotFound when there is nobody to
+    connect to any more. Messages that are no calls go over the connection of the moment, and are
+    lost with it.
     """
 
     def __init__(
         self,
         first: Carrier,
         redial: Callable[[float], Carrier],
+        attempt: float,
         resume: ResumeClient,
         clock: Clock,
     ) -> None:
         super().__init__(first.link, first.peer)
         self._redial = redial
+        self._attempt = attempt
         self._resume = resume
         self._clock = clock
         self._lock: Any = threading.RLock()
@@ -104,8 +125,8 @@ class LastingCarrier(Carrier):
         self._flights: Dict[bytes, _Flight] = {}
         #: Requests whose answers are received as messages.
         self._posted: Dict[bytes, None] = {}
-        #: A thread is making a new connection.
-        self._mending = False
+        #: Stands for the thread that makes a new connection.
+        self._mending: Optional[object] = None
         #: Why no new one is made any more,
         self._over: Optional[TransportError] = None
         #: and whether that was our own side's wish. Else whoever had a call under way is to be told
@@ -132,21 +153,40 @@ class LastingCarrier(Carrier):
         """
         if method in _REPEATABLE:
             return self._repeat(method, params, deadline, timeout_ms)
-        flight = self._depart(method, deadline, timeout_ms)
+        flight = _Flight(method, deadline, timeout_ms)
         try:
-            response = self._carry(flight, request_frame(flight.id, method, params, OURS))
-        except BaseException as error:
-            self._settle(flight.id, _status(error), str(error), 0)
-            raise
-        self._settle(flight.id, "done", None, len(response.payload))
-        return response
+            try:
+                response = self._fly(flight, params)
+            except BaseException as error:
+                flight.status, flight.text = _status(error), str(error)
+                raise
+            else:
+                flight.status, flight.size = "done", len(response.payload)
+                return response
+            finally:
+                self._land(flight)
+        finally:
+            # Ctrl-C may have come before that, or in the middle of it.
+            self._land(flight)
+
+    def _fly(self, flight: _Flight, params: bytes) -> Response:
+        self._depart(flight)
+        assert flight.id is not None
+        return self._carry(flight, request_frame(flight.id, flight.method, params, OURS))
+
+    def _land(self, flight: _Flight) -> None:
+        """Note the end of a call; twice is fine."""
+        if flight.id is not None and not flight.landed:
+            self._settle(flight.id, flight.status, flight.text, flight.size)
+            flight.landed = True
 
     def request(self, method: str, params: bytes) -> Tuple[bytes, bytes]:
         with alone(self._lock):
             if not self._resume.ready or self.link.failure is not None:
                 raise ConnectionClosed()
-            ident = self._resume.begin()
+            ident = self._resume.reserve()
             self._posted[ident] = None
+            self._resume.begin(request_id=ident)
         try:
             return ident, request_frame(ident, method, params, OURS)
         except BaseException as error:
@@ -157,21 +197,30 @@ class LastingCarrier(Carrier):
         status = "done" if response.success else "failed"
         self._settle(response.id, status, response.error, len(response.payload))
 
-    def _depart(self, method: str, deadline: float, timeout_ms: int) -> _Flight:
+    def _depart(self, flight: _Flight) -> None:
+        """Have a call under way, on a connection that is there, or is made anew."""
         while True:
             with alone(self._lock):
                 link = self.link
-                if self._resume.ready and link.failure is None and self._over is None:
-                    flight = _Flight(self._resume.begin(), method, deadline, timeout_ms)
-                    self._flights[flight.id] = flight
-                    try:
-                        flight.leg = _Leg(link, flight.expect(link), True)
-                        return flight
-                    except BaseException as error:
-                        self._forget(flight.id, "unsent", str(error))
-                        if link.failure is None or not isinstance(error, TransportError):
-                            raise
-            self._recover(link, deadline)
+                ready = self._resume.ready and link.failure is None and self._over is None
+                if ready and self._enter(flight, link):
+                    return
+            self._recover(link, flight.deadline)
+
+    def _enter(self, flight: _Flight, link: Link) -> bool:
+        """Have a call under way on a link; False: the link has just been lost."""
+        # In the order in which it is looked for when it has to be forgotten.
+        flight.id = self._resume.reserve()
+        self._flights[flight.id] = flight
+        self._resume.begin(request_id=flight.id)
+        try:
+            flight.leg = _Leg(link, flight.expect(link), True)
+        except TransportError as error:
+            self._forget(flight.id, "unsent", str(error))
+            if link.failure is None:
+                raise
+            return False
+        return True
 
     def _carry(self, flight: _Flight, frame: bytes) -> Response:
         while True:
@@ -193,7 +242,7 @@ class LastingCarrier(Carrier):
                 reason = str(error)
             else:
                 continue
-            raise UnknownOutcome(_STILL_BROKEN.format(reason), _HINT)
+            raise UnknownOutcome(_STILL_BROKEN.format(reason), LOOK_FIRST)
 
     def _repeat(self, method: str, params: bytes, deadline: float, timeout_ms: int) -> Response:
         while True:
@@ -229,42 +278,45 @@ class LastingCarrier(Carrier):
 
     def _recover(self, lost: Link, deadline: float) -> None:
         """Return when there is another connection than ``lost``. Raises why there is none."""
-        with alone(self._lock):
-            while self._mending and self.link is lost:
-                if self._over is not None:
-                    raise fresh(self._over)
-                if not self._wait(deadline):
-                    raise ConnectionClosed()
-            if self.link is not lost:
-                return
-            self._mending = True
+        me = object()
         try:
+            with alone(self._lock):
+                while self._mending is not None and self.link is lost:
+                    if self._over is not None:
+                        raise fresh(self._over)
+                    if not self._wait(deadline):
+                        raise ConnectionClosed()
+                if self.link is not lost:
+                    return
+                self._mending = me
             try:
                 self._mend(deadline)
             finally:
-                self._mended()
+                self._mended(me)
         finally:
-            # The first may have been interrupted.
-            self._mended()
+            # Ctrl-C may have come before that, or in the middle of it.
+            self._mended(me)
 
-    def _mended(self) -> None:
-        with self._lock:
-            self._mending = False
-            self._changed.notify_all()
+    def _mended(self, me: object) -> None:
+        if self._mending is me:
+            with self._lock:
+                self._mending = None
+                self._changed.notify_all()
 
     def _wait(self, deadline: float) -> bool:
         """Wait for a change; False: it is too late. With the lock held."""
         left = deadline - self._clock.monotonic()
         if left <= 0:
             return False
-        self._changed.wait(left if SLICE_S is None else min(left, SLICE_S))
+        self._changed.wait(min(left, threading.TIMEOUT_MAX if SLICE_S is None else SLICE_S))
         return True
 
     def _mend(self, deadline: float) -> None:
         with self._lock:
+            if self._over is not None:
+                raise fresh(self._over)
             self._resume.lost()
-            for ident in list(self._posted):
-                self._forget(ident, "broken", "the connection was lost")
+            self._drop_posted("the connection was lost")
         attempt = 0
         while True:
             if self._over is not None:
@@ -273,7 +325,7 @@ class LastingCarrier(Carrier):
             if left <= 0:
                 raise ConnectionClosed()
             try:
-                fresh_one = self._redial(left)
+                fresh_one = self._redial(min(left, self._attempt))
             except ServiceNotFound as error:
                 self._end(error)
                 raise
@@ -302,11 +354,7 @@ class LastingCarrier(Carrier):
         try:
             with alone(self._lock):
                 params, asked = self._ask(carrier)
-            answer = None
-            if params is not None:
-                now = self._clock.monotonic()
-                until = min(deadline, now + _RESUME_S)
-                answer = link.call(RESUME, params, until, max(0, int((until - now) * 1000)))
+            answer = None if params is None else self._question(link, params, deadline)
             with alone(self._lock):
                 self._adopt(carrier, asked, answer)
         except BaseException as error:
@@ -314,6 +362,16 @@ class LastingCarrier(Carrier):
             if isinstance(error, RemoteProtocolError):
                 raise Serialization(str(error)) from None
             raise
+
+    def _question(self, link: Link, params: bytes, deadline: float) -> Response:
+        now = self._clock.monotonic()
+        until = min(deadline, now + _RESUME_S)
+        timeout_ms = max(0, int((until - now) * 1000))
+        try:
+            return link.call(RESUME, params, until, timeout_ms)
+        except CallTimeout:
+            # Nobody's call: nothing has been sent of those.
+            raise ConnectionTimeout(timeout_ms) from None
 
     def _ask(self, carrier: Carrier) -> Tuple[Optional[bytes], List[Tuple[_Flight, Call]]]:
         """Return what to ask, and the calls whose answers may come right after that of it."""
@@ -323,7 +381,14 @@ class LastingCarrier(Carrier):
         self._decide(reconnected.decisions)
         if reconnected.params is None:
             return None, []
-        flights = [self._flights[ident] for ident in self._resume.in_flight]
+        flights = []
+        for ident in self._resume.in_flight:
+            flight = self._flights.get(ident)
+            if flight is not None:
+                flights.append(flight)
+            else:
+                # Of a call that was interrupted before it could say so.
+                self._resume.settle(ident, "broken")
         return reconnected.params, [(flight, flight.expect(carrier.link)) for flight in flights]
 
     def _adopt(
@@ -336,6 +401,7 @@ class LastingCarrier(Carrier):
         self._decide(decisions)
         actions = {decision.id: decision.action for decision in decisions}
         for flight, call in asked:
+            assert flight.id is not None
             action = actions.get(flight.id, SETTLE)
             if action == SETTLE:
                 # Or its time was over meanwhile.
@@ -365,8 +431,23 @@ class LastingCarrier(Carrier):
     def _end(self, error: TransportError) -> Link:
         with self._lock:
             self._over = self._over or error
+            # Nobody receives anything here any more.
+            self._drop_posted("the channel was closed")
             self._changed.notify_all()
             return self.link
+
+    def _drop_posted(self, why: str) -> None:
+        for ident in list(self._posted):
+            self._forget(ident, "broken", why)
+
+    def abandon(self) -> None:
+        # The line goes on, and it is the parent's: what this process says in it would be taken for
+        # the parent's. Its locks may be held by threads that do not exist here.
+        self._over = ConnectionClosed()
+        self._closed = True
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        super().abandon()
 
 
 # Errors that are kept are raised as copies: see ``rpc.pending.fresh``.

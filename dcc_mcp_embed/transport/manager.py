@@ -297,8 +297,8 @@ class TransportManager(Services):
     def shutdown(self) -> None:
         """End it: close connections and sessions, deregister the services. Twice is fine.
 
-        Calls that wait for their answers get Shutdown. It waits for nobody for long, so that a host
-        can end.
+        Calls that wait for their answers get Shutdown; one that is connecting anew hears of it
+        within the two seconds of a hello. It waits for nobody for long, so that a host can end.
         """
         if self._shut:
             return

@@ -11,6 +11,7 @@ import pytest
 
 import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
+from fakes.framed import FramedWire, wire_key
 from fakes.live import Live
 from fakes.streaming import Streaming, initialize
 
@@ -233,6 +234,18 @@ def test_a_connection_leaves_nothing_to_collect(live):
     def come_and_go():
         with live.connect() as wire:
             assert wire.rpc("ping").status == 200
+
+    assert left_behind(come_and_go) < ROUNDS // 2
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+def test_a_framed_connection_leaves_nothing_to_collect(live, resumes):
+    def come_and_go():
+        with FramedWire(live.port, wire_key()) as wire:
+            wire.greet()
+            if resumes:
+                wire.call("resume", {"ids": []})
+            assert wire.call("status")["verdict"] == "healthy"
 
     assert left_behind(come_and_go) < ROUNDS // 2
 

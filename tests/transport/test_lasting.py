@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from types import SimpleNamespace
 
@@ -22,11 +23,14 @@ from dcc_mcp_embed import (
 )
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.errors import UnknownOutcome
+from dcc_mcp_embed.rpc import outbound, resume
 from dcc_mcp_embed.rpc.hello import Facts
 from dcc_mcp_embed.server.arrival import FRAMED
+from dcc_mcp_embed.transport import lasting
 from dcc_mcp_embed.transport.dialing import WIRE
 from fakes.fault_proxy import DOWN, UP, FaultProxy
 from fakes.framed import wire_key
+from fakes.interrupt import Interrupt
 from fakes.live import DEADLINE, Live, tries
 
 KIND = "standalone"
@@ -66,7 +70,13 @@ class Stage:
             for number in (1, 2, 3):
                 yield dcc_mcp_embed.Progress(number, 3, name)
 
-        self.module = SimpleNamespace(hold=hold, work=work, large=large, steps=steps)
+        @dcc_mcp_embed.tool(thread="loop")
+        def quick(name: str) -> dict:
+            """Do something at once."""
+            stage.ran.append(name)
+            return {"name": name}
+
+        self.module = SimpleNamespace(hold=hold, work=work, large=large, steps=steps, quick=quick)
 
 
 @pytest.fixture
@@ -443,3 +453,120 @@ def test_a_server_that_keeps_no_receipts_leaves_it_open(tmp_path, monkeypatch):
                 with pytest.raises(UnknownOutcome, match="cannot tell"):
                     running.result()
                 assert channel.call("twice", b"y", 20_000)["payload"] == b"y"
+
+
+def test_threads_that_notice_a_loss_together_make_one_connection(manager, proxy, stage):
+    stop, failures, done = threading.Event(), [], []
+    with manager.connection(KIND) as channel:
+
+        def work(number):
+            turn = 0
+            while not stop.is_set():
+                turn += 1
+                try:
+                    tool(channel, "quick", name="{}-{}".format(number, turn))
+                    done.append(None)
+                except BaseException as error:
+                    failures.append(error)
+                    return
+
+        threads = [threading.Thread(target=work, args=(n,), daemon=True) for n in range(16)]
+        for thread in threads:
+            thread.start()
+        for cut in range(120):
+            before = len(done)
+            for _ in tries():
+                if len(done) > before + 10 or failures:
+                    break
+                threading.Event().wait(0.001)
+            proxy.kill_all(reset=bool(cut % 2))
+        stop.set()
+        for thread in threads:
+            thread.join(DEADLINE)
+    assert failures == []
+    assert len(stage.ran) == len(set(stage.ran)) == len(done)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_does_not_go_on_with_its_parents_calls(manager, stage):
+    with manager.connection(KIND) as channel:
+        tool(channel, "work", name="before")
+        reader, writer = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                tool(channel, "work", name="child", timeout_ms=5000)
+                word = b"ran"
+            except TransportError:
+                word = b"refused"
+            except BaseException as error:
+                word = repr(error).encode()
+            os.write(writer, word)
+            os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as pipe:
+            assert pipe.read() == b"refused"
+        os.waitpid(child, 0)
+        assert tool(channel, "work", name="after") == {"name": "after"}
+    assert stage.ran == ["before", "after"]
+
+
+def test_a_request_whose_answer_nobody_receives_is_forgotten_with_its_channel(manager, stage):
+    call = {"name": "work", "arguments": {"name": "a"}}
+    for _ in range(3):
+        with manager.connection(KIND) as channel:
+            channel.send_request("tools/call", call)
+        assert manager.outbound.list_pending() == []
+
+
+def test_a_call_that_may_take_for_ever_goes_on_over_a_new_connection(manager, proxy, stage):
+    with manager.connection(KIND) as channel:
+        running = [
+            in_thread(tool, channel, "hold", timeout_ms=1 << 62, name=str(number))
+            for number in range(3)
+        ]
+        assert stage.entered.acquire(timeout=DEADLINE)
+        proxy.kill_all()
+        stage.leave.set()
+        assert [one.result()["name"] for one in running] == ["0", "1", "2"]
+
+
+def test_a_call_of_which_nobody_knows_is_counted_in_the_session(manager, live, proxy, stage):
+    with manager.connection(KIND) as channel:
+        running = in_thread(tool, channel, "hold", name="a")
+        assert stage.entered.acquire(timeout=DEADLINE)
+        proxy.refuse()
+        manager.registry.deregister(KIND, live.server.instance_id)
+        proxy.kill_all()
+        with pytest.raises(UnknownOutcome):
+            running.result()
+    (session,) = manager.list_sessions()
+    assert (session["request_count"], session["error_count"]) == (1, 1)
+    stage.leave.set()
+
+
+INTERRUPTED = (lasting, resume, outbound)
+
+
+def lines_of_a_call(manager):
+    """Return how many lines of ours one call takes."""
+    with manager.connection(KIND) as channel, Interrupt(10_000, INTERRUPTED) as seen:
+        tool(channel, "quick", name="counted")
+    return 10_000 - seen.left
+
+
+def test_ctrl_c_at_any_line_of_a_call_leaves_a_channel_that_others_can_use(manager, proxy, stage):
+    count = lines_of_a_call(manager)
+    assert count > 50
+    for line in range(0, count, 3):
+        with manager.connection(KIND) as channel:
+            tool(channel, "quick", name="before {}".format(line))
+            try:
+                with Interrupt(line, INTERRUPTED):
+                    tool(channel, "quick", name="interrupted {}".format(line))
+            except KeyboardInterrupt:
+                pass
+            assert manager.outbound.list_pending() == [], line
+            proxy.kill_all()
+            assert tool(channel, "quick", name="after {}".format(line))
+    assert len(stage.ran) == len(set(stage.ran))
