@@ -25,6 +25,7 @@ from .calls import Calls, Running
 from .dialogue import Dialogue
 from .exchange import Exchange
 from .gateway import Guest
+from .gateway_skills import called
 from .questions import Questions
 from .sessions import Sessions
 from .sinks import Sink
@@ -68,7 +69,7 @@ class Works:
     def _call(self, exchange: Exchange, call: ToolCall, sink: Sink) -> None:
         machine = self._machine
         try:
-            tool = self._table.get(call.name)
+            tool = called(self._table, call.name, exchange.origin)
         except NotFound as error:
             if call.stateless:
                 sink.reply(machine.not_found(call, _told(error.message, error.hint)))

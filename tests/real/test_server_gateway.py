@@ -259,6 +259,19 @@ def test_with_the_setting_resources_are_read_and_prompts_rendered(open_world):
     assert "d\u00fcster" in found["messages"][0]["content"]["text"]
 
 
+def test_an_agent_that_asks_for_skills_finds_and_loads_the_one_there_is(open_world):
+    world = open_world
+    for query, kind in (("", "skill"), ("object", "skill"), ("", "all")):
+        call = {"name": "search", "arguments": {"query": query, "kind": kind}}
+        result = rpc(world.gateway, "/mcp", "tools/call", call)
+        assert result["isError"] is False, result
+        assert "dcc-mcp-embed" in result["content"][0]["text"]
+    call = {"name": "load_skill", "arguments": {"skill_name": "dcc-mcp-embed"}}
+    result = rpc(world.gateway, "/mcp", "tools/call", call)
+    assert result["isError"] is False
+    assert "create_object" in json.loads(result["content"][0]["text"])["registered_tools"]
+
+
 def test_code_is_refused_in_words_by_every_way(open_world):
     world = open_world
     code = {"code": "open('ran', 'w').close()"}

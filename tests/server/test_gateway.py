@@ -195,3 +195,42 @@ def test_only_guests_are_refused(one):
         admit(tool, Guest(()))
     assert tool.name in str(refused.value)
     admit(declared(harmless), Guest(()))
+
+
+def proxied(live, name, arguments, **headers):
+    params = {"name": name, "arguments": arguments}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    return through(live, "/mcp", message, **headers).json["result"]
+
+
+def test_a_guest_is_told_that_the_one_skill_is_loaded(start):
+    live = start()
+    for name, given in (
+        ("search_skills", {"query": "x", "kind": "skill"}),
+        ("list_skills", {"a": 1}),
+    ):
+        found = json.loads(proxied(live, name, given)["content"][0]["text"])
+        assert [(one["name"], one["loaded"]) for one in found["skills"]] == [
+            ("dcc-mcp-embed", True)
+        ]
+    for names in ({"skill_name": "dcc-mcp-embed"}, {"skill_names": ["dcc-mcp-embed"]}, {}):
+        found = proxied(live, "load_skill", dict(names, activate_groups=True))
+        assert "harmless" in json.loads(found["content"][0]["text"])["registered_tools"]
+    found = proxied(live, "load_skill", {"skill_names": ["other"]})
+    assert found["structuredContent"]["error"]["code"] == "not_found"
+
+
+def test_skills_are_nothing_to_others_and_a_tool_of_that_name_goes_first(start):
+    live = start()
+    with live.connect() as wire:
+        assert wire.tool("load_skill", {})["isError"]
+        listed = wire.rpc("tools/list").json["result"]["tools"]
+        assert "load_skill" not in [one["name"] for one in listed]
+
+    @dcc_mcp_embed.tool
+    def load_skill() -> str:
+        """Be a tool of the user's own."""
+        return "mine"
+
+    live.server.register_tools(SimpleNamespace(load_skill=load_skill))
+    assert proxied(live, "load_skill", {})["content"][0]["text"] == "mine"
