@@ -96,7 +96,7 @@ class Catalog:
         """Return where a name leads: to a host that runs. Raises NoHost, Ambiguous, NotFound."""
         running = self._running
         if not running:
-            raise self._nobody()
+            raise self.nobody()
         found = self._routes.get(name)
         if found is None:
             found = self._known.get(name) or split(name, running)
@@ -126,7 +126,8 @@ class Catalog:
             state="not_started",
         )
 
-    def _nobody(self) -> NoHost:
+    def nobody(self) -> NoHost:
+        """Return the error for a call while no host runs."""
         kind = self._kind or self._last[1]
         shown = _KINDS.get(kind.lower(), kind)
         if not kind:

@@ -31,8 +31,14 @@ _META_SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 _CHANGED = "notifications/tools/list_changed"
 _MESSAGE = "notifications/message"
 _PROGRESS = "notifications/progress"
-#: What this end has: tools, word of their changes, and what they log.
-_CAPABILITIES: Dict[str, Any] = {"tools": {"listChanged": True}, "logging": {}}
+#: What this end has, and that there is word of changes of the tools.
+_CAPABILITIES: Dict[str, Any] = {
+    "tools": {"listChanged": True},
+    "resources": {},
+    "prompts": {},
+    "completions": {},
+    "logging": {},
+}
 
 
 def offer(message: Dict[str, Any]) -> Dict[str, Any]:

@@ -18,13 +18,10 @@ from ..wire.jsonrpc import Fault
 from ..wire.mcp.machine import (
     Accepted,
     Cancel,
-    Completion,
     LevelSet,
     McpMachine,
     Opened,
-    PromptGet,
     Reply,
-    ResourceRead,
     Subscribe,
     ToolCall,
 )
@@ -35,6 +32,7 @@ from ..wire.mcp.revisions import (
     META_SERVER,
     MISSING_CAPABILITY,
 )
+from ..wire.mcp.work import Completion, PromptGet, ResourceRead, Work
 from . import dialect
 from .cache import ToolCache
 from .catalog import OWN, Catalog
@@ -43,6 +41,7 @@ from .errand import Errand, Wishes
 from .hosts import Host, Roster, Watch
 from .pulse import ASK_S, Pulses
 from .relay import Ended, Relay, silent
+from .shelf import SHELVES, Shelf, asked, marked, request
 from .stdio import LineReader, LineWriter, TooLong
 
 __all__ = ["Bridge"]
@@ -83,6 +82,7 @@ class _Flight:
         "error",
         "host",
         "looked",
+        "marked",
         "send",
         "sent",
         "tried",
@@ -90,7 +90,7 @@ class _Flight:
         "work",
     )
 
-    def __init__(self, work: ToolCall, send: Send, now: float) -> None:
+    def __init__(self, work: Work, send: Send, now: float) -> None:
         self.work = work
         self.send = send
         self.began = now
@@ -106,6 +106,8 @@ class _Flight:
         #: It is routed by a look that was taken for it.
         self.looked = False
         self.wanted = True
+        #: The label that the uris in its result begin with.
+        self.marked = ""
 
     def starts(self) -> bool:
         """Return whether to send it now. On a worker.
@@ -125,10 +127,19 @@ class _Waiting(NamedTuple):
     look: int = 0
 
 
+class _Gathering:
+    """A list that waits for hosts to say what they have. ``missing``: instances."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self.act = act
+        self.until = 0.0
+        self.missing: Set[str] = set()
+
+
 class Bridge:
     """One client's bridge: ``start``, then ``run``, which returns when the client has gone.
 
-    ``machine`` must list what ``catalog`` lists; ``server`` is what it calls itself.
+    ``machine`` must list what ``catalog`` and ``shelf`` list; ``server`` is what it calls itself.
     """
 
     def __init__(
@@ -136,6 +147,7 @@ class Bridge:
         machine: McpMachine,
         server: Dict[str, Any],
         catalog: Catalog,
+        shelf: Shelf,
         cache: ToolCache,
         relay: Relay,
         clock: Clock,
@@ -144,6 +156,7 @@ class Bridge:
         self._machine = machine
         self._server = server
         self._catalog = catalog
+        self._shelf = shelf
         self._cache = cache
         self._relay = relay
         self._clock = clock
@@ -173,6 +186,7 @@ class Bridge:
         #: What waits for a look, and what waits for tools that were asked for.
         self._looks: List[_Waiting] = []
         self._lists: List[_Waiting] = []
+        self._gatherings: List[_Gathering] = []
         self._tidy_at = clock.monotonic() + _TIDY_S
         # The end.
         self._closing: Optional[float] = None
@@ -210,7 +224,8 @@ class Bridge:
     def turn(self) -> None:
         """Wait for one event, deal with it, and with what its time has come for."""
         now = self._clock.monotonic()
-        moments = [one.until for one in (*self._looks, *self._lists)]
+        waiting: List[Any] = [*self._looks, *self._lists, *self._gatherings]
+        moments = [one.until for one in waiting]
         moments.append(self._tidy_at)
         moments.extend(self._again.values())
         pulse = self._pulses.next(self._oldest())
@@ -236,7 +251,7 @@ class Bridge:
             # A mistake of ours must not take away the other hosts, and what else was asked.
             self._log("error", "{} failed: {!r}".format(act, error))
 
-    def _do(self, waiting: List[_Waiting], due: Callable[[_Waiting], bool]) -> None:
+    def _do(self, waiting: List[Any], due: Callable[[Any], bool]) -> None:
         """Do and forget what is due. What comes of it may have to wait itself."""
         now = [one for one in waiting if due(one)]
         waiting[:] = [one for one in waiting if one not in now]
@@ -247,6 +262,7 @@ class Bridge:
         now = self._clock.monotonic()
         self._do(self._looks, lambda one: one.until <= now)
         self._do(self._lists, lambda one: not self._asked or one.until <= now)
+        self._do(self._gatherings, lambda one: not one.missing or one.until <= now)
         for instance in [one for one, when in self._again.items() if when <= now]:
             del self._again[instance]
             label = self._roster.label_of(instance)
@@ -259,7 +275,8 @@ class Bridge:
         for instance in self._pulses.to_ask(now, self._oldest()):
             self._feel(instance)
         if self._closing is not None:
-            under_way = self._flights or self._lists or self._looks or self._words
+            lists = self._lists or self._looks or self._gatherings
+            under_way = self._flights or lists or self._words
             if not under_way or self._closing <= now:
                 self._over = True
 
@@ -331,6 +348,9 @@ class Bridge:
         if method == "tools/list" and "id" in value:
             self._before_list(lambda: self._answer_list(value, send))
             return
+        if method in SHELVES and "id" in value:
+            self._after_look(lambda: self._gather(method, lambda: self._answer(value, send)))
+            return
         if method == "initialize" and not alone:
             ident = value.get("id")
             known = ident if type(ident) in (str, int) else None
@@ -338,7 +358,7 @@ class Bridge:
             return
         outcome = self._machine.receive(value, Implied(value), self._client)
         kind = type(outcome)
-        if isinstance(outcome, ToolCall):
+        if isinstance(outcome, (ToolCall, ResourceRead, PromptGet, Completion)):
             self._begin(outcome, send)
         elif isinstance(outcome, Opened):
             self._version, self._client = outcome.version, outcome.client
@@ -357,9 +377,6 @@ class Bridge:
             send(jsonrpc.error(outcome.id, jsonrpc.METHOD_NOT_FOUND, text))
         elif isinstance(outcome, Cancel):
             self._cancel(outcome.id)
-        elif isinstance(outcome, (ResourceRead, PromptGet, Completion)):
-            text = "The bridge passes on tools only"
-            send(self._machine.not_found(outcome, text).message)
         elif method == "notifications/initialized":
             assert kind is Accepted
             self._initialized = True
@@ -395,10 +412,13 @@ class Bridge:
             self._ask(host)
         self._lists.append(_Waiting(self._at(_REFRESH_S if known else _FIRST_S), act))
 
-    def _answer_list(self, value: Any, send: Send) -> None:
+    def _answer(self, value: Any, send: Send) -> None:
         outcome = self._machine.receive(value, Implied(value), self._client)
         assert isinstance(outcome, Reply)
         send(outcome.message)
+
+    def _answer_list(self, value: Any, send: Send) -> None:
+        self._answer(value, send)
         self._catalog.listed()
         self._shown = self._catalog.listing()
 
@@ -431,6 +451,35 @@ class Bridge:
         self._cache.save(kind, tools)
         self._tell()
 
+    def _gather(self, method: str, act: Callable[[], None]) -> None:
+        """Do something when hosts have listed what they have of a kind, or it takes too long."""
+        member, known, gathering = SHELVES[method], True, _Gathering(act)
+        for label, host in self._roster.running.items():
+            known = known and self._shelf.has(label, member)
+            gathering.missing.add(host.instance_id)
+            self._ask_for(method, host, gathering)
+        gathering.until = self._at(_REFRESH_S if known else _FIRST_S)
+        self._gatherings.append(gathering)
+
+    def _ask_for(self, method: str, host: Host, gathering: _Gathering) -> None:
+        self._relay.list(
+            host,
+            Errand(method, {}, self._clock),
+            lambda ended: self._post(self._gathered, method, host.instance_id, gathering, ended),
+        )
+
+    def _gathered(self, method: str, instance: str, gathering: _Gathering, ended: Ended) -> None:
+        gathering.missing.discard(instance)
+        label = self._roster.label_of(instance)
+        if label is None:
+            return
+        member = SHELVES[method]
+        if ended.result is not None:
+            self._shelf.take(label, member, ended.result.get(member))
+        else:
+            why = ended.error or ended.fault
+            self._log("warning", "{} does not list its {}: {}".format(label, member, why))
+
     def _tell(self) -> None:
         """Tell the client when the list is another one than it was shown."""
         listing = self._catalog.listing()
@@ -460,6 +509,7 @@ class Bridge:
             for gone in [one for one in self._again if one not in instances]:
                 del self._again[gone]
             self._catalog.set_running({label: one.dcc_type for label, one in running.items()})
+            self._shelf.set_running(running)
             for host in hosts:
                 self._ask(host)
             self._tell()
@@ -479,7 +529,7 @@ class Bridge:
 
     # -- calls --------------------------------------------------------------------------------
 
-    def _begin(self, work: ToolCall, send: Send) -> None:
+    def _begin(self, work: Work, send: Send) -> None:
         flight = _Flight(work, send, self._clock.monotonic())
         # Of two calls with one id the later one can be cancelled; both are answered.
         self._flights[work.id] = flight
@@ -489,20 +539,26 @@ class Bridge:
         if not flight.wanted:
             return
         work = flight.work
-        if work.name == OWN["name"]:
+        if isinstance(work, ToolCall) and work.name == OWN["name"]:
             self._settle(flight, success(self._instances(), None, None))
             return
         try:
-            route = self._catalog.route(work.name)
+            if isinstance(work, ToolCall):
+                route = self._catalog.route(work.name)
+                flight.marked = route.label if self._shelf.several else ""
+            else:
+                member, name = asked(work)
+                route = self._shelf.route(member, name)
+                flight.marked = route.label if route.tool != name else ""
         except NoHost as error:
             if flight.looked:
-                self._settle(flight, failure(error, None))
+                self._fail(flight, error, None)
             else:
                 # It may have come since the last look.
                 self._look_again(flight)
             return
         except ToolError as error:
-            self._settle(flight, failure(error, None))
+            self._fail(flight, error, None)
             return
         host = self._roster.running[route.label]
         if host.instance_id in flight.tried:
@@ -511,8 +567,7 @@ class Bridge:
             return
         flight.host = host
         errand = Errand(
-            "tools/call",
-            {"name": route.tool, "arguments": work.arguments},
+            *request(work, route.tool),
             self._clock,
             self._wishes(work),
             lambda data: self._post(self._heard, flight, errand, data),
@@ -525,7 +580,7 @@ class Bridge:
             lambda ended: self._post(self._land, flight, ended),
         )
 
-    def _wishes(self, work: ToolCall) -> Wishes:
+    def _wishes(self, work: Work) -> Wishes:
         level: Optional[str] = self._level
         if work.stateless:
             level = work.params["_meta"].get(META_LOG_LEVEL)
@@ -543,25 +598,48 @@ class Bridge:
             flight.error = ended.error
             self._look_again(flight)
             return
-        error = ended.error
         if ended.fault is not None:
-            error = _FAULTS.get(ended.fault.code, HostError)(ended.fault.message)
-        if error is not None:
-            self._settle(flight, failure(error, host.block()))
+            self._refused(flight, ended.fault, host)
+        elif ended.error is not None:
+            self._fail(flight, ended.error, host)
         else:
             assert ended.result is not None
-            self._settle(flight, _plain(ended.result))
+            result = _plain(ended.result)
+            self._settle(flight, marked(result, flight.marked) if flight.marked else result)
 
     def _look_again(self, flight: _Flight) -> None:
         """Route a call once more after a fresh look at who runs."""
         flight.looked = True
         self._after_look(lambda: self._route(flight))
 
+    def _refused(self, flight: _Flight, fault: Fault, host: Host) -> None:
+        """Answer with an error of JSON-RPC that the host has answered."""
+        work, code, text, data = flight.work, fault.code, fault.message, fault.data
+        if isinstance(work, ToolCall):
+            self._fail(flight, _FAULTS.get(code, HostError)(text), host)
+        elif type(data) is dict and data.get("code") == NotFound.code:
+            # Its number is another one in each era.
+            self._end(flight, self._machine.not_found(work, text, data))
+        else:
+            self._end(flight, self._machine.fail(work, code, text, data))
+
+    def _fail(self, flight: _Flight, error: ToolError, host: Optional[Host]) -> None:
+        work = flight.work
+        if isinstance(work, ToolCall):
+            self._settle(flight, failure(error, None if host is None else host.block()))
+            return
+        text = "{} {}".format(error.message, error.hint or "").strip()
+        code = jsonrpc.INTERNAL_ERROR
+        self._end(flight, self._machine.fail(work, code, text, error.to_dict()))
+
     def _settle(self, flight: _Flight, result: Dict[str, Any]) -> None:
+        self._end(flight, self._machine.answer(flight.work, result))
+
+    def _end(self, flight: _Flight, reply: Reply) -> None:
         flight.wanted = False
         if self._flights.get(flight.work.id) is flight:
             del self._flights[flight.work.id]
-        flight.send(self._machine.answer(flight.work, result).message)
+        flight.send(reply.message)
 
     # -- hosts that say nothing ---------------------------------------------------------------
 
@@ -592,7 +670,7 @@ class Bridge:
             if self._pulses.lost(now, instance, flight.began):
                 flight.wanted = False
                 error = silent(host, now - flight.began, flight.sent)
-                self._settle(flight, failure(error, host.block()))
+                self._fail(flight, error, host)
 
     def _cancel(self, ident: Any) -> None:
         """Do not answer any more, and tell the host, which ends what it can."""

@@ -17,6 +17,7 @@ from .catalog import Catalog
 from .front import Bridge
 from .hosts import Wanted, Watch
 from .relay import MOST_CALLS, Relay
+from .shelf import Shelf
 from .stdio import LineReader, LineWriter, take_over
 
 __all__ = ["bridge"]
@@ -26,7 +27,8 @@ You are connected to the creative applications (Maya, Houdini, 3ds Max, Blender)
 computer, through the bridge of dcc_mcp_embed; the tools act on the scenes that the user has open.
 
 - list_instances tells which hosts run. While one runs, tools have their own names; while several \
-do, the name begins with the host's label (maya_create_object, maya2_create_object).
+do, the name begins with the host's label (maya_create_object, maya2_create_object), and so do \
+prompts (maya_name) and the uris of resources (maya+dcc://status).
 - Hosts come and go. no_host means that nothing was done: ask the user to start it, then call again.
 - Objects are named by path; list_objects finds them, get_object shows one. Lists come in pages: \
 pass next_cursor on as cursor.
@@ -97,17 +99,20 @@ def serve(
     clock = SystemClock()
     cache = ToolCache(data_dir(os.environ, sys.platform), clock, log)
     catalog = Catalog(cache.load().kinds, dcc)
+    shelf = Shelf(catalog.nobody)
     server = {
         "name": "dcc_mcp_embed bridge",
         "title": "dcc_mcp_embed bridge",
         "version": __version__,
     }
     machine = McpMachine(
-        server, lambda member: catalog.listing() if member == "tools" else [], _INSTRUCTIONS
+        server,
+        lambda member: catalog.listing() if member == "tools" else shelf.listing(member),
+        _INSTRUCTIONS,
     )
     with TransportManager(registry_dir, config=_config(), heartbeat=False, log=log) as manager:
         relay = Relay(manager, clock, log)
-        front = Bridge(machine, server, catalog, cache, relay, clock, log)
+        front = Bridge(machine, server, catalog, shelf, cache, relay, clock, log)
         wanted = Wanted(dcc, instance)
         front.start(
             lambda deliver, ended: LineReader(reading, deliver, ended),

@@ -145,6 +145,13 @@ class Relay:
         if not self._of(host, "lists", 1, 4).run(work):
             done(None, "it has been asked already")
 
+    def list(self, host: Host, errand: Errand, done: Callable[[Ended], None]) -> None:
+        """Run an errand that asks for a list of another kind; ``done`` is told once."""
+        if not self._of(host, "shelves", 2, 16).run(
+            lambda: done(self._call(host, errand, _LIST_S))
+        ):
+            done(Ended(error=HostBusy("It has been asked often already.")))
+
     def pulse(self, host: Host, seconds: float, done: Callable[[bool], None]) -> None:
         """Ask for a sign of life: ``done(whether there was one)``."""
 

@@ -13,6 +13,7 @@ from dcc_mcp_embed.bridge.catalog import Catalog
 from dcc_mcp_embed.bridge.front import Bridge
 from dcc_mcp_embed.bridge.hosts import Host
 from dcc_mcp_embed.bridge.relay import Ended
+from dcc_mcp_embed.bridge.shelf import Shelf
 from dcc_mcp_embed.errors import HostBusy, NoHost, UnknownOutcome
 from dcc_mcp_embed.wire.mcp.machine import McpMachine
 from fakes.clock import FakeClock
@@ -104,7 +105,16 @@ class Played(RuleBasedStateMachine):
         machine = McpMachine(
             SERVER, lambda member: catalog.listing() if member == "tools" else [], ""
         )
-        self.bridge = Bridge(machine, SERVER, catalog, cache, self.relay, self.clock, self.log)
+        self.bridge = Bridge(
+            machine,
+            SERVER,
+            catalog,
+            Shelf(catalog.nobody),
+            cache,
+            self.relay,
+            self.clock,
+            self.log,
+        )
         self.pipe, self.looks = Pipe(), Looks()
 
         def reader(deliver, ended):

@@ -109,7 +109,8 @@ def test_the_stateless_era_needs_no_headers(bridge):
     meta = {"_meta": MODERN}
     found = bridge.ask("server/discover", meta)
     assert found["supportedVersions"] == ["2026-07-28"]
-    assert found["capabilities"] == {"tools": {"listChanged": True}, "logging": {}}
+    assert found["capabilities"]["tools"] == {"listChanged": True}
+    assert found["capabilities"]["resources"] == {}
     listed = bridge.ask("tools/list", meta)
     assert listed["resultType"] == "complete" and listed["tools"]
     called = bridge.ask("tools/call", {"name": "list_instances", "arguments": {}, **meta})
