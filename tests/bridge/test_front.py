@@ -319,3 +319,29 @@ def test_an_instance_that_cannot_be_reached_is_tried_once_and_the_next_one_too()
         it.look({found}, False)
         assert it.answers() == ([1] if answered else [])
         assert [call[0] for call in it.relay.calls] == ([] if answered else [found])
+
+
+def test_what_a_host_says_of_a_call_that_is_over_or_cancelled_is_not_passed_on():
+    it = Played()
+    it.look({HOSTS[0]}, False)
+    step = {"jsonrpc": "2.0", "method": "notifications/progress"}
+
+    def heard(number):
+        errand = it.relay.errands[number]
+        params = {"progressToken": errand.id, "progress": 1}
+        errand._listen("mcp", json.dumps(dict(step, params=params)).encode("ascii"))
+        it.bridge.turn()
+        return [one["params"] for one in it.pipe.said if one.get("method") == step["method"]]
+
+    for number in (1, 2):
+        it.call("undo")
+        host, _, starts, done = it.relay.calls.pop()
+        assert starts()
+        assert len(heard(number)) == number
+        if number == 1:
+            done(Ended(RESULT))
+        else:
+            it.say(method="notifications/cancelled", params={"requestId": number})
+        it.bridge.turn()
+        assert len(heard(number)) == number
+    assert it.relay.cancelled == [it.relay.errands[2]]

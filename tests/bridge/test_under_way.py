@@ -170,7 +170,7 @@ def test_log_messages_come_from_the_level_on_that_is_wanted(bridge):
     assert logged(_meta=dict(MODERN, **{LEVEL: "error"})) == ["error"]
 
 
-def test_a_client_that_reads_nothing_keeps_no_call_from_its_end(home, tools, tmp_path):
+def test_calls_that_tell_a_lot_come_to_their_end(home, tools, tmp_path):
     with Served(home, "--tools", tools), Bridged(home) as bridge:
         bridge.initialize()
         bridge.until(lambda: "steps" in bridge.names())
