@@ -364,6 +364,8 @@ def test_a_call_whose_host_is_killed_is_told_so_and_does_not_run_twice(home, too
         calls = [bridge.start_call("linger", path=str(ran), seconds=60) for _ in range(3)]
         # The host's worker has one; the others are in its line.
         begun(ran)
+        while bridge.call("get_status")["data"]["worker"]["queue_depth"] < 2:
+            assert served.process.poll() is None
         served.end(signal.SIGKILL)
         with Served(home, "--tools", tools):
             for call in calls:
