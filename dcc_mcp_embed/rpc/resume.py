@@ -35,7 +35,7 @@ from ..errors import EmbedError, LocalProtocolError, RemoteProtocolError, Unknow
 from ..wire.messages import id_text
 from .content import new_line, packed, read_id, read_ids, read_line, read_object
 from .hello import Facts
-from .outbound import DeliveryReceipt, OutboundTracker, RouteKey
+from .outbound import DeliveryReceipt, OutboundTracker, PendingOutboundRecord, RouteKey
 from .receipts import (
     DROPPED,
     FIRST_NUMBER,
@@ -146,7 +146,7 @@ class ResumeClient:
         self._asked: Optional[List[bytes]] = None
         self._ready = False
         #: In the order in which they began.
-        self._in_flight: OrderedDict[bytes, None] = OrderedDict()
+        self._in_flight: OrderedDict[bytes, Optional[PendingOutboundRecord]] = OrderedDict()
         self._unacknowledged: List[bytes] = []
 
     # -- calls --------------------------------------------------------------------------------
@@ -182,7 +182,9 @@ class ResumeClient:
         self._in_flight[request_id] = None
         extra = {"epoch": self._epoch, "repeatable": repeatable}
         try:
-            self._tracker.begin_tracking(id_text(request_id), self._route, self._driver, extra)
+            self._in_flight[request_id] = self._tracker.begin_tracking(
+                id_text(request_id), self._route, self._driver, extra
+            )
         except EmbedError:
             del self._in_flight[request_id]
             raise
@@ -196,12 +198,15 @@ class ResumeClient:
         """
         if request_id not in self._in_flight:
             return False
-        name = id_text(request_id)
-        record = self._tracker.get_pending(name, self._driver)
-        epoch = self._epoch if record is None else record.metadata["epoch"]
+        record = self._in_flight[request_id]
+        if record is None:
+            # Interrupted before it was tracked, or just after.
+            name, epoch, repeatable = id_text(request_id), self._epoch, False
+        else:
+            name, extra = record.internal_message_id, record.metadata
+            epoch, repeatable = extra["epoch"], extra["repeatable"]
         external = "{}/{}".format(epoch, name)
         self._tracker.finish_tracking(DeliveryReceipt(name, status, self._driver, external, error))
-        repeatable = record is not None and record.metadata["repeatable"]
         if self._kept and not repeatable and split(request_id)[0] == self._line:
             self._unacknowledged.append(request_id)
         # Last: until then it is looked for.

@@ -52,11 +52,15 @@ _STATUS = ((CallFailed, "failed"), (CallTimeout, "timeout"), (UnknownOutcome, Un
 
 
 class _Leg(NamedTuple):
-    """How a call goes on: over ``link``, whose answer settles ``call``; is it to be sent there?"""
+    """How a call goes on: over ``link``, whose answer settles ``call``; is it to be sent there?
+
+    ``expected``: the link has been told to expect the answer.
+    """
 
     link: Link
     call: Call
     send: bool
+    expected: bool
 
 
 class _Flight:
@@ -90,12 +94,10 @@ class _Flight:
         self.size = 0
         self.landed = False
 
-    def expect(self, link: Link) -> Call:
-        """Have the answer waited for on a link. Raises what ended it, Internal."""
+    def call(self) -> Call:
+        """Return what an answer settles, for one link."""
         assert self.id is not None
-        call = Call(self.id, self.method, self.deadline, self.timeout_ms)
-        link.expect(call)
-        return call
+        return Call(self.id, self.method, self.deadline, self.timeout_ms)
 
 
 class LastingCarrier(Carrier):
@@ -202,33 +204,25 @@ class LastingCarrier(Carrier):
         while True:
             with alone(self._lock):
                 link = self.link
-                ready = self._resume.ready and link.failure is None and self._over is None
-                if ready and self._enter(flight, link):
+                if self._resume.ready and link.failure is None and self._over is None:
+                    self._enter(flight, link)
                     return
             self._recover(link, flight.deadline)
 
-    def _enter(self, flight: _Flight, link: Link) -> bool:
-        """Have a call under way on a link; False: the link has just been lost."""
+    def _enter(self, flight: _Flight, link: Link) -> None:
         # In the order in which it is looked for when it has to be forgotten.
         flight.id = self._resume.reserve()
         self._flights[flight.id] = flight
         self._resume.begin(request_id=flight.id)
-        try:
-            flight.leg = _Leg(link, flight.expect(link), True)
-        except TransportError as error:
-            self._forget(flight.id, "unsent", str(error))
-            if link.failure is None:
-                raise
-            return False
-        return True
+        flight.leg = _Leg(link, flight.call(), True, False)
 
     def _carry(self, flight: _Flight, frame: bytes) -> Response:
         while True:
             if flight.error is not None:
                 raise _fresh_unknown(flight.error)
-            link, call, send = flight.leg
+            link, call, send, expected = flight.leg
             try:
-                return link.carry(call, frame if send else b"")
+                return link.carry(call, frame if send else b"", expected)
             except CallFailed as error:
                 raise _said(call, error) from None
             except CallTimeout:
@@ -381,15 +375,17 @@ class LastingCarrier(Carrier):
         self._decide(reconnected.decisions)
         if reconnected.params is None:
             return None, []
-        flights = []
+        asked = []
         for ident in self._resume.in_flight:
             flight = self._flights.get(ident)
             if flight is not None:
-                flights.append(flight)
+                call = flight.call()
+                carrier.link.expect(call)
+                asked.append((flight, call))
             else:
                 # Of a call that was interrupted before it could say so.
                 self._resume.settle(ident, "broken")
-        return reconnected.params, [(flight, flight.expect(carrier.link)) for flight in flights]
+        return reconnected.params, asked
 
     def _adopt(
         self, carrier: Carrier, asked: List[Tuple[_Flight, Call]], answer: Optional[Response]
@@ -407,7 +403,7 @@ class LastingCarrier(Carrier):
                 # Or its time was over meanwhile.
                 link.drop(call)
             else:
-                flight.leg = _Leg(link, call, action == SEND)
+                flight.leg = _Leg(link, call, action == SEND, True)
         link.listener = self.listener
         self.link, self.peer = link, carrier.peer
         self._changed.notify_all()

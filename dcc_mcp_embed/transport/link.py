@@ -112,14 +112,16 @@ class Link(Turns):
         with alone(self._lock):
             self._peer.abandon(call)
 
-    def carry(self, call: Call, data: bytes) -> Response:
-        """Send the frame of a call that is expected, or nothing, and return its answer.
+    def carry(self, call: Call, data: bytes, expected: bool = True) -> Response:
+        """Send the frame of a call, or nothing, and return its answer.
 
-        Raises as :meth:`call`.
+        ``expected``: :meth:`expect` has been called. Raises as :meth:`call`.
         """
         if self._lock._is_owned():
             raise reentered()
         with self._lock:
+            if not expected:
+                self._peer.begin(call)
             self._carry(call, data)
         return call.result()
 
