@@ -193,13 +193,22 @@ class _AsyncioLoop(_Place):
         self._next()
 
     def _next(self) -> None:
-        """Call the next one, or if a task is about to begin, have that done after it."""
+        """Call what waits, up to the next that is a task about to begin: that one goes on."""
+        try:
+            while self._items and not self._beginning:
+                self._begin(self._items.popleft())
+        except BaseException:
+            # It ends the loop, which may be run again.
+            self._go_on()
+            raise
+
+    def _go_on(self) -> None:
+        if self._items:
+            self.loop.call_soon(self._next)
+
+    def _begin(self, item: _Item) -> None:
         import asyncio
 
-        if self._beginning:
-            self.loop.call_soon(self._next)
-            return
-        item = self._items.popleft()
         awaitable = self._run(item, True)
         if awaitable is None:
             return
@@ -213,6 +222,7 @@ class _AsyncioLoop(_Place):
                 # It was cancelled before it could begin.
                 self._beginning.discard(token)
                 getattr(awaitable, "close", lambda: None)()
+                self._go_on()
             self._tasks.discard(task)
             error = None if task.cancelled() else task.exception()
             if error is not None:
@@ -222,6 +232,7 @@ class _AsyncioLoop(_Place):
 
     async def _await(self, token: object, awaitable: Any) -> None:
         self._beginning.discard(token)
+        self._go_on()
         await awaitable
 
 

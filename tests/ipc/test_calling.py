@@ -203,6 +203,62 @@ def test_coroutines_and_plain_functions_begin_in_one_order(deliveries):
     assert got == list(range(30))
 
 
+class CountingLoop(asyncio.SelectorEventLoop):
+    """Counts how often something is asked for from its own thread."""
+
+    asked = 0
+
+    def call_soon(self, *args, **kwargs):
+        self.asked += 1
+        return super().call_soon(*args, **kwargs)
+
+
+def test_what_waits_for_a_coroutine_to_begin_costs_nothing_meanwhile(deliveries):
+    """Else a client that has fallen behind never catches up: each turn costs all that waits."""
+    got = []
+
+    async def take(number):
+        got.append(number)
+
+    async def main():
+        deliveries.use_asyncio()
+        for number in range(400):
+            deliveries.put("it", take, number)
+        while len(got) < 400:
+            await asyncio.sleep(0)
+
+    loop = CountingLoop()
+    loop.run_until_complete(asyncio.wait_for(main(), DEADLINE))
+    loop.close()
+    assert got == list(range(400))
+    assert loop.asked < 400 * 10
+
+
+def test_what_ends_the_loop_keeps_nobody_from_being_called(deliveries):
+    got = []
+
+    def end():
+        raise KeyboardInterrupt
+
+    async def choose():
+        deliveries.use_asyncio()
+
+    async def wait():
+        while not got:
+            await asyncio.sleep(0)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(choose())
+    deliveries.put("it", coroutine_function)
+    deliveries.put("it", end)
+    deliveries.put("it", got.append, "on")
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_forever()
+    assert got == []
+    loop.run_until_complete(asyncio.wait_for(wait(), DEADLINE))
+    loop.close()
+
+
 def test_a_coroutine_that_is_cancelled_before_it_begins_keeps_nobody_waiting(deliveries):
     got = []
 
