@@ -11,6 +11,7 @@ import functools
 import logging
 import threading
 from collections import deque
+from concurrent.futures import Future
 from typing import Any, Callable, Deque, Optional, Set, Tuple
 
 from .. import collector
@@ -102,15 +103,30 @@ class Deliveries:
     def catch_up(self, timeout: float) -> bool:
         """Wait until all that was put before has been called. False: not within ``timeout`` s.
 
-        On the thread that calls it does not wait, nor for an asyncio loop: whoever awaits there
-        has caught up by then.
+        On the thread that calls it does not wait, nor for an asyncio loop: see :meth:`caught_up`.
         """
         place = self._place
-        if not isinstance(place, _Thread) or place.is_current() or place.is_idle():
+        if not isinstance(place, _Thread) or not place.will_come_to_it():
             return True
         reached = threading.Event()
         with collector.blocking():
             return not self.put("catching up", reached.set) or reached.wait(timeout)
+
+    def caught_up(self) -> Future[None]:
+        """Return what will be done once all that was put before has been called, or has begun.
+
+        For who awaits, on any loop; may be cancelled. Done at once where nothing is to be waited
+        for: on the thread that calls, or if the asyncio loop that calls does not run.
+        """
+        reached: Future[None] = Future()
+        place = self._place
+        if (
+            place is None
+            or not place.will_come_to_it()
+            or not self.put("catching up", _reach, reached)
+        ):
+            reached.set_result(None)
+        return reached
 
     def end(self) -> None:
         """Let the thread end once it has called what is waiting. A later :meth:`put` is fine."""
@@ -156,8 +172,18 @@ class _Place:
     def put(self, item: _Item) -> bool:
         raise NotImplementedError
 
+    def will_come_to_it(self) -> bool:
+        """Return whether who waits for what was put may not wait in vain."""
+        raise NotImplementedError
+
     def end(self) -> None:
         """Nothing more will be put soon."""
+
+
+def _reach(reached: Future[None]) -> None:
+    # False: whoever waited has gone.
+    if reached.set_running_or_notify_cancel():
+        reached.set_result(None)
 
 
 class _AsyncioLoop(_Place):
@@ -187,6 +213,10 @@ class _AsyncioLoop(_Place):
             # The loop is closed.
             return False
         return True
+
+    def will_come_to_it(self) -> bool:
+        # A coroutine that waits here does not keep it from going on.
+        return bool(self.loop.is_running())
 
     def _call(self, item: _Item) -> None:
         self._items.append(item)
@@ -253,14 +283,10 @@ class _Thread(_Place):
         self._thread: Optional[threading.Thread] = None
         self._lingers = True
 
-    def is_current(self) -> bool:
-        """Return whether the caller is this thread."""
-        return threading.current_thread() is self._thread
-
-    def is_idle(self) -> bool:
-        """Return whether everything has been called: there is no thread."""
+    def will_come_to_it(self) -> bool:
+        # Without a thread everything has been called; the thread itself cannot wait for itself.
         with self._condition:
-            return self._thread is None
+            return self._thread not in (None, threading.current_thread())
 
     def put(self, item: _Item) -> bool:
         with self._condition:

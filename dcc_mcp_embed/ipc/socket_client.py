@@ -100,6 +100,7 @@ class SocketClient:
         """
         self._core.deliveries.use_asyncio()
         well = await _awaited(self._core.connect(_retries(max_retries)))
+        await _awaited_for(self._core.deliveries.caught_up(), self._patience())
         return self._told(well)
 
     def connect_sync(self, max_retries: int = 5) -> bool:
@@ -118,6 +119,7 @@ class SocketClient:
         disconnect callback has been called by then.
         """
         await _awaited(self._core.disconnect())
+        await _awaited_for(self._core.deliveries.caught_up(), self._patience())
         await _awaited_for(self._core.over(), _GRACE)
         self._core.join(_GRACE)
 

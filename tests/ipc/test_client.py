@@ -31,6 +31,7 @@ from dcc_mcp_embed.ipc import (
     places,
     socket_client,
 )
+from dcc_mcp_embed.ipc.session import Pushed
 from dcc_mcp_embed.rpc.hello import ClientHello, place
 from dcc_mcp_embed.rpc.peer import Peer
 from dcc_mcp_embed.transport_errors import (
@@ -792,6 +793,102 @@ def test_functions_may_use_the_client(bench):
     wait_for(lambda: got == ["up", 5, True, "left", "down", "back", "up"])
 
 
+async def take(push_type, data):
+    pass
+
+
+def fall_behind(client):
+    """Have more pushes wait for the asyncio loop than it calls while somebody else comes back."""
+    for number in range(3000):
+        client._core._handle(Pushed("much", b"1"))
+
+
+def test_callbacks_behind_many_pushes_are_awaited(bench):
+    async def main():
+        client = bench.client()
+        told = []
+        client.on_push("much")(take)
+        client.set_connect_callback(lambda: told.append("up"))
+        client.set_disconnect_callback(lambda: told.append("down"))
+        assert await client.connect()
+        fall_behind(client)
+        await client.disconnect()
+        assert told == ["up", "down"]
+        fall_behind(client)
+        assert await client.connect()
+        assert told == ["up", "down", "up"]
+        await client.disconnect()
+
+    run(main())
+
+
+def test_callbacks_on_another_loop_are_awaited(bench):
+    client = bench.client()
+    told, busy, leave = [], threading.Event(), []
+
+    @client.on_push("busy")
+    def be_busy(push_type, data):
+        busy.set()
+        wait_for(lambda: client._core._engine.over.done())
+
+    async def stay():
+        leave.append((asyncio.get_event_loop(), asyncio.Event()))
+        assert await client.connect()
+        bench.server.push_sync("busy")
+        await leave[0][1].wait()
+
+    async def disconnect():
+        await client.disconnect()
+        assert told == ["down"]
+
+    client.set_disconnect_callback(lambda: told.append("down"))
+    thread = threading.Thread(target=run, args=(stay(),))
+    thread.start()
+    assert busy.wait(DEADLINE)
+    try:
+        run(disconnect())
+    finally:
+        leave[0][0].call_soon_threadsafe(leave[0][1].set)
+        thread.join(DEADLINE)
+
+
+def test_a_loop_that_does_not_run_any_more_is_not_waited_for(bench):
+    client = bench.client()
+    client._patience = lambda: 1000.0
+    loop = asyncio.new_event_loop()
+    assert loop.run_until_complete(client.connect())
+    run(client.disconnect())
+    loop.close()
+
+
+@pytest.mark.parametrize("awaits", [True, False])
+def test_a_function_that_awaits_the_end_does_not_wait_for_itself(bench, awaits):
+    client = bench.client()
+    client._patience = lambda: 1000.0
+    done = threading.Event()
+
+    async def leave(push_type, data):
+        await client.disconnect()
+        assert await client.connect()
+        await client.disconnect()
+        done.set()
+
+    async def main():
+        assert await client.connect()
+        bench.server.push_sync("leave")
+        while not done.is_set():
+            await asyncio.sleep(0.002)
+
+    if awaits:
+        client.on_push("leave")(leave)
+        run(main())
+    else:
+        client.on_push("leave")(lambda push_type, data: run(leave(push_type, data)))
+        assert client.connect_sync()
+        bench.server.push_sync("leave")
+        assert done.wait(DEADLINE)
+
+
 def test_a_callback_that_never_returns_holds_nothing_but_its_thread(bench):
     client = bench.client(request_timeout=0.2)
     go_on = threading.Event()
@@ -814,8 +911,6 @@ def test_a_failing_callback_ends_nothing(bench, caplog):
 
 
 def test_a_pushed_text_that_is_no_json_is_an_error_of_its_handler(bench, caplog):
-    from dcc_mcp_embed.ipc.session import Pushed
-
     client = bench.client()
     called = []
     client.on_push("news")(lambda push_type, data: called.append(data))
