@@ -15,7 +15,7 @@ from ..errors import EmbedError
 from ..wire.messages import Response
 from .answers import decode, encode
 from .calling import Deliveries, is_coroutine_function
-from .engine import Engine
+from .engine import Engine, held_weakly
 from .places import Target
 from .session import (
     Action,
@@ -99,11 +99,11 @@ class ClientCore:
                 engine = self._engine = Engine(
                     self.session, self._find, self._handle, self._defect, self._clock
                 )
-                engine.thread.on_fork(self._after_fork)
+                engine.thread.on_fork(held_weakly(self._after_fork))
                 engine.over.add_done_callback(lambda _: self.deliveries.end())
                 engine.start()
                 engine.post(self.session.connect, retries, future)
-        self._withdraw_if_cancelled(future, engine, self.session.withdraw, future)
+        self._withdraw_if_cancelled(future, engine, self.session.withdraw)
         return future
 
     def disconnect(self) -> Future[Any]:
@@ -231,11 +231,16 @@ class ClientCore:
         self.deliveries.after_fork()
 
     def _withdraw_if_cancelled(
-        self, future: Future[Any], engine: Engine, withdraw: Callable[..., None], *args: Any
+        self,
+        future: Future[Any],
+        engine: Engine,
+        withdraw: Callable[..., None],
+        errand: Optional[Errand] = None,
     ) -> None:
+        # Its own parameter: a function that held the future would be a cycle with it.
         def done(future: Future[Any]) -> None:
             if future.cancelled():
-                engine.post(withdraw, *args)
+                engine.post(withdraw, future if errand is None else errand)
 
         future.add_done_callback(done)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import weakref
 from collections import deque
 from concurrent.futures import Future
 from typing import Any, Callable, Deque, Optional, Tuple
@@ -22,7 +23,7 @@ from ..transport_errors import IpcNotSupported
 from .places import Target
 from .session import Action, Close, Dial, Finished, Session
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "held_weakly"]
 
 #: Seconds for one attempt to connect the socket.
 _CONNECT_TIMEOUT = 5.0
@@ -32,6 +33,18 @@ _GRACE = 0.3
 _LONGEST = 3600.0
 #: These say that the next attempt would do no better.
 _FINAL = (ConfigError, IpcNotSupported, TypeError)
+
+
+def held_weakly(method: Callable[[], Any]) -> Callable[[], None]:
+    """Return what calls a method for as long as its owner lives, and does not hold the owner."""
+    found = weakref.WeakMethod(method)
+
+    def call() -> None:
+        bound = found()
+        if bound is not None:
+            bound()
+
+    return call
 
 
 class Engine:
@@ -57,7 +70,7 @@ class Engine:
         self._clock = clock
         self._loop = Loop(clock, report)
         self.thread = LoopThread(self._loop, "dcc-mcp-embed ipc client")
-        self.thread.on_fork(self._disown)
+        self.thread.on_fork(held_weakly(self._disown))
         self._lock = threading.RLock()
         self._open = True
         #: What other threads want of the session; empty and idle: this can end.

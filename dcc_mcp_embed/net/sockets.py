@@ -237,7 +237,11 @@ def _connect_first(targets: List[Tuple[int, Any]], deadline: float, clock: Clock
             raise
         else:
             return sock
-    raise failure or OSError("the name has no address")
+    try:
+        raise failure or OSError("the name has no address")
+    finally:
+        # It holds this frame: what the frame holds of it only the collector would find.
+        del failure
 
 
 def _connect(sock: socket.socket, name: Any, deadline: float, clock: Clock) -> None:

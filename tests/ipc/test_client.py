@@ -799,7 +799,7 @@ async def take(push_type, data):
 
 def fall_behind(client):
     """Have more pushes wait for the asyncio loop than it calls while somebody else comes back."""
-    for number in range(3000):
+    for _ in range(3000):
         client._core._handle(Pushed("much", b"1"))
 
 
@@ -988,6 +988,46 @@ def test_errors_leave_nothing_for_the_collector(bench):
         assert len(run(main())) < 15
     finally:
         gc.enable()
+
+
+ROUNDS = 30
+
+
+def left_behind(action):
+    """Return how many objects only a collection could free after many rounds of ``action``."""
+    for _ in range(3):
+        action()
+    while gc.collect():
+        pass  # a client of before that it finds lets go of more
+    gc.disable()
+    try:
+        for _ in range(ROUNDS):
+            action()
+        return gc.collect()
+    finally:
+        gc.enable()
+
+
+def test_a_connection_leaves_nothing_for_the_collector(bench):
+    client = bench.client()
+
+    def come_and_go():
+        assert client.connect_sync()
+        assert client.request_sync("echo", 1) == 1
+        client.disconnect_sync()
+
+    # Fewer than one object for each round.
+    assert left_behind(come_and_go) < ROUNDS // 2
+
+
+def test_a_connection_that_fails_leaves_nothing_for_the_collector(bench):
+    client = bench.client(socket_path=bench.path + "-other")
+
+    def fail():
+        assert client.connect_sync(max_retries=0) is False
+        client.disconnect_sync()
+
+    assert left_behind(fail) < ROUNDS // 2
 
 
 def test_connecting_and_disconnecting_many_times(bench):

@@ -226,6 +226,33 @@ def test_a_forked_child_has_no_connection_and_makes_one_of_its_own(server, path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
+FORK_LATER = """
+told = []
+client.set_connect_callback(lambda: told.append("up"))
+assert client.connect_sync(), client.last_error
+client.disconnect_sync()
+# Its thread for callbacks still lingers here, and there only here.
+ident = os.fork()
+if not ident:
+    signal.alarm(20)
+    del told[:]
+    assert client.get_stats()["last_error"] is None
+    assert client.connect_sync(), client.last_error
+    assert told == ["up"]
+    client.disconnect_sync()
+    os._exit(7)
+assert os.WEXITSTATUS(os.waitpid(ident, 0)[1]) == 7
+print("done")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_uses_a_client_that_was_disconnected_before(server, path):
+    prelude = PRELUDE.replace("faulthandler.dump_traceback_later(20, exit=True)", "")
+    done = execute(FORK_LATER, path, "-W", "ignore::DeprecationWarning", prelude=prelude)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
 INERT = """
 import dcc_mcp_embed.ipc.socket_client
 assert threading.active_count() == 1
