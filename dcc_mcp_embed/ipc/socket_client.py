@@ -99,8 +99,10 @@ class SocketClient:
         callback has been called by then. True at once if there is a connection.
         """
         self._core.deliveries.use_asyncio()
+        since = self._core.session.connected_since
         well = await _awaited(self._core.connect(_retries(max_retries)))
-        await _awaited_for(self._core.deliveries.caught_up(), self._patience())
+        if self._is_new(well, since):
+            await _awaited_for(self._core.deliveries.caught_up(), self._patience())
         return self._told(well)
 
     def connect_sync(self, max_retries: int = 5) -> bool:
@@ -108,15 +110,18 @@ class SocketClient:
         self._demand_not_ours("connect_sync")
         self._core.demand_plain()
         self._core.deliveries.use_thread()
+        since = self._core.session.connected_since
         well = _waited(self._core.connect(_retries(max_retries)))
-        self._core.deliveries.catch_up(self._patience())
+        if self._is_new(well, since):
+            self._core.deliveries.catch_up(self._patience())
         return self._told(well)
 
     async def disconnect(self) -> None:
         """End the connection, if there is one; idempotent.
 
         Requests that wait to be sent raise NotConnected, those under way UnknownOutcome. The
-        disconnect callback has been called by then.
+        disconnect callback has been called by then; for a function of yours that blocks before it
+        this waits for ``request_timeout``, but not longer than 10 seconds.
         """
         await _awaited(self._core.disconnect())
         await _awaited_for(self._core.deliveries.caught_up(), self._patience())
@@ -124,7 +129,7 @@ class SocketClient:
         self._core.join(_GRACE)
 
     def disconnect_sync(self) -> None:
-        """See :meth:`disconnect`."""
+        """See :meth:`disconnect`, also for how long a function that blocks is waited for."""
         self._demand_not_ours("disconnect_sync")
         _waited(self._core.disconnect())
         self._core.deliveries.catch_up(self._patience())
@@ -253,6 +258,10 @@ class SocketClient:
     def _patience(self) -> float:
         """Return for how long a callback that blocks is waited for."""
         return min(self._timeout, 10.0)
+
+    def _is_new(self, well: bool, since: Optional[float]) -> bool:
+        """Return whether a connection has been made; ``since``: ``connected_since`` before."""
+        return well and (since is None or self._core.session.connected_since != since)
 
     def _told(self, well: bool) -> bool:
         if not well:

@@ -822,6 +822,23 @@ def test_callbacks_behind_many_pushes_are_awaited(bench):
     run(main())
 
 
+def test_who_is_connected_already_waits_for_no_function(bench):
+    waits = []
+
+    async def main(client):
+        client._core.deliveries.caught_up = lambda: pytest.fail("it waits")
+        assert await client.connect()
+
+    client = bench.connected()
+    client._core.deliveries.catch_up = waits.append
+    assert client.connect_sync()
+    assert waits == []
+    run(main(client))
+    client.disconnect_sync()
+    assert client.connect_sync()
+    assert len(waits) == 2
+
+
 def test_callbacks_on_another_loop_are_awaited(bench):
     client = bench.client()
     told, busy, leave = [], threading.Event(), []
