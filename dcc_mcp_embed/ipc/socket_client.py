@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import weakref
 from concurrent import futures
 from typing import Any, Callable, Dict, Optional, TypeVar
@@ -25,6 +26,8 @@ _T = TypeVar("_T")
 
 #: Seconds in which the thread of a client that is disconnected has to end.
 _GRACE = 1.0
+#: Seconds; who waits for longer waits for ever.
+_LONGEST = 1e9
 
 
 class SocketClient:
@@ -70,18 +73,12 @@ class SocketClient:
         clock = clock or SystemClock()
         if account_id is not None and not isinstance(account_id, str):
             raise TypeError("account_id must be a text, not {!r}".format(account_id))
-        if max_reconnect_attempts < 0:
-            raise ConfigError(
-                "max_reconnect_attempts must be a number from 0 (for ever), not {!r}".format(
-                    max_reconnect_attempts
-                )
-            )
         self._timeout = _seconds("request_timeout", request_timeout, math.inf)
         options = Options(
             account_id or "",
             bool(auto_reconnect),
             _seconds("reconnect_interval", reconnect_interval),
-            max_reconnect_attempts,
+            _count("max_reconnect_attempts", max_reconnect_attempts),
             _seconds("heartbeat_interval", heartbeat_interval) if heartbeat_interval else 0.0,
         )
         find = locate(socket_path, account_id, host, port, secret, clock)
@@ -100,7 +97,7 @@ class SocketClient:
         """
         self._core.deliveries.use_asyncio()
         since = self._core.session.connected_since
-        well = await _awaited(self._core.connect(_retries(max_retries)))
+        well = await _awaited(self._core.connect(_count("max_retries", max_retries)))
         if self._is_new(well, since):
             await _awaited_for(self._core.deliveries.caught_up(), self._patience())
         return self._told(well)
@@ -111,7 +108,7 @@ class SocketClient:
         self._core.demand_plain()
         self._core.deliveries.use_thread()
         since = self._core.session.connected_since
-        well = _waited(self._core.connect(_retries(max_retries)))
+        well = _waited(self._core.connect(_count("max_retries", max_retries)))
         if self._is_new(well, since):
             self._core.deliveries.catch_up(self._patience())
         return self._told(well)
@@ -275,16 +272,26 @@ class SocketClient:
             )
 
 
-def _seconds(name: str, value: float, most: float = 1e9) -> float:
-    if not 0 < value <= most:  # NaN is not
+def _seconds(name: str, value: float, most: float = _LONGEST) -> float:
+    """Return a time; more than clocks can add up is for ever. Raises ConfigError."""
+    try:
+        good = 0 < value <= most  # NaN is not
+    except TypeError:
+        good = False
+    if not good:
         raise ConfigError("{} must be seconds, more than 0, not {!r}".format(name, value))
-    return float(value)
+    return float(value) if value <= _LONGEST else math.inf
 
 
-def _retries(value: int) -> int:
-    if value < 0:
-        raise ValueError("max_retries must be a number from 0, not {!r}".format(value))
-    return value
+def _count(name: str, value: int) -> int:
+    """Return a whole number from 0. Raises ConfigError."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        count = -1
+    if count < 0:
+        raise ConfigError("{} must be a whole number from 0, not {!r}".format(name, value))
+    return count
 
 
 # An error that is raised holds the frames it came through: where these hold the future, which holds

@@ -331,8 +331,11 @@ def test_time_is_over_and_the_answer_comes_late(bench):
         client.request_sync("hold", 1)
     bench.leave.set()
     assert client.request_sync("hold", 2, timeout=math.inf) == 2
-    for timeout in (0, -1, math.nan):
-        with pytest.raises(ConfigError, match="timeout"):
+    for timeout in (1e306, 10**400, 1e9 + 1):
+        assert client.request_sync("echo", 3, timeout=timeout) == 3
+        assert client.health_check_sync(timeout)
+    for timeout in (0, -1, math.nan, "5"):
+        with pytest.raises(ConfigError, match="timeout must be seconds"):
             client.request_sync("echo", timeout=timeout)
 
 
@@ -594,15 +597,27 @@ def test_the_first_version_and_its_modules(bench):
     [
         ({"reconnect_interval": 0}, "reconnect_interval"),
         ({"reconnect_interval": math.nan}, "reconnect_interval"),
+        ({"reconnect_interval": 1e306}, "reconnect_interval"),
+        ({"reconnect_interval": "3"}, "reconnect_interval"),
         ({"max_reconnect_attempts": -1}, "max_reconnect_attempts"),
+        ({"max_reconnect_attempts": math.nan}, "max_reconnect_attempts must be a whole number"),
+        ({"max_reconnect_attempts": None}, "max_reconnect_attempts"),
         ({"heartbeat_interval": -1}, "heartbeat_interval"),
+        ({"heartbeat_interval": "30"}, "heartbeat_interval"),
         ({"request_timeout": 0}, "request_timeout"),
+        ({"request_timeout": None}, "request_timeout"),
         ({"secret": ""}, "secret"),
     ],
 )
 def test_settings_that_cannot_be(settings, named):
     with pytest.raises(ConfigError, match=named):
         SocketClient("/tmp/s", "client", **settings)
+
+
+@pytest.mark.parametrize("retries", [-1, None, "5", math.nan, 0.5])
+def test_retries_that_cannot_be(bench, retries):
+    with pytest.raises(ConfigError, match="max_retries must be a whole number from 0, not"):
+        bench.client().connect_sync(retries)
 
 
 def test_defaults_are_the_documented_ones():
