@@ -19,7 +19,7 @@ from ..net.stream import Protocol, Stream
 from ..net.thread import LoopThread
 from ..net.timers import Timer
 from ..rpc.hello import place
-from ..transport_errors import IpcNotSupported
+from ..transport_errors import IpcConnectionFailed, IpcNotSupported
 from .places import Target
 from .session import Action, Close, Dial, Finished, Session
 
@@ -33,6 +33,14 @@ _GRACE = 0.3
 _LONGEST = 3600.0
 #: These say that the next attempt would do no better.
 _FINAL = (ConfigError, IpcNotSupported, TypeError)
+
+
+def _is_final(error: Exception) -> bool:
+    cause = error.__cause__
+    if isinstance(error, IpcConnectionFailed) and isinstance(cause, (OSError, ValueError)):
+        # Python itself has refused: the path is too long, or no path at all.
+        return getattr(cause, "errno", None) is None
+    return isinstance(error, _FINAL)
 
 
 def held_weakly(method: Callable[[], Any]) -> Callable[[], None]:
@@ -197,8 +205,7 @@ class Engine:
             self.address = target.address
             sock = connect_address(target.address, _CONNECT_TIMEOUT, self._clock)
         except Exception as error:
-            final = isinstance(error, _FINAL)
-            self.post(self._session.dial_failed, number, str(error), final)
+            self.post(self._session.dial_failed, number, str(error), _is_final(error))
         else:
             if not self.post(self._connected, number, sock, target.key):
                 sock.close()

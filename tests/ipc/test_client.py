@@ -460,6 +460,22 @@ def test_nobody_there(path, caplog):
     wait_for(lambda: threading.active_count() == begun)
 
 
+@pytest.mark.parametrize(("name", "why"), [("x" * 120, "too long"), ("\0x\0", "null byte")])
+@pytest.mark.skipif(os.name == "nt", reason="no unix sockets here")
+def test_a_path_that_cannot_be_is_not_tried_again(name, why):
+    client = SocketClient("/tmp/" + name, "client", secret=SECRET, reconnect_interval=0.01)
+    found, find = [], client._core._find
+
+    def count():
+        found.append(find())
+        return found[-1]
+
+    client._core._find = count
+    assert client.connect_sync(max_retries=5) is False
+    assert why in client.last_error
+    assert len(found) == 1
+
+
 def test_a_wrong_secret_is_not_tried_again(bench):
     async def main():
         client = bench.client(secret="another", reconnect_interval=1000.0)
