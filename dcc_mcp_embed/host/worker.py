@@ -91,9 +91,12 @@ class Worker:
             collector.unguard()
 
     def _wait(self) -> Optional[Callable[[], None]]:
-        """Return the pump once it is wanted, None at the end."""
+        """Return the pump once it is wanted, None at the end.
+
+        One that was wanted before the end still runs: it has to close what nobody waits for.
+        """
         with self._condition:
             while self._pump is None and not self._stopping:
                 self._condition.wait()
             pump, self._pump = self._pump, None
-            return None if self._stopping else pump
+            return pump

@@ -61,3 +61,23 @@ def test_it_goes_on_after_a_collection_that_could_not_be_arranged(logged, monkey
         assert ran.acquire(timeout=DEADLINE)
     assert worker.stop(DEADLINE)
     assert logged
+
+
+def test_what_was_wanted_before_the_end_still_runs():
+    worker, entered, go_on, ran = Worker(), threading.Event(), threading.Event(), []
+
+    def hold():
+        entered.set()
+        assert go_on.wait(DEADLINE)
+
+    worker.wake(hold)
+    assert entered.wait(DEADLINE)
+    # The thread has no time to begin it before it is told to end.
+    worker.wake(lambda: ran.append(1))
+    assert not worker.stop(0.0)
+    go_on.set()
+    assert worker.stop(DEADLINE)
+    assert ran == [1]
+    worker.wake(lambda: ran.append(2))
+    assert worker.stop(DEADLINE)
+    assert ran == [1]

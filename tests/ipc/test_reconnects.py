@@ -65,7 +65,8 @@ class Hurry:
         self._thread.join(DEADLINE)
 
 
-@pytest.fixture(params=["unix", "tcp"])
+#: What waits for time to pass does so once in the fast suite.
+@pytest.fixture(params=["unix", pytest.param("tcp", marks=pytest.mark.heavy)])
 def place(request):
     """Return (arguments of the server, path of the proxy)."""
     with tempfile.TemporaryDirectory(prefix="dcc") as folder:

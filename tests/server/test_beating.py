@@ -292,4 +292,5 @@ def test_a_poll_on_the_worker_is_closed_when_the_server_ends(start, stage):
     for _ in tries():
         if "closed" in stage.state:
             break
+        threading.Event().wait(0.001)
     assert stage.state.count("closed") == 1

@@ -45,6 +45,8 @@ class Stage:
             while True:
                 number += 1
                 yield dcc_mcp_embed.Progress(number, None, "step")
+                # So often is enough.
+                stage.leave.wait(0.002)
 
         @dcc_mcp_embed.tool()
         def ask(ctx, name: str):

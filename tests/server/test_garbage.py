@@ -148,15 +148,23 @@ def left_behind(action):
         gc.set_threshold(*threshold)
 
 
-@pytest.mark.parametrize(
-    "ask",
-    [in_handshake_era, in_stateless_era, with_progress, by_name, in_a_batch, waited_for],
-)
-@pytest.mark.parametrize(
-    "name",
-    ["good_loop", "good_worker", "good_main", "bad_loop", "bad_worker", "bad_main", "in_steps"]
-    + ["get_status", "create_object", "nothing_of_this_name", "no_time"],
-)
+NAMES = [
+    *("good_loop", "good_worker", "good_main", "bad_loop", "bad_worker", "bad_main", "in_steps"),
+    *("get_status", "create_object", "nothing_of_this_name", "no_time"),
+]
+WAYS = [(ask, name) for ask in (in_handshake_era, in_stateless_era) for name in NAMES]
+WAYS += [
+    (with_progress, "good_main"),
+    (with_progress, "in_steps"),
+    (by_name, "good_main"),
+    (by_name, "bad_worker"),
+    (in_a_batch, "good_main"),
+    (in_a_batch, "bad_main"),
+    (waited_for, "nothing_of_this_name"),
+]
+
+
+@pytest.mark.parametrize(("ask", "name"), WAYS)
 def test_a_call_leaves_nothing_to_collect(live, ask, name):
     with live.connect() as wire:
         # Fewer than one object for each round: what is left is not of the calls.
