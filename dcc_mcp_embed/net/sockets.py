@@ -123,7 +123,10 @@ def connect_address(address: TransportAddress, timeout: float, clock: Clock) -> 
         raise ConnectionTimeout(int(timeout * 1000)) from error
     # Of the second kind is a name that cannot be looked up, or a path that is no file's.
     except (OSError, ValueError) as error:
-        raise IpcConnectionFailed(str(address), _told(error)) from error
+        reason = _told(error)
+        if isinstance(error, ConnectionRefusedError) and _is_something_else(address.path):
+            reason = "{} exists and is not a socket".format(address.path)
+        raise IpcConnectionFailed(str(address), reason) from error
     try:
         _check_far_end(sock, address)
         sock.settimeout(None)
@@ -295,6 +298,15 @@ def _bind_unix(path: str, clock: Clock) -> BoundSocket:
                 _unlink(path)
             sock.close()
             raise
+
+
+def _is_something_else(path: Optional[str]) -> bool:
+    """Return whether something is there that is no socket, which Linux refuses like a stale one."""
+    try:
+        # Where a link leads to, as connecting does.
+        return path is not None and not stat.S_ISSOCK(os.stat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _file(path: str) -> Optional[_File]:

@@ -426,6 +426,30 @@ def test_connecting_to_a_path_where_nobody_is(folder):
 
 
 @posix
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_connecting_to_what_is_no_socket(folder, kind):
+    path = os.path.join(folder, kind)
+    if kind == "file":
+        open(path, "w").close()
+    elif kind == "folder":
+        os.mkdir(path)
+    else:
+        os.symlink(folder, path)
+    with pytest.raises(IpcConnectionFailed, match="socket"):
+        connect(TransportAddress.unix_socket(path))
+
+
+@posix
+def test_connecting_through_a_link_to_where_nobody_is_any_more(folder):
+    path = os.path.join(folder, "a.sock")
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(path)
+    os.symlink(path, path + "-link")
+    with pytest.raises(IpcConnectionFailed, match=os.strerror(errno.ECONNREFUSED)):
+        connect(TransportAddress.unix_socket(path + "-link"))
+
+
+@posix
 @pytest.mark.parametrize("step", ["chmod", "lstat"])
 def test_a_bind_that_fails_half_way_leaves_no_file(folder, monkeypatch, step):
     def fail(*arguments, **options):
