@@ -38,7 +38,7 @@ _FINAL = (ConfigError, IpcNotSupported, TypeError)
 def _is_final(error: Exception) -> bool:
     cause = error.__cause__
     if isinstance(error, IpcConnectionFailed) and isinstance(cause, (OSError, ValueError)):
-        # Python itself has refused: the path is too long, or no path at all.
+        # Python itself has refused: the path is too long, or the host is no name.
         return getattr(cause, "errno", None) is None
     return isinstance(error, _FINAL)
 

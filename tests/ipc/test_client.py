@@ -460,10 +460,8 @@ def test_nobody_there(path, caplog):
     wait_for(lambda: threading.active_count() == begun)
 
 
-@pytest.mark.parametrize(("name", "why"), [("x" * 120, "too long"), ("\0x\0", "null byte")])
-@pytest.mark.skipif(os.name == "nt", reason="no unix sockets here")
-def test_a_path_that_cannot_be_is_not_tried_again(name, why):
-    client = SocketClient("/tmp/" + name, "client", secret=SECRET, reconnect_interval=0.01)
+def test_a_path_that_cannot_be_is_not_tried_again(path):
+    client = SocketClient(path + "x" * 120, "client", secret=SECRET, reconnect_interval=0.01)
     found, find = [], client._core._find
 
     def count():
@@ -472,7 +470,7 @@ def test_a_path_that_cannot_be_is_not_tried_again(name, why):
 
     client._core._find = count
     assert client.connect_sync(max_retries=5) is False
-    assert why in client.last_error
+    assert "too long" in client.last_error
     assert len(found) == 1
 
 
