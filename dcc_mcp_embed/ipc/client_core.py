@@ -140,7 +140,8 @@ class ClientCore:
         errand = Errand(name, params, deadline, milliseconds, future)
         engine = self._engine
         if engine is None or not engine.post(self.session.ask, errand):
-            raise self.session.not_connected()
+            with self._lock:
+                raise self.session.refuse()
         self._withdraw_if_cancelled(future, engine, self.session.abandon, errand)
         return future
 

@@ -283,6 +283,12 @@ class Session:
             "not connected ({}): call connect() first".format(self.last_error or "it never was")
         )
 
+    def refuse(self) -> NotConnected:
+        """Count a request that nobody takes, and return its error. One thread at a time."""
+        self.requests += 1
+        self.errors += 1
+        return self.not_connected()
+
     def take(self) -> List[Action]:
         """Return what is to be done, in order, and forget it; an Errand is settled."""
         actions, self._actions = self._actions, []

@@ -210,10 +210,10 @@ class SocketClient:
         ``account_id``; ``address``: a text, None before the first attempt; ``uptime_seconds``: of
         this connection.
 
-        ``requests``: all of them; they end as ``responses`` (answers), ``errors`` (the server
-        failed, or there was no connection), ``timeouts``, ``unknown_outcomes``, or cancelled; until
-        then they are ``held`` (to be sent) or ``in_flight``. ``resent`` and ``joined``: sent again,
-        and waited for, after a reconnect.
+        ``requests``: all that can be sent as they are; they end as ``responses`` (answers),
+        ``errors`` (the server failed, or there was no connection), ``timeouts``,
+        ``unknown_outcomes``, or cancelled; until then they are ``held`` (to be sent) or
+        ``in_flight``. ``resent`` and ``joined``: sent again, and waited for, after a reconnect.
 
         ``pushes``: received; ``pushes_unhandled``: of a type that nobody handles;
         ``callback_errors``: handlers and callbacks that raised; ``callbacks_dropped``: not called,

@@ -425,6 +425,9 @@ def test_requests_without_a_connection_say_why(bench):
     client.disconnect_sync()
     with pytest.raises(NotConnected, match=r"disconnect\(\) was called"):
         client.request_sync("echo")
+    with pytest.raises(InvalidMessage):
+        client.request_sync("echo", object())
+    assert (client.get_stats()["requests"], client.get_stats()["errors"]) == (2, 2)
 
 
 def test_disconnecting_ends_what_is_under_way(bench):
