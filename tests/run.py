@@ -103,7 +103,11 @@ def parse(arguments: Sequence[str]) -> Tuple[argparse.Namespace, List[str]]:
         help="install blender, xvfb and xauth with apt if they are missing (on by itself with CI)",
     )
     parser.add_argument(
-        "-j", "--jobs", type=int, default=2, help="environments at a time (default: 2)"
+        "-j",
+        "--jobs",
+        type=int,
+        default=3,
+        help="environments at a time (default: 3; the tests wait for half of their time)",
     )
     return parser.parse_args(own), rest
 
