@@ -26,7 +26,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 from ..clock import Clock
 from ..errors import EmbedError, RemoteProtocolError, UnknownOutcome
 from ..net.timers import Timer, Timers
-from ..rpc.hello import HELLO_TIMEOUT, ClientHello, HelloRefused
+from ..rpc.hello import HELLO_TIMEOUT, NOT_OURS, ClientHello, HelloRefused
 from ..rpc.outbound import OutboundTracker, RouteKey
 from ..rpc.peer import Ended, Event, Greeted, Peer, Quotas
 from ..rpc.pending import Call, Probe
@@ -74,6 +74,10 @@ _FIRST_DELAY, _GROWTH, _JITTER = 0.5, 1.5, 0.25
 #: Receipts of settled requests that are remembered; requests in flight have to fit in as well.
 _RECEIPTS = 1024
 _SAID = 200
+#: Here a secret may have been given.
+_WRONG_SECRET = (
+    "whoever answers does not know the secret (the `secret=` that was given, or this user's own)"
+)
 
 
 class Options(NamedTuple):
@@ -595,7 +599,8 @@ class Session:
         error, hello = event.error, self._hello
         if self._state == GREETING and hello is not None and hello.refused is not None:
             # Told before the socket is closed, if there is something to tell.
-            self._lost(now, hello.refused, final=True)
+            reason = _WRONG_SECRET if hello.refused == NOT_OURS else hello.refused
+            self._lost(now, reason, final=True)
         elif self._state == GREETING and isinstance(error, (FrameTooLarge, Serialization)):
             self._lost(now, "whoever answers there is no SocketServer ({})".format(error))
         elif isinstance(error, ConnectionClosed):

@@ -481,7 +481,7 @@ def test_a_wrong_secret_is_not_tried_again(bench):
     async def main():
         client = bench.client(secret="another", reconnect_interval=1000.0)
         assert await client.connect() is False
-        assert "does not know this user's secret" in client.last_error
+        assert "does not know the secret (the `secret=` that was given" in client.last_error
         with pytest.raises(NotConnected, match="secret"):
             await client.request("echo")
 

@@ -85,7 +85,10 @@ def test_a_server_with_another_secret_is_asked_once():
     world.connect(5)
     world.run()
     assert (world.dials, world.answers, world.finished) == (1, {"connect": [False]}, 1)
-    assert world.session.last_error == "whoever answers does not know this user's secret"
+    assert world.session.last_error == (
+        "whoever answers does not know the secret "
+        "(the `secret=` that was given, or this user's own)"
+    )
 
 
 def test_whoever_speaks_something_else_is_tried_again():

@@ -90,7 +90,7 @@ def test_a_wrong_secret_is_told_to_the_client(place):
     with SocketServer(secret=SECRET, **arguments) as one:
         client = SocketClient(account_id="ann", secret="wrong", **theirs(one))
         assert client.connect_sync() is False
-        assert "does not know this user's secret" in client.last_error
+        assert "does not know the secret (the `secret=` that was given" in client.last_error
         client.disconnect_sync()
         until(lambda: one.get_stats()["refused"] == 1)
         assert one.get_stats()["connections_total"] == 0
