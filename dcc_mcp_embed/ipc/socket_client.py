@@ -52,6 +52,8 @@ class SocketClient:
     ``heartbeat_interval``: so often the server is asked for a sign of life, and within two of them
     a dead connection is noticed; 0: never. All times are seconds.
 
+    Call ``disconnect`` in the end: a client whose functions refer to it lives until then.
+
     Raises ConfigError for settings that cannot be.
     """
 
