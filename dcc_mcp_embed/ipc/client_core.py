@@ -94,7 +94,8 @@ class ClientCore:
         future: Future[bool] = Future()
         with self._lock:
             engine = self._engine
-            if engine is None or not engine.post(self.session.connect, retries, future):
+            # A new one, too, may have ended before it is told: by a disconnect() in between.
+            while engine is None or not engine.post(self.session.connect, retries, future):
                 # Known before it runs: if Ctrl-C comes in between, disconnect() ends it.
                 engine = self._engine = Engine(
                     self.session, self._find, self._handle, self._defect, self._clock
@@ -102,7 +103,6 @@ class ClientCore:
                 engine.thread.on_fork(held_weakly(self._after_fork))
                 engine.over.add_done_callback(lambda _: self.deliveries.end())
                 engine.start()
-                engine.post(self.session.connect, retries, future)
         self._withdraw_if_cancelled(future, engine, self.session.withdraw)
         return future
 

@@ -562,6 +562,22 @@ def test_connecting_and_disconnecting_at_once(bench):
     assert len(told) == 90
 
 
+def test_a_disconnect_just_before_a_connect_does_not_swallow_it(bench, monkeypatch):
+    client = bench.client()
+    start, started = engine.Engine.start, []
+
+    def start_and_end(self):
+        start(self)
+        started.append(self)
+        if len(started) == 1:
+            client._core.disconnect().result(DEADLINE)
+            self.over.result(DEADLINE)
+
+    monkeypatch.setattr(engine.Engine, "start", start_and_end)
+    assert client._core.connect(0).result(DEADLINE) is True
+    assert len(started) == 2
+
+
 def test_a_request_waits_for_the_first_connection(path):
     client = SocketClient(path, "client", secret=SECRET, reconnect_interval=0.02)
     connecting = threading.Thread(target=client.connect_sync, args=(1000,))
