@@ -16,6 +16,7 @@ from dcc_mcp_embed import (
     IpcConnectionFailed,
     PoolConfig,
     ServiceNotFound,
+    ServiceStatus,
     TransportConfig,
     TransportManager,
 )
@@ -127,7 +128,7 @@ def test_every_call_of_64_threads_is_answered_once(registry, kind):
 @kinds
 def test_peer_killed_during_calls_ends_them_at_once_and_its_row_goes(registry, kind):
     with echo(registry, kind) as process, manager_of(registry) as manager:
-        process.json_line()
+        instance = process.json_line()["instance"]
         failures = []
 
         def hang():
@@ -154,7 +155,7 @@ def test_peer_killed_during_calls_ends_them_at_once_and_its_row_goes(registry, k
         assert manager.pool_size() == 0
         assert manager.list_sessions()[0]["error_count"] == CONNECTIONS
         with pytest.raises(IpcConnectionFailed):
-            manager.acquire_connection("maya")
+            manager.acquire_connection("maya", instance)
         assert manager.prune_dead_pids() == 1
         assert manager.list_all_services() == []
 
@@ -204,6 +205,15 @@ def hold() -> str:
 '''
 
 
+def available(manager, instance=None):
+    """Return whether a host, or this one, can be picked for a call."""
+    rows = manager.list_instances("standalone")
+    return any(
+        row.status == ServiceStatus.AVAILABLE and instance in (None, row.instance_id)
+        for row in rows
+    )
+
+
 def test_a_killed_host_ends_its_calls_at_once_and_the_next_one_serves(tmp_path):
     home, clock = str(tmp_path), SystemClock()
     (tmp_path / "hold.py").write_text(HOLD)
@@ -219,7 +229,7 @@ def test_a_killed_host_ends_its_calls_at_once_and_the_next_one_serves(tmp_path):
                 except UnknownOutcome as error:
                     caught.append(error)
 
-            until(lambda: manager.list_instances("standalone"))
+            until(lambda: available(manager))
             caller = threading.Thread(target=call, daemon=True)
             caller.start()
             until(lambda: manager.outbound.list_pending())
@@ -233,5 +243,5 @@ def test_a_killed_host_ends_its_calls_at_once_and_the_next_one_serves(tmp_path):
             with pytest.raises(ServiceNotFound):
                 manager.call("standalone", "ping")
         with Served(home, "--tools", "hold.py") as host:
-            until(lambda: manager.get_service("standalone", host.facts["instance_id"]))
+            until(lambda: available(manager, host.facts["instance_id"]))
             assert manager.call("standalone", "ping")["success"]
