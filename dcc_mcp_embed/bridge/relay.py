@@ -23,6 +23,7 @@ from ..errors import (
     UnknownOutcome,
 )
 from ..ipc.workers import Workers
+from ..rpc.resume import LOOK_FIRST
 from ..transport.manager import TransportManager
 from ..transport_errors import (
     AcquireTimeout,
@@ -57,7 +58,6 @@ _ACQUIRE_S = 5.0
 
 #: Never got as far as being sent.
 _NOT_REACHED = (ServiceNotFound, ConnectionFailed, ConnectionTimeout, IpcConnectionFailed)
-_LOOK_FIRST = "Look at what it should have changed before you call again."
 
 
 class Ended(NamedTuple):
@@ -260,7 +260,7 @@ def _late(error: Any, name: str) -> ToolError:
         "{} has not answered within {:.0f} s; whether the call ran is not known.".format(
             name, error.timeout_ms / 1000
         ),
-        hint=_LOOK_FIRST,
+        hint=LOOK_FIRST,
     )
 
 
@@ -298,7 +298,7 @@ def _unusable(error: Any, name: str) -> ToolError:
         "What {} answered cannot be understood ({}); whether the call ran is not known.".format(
             name, error
         ),
-        hint=_LOOK_FIRST,
+        hint=LOOK_FIRST,
     )
 
 
