@@ -10,7 +10,7 @@ keeps only its own request waiting:
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Hashable, List, NamedTuple, Optional
+from typing import Any, Callable, Deque, Dict, Hashable, List, Optional
 
 from ..errors import (
     Cancelled,
@@ -22,12 +22,13 @@ from ..errors import (
     Unsupported,
 )
 from ..rpc.content import failure_payload, packed
+from ..rpc.receipts import Outcome
 from ..wire import jsonrpc
 from .calling import logger
 from .limits import MAX_DATA
 from .workers import Workers
 
-__all__ = ["Call", "Handler", "Handling", "Outcome", "failed"]
+__all__ = ["Call", "Handler", "Handling", "failed"]
 
 Handler = Callable[[Any], Any]
 
@@ -37,14 +38,6 @@ _MOST_THREADS = 64
 _LINE = 1024
 #: An exception's text gets that far.
 _QUOTED = 4096
-
-
-class Outcome(NamedTuple):
-    """How a request ended, as its response says it."""
-
-    success: bool
-    payload: bytes
-    error: Optional[str] = None
 
 
 class Call:

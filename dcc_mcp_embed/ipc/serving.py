@@ -18,10 +18,10 @@ from ..net.stream import Protocol, Stream
 from ..net.timers import Timer
 from ..rpc.content import unknown_outcome
 from ..rpc.hello import Facts
-from ..rpc.receipts import Receipts
+from ..rpc.receipts import Outcome, Receipts
 from ..wire.messages import Request
 from .caller import LINGER, Caller, farewell
-from .handling import Call, Handler, Handling, Outcome, failed
+from .handling import Call, Handler, Handling, failed
 from .places import Listening
 
 __all__ = ["Found", "Names", "Serving", "settle"]
