@@ -1,0 +1,246 @@
+"""Requests of clients that hosts do: sent to where their names lead, answered once.
+
+A call that could not be sent is routed once more by a fresh look; one that may have been sent never
+is. The desk's thread.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
+
+from ..clock import Clock
+from ..errors import NoHost, ToolError
+from ..wire import jsonrpc
+from ..wire.mcp.machine import Reply
+from ..wire.mcp.work import ToolCall, Work
+from . import dialect
+from .catalog import OWN, Catalog
+from .client import Client, Send
+from .desk import Desk
+from .errand import Errand
+from .fleet import Fleet
+from .hosts import Host
+from .relay import Ended, Relay, silent
+from .replies import Replies
+from .shelf import Shelf, asked, request
+
+__all__ = ["Flight", "Flights"]
+
+
+class Flight:
+    """A request under way."""
+
+    __slots__ = (
+        "began",
+        "client",
+        "errand",
+        "error",
+        "host",
+        "looked",
+        "marked",
+        "send",
+        "sent",
+        "tried",
+        "wanted",
+        "work",
+    )
+
+    def __init__(self, client: Client, work: Work, send: Send, now: float) -> None:
+        self.client = client
+        self.work = work
+        self.send = send
+        self.began = now
+        self.host: Optional[Host] = None
+        #: What was given to the relay last.
+        self.errand: Optional[Errand] = None
+        #: Perhaps it has been sent to the host.
+        self.sent = False
+        #: Instances that it could not be sent to.
+        self.tried: List[str] = []
+        #: Why not, the last time.
+        self.error: Optional[ToolError] = None
+        #: It is routed by a look that was taken for it.
+        self.looked = False
+        self.wanted = True
+        #: The label that the uris in its result begin with.
+        self.marked = ""
+
+    def starts(self) -> bool:
+        """Return whether to send it now. On a worker.
+
+        Marked before it is asked: whoever wants it no longer, and then finds it not marked, may be
+        sure that it is never sent.
+        """
+        self.sent = True
+        return self.wanted
+
+
+class Flights:
+    """All requests under way."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        fleet: Fleet,
+        catalog: Catalog,
+        shelf: Shelf,
+        relay: Relay,
+        replies: Replies,
+        clock: Clock,
+    ) -> None:
+        self._desk = desk
+        self._fleet = fleet
+        self._catalog = catalog
+        self._shelf = shelf
+        self._relay = relay
+        self._replies = replies
+        self._clock = clock
+        self._known: Dict[Any, Flight] = {}
+        #: Hosts that are still to be told that a call was cancelled.
+        self._words = 0
+
+    @property
+    def under_way(self) -> bool:
+        """Whether anything is to be waited for."""
+        return bool(self._known or self._words)
+
+    def begin(self, client: Client, work: Work, send: Send) -> None:
+        """Have work done; ``send`` is given its one answer, unless it is cancelled."""
+        flight = Flight(client, work, send, self._clock.monotonic())
+        # Of two calls with one id the later one can be cancelled; both are answered.
+        self._known[client, work.id] = flight
+        self._route(flight)
+
+    def cancel(self, client: Client, ident: Any) -> None:
+        """Do not answer any more, and tell the host, which ends what it can."""
+        flight = self._known.pop((client, ident), None)
+        if flight is None:
+            return
+        flight.wanted = False
+        if flight.sent and flight.host is not None and flight.errand is not None:
+            self._words += 1
+            self._relay.cancel(flight.host, flight.errand, lambda: self._desk.post(self._said))
+
+    def _said(self) -> None:
+        self._words -= 1
+
+    # -- for those who watch over hosts -------------------------------------------------------
+
+    def oldest(self) -> Dict[str, float]:
+        """Return instance -> when its oldest call under way began."""
+        found: Dict[str, float] = {}
+        for host, flight in self._sent():
+            instance = host.instance_id
+            found[instance] = min(flight.began, found.get(instance, flight.began))
+        return found
+
+    def host(self, instance: str) -> Host:
+        """Return the host of an instance that owes an answer."""
+        return next(host for host, _ in self._sent() if host.instance_id == instance)
+
+    def give_up(self, instance: str, lost: Callable[[float], bool]) -> None:
+        """Answer those calls to a silent host that are ``lost(when they began)``."""
+        now = self._clock.monotonic()
+        for host, flight in list(self._sent()):
+            if host.instance_id == instance and lost(flight.began):
+                flight.wanted = False
+                error = silent(host, now - flight.began, flight.sent)
+                self._end(flight, self._replies.failed(flight.work, error, host))
+
+    def _sent(self) -> Iterable[Tuple[Host, Flight]]:
+        for flight in self._known.values():
+            if flight.host is not None:
+                yield flight.host, flight
+
+    # -- there --------------------------------------------------------------------------------
+
+    def _route(self, flight: Flight) -> None:
+        if not flight.wanted:
+            return
+        work = flight.work
+        if isinstance(work, ToolCall) and work.name == OWN["name"]:
+            data = {"items": self._fleet.describe()}
+            self._end(flight, self._replies.own(work, data))
+            return
+        try:
+            label, name = self._destination(flight)
+        except NoHost as error:
+            if flight.looked:
+                self._end(flight, self._replies.failed(work, error))
+            else:
+                # It may have come since the last look.
+                self._look_again(flight)
+            return
+        except ToolError as error:
+            self._end(flight, self._replies.failed(work, error))
+            return
+        host = self._fleet.running[label]
+        if host.instance_id in flight.tried:
+            # The same one still.
+            self._land(flight, Ended(error=flight.error))
+            return
+        self._send(flight, host, name)
+
+    def _destination(self, flight: Flight) -> Tuple[str, str]:
+        """Return label and name. Raises NoHost, Ambiguous, NotFound."""
+        work = flight.work
+        if isinstance(work, ToolCall):
+            route = self._catalog.route(work.name)
+            flight.marked = route.label if self._shelf.several else ""
+        else:
+            member, name = asked(work)
+            route = self._shelf.route(member, name)
+            flight.marked = route.label if route.tool != name else ""
+        return route.label, route.tool
+
+    def _look_again(self, flight: Flight) -> None:
+        """Route a call once more after a fresh look at who runs."""
+        flight.looked = True
+        self._fleet.after_look(lambda: self._route(flight))
+
+    def _send(self, flight: Flight, host: Host, name: str) -> None:
+        flight.host = host
+        errand = Errand(
+            *request(flight.work, name),
+            self._clock,
+            flight.client.wishes(flight.work),
+            lambda data: self._desk.post(self._heard, flight, errand, data),
+        )
+        flight.errand = errand
+        self._relay.call(
+            host,
+            errand,
+            flight.starts,
+            lambda ended: self._desk.post(self._land, flight, ended),
+        )
+
+    # -- and back -----------------------------------------------------------------------------
+
+    def _heard(self, flight: Flight, errand: Errand, data: bytes) -> None:
+        """Pass a host's notification on, if it is about what is still wanted, and there is room."""
+        errand.passed_on()
+        if not flight.wanted or flight.errand is not errand:
+            return
+        message = dialect.heard(data, errand.id, flight.work.token)
+        if message is not None:
+            flight.client.offer(jsonrpc.encode(message))
+
+    def _land(self, flight: Flight, ended: Ended) -> None:
+        if not flight.wanted:
+            return
+        host = flight.host
+        assert host is not None
+        if ended.unreached and host.instance_id not in flight.tried:
+            # It may have been started anew, and nobody has looked since.
+            flight.tried.append(host.instance_id)
+            flight.error = ended.error
+            self._look_again(flight)
+            return
+        self._end(flight, self._replies.ended(flight.work, ended, host, flight.marked))
+
+    def _end(self, flight: Flight, reply: Reply) -> None:
+        flight.wanted = False
+        key = (flight.client, flight.work.id)
+        if self._known.get(key) is flight:
+            del self._known[key]
+        flight.send(reply.message)

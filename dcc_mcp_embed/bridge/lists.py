@@ -1,0 +1,164 @@
+"""What hosts have, as they say it: asked for when they come, and before it is shown to a client."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Optional, Set
+
+from ..clock import Clock
+from .cache import ToolCache
+from .catalog import Catalog
+from .desk import Desk, Moments
+from .errand import Errand
+from .fleet import FIRST_S, Fleet
+from .hosts import Host
+from .relay import Ended, Relay
+from .shelf import SHELVES, Shelf
+
+__all__ = ["ShelfLists", "ToolLists"]
+
+#: Seconds that a list waits for hosts to say what they have, when it is known what they had.
+_REFRESH_S = 0.5
+#: Seconds after which a host that did not list its tools is asked again.
+_AGAIN_S = 5.0
+
+
+class ToolLists(Moments):
+    """Ask hosts for their tools. The desk's thread. ``changed()``: what is listed may be new."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        fleet: Fleet,
+        catalog: Catalog,
+        cache: ToolCache,
+        relay: Relay,
+        clock: Clock,
+        log: Callable[[str, str], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._desk = desk
+        self._fleet = fleet
+        self._catalog = catalog
+        self._cache = cache
+        self._relay = relay
+        self._clock = clock
+        self._log = log
+        self._changed = changed
+        #: Instances that have been asked.
+        self._asked: Set[str] = set()
+        #: Instance -> when to ask it again.
+        self._again: Dict[str, float] = {}
+
+    def before(self, act: Callable[[], None]) -> None:
+        """Do something when hosts have said what tools they have, or too much time has passed."""
+        self._fleet.after_look(lambda: self._ask_all(act))
+
+    def hosts_changed(self, hosts: List[Host]) -> None:
+        """Ask those that run now, and forget the others."""
+        instances = [host.instance_id for host in hosts]
+        self._asked.intersection_update(instances)
+        for gone in [one for one in self._again if one not in instances]:
+            del self._again[gone]
+        for host in hosts:
+            self.ask(host)
+        self._tell()
+
+    def ask(self, host: Host) -> None:
+        """Ask a host for its tools, unless that is under way."""
+        instance = host.instance_id
+        if instance in self._asked:
+            return
+        self._asked.add(instance)
+        self._again.pop(instance, None)
+        self._relay.list_tools(
+            host, lambda tools, why: self._desk.post(self._listed, instance, tools, why)
+        )
+
+    def next(self) -> Optional[float]:
+        return min(self._again.values()) if self._again else None
+
+    def due(self, now: float) -> None:
+        for instance in [one for one, when in self._again.items() if when <= now]:
+            del self._again[instance]
+            label = self._fleet.label_of(instance)
+            if label is not None:
+                self.ask(self._fleet.running[label])
+
+    def _ask_all(self, act: Callable[[], None]) -> None:
+        known = True
+        for label, host in self._fleet.running.items():
+            known = known and self._catalog.has_tools(label)
+            self.ask(host)
+        self._desk.when(lambda: not self._asked, _REFRESH_S if known else FIRST_S, act)
+
+    def _listed(self, instance: str, tools: Optional[List[Dict[str, Any]]], why: str) -> None:
+        self._asked.discard(instance)
+        label = self._fleet.label_of(instance)
+        if label is None:
+            return
+        if tools is None:
+            self._log("warning", "{} does not list its tools: {}".format(label, why))
+            self._again[instance] = self._clock.monotonic() + _AGAIN_S
+        else:
+            kind = self._fleet.running[label].dcc_type
+            self._catalog.set_tools(label, kind, tools)
+            self._cache.save(kind, tools)
+        self._tell()
+
+    def _tell(self) -> None:
+        for label, host in self._fleet.running.items():
+            if not self._catalog.has_tools(label) and host.instance_id in self._asked:
+                # Its tools come in a moment; once is enough.
+                return
+        self._changed()
+
+
+class ShelfLists:
+    """Ask hosts for resources, templates and prompts before they are shown. The desk's thread."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        fleet: Fleet,
+        shelf: Shelf,
+        relay: Relay,
+        clock: Clock,
+        log: Callable[[str, str], None],
+    ) -> None:
+        self._desk = desk
+        self._fleet = fleet
+        self._shelf = shelf
+        self._relay = relay
+        self._clock = clock
+        self._log = log
+
+    def before(self, method: str, act: Callable[[], None]) -> None:
+        """Do something when hosts have listed what ``method`` lists, or it takes too long."""
+        self._fleet.after_look(lambda: self._gather(method, act))
+
+    def _gather(self, method: str, act: Callable[[], None]) -> None:
+        known, missing = True, set()
+        for label, host in self._fleet.running.items():
+            known = known and self._shelf.has(label, SHELVES[method])
+            missing.add(host.instance_id)
+            self._ask(method, host, missing)
+        self._desk.when(lambda: not missing, _REFRESH_S if known else FIRST_S, act)
+
+    def _ask(self, method: str, host: Host, missing: Set[str]) -> None:
+        self._relay.list(
+            host,
+            Errand(method, {}, self._clock),
+            lambda ended: self._desk.post(self._listed, method, host.instance_id, missing, ended),
+        )
+
+    def _listed(self, method: str, instance: str, missing: Set[str], ended: Ended) -> None:
+        missing.discard(instance)
+        label = self._fleet.label_of(instance)
+        if label is None:
+            return
+        member = SHELVES[method]
+        if ended.result is not None:
+            self._shelf.take(label, member, ended.result.get(member))
+        else:
+            why = ended.error or ended.fault
+            self._log("warning", "{} does not list its {}: {}".format(label, member, why))
