@@ -7,8 +7,6 @@ The server proves itself with an answer to a challenge before a client of ours s
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import os
 import stat
@@ -17,6 +15,7 @@ from typing import Dict, Iterator
 
 from ._compat import replace
 from .clock import Clock
+from .digest import hmac_sha256
 from .errors import ConfigError
 
 __all__ = ["Secret", "open_secret", "retire_token", "rotate_secret"]
@@ -48,10 +47,10 @@ class Secret:
 
     def wire_key(self) -> bytes:
         """Return the key with which both ends of a framed connection prove that they know us."""
-        return hmac.new(self._value, b"framed", hashlib.sha256).digest()
+        return hmac_sha256(self._value, b"framed")
 
     def _mac(self, text: str) -> str:
-        return hmac.new(self._value, text.encode("utf-8"), hashlib.sha256).hexdigest()
+        return hmac_sha256(self._value, text.encode("utf-8")).hex()
 
     def __repr__(self) -> str:
         return "<Secret>"

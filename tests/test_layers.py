@@ -22,6 +22,7 @@ LEVELS: Dict[str, int] = {
     "_compat": 0,
     "errors": 0,
     "clock": 0,
+    "digest": 0,
     "config": 0,
     "secret": 0,
     "address": 0,

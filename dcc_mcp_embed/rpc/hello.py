@@ -16,13 +16,12 @@ another server because the place does. The client's name is for a person to read
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import re
 from typing import Any, Dict, NamedTuple, Optional, Tuple, Union
 
 from ..clock import Clock
+from ..digest import compare_digest, hmac_sha256
 from ..errors import EmbedError
 from ..wire.messages import Message, Request, Response, id_bytes
 
@@ -110,7 +109,7 @@ class Hello:
         # The place comes last: it is the only part that may contain the separator.
         parts = ("dcc-mcp-embed hello", str(_WIRE), role, client_nonce, server_nonce, self._place)
         text = "|".join(parts).encode("utf-8", "surrogateescape")
-        return hmac.new(self._key, text, hashlib.sha256).hexdigest()
+        return hmac_sha256(self._key, text).hex()
 
 
 class ClientHello(Hello):
@@ -150,7 +149,7 @@ class ClientHello(Hello):
 
     def _on_proof(self, content: Dict[str, Any]) -> Request:
         nonce, proof = _hex(content, "nonce"), _hex(content, "proof")
-        if not hmac.compare_digest(proof, self._proof("server", self._nonce, nonce)):
+        if not compare_digest(proof, self._proof("server", self._nonce, nonce)):
             raise HelloRefused(NOT_OURS)
         content = {"proof": self._proof("client", self._nonce, nonce)}
         if self._client:
@@ -206,7 +205,7 @@ class ServerHello(Hello):
 
     def _check(self, content: Dict[str, Any], client_nonce: str) -> Dict[str, Any]:
         expected = self._proof("client", client_nonce, self._nonce)
-        if not hmac.compare_digest(_hex(content, "proof"), expected):
+        if not compare_digest(_hex(content, "proof"), expected):
             raise HelloRefused("the proof is wrong: this is another user's secret, or an old one")
         claim = content.get("client")
         if isinstance(claim, str):

@@ -7,8 +7,9 @@ that look for OAuth get their 404 at once; then the token, before any body is re
 
 from __future__ import annotations
 
-import hmac
 from typing import Any, FrozenSet, NamedTuple, Optional, Sequence, Tuple, Union
+
+from ..digest import compare_digest
 
 __all__ = ["Admission", "Admitted", "Refused"]
 
@@ -142,7 +143,7 @@ class Admission:
 
 
 def _fits(shown: bytes, wanted: Optional[bytes]) -> bool:
-    return wanted is not None and hmac.compare_digest(shown, wanted)
+    return wanted is not None and compare_digest(shown, wanted)
 
 
 def _bearer(value: Optional[str]) -> Optional[str]:

@@ -10,12 +10,12 @@ retiring its token would break the user's configuration each time a host is busy
 from __future__ import annotations
 
 import errno
-import hmac
 import socket
 from typing import Any, Callable, NamedTuple, Optional
 
 from ..clock import Clock
 from ..config import PREFERRED_PORTS, Settings
+from ..digest import compare_digest
 from ..errors import StartError
 from ..net.listener import bind
 from ..net.reading import events
@@ -150,7 +150,7 @@ def who_answers(
     if head is None:
         return Occupant("stranger")
     kind = head.headers.get(KIND) or ""
-    if not hmac.compare_digest(
+    if not compare_digest(
         (head.headers.get(PROOF) or "").encode("utf-8"),
         secret.proof(kind, port, challenge).encode("ascii"),
     ):

@@ -7,12 +7,11 @@ be used once. Loop thread.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 from typing import TYPE_CHECKING, Any, Dict, Set
 
 from ..clock import Clock
+from ..digest import compare_digest, hmac_sha256
 from ..wire import jsonrpc
 from ..wire.jsonrpc import Fault
 from ..wire.mcp.work import ResourceRead, Work
@@ -76,7 +75,7 @@ class Questions:
         if type(state) is not str or len(state) > _MAX_STATE or not state.isascii():
             raise _invalid(work)
         ident, _, signature = state.partition(".")
-        if not hmac.compare_digest(signature, self._sign(ident, work)):
+        if not compare_digest(signature, self._sign(ident, work)):
             raise _invalid(work)
         one = self._states.pop(ident, None)
         if one is None:
@@ -94,7 +93,7 @@ class Questions:
         else:
             named = [work.name, work.arguments]  # type: ignore[union-attr]
         bound = json.dumps([ident, type(work).__name__, work.client, named], sort_keys=True)
-        return hmac.new(self._key, bound.encode("ascii"), hashlib.sha256).hexdigest()
+        return hmac_sha256(self._key, bound.encode("ascii")).hex()
 
 
 def _invalid(work: Work) -> Fault:

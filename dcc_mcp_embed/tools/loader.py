@@ -6,7 +6,6 @@ so that an edit shows at the next start and a shared folder stays clean.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from importlib import import_module
@@ -14,6 +13,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 from typing import Any, Iterable, List, NamedTuple, Optional, Tuple
 
+from ..digest import sha256
 from ..errors import ConfigError
 
 __all__ = ["GROUP", "Problem", "load", "load_entry_points", "load_folder"]
@@ -172,7 +172,7 @@ def _module_name(path: str) -> str:
     stem = os.path.splitext(os.path.basename(path))[0]
     word = "".join(one if one.isalnum() and one.isascii() else "_" for one in stem)
     place = os.path.normcase(os.path.realpath(path))
-    digest = hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()
+    digest = sha256(place.encode("utf-8", "surrogatepass")).hexdigest()
     return "{}{}_{}".format(PREFIX, word, digest[:10])
 
 
