@@ -64,7 +64,7 @@ class Helper:
         self._patience = patience
         self._result: Any = None
         self._error: Optional[BaseException] = None
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:

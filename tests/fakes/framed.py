@@ -11,6 +11,7 @@ from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.rpc.hello import ClientHello, place
 from dcc_mcp_embed.rpc.peer import Ended, Greeted, Peer
 from dcc_mcp_embed.secret import open_secret
+from dcc_mcp_embed.server.arrival import FRAMED
 from dcc_mcp_embed.wire.messages import Response
 
 DEADLINE = 20.0
@@ -68,10 +69,14 @@ class FramedWire:
             elif isinstance(event, Ended):
                 self.ended = event
             else:
-                assert isinstance(event, Greeted) or event.done, event
+                self.take(event)
         if self.ended is None:
             self.flush()
         return events
+
+    def take(self, event: Any) -> None:
+        """Take what is no answer; more than the greeting and its end is not expected."""
+        assert isinstance(event, Greeted) or event.done, event
 
     def ask(self, method: str, params: Any = None) -> bytes:
         """Send a request; returns its id."""
@@ -127,3 +132,8 @@ def encoded(params: Any) -> bytes:
     if isinstance(params, bytes):
         return params
     return b"" if params is None else json.dumps(params).encode("utf-8")
+
+
+def receipts_of(live: Any) -> Any:
+    """Return the receipts that a server keeps; it has no window for that, and needs none."""
+    return live.server._server.front.speakers[FRAMED].__self__._receipts

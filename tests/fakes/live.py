@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from dcc_mcp_embed.adapters.standalone import create
 
@@ -17,10 +17,32 @@ DEADLINE = 20.0
 
 
 def tries(seconds: float = DEADLINE) -> Iterator[None]:
-    """Yield again and again until the time is over: for what becomes true on another thread."""
+    """Yield again and again until the time is over: for what becomes true on another thread.
+
+    In between that thread is let run.
+    """
     end = time.monotonic() + seconds
+    pause = threading.Event()
     while time.monotonic() < end:
         yield
+        pause.wait(0.001)
+
+
+def on_loop(live: Live, function: Callable[[], Any]) -> Any:
+    """Run it on the thread of a server's loop; return what it returned."""
+    returned: List[Any] = []
+    over = threading.Event()
+
+    def run() -> None:
+        try:
+            returned.append(function())
+        finally:
+            over.set()
+
+    live.server._loop.call_soon(run)
+    assert over.wait(DEADLINE)
+    assert returned, "it failed"
+    return returned[0]
 
 
 class Live:
@@ -57,7 +79,6 @@ class Live:
                 if registered:
                     self.server.wait_registered(DEADLINE)
                 return
-            threading.Event().wait(0.001)
         raise AssertionError("the host's main thread runs no job")
 
     def _run(self) -> None:

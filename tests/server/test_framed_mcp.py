@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import threading
-from types import SimpleNamespace
 
 import pytest
 
 import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
-from dcc_mcp_embed.rpc.receipts import FIRST_NUMBER
-from dcc_mcp_embed.wire.messages import OURS, Notify, Response, id_text, request_frame
-from fakes.framed import FramedWire, encoded, wire_key
-from fakes.live import DEADLINE, Live
+from dcc_mcp_embed.wire.messages import Notify, id_text
+from fakes.framed import encoded
+from fakes.live import DEADLINE
+from fakes.stage import Stage
+from server import framed_clients
+from server.framed_clients import serves_on
 
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -22,94 +22,67 @@ META = {
 }
 
 
-class Stage:
-    def __init__(self):
-        self.entered = threading.Semaphore(0)
-        self.leave = threading.Event()
-        self.ran = []
-        stage = self
-
-        @dcc_mcp_embed.tool(thread="worker")
-        def hold(name: str) -> dict:
-            """Keep the worker thread."""
-            stage.ran.append(name)
-            stage.entered.release()
-            assert stage.leave.wait(DEADLINE)
-            return {"name": name}
+@pytest.fixture
+def stage():
+    """Tools that take their time: by holding on, in steps, or because they ask."""
+    with Stage() as one:
 
         @dcc_mcp_embed.tool(thread="worker")
         def steps(name: str):
             """Go on until nobody wants it any more."""
-            stage.ran.append(name)
+            one.ran.append(name)
             number = 0
             while True:
                 number += 1
                 yield dcc_mcp_embed.Progress(number, None, "step")
                 # So often is enough.
-                stage.leave.wait(0.002)
+                one.leave.wait(0.002)
 
         @dcc_mcp_embed.tool()
         def ask(ctx, name: str):
             """Ask the user."""
-            stage.ran.append(name)
+            one.ran.append(name)
             schema = {"type": "object", "properties": {"ok": {"type": "boolean"}}}
             answer = yield ctx.elicit("sure?", schema)
             return {"name": name, "said": answer["content"]}
 
-        self.module = SimpleNamespace(hold=hold, steps=steps, ask=ask)
-
-
-@pytest.fixture
-def stage():
-    one = Stage()
-    yield one
-    one.leave.set()
+        one.add(steps, ask)
+        yield one
 
 
 @pytest.fixture
 def start(tmp_path, monkeypatch, stage):
-    running = []
-
-    def go(**limits):
-        live = Live(str(tmp_path), monkeypatch, tools=[stage.module], limits=Limits(**limits))
-        running.append(live)
-        return live
-
-    yield go
-    stage.leave.set()
-    for live in running:
-        live.close()
+    with stage.servers(str(tmp_path), monkeypatch, check=serves_on) as one_more:
+        yield one_more
 
 
-class Client(FramedWire):
+def asking(method, params, ident, **meta):
+    """Return a request of the stateless era."""
+    params = dict(params, _meta=dict(META, **meta))
+    return {"jsonrpc": "2.0", "id": ident, "method": method, "params": params}
+
+
+class Client(framed_clients.Client):
     """A peer with a line; what it is told besides answers is kept."""
 
-    def __init__(self, port):
-        super().__init__(port, wire_key())
-        self.greet()
-        self.line = self.call("resume", {"ids": []})["line"]
-        self.numbers = 0
+    def __init__(self, live):
         self.heard = []
+        self.numbers = 0
+        super().__init__(live)
+        # As short as it may be.
+        self.line = self.call("resume", {"ids": []})["line"]
 
-    def read(self):
-        data = self.sock.recv(65536)
-        assert data, "the server has ended the connection"
-        events = self.peer.receive_data(data)
-        for event in events:
-            if isinstance(event, Notify):
-                self.heard.append((event.topic, json.loads(event.data.decode("utf-8"))))
-            elif isinstance(event, Response):
-                self.responses[event.id] = event
-        self.flush()
-        return events
+    def take(self, event):
+        if isinstance(event, Notify):
+            self.heard.append((event.topic, json.loads(event.data.decode("utf-8"))))
+        else:
+            super().take(event)
 
     def say(self, method, params, ident="id-1", **meta):
         """Send a request; returns its id on the wire."""
-        wire = bytes.fromhex(self.line) + (FIRST_NUMBER + self.numbers).to_bytes(8, "big")
+        wire = self.ident(self.numbers)
         self.numbers += 1
-        params = dict(params, _meta=dict(META, **meta))
-        message = {"jsonrpc": "2.0", "id": ident, "method": method, "params": params}
-        self.send(request_frame(wire, "mcp", encoded(message), OURS))
+        self.request(wire, "mcp", asking(method, params, ident, **meta))
         return wire
 
     def told(self, wire):
@@ -123,7 +96,7 @@ class Client(FramedWire):
 
 def test_lists_resources_prompts_and_completions_are_served(start):
     live = start()
-    with Client(live.port) as wire, live.connect() as http:
+    with Client(live) as wire, live.connect() as http:
         tools = wire.result("tools/list", {})["tools"]
         assert tools == http.rpc("tools/list").json["result"]["tools"]
         read = wire.result("resources/read", {"uri": "dcc://status"})
@@ -145,7 +118,7 @@ def test_lists_resources_prompts_and_completions_are_served(start):
     ],
 )
 def test_what_is_not_served_is_an_error_of_json_rpc(start, method, params, ident, code):
-    with Client(start().port) as wire:
+    with Client(start()) as wire:
         message = wire.told(wire.say(method, params, ident))
         assert message["error"]["code"] == code, message
         assert message["id"] == ident
@@ -153,7 +126,7 @@ def test_what_is_not_served_is_an_error_of_json_rpc(start, method, params, ident
 
 
 def test_a_message_of_another_era_is_refused(start):
-    with Client(start().port) as wire:
+    with Client(start()) as wire:
         old = {"jsonrpc": "2.0", "id": "a", "method": "tools/call", "params": {"name": "hold"}}
         assert wire.call("mcp", old)["error"]["code"] == -32600
         assert wire.call("mcp", {"no": "message"})["error"]["code"] == -32600
@@ -161,11 +134,12 @@ def test_a_message_of_another_era_is_refused(start):
 
 
 def test_progress_comes_before_the_answer_and_cancelling_ends_it(start, stage):
-    with Client(start().port) as wire:
+    with Client(start()) as wire:
         call = {"name": "steps", "arguments": {"name": "a"}}
         ident = wire.say("tools/call", call, "the one", progressToken="mine")
         other = wire.say("tools/call", {"name": "hold", "arguments": {"name": "b"}}, "other")
         while not wire.heard:
+            assert wire.ended is None
             wire.read()
         topic, first = wire.heard[0]
         assert topic == "mcp"
@@ -188,18 +162,18 @@ def test_progress_comes_before_the_answer_and_cancelling_ends_it(start, stage):
 
 def test_a_call_is_made_once(start, stage):
     live = start()
-    with Client(live.port) as first:
+    with Client(live) as first:
         call = {"name": "hold", "arguments": {"name": "a"}}
         ident = first.say("tools/call", call)
         assert stage.entered.acquire(timeout=DEADLINE)
-        epoch = first.peer.facts.epoch
-    with Client(live.port) as later:
+    with Client(live) as later:
         # On a connection of its own line it may not ask; on the old line it joins.
-        later.send(request_frame(ident, "mcp", b"{}", OURS))
-    with FramedWire(live.port, wire_key()) as wire:
-        wire.greet()
-        answer = wire.call("resume", {"epoch": epoch, "line": first.line, "ids": [id_text(ident)]})
-        assert list(answer["states"].values()) == ["running"]
+        later.request(ident, "mcp", asking("tools/call", call, "id-1"))
+        refused = later.answer(ident)
+        assert "not known" in refused.error
+    with framed_clients.Client(live) as wire:
+        answer = wire.resume(first.line, first.peer.facts.epoch, ids=[ident])
+        assert answer["states"] == {id_text(ident): "running"}
         stage.leave.set()
         told = json.loads(wire.answer(ident).payload.decode("utf-8"))
         assert told["result"]["structuredContent"]["data"] == {"name": "a"}
@@ -207,8 +181,8 @@ def test_a_call_is_made_once(start, stage):
 
 
 def test_one_too_many_is_told_in_the_words_of_mcp(start, stage):
-    live = start(framed_calls=1)
-    with Client(live.port) as wire:
+    live = start(limits=Limits(framed_calls=1))
+    with Client(live) as wire:
         held = wire.say("tools/call", {"name": "hold", "arguments": {"name": "a"}}, "a")
         assert stage.entered.acquire(timeout=DEADLINE)
         refused = wire.result("tools/call", {"name": "ask", "arguments": {"name": "b"}})
@@ -221,7 +195,7 @@ def test_one_too_many_is_told_in_the_words_of_mcp(start, stage):
 
 
 def test_a_tool_that_asks_goes_on_with_the_answer(start, stage):
-    with Client(start().port) as wire:
+    with Client(start()) as wire:
         call = {"name": "ask", "arguments": {"name": "a"}}
         asked = wire.result("tools/call", call)
         assert asked["resultType"] == "input_required"

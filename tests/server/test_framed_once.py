@@ -3,107 +3,73 @@
 from __future__ import annotations
 
 import json
-import threading
 from types import SimpleNamespace
 
 import pytest
 
 import dcc_mcp_embed
+from dcc_mcp_embed import config
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.rpc.receipts import FIRST_NUMBER, Limits
-from dcc_mcp_embed.server.arrival import FRAMED
 from dcc_mcp_embed.server.framed import FramedEndpoint
-from dcc_mcp_embed.wire.messages import OURS, id_text, request_frame
-from fakes.framed import FramedWire, encoded, wire_key
-from fakes.live import DEADLINE, Live, tries
+from dcc_mcp_embed.wire.messages import id_text
+from fakes.framed import encoded, receipts_of
+from fakes.live import DEADLINE, tries
+from fakes.stage import Stage
+from server.framed_clients import Client, Greeted, serves_on
 
 MIB = 1024 * 1024
 
 
-class Stage:
-    """Tools that have an effect: each time they run is noted."""
-
-    def __init__(self):
-        self.entered = threading.Semaphore(0)
-        self.leave = threading.Event()
-        self.ran = []
-        stage = self
-
-        @dcc_mcp_embed.tool(thread="worker")
-        def hold(name: str) -> dict:
-            """Keep the worker thread."""
-            stage.ran.append(name)
-            stage.entered.release()
-            assert stage.leave.wait(DEADLINE)
-            return {"name": name}
+@pytest.fixture
+def stage():
+    """Tools that have an effect, and some where it does not matter."""
+    with Stage() as one:
 
         @dcc_mcp_embed.tool()
         def work(name: str) -> dict:
             """Do something on the main thread."""
-            stage.ran.append(name)
+            one.ran.append(name)
             return {"name": name}
 
         @dcc_mcp_embed.tool()
         def large(name: str, size: int):
             """Do something that has much to show."""
-            stage.ran.append(name)
+            one.ran.append(name)
             return dcc_mcp_embed.Image(bytes(size), mime_type="image/png")
 
         @dcc_mcp_embed.tool(read_only=True)
         def look(name: str) -> dict:
             """Change nothing."""
-            stage.ran.append(name)
+            one.ran.append(name)
             return {"name": name}
 
         @dcc_mcp_embed.tool(idempotent=True)
         def put(name: str) -> dict:
             """Twice is as good as once."""
-            stage.ran.append(name)
+            one.ran.append(name)
             return {"name": name}
 
-        self.module = SimpleNamespace(hold=hold, work=work, large=large, look=look, put=put)
+        one.add(work, large, look, put)
+        yield one
 
 
 @pytest.fixture
-def stage():
-    one = Stage()
-    yield one
-    one.leave.set()
+def start(tmp_path, monkeypatch, stage):
+    with stage.servers(str(tmp_path), monkeypatch, check=serves_on) as one_more:
+        yield one_more
 
 
 @pytest.fixture
-def live(tmp_path, monkeypatch, stage):
-    one = Live(str(tmp_path), monkeypatch, tools=[stage.module])
-    yield one
-    stage.leave.set()
-    with greeted(one) as wire:
-        assert wire.call("ping") == {}, "whatever came, it goes on serving"
-    one.close()
+def live(start):
+    return start()
 
 
-class Client(FramedWire):
+class Caller(Client):
     """A peer with a line, and the calls of it."""
 
-    def resume(self, line=None, epoch=None, below=None, ids=()):
-        """Say resume and return its answer."""
-        answer = self.call(
-            "resume",
-            {
-                "epoch": epoch,
-                "line": line,
-                "below": None if below is None else id_text(below),
-                "ids": [id_text(one) for one in ids],
-            },
-        )
-        self.line, self.epoch = answer["line"], answer["epoch"]
-        return answer
-
-    def ident(self, number):
-        return bytes.fromhex(self.line) + (FIRST_NUMBER + number).to_bytes(8, "big")
-
     def start(self, ident, tool, name, **more):
-        params = {"name": tool, "arguments": dict(more, name=name)}
-        self.send(request_frame(ident, "tools/call", encoded(params), OURS))
+        self.request(ident, "tools/call", {"name": tool, "arguments": dict(more, name=name)})
 
     def result(self, ident):
         response = self.answer(ident)
@@ -130,29 +96,32 @@ class Client(FramedWire):
         self.send(self.peer.notification("acknowledge", encoded(content)))
 
 
-def greeted(live):
-    wire = Client(live.port, wire_key())
-    wire.greet()
-    return wire
-
-
 def begun(live):
-    wire = greeted(live)
+    wire = Caller(live)
     wire.resume()
     return wire
 
 
+def holding(live, stage):
+    """Connect somebody whose first call has begun and stays; return them and the call's id."""
+    wire = begun(live)
+    ident = wire.ident(0)
+    wire.start(ident, "hold", "a")
+    assert stage.entered.acquire(timeout=DEADLINE)
+    return wire, ident
+
+
 def again(live, old, ids, below=None):
     """Connect as the client of ``old``, whose connection is gone; returns it and the states."""
-    wire = greeted(live)
+    wire = Caller(live)
     answer = wire.resume(old.line, old.epoch, below, ids)
     assert answer["line"] == old.line
     return wire, [answer["states"][id_text(one)] for one in ids]
 
 
 def test_the_hello_says_how_many_receipts_there_are(live):
-    with FramedWire(live.port, wire_key()) as wire:
-        facts = wire.greet()
+    with Greeted(live) as wire:
+        facts = wire.peer.facts
         assert facts.receipt_horizon == 10_000
     with begun(live) as wire:
         assert wire.epoch == facts.epoch
@@ -174,10 +143,8 @@ def test_an_answer_that_was_lost_comes_after_the_resume_and_nothing_ran_twice(li
 
 
 def test_a_call_that_runs_is_joined(live, stage):
-    with begun(live) as first:
-        ident = first.ident(0)
-        first.start(ident, "hold", "a")
-        assert stage.entered.acquire(timeout=DEADLINE)
+    first, ident = holding(live, stage)
+    first.close()
     wire, states = again(live, first, [ident])
     with wire:
         assert states == ["running"]
@@ -192,10 +159,8 @@ def test_a_call_that_runs_is_joined(live, stage):
 
 
 def test_two_connections_of_one_client_are_both_told(live, stage):
-    with begun(live) as first:
-        ident = first.ident(0)
-        first.start(ident, "hold", "a")
-        assert stage.entered.acquire(timeout=DEADLINE)
+    first, ident = holding(live, stage)
+    with first:
         # The server has not noticed that the first is gone, because it is not.
         wire, states = again(live, first, [ident])
         with wire:
@@ -229,7 +194,7 @@ def test_what_may_run_twice_leaves_no_receipt(live, stage, tool):
 
 
 def test_who_has_not_resumed_is_served_and_leaves_no_receipt(live, stage):
-    with greeted(live) as wire:
+    with Caller(live) as wire:
         ident = bytes(range(16))
         for _ in range(2):
             wire.start(ident, "work", "a")
@@ -279,7 +244,7 @@ def test_a_result_that_was_too_large_to_be_kept_is_known_to_be_there(live, stage
 
 
 def test_a_forgotten_line_becomes_another_one(live, stage):
-    with greeted(live) as wire:
+    with Caller(live) as wire:
         asked = bytes(range(16))
         answer = wire.resume("00" * 8, "another epoch", asked, [asked])
         assert answer["line"] != "00" * 8
@@ -297,7 +262,7 @@ def test_a_forgotten_line_becomes_another_one(live, stage):
     ],
 )
 def test_a_malformed_resume_is_answered_and_may_be_said_again(live, params, text):
-    with greeted(live) as wire:
+    with Caller(live) as wire:
         assert text in wire.failure("resume", params)
         assert wire.resume()["states"] == {}
         assert "resumed already" in wire.failure("resume", {"ids": []})
@@ -315,50 +280,32 @@ def test_a_malformed_acknowledgement_ends_the_connection(live, data):
         assert wire.call("ping") == {}
 
 
-def test_a_call_that_is_refused_for_being_one_too_many_may_be_joined_too(
-    tmp_path, monkeypatch, stage
-):
-    from dcc_mcp_embed.config import Limits as ServerLimits
-
-    live = Live(
-        str(tmp_path), monkeypatch, tools=[stage.module], limits=ServerLimits(framed_calls=1)
-    )
-    with begun(live) as wire:
-        wire.start(wire.ident(0), "hold", "a")
-        assert stage.entered.acquire(timeout=DEADLINE)
+def test_a_call_that_is_refused_for_being_one_too_many_may_be_joined_too(start, stage):
+    wire, held = holding(start(limits=config.Limits(framed_calls=1)), stage)
+    with wire:
         for _ in range(2):
             wire.start(wire.ident(1), "work", "b")
             response = wire.answer(wire.ident(1))
             result = json.loads(response.payload.decode("utf-8"))
             assert result["structuredContent"]["error"]["code"] == "host_busy"
         stage.leave.set()
-        assert wire.result(wire.ident(0)) == {"name": "a"}
+        assert wire.result(held) == {"name": "a"}
     assert stage.ran == ["a"]
-    live.close()
 
 
-def test_a_silent_connection_is_kept_while_a_call_that_it_has_joined_runs(
-    tmp_path, monkeypatch, stage
-):
-    from dcc_mcp_embed.config import Limits as ServerLimits
-
-    live = Live(
-        str(tmp_path), monkeypatch, tools=[stage.module], limits=ServerLimits(idle_timeout=0.2)
-    )
-    with begun(live) as first:
-        ident = first.ident(0)
-        first.start(ident, "hold", "a")
-        assert stage.entered.acquire(timeout=DEADLINE)
+def test_a_silent_connection_is_kept_while_a_call_that_it_has_joined_runs(start, stage):
+    live = start(limits=config.Limits(idle_timeout=0.4))
+    first, ident = holding(live, stage)
+    first.close()
     wire, states = again(live, first, [ident])
     with wire:
         assert states == ["running"]
-        with greeted(live) as other:
+        with Caller(live) as other:
             # Nobody waits for anything there, and it came later.
             assert other.until_end().reason
         assert wire.ended is None
         stage.leave.set()
         assert wire.result(ident) == {"name": "a"}
-    live.close()
 
 
 class Timers:
@@ -372,7 +319,7 @@ class Timers:
         return self.set[-1]
 
 
-def test_an_idle_server_lets_go_of_what_it_kept_and_then_sets_no_timer(live):
+def test_an_idle_server_lets_go_of_what_it_kept_and_then_sets_no_timer():
     # The time is the test's; everything else is the server's own.
     class Clock:
         now = 0.0
@@ -409,7 +356,7 @@ def test_an_idle_server_lets_go_of_what_it_kept_and_then_sets_no_timer(live):
 
 
 def test_a_line_whose_connection_has_gone_waits_for_its_end(live):
-    receipts = live.server._server.front.speakers[FRAMED].__self__._receipts
+    receipts = receipts_of(live)
     with begun(live) as wire:
         assert (receipts.lines, receipts.next_sweep()) == (1, None)
     for _ in tries():

@@ -1,0 +1,71 @@
+"""Tools whose moves a test decides, on a real server."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, Callable, Iterator, List
+
+import dcc_mcp_embed
+from fakes.live import DEADLINE, Live
+
+__all__ = ["Stage"]
+
+
+def _nothing(live: Live) -> None:
+    """Ask nothing of a server that is about to be closed."""
+
+
+class Stage:
+    """What a test and its tools tell each other. As a context: at its end nobody is kept.
+
+    A tool that stays says so by ``entered`` and waits for ``leave``; one that has an effect notes
+    its name in ``ran``, each time it runs. There is ``hold``, which does both; ``add`` more.
+    """
+
+    def __init__(self) -> None:
+        self.entered = threading.Semaphore(0)
+        self.leave = threading.Event()
+        self.ran: List[str] = []
+
+        @dcc_mcp_embed.tool(thread="worker")
+        def hold(name: str) -> dict:
+            """Keep the worker thread."""
+            self.ran.append(name)
+            self.entered.release()
+            assert self.leave.wait(DEADLINE)
+            return {"name": name}
+
+        self.tools = SimpleNamespace(hold=hold)
+
+    def add(self, *tools: Any) -> None:
+        for tool in tools:
+            setattr(self.tools, tool.__name__, tool)
+
+    @contextmanager
+    def servers(
+        self, home: str, monkeypatch: Any, check: Callable[[Live], Any] = _nothing
+    ) -> Iterator[Callable[..., Live]]:
+        """Yield what starts a server with these tools; its keywords are those of :class:`Live`.
+
+        At the end each that is not closed yet must pass ``check`` and is closed.
+        """
+        running: List[Live] = []
+
+        def start(**options: Any) -> Live:
+            running.append(Live(home, monkeypatch, tools=[self.tools], **options))
+            return running[-1]
+
+        yield start
+        self.leave.set()
+        for live in running:
+            if live.serving:
+                check(live)
+                live.close()
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.leave.set()
