@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 from ..errors import EmbedError, RemoteProtocolError
 from ..rpc.content import read_object, unknown_outcome
@@ -13,7 +13,16 @@ from ..wire.messages import Response
 from .limits import MAX_DATA
 from .protocol import InvalidMessage
 
-__all__ = ["NotConnected", "NotSent", "RequestFailed", "decode", "encode", "outcome"]
+__all__ = [
+    "NotConnected",
+    "NotSent",
+    "RequestFailed",
+    "decode",
+    "encode",
+    "failure",
+    "not_connected",
+    "outcome",
+]
 
 #: Names that a request cannot have: they are the wire's own.
 _RESERVED = (RESUME,)
@@ -44,6 +53,13 @@ class RequestFailed(CallFailed):
     """
 
     fields = ("method", "error", "code", "hint", "retryable", "state")  # type: ignore[assignment]
+
+
+def not_connected(last_error: Optional[str]) -> NotConnected:
+    """Return the error for who asks while nobody makes a connection."""
+    return NotConnected(
+        "not connected ({}): call connect() first".format(last_error or "it never was")
+    )
 
 
 def encode(name: str, data: Any) -> bytes:

@@ -13,20 +13,12 @@ from typing import Any, Callable, Dict, Optional
 from ..clock import Clock
 from ..errors import EmbedError
 from ..wire.messages import Response
+from .actions import Action, Answered, Connected, Disconnected, Errand, Options, Pushed
 from .answers import decode, encode
 from .calling import Deliveries, is_coroutine_function
 from .engine import Engine, held_weakly
 from .places import Target
-from .session import (
-    Action,
-    Answered,
-    Connected,
-    Disconnected,
-    Errand,
-    Options,
-    Pushed,
-    Session,
-)
+from .session import Session
 
 __all__ = ["ClientCore"]
 
@@ -165,7 +157,8 @@ class ClientCore:
     def stats(self) -> Dict[str, Any]:
         """Return the numbers; see ``SocketClient.get_stats``."""
         session, engine = self.session, self._engine
-        since, latency = session.connected_since, session.last_latency
+        tally = session.tally
+        since, latency = tally.connected_since, tally.last_latency
         address = None if engine is None else engine.address
         return {
             "connected": session.connected,
@@ -173,22 +166,22 @@ class ClientCore:
             "account_id": self._options.account_id or None,
             "address": None if address is None else str(address),
             "uptime_seconds": 0.0 if since is None else self._clock.monotonic() - since,
-            "requests": session.requests,
-            "responses": session.responses,
-            "errors": session.errors,
-            "timeouts": session.timeouts,
-            "unknown_outcomes": session.unknown_outcomes,
+            "requests": tally.requests,
+            "responses": tally.responses,
+            "errors": tally.errors,
+            "timeouts": tally.timeouts,
+            "unknown_outcomes": tally.unknown_outcomes,
             "in_flight": session.in_flight,
             "held": session.held,
-            "resent": session.resent,
-            "joined": session.joined,
-            "pushes": session.pushes,
+            "resent": tally.resent,
+            "joined": tally.joined,
+            "pushes": tally.pushes,
             "pushes_unhandled": self._unhandled,
             "callback_errors": self.deliveries.errors,
             "callbacks_dropped": self.deliveries.dropped,
-            "heartbeats": session.heartbeats,
-            "reconnects": session.reconnects,
-            "last_error": session.last_error,
+            "heartbeats": tally.heartbeats,
+            "reconnects": tally.reconnects,
+            "last_error": tally.last_error,
             "last_latency_ms": None if latency is None else latency * 1000.0,
         }
 

@@ -20,8 +20,9 @@ from ..net.thread import LoopThread
 from ..net.timers import Timer
 from ..rpc.hello import place
 from ..transport_errors import IpcConnectionFailed, IpcNotSupported
+from .actions import Action, Close, Dial, Finished
 from .places import Target
-from .session import Action, Close, Dial, Finished, Session
+from .session import Session
 
 __all__ = ["Engine", "held_weakly"]
 
@@ -126,7 +127,7 @@ class Engine:
     def event(self, function: Callable[..., Any], *args: Any) -> None:
         """Tell the session something and do what it says. Loop thread."""
         wire = self._wire
-        self._session.unsent = 0 if wire is None else wire.stream.unsent
+        self._session.note_unsent(0 if wire is None else wire.stream.unsent)
         try:
             function(self._clock.monotonic(), *args)
         finally:

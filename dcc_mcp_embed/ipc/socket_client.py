@@ -13,11 +13,11 @@ from ..clock import Clock, SystemClock
 from ..errors import ConfigError, WouldDeadlock
 from ..net.readiness import SLICE_S
 from ..wire.messages import Response
+from .actions import Options
 from .answers import outcome
 from .calling import logger
 from .client_core import ClientCore
 from .places import Path, SecretLike, locate
-from .session import Options
 
 __all__ = ["SocketClient"]
 
@@ -98,7 +98,7 @@ class SocketClient:
         callback has been called by then. True at once if there is a connection.
         """
         self._core.deliveries.use_asyncio()
-        since = self._core.session.connected_since
+        since = self._core.session.tally.connected_since
         well = await _awaited(self._core.connect(_count("max_retries", max_retries)))
         if self._is_new(well, since):
             await _awaited_for(self._core.deliveries.caught_up(), self._patience())
@@ -109,7 +109,7 @@ class SocketClient:
         self._demand_not_ours("connect_sync")
         self._core.demand_plain()
         self._core.deliveries.use_thread()
-        since = self._core.session.connected_since
+        since = self._core.session.tally.connected_since
         well = _waited(self._core.connect(_count("max_retries", max_retries)))
         if self._is_new(well, since):
             self._core.deliveries.catch_up(self._patience())
@@ -203,7 +203,7 @@ class SocketClient:
     @property
     def last_error(self) -> Optional[str]:
         """Why the last attempt failed or the last connection ended; None: neither has happened."""
-        return self._core.session.last_error
+        return self._core.session.tally.last_error
 
     def get_stats(self) -> Dict[str, Any]:
         """Return what there is to know, in a new dictionary. Any thread.
@@ -260,7 +260,7 @@ class SocketClient:
 
     def _is_new(self, well: bool, since: Optional[float]) -> bool:
         """Return whether a connection has been made; ``since``: ``connected_since`` before."""
-        return well and (since is None or self._core.session.connected_since != since)
+        return well and (since is None or self._core.session.tally.connected_since != since)
 
     def _told(self, well: bool) -> bool:
         if not well:

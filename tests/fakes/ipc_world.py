@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any, Dict, List, Optional
 
 from dcc_mcp_embed.errors import EmbedError
-from dcc_mcp_embed.ipc.session import (
+from dcc_mcp_embed.ipc.actions import (
     Answered,
     Close,
     Connected,
@@ -17,8 +17,8 @@ from dcc_mcp_embed.ipc.session import (
     Finished,
     Options,
     Pushed,
-    Session,
 )
+from dcc_mcp_embed.ipc.session import Session
 from dcc_mcp_embed.rpc.hello import Facts, ServerHello
 from dcc_mcp_embed.rpc.once import OnceServer
 from dcc_mcp_embed.rpc.peer import Ended, Peer

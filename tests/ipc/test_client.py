@@ -31,7 +31,7 @@ from dcc_mcp_embed.ipc import (
     places,
     socket_client,
 )
-from dcc_mcp_embed.ipc.session import Pushed
+from dcc_mcp_embed.ipc.actions import Pushed
 from dcc_mcp_embed.rpc.hello import ClientHello, place
 from dcc_mcp_embed.rpc.peer import Peer
 from dcc_mcp_embed.transport_errors import (

@@ -49,7 +49,7 @@ def test_so_many_attempts_and_one_more_are_made(retries):
     for _ in range(20):
         world.advance(5.0)
     assert (world.dials, world.answers) == (retries + 1, {"connect": [False]})
-    assert (world.finished, world.session.last_error) == (1, "nobody listens")
+    assert (world.finished, world.session.tally.last_error) == (1, "nobody listens")
     assert world.log == []
 
 
@@ -85,7 +85,7 @@ def test_a_server_with_another_secret_is_asked_once():
     world.connect(5)
     world.run()
     assert (world.dials, world.answers, world.finished) == (1, {"connect": [False]}, 1)
-    assert world.session.last_error == (
+    assert world.session.tally.last_error == (
         "whoever answers does not know the secret "
         "(the `secret=` that was given, or this user's own)"
     )
@@ -96,7 +96,7 @@ def test_whoever_speaks_something_else_is_tried_again():
     world.connect(1)
     world.session.receive_data(world.clock.now, b"HTTP/1.1 503 no\r\n\r\n")
     world.look()
-    assert "is no SocketServer" in world.session.last_error
+    assert "is no SocketServer" in world.session.tally.last_error
     world.advance(1.0)
     assert world.dials == 2
 
@@ -105,13 +105,13 @@ def test_a_hello_and_a_resume_have_their_time():
     world = World()
     world.connect(5)
     world.advance(2.0)
-    assert "no hello within 2 s" in world.session.last_error
+    assert "no hello within 2 s" in world.session.tally.last_error
     world.server.mute = True
     world.advance(1.0)
     world.run()
     assert world.dials == 2 and not world.session.connected
     world.advance(5.0)
-    assert "did not answer to resume" in world.session.last_error
+    assert "did not answer to resume" in world.session.tally.last_error
     world.server.mute = False
     world.advance(1.0)
     world.run()
@@ -191,7 +191,7 @@ def test_what_comes_of_an_attempt_that_was_given_up_is_not_wanted():
     assert world.answers == {"connect": [False], "disconnect": [True]}
     assert not world.session.dialed(world.clock.now, dial.number, "unix|/s", b"k" * 32)
     world.session.dial_failed(world.clock.now, dial.number, "late")
-    assert world.session.last_error != "late"
+    assert world.session.tally.last_error != "late"
 
 
 # Requests.
@@ -222,7 +222,7 @@ def test_a_failure_has_the_servers_words(world):
         True,
         None,
     )
-    assert world.session.errors == 1
+    assert world.session.tally.errors == 1
 
 
 def test_a_failure_that_says_unknown_is_one(world):
@@ -231,7 +231,7 @@ def test_a_failure_that_says_unknown_is_one(world):
     world.server.finish(success=False, payload=b'{"code":"unknown_outcome","message":"who knows"}')
     world.run()
     assert isinstance(errand.error, UnknownOutcome)
-    assert world.session.unknown_outcomes == 1
+    assert world.session.tally.unknown_outcomes == 1
 
 
 def test_before_and_after_there_is_no_connection():
@@ -251,7 +251,7 @@ def test_time_that_is_over_says_whether_it_was_sent(world):
     world.advance(2.0)
     assert type(errand.error) is CallTimeout
     assert str(errand.error) == "call 'work' timed out after 2000ms"
-    assert world.session._peer.in_flight == 0, "nothing is kept for it"
+    assert world.session._link.peer.in_flight == 0, "nothing is kept for it"
     world.server.finish()
     world.run()
     assert world.settled == [errand], "a late answer means nothing"
@@ -262,7 +262,7 @@ def test_time_that_is_over_says_whether_it_was_sent(world):
     world.advance(0.5)
     assert isinstance(held.error, NotSent)
     assert "was not sent within 1000ms: not connected (nobody listens)" in str(held.error)
-    assert world.session.timeouts == 2
+    assert world.session.tally.timeouts == 2
     assert world.session.held == 0
 
 
@@ -295,13 +295,13 @@ def test_too_many_wait_for_their_turn(world):
 
 
 def test_a_server_that_does_not_read_is_not_sent_more(world):
-    world.session.unsent = 2 * 1024 * 1024
+    world.session.note_unsent(2 * 1024 * 1024)
     errand = world.ask(timeout=1.0)
     assert world.session.held == 1
     world.session.sent(2 * 1024 * 1024 - 1)
     world.look()
     assert world.session.held == 0
-    world.session.unsent = 1 << 30
+    world.session.note_unsent(1 << 30)
     other = world.ask(timeout=1.0)
     world.advance(1.0)
     assert "does not read" in str(other.error)
@@ -356,8 +356,8 @@ def test_each_request_gets_what_its_state_asks_for(world):
     assert sorted(values(world)) == [1, 2, 3, 4, 5, 6]
     assert new in world.settled
     assert world.server.ran == dict.fromkeys(range(1, 7), 1)
-    session = world.session
-    assert (session.resent, session.joined, session.reconnects) == (1, 3, 1)
+    tally = world.session.tally
+    assert (tally.resent, tally.joined, tally.reconnects) == (1, 3, 1)
     assert world.log == ["Connected", "Disconnected", "Connected"]
 
 
@@ -369,7 +369,7 @@ def test_half_a_request_is_sent_again_as_a_whole(world):
     world.run()
     world.server.finish_all()
     world.run()
-    assert (values(world), world.server.ran, world.session.resent) == ([1], {1: 1}, 1)
+    assert (values(world), world.server.ran, world.session.tally.resent) == ([1], {1: 1}, 1)
 
 
 def test_a_receipt_that_was_evicted_is_an_unknown_outcome():
@@ -387,7 +387,7 @@ def test_a_receipt_that_was_evicted_is_an_unknown_outcome():
     assert isinstance(first.error, UnknownOutcome)
     assert second.response is not None
     assert world.server.ran == {1: 1, 2: 1}
-    assert world.session.unknown_outcomes == 1
+    assert world.session.tally.unknown_outcomes == 1
 
 
 def test_a_server_that_was_started_anew_leaves_the_outcome_open(world):
@@ -436,7 +436,7 @@ def test_a_bad_answer_to_resume_is_a_failed_attempt(world, payload):
     link.peer.respond(question, True, payload)
     world.carry_down()
     assert world.link is None and world.session.state == "reconnecting"
-    assert "resume" in world.session.last_error
+    assert "resume" in world.session.tally.last_error
     world.server.mute = False
     world.advance(1.0)
     world.run()
@@ -456,7 +456,7 @@ def test_a_connection_ends_once():
     world.link.peer.shutdown("goodbye")
     world.carry_down()
     assert (world.pushes, world.answers) == ([], {})
-    assert "resume" in world.session.last_error
+    assert "resume" in world.session.tally.last_error
     world.server.mute = False
     world.advance(1.0)
     world.run()
@@ -483,7 +483,7 @@ def test_a_resume_that_is_refused_is_a_failed_attempt():
     question = next(iter(world.link.peer._requests))
     world.link.peer.respond(question, False, b"", "no such method")
     world.carry_down()
-    assert "refused to resume: no such method" in world.session.last_error
+    assert "refused to resume: no such method" in world.session.tally.last_error
     world.server.mute = False
     world.advance(1.0)
     world.run()
@@ -501,7 +501,7 @@ def test_deadlines_hold_while_there_is_no_connection(world):
     world.listening = True
     world.advance(3.0)
     world.run()
-    assert world.session.connected and world.session.joined == 0
+    assert world.session.connected and world.session.tally.joined == 0
 
 
 def test_without_reconnects_a_break_is_the_end():
@@ -589,7 +589,7 @@ def test_the_line_goes_on_after_disconnecting(world):
 def test_the_servers_goodbye_is_the_reason(world):
     world.link.peer.shutdown("the server stops")
     world.carry_down()
-    assert world.session.last_error == "the server closed the connection: the server stops"
+    assert world.session.tally.last_error == "the server closed the connection: the server stops"
 
 
 # Signs of life.
@@ -599,7 +599,7 @@ def test_a_heartbeat_is_answered_and_measured(world):
     world.advance(30.0)
     world.clock.advance(0.25)
     world.run()
-    assert (world.session.heartbeats, world.session.last_latency) == (1, 0.25)
+    assert (world.session.tally.heartbeats, world.session.tally.last_latency) == (1, 0.25)
     world.advance(29.0)
     world.run()
     assert world.session.connected
@@ -615,7 +615,7 @@ def test_a_dead_connection_is_noticed_within_two_intervals(interval):
     while world.session.connected:
         world.advance(interval / 20)
         assert world.clock.now - died < 2 * interval
-    assert "no answer to a heartbeat" in world.session.last_error
+    assert "no answer to a heartbeat" in world.session.tally.last_error
     assert world.log == ["Connected", "Disconnected"]
     world.advance(1.0)
     world.run()
@@ -633,14 +633,14 @@ def test_whoever_says_something_else_is_alive(world):
 
 
 def test_whoever_reads_something_else_first_is_alive(world):
-    world.session.unsent = 1_000_000
+    world.session.note_unsent(1_000_000)
     world.advance(30.0)
-    world.session.unsent = 500_000
+    world.session.note_unsent(500_000)
     world.advance(22.6)
     assert world.session.connected
-    world.session.unsent = 500_000
+    world.session.note_unsent(500_000)
     world.advance(7.5)
-    world.session.unsent = 500_000
+    world.session.note_unsent(500_000)
     world.advance(22.6)
     assert not world.session.connected
 
@@ -751,7 +751,7 @@ def test_whatever_is_cut_each_request_runs_once_and_is_answered(ops):
     assert (world.session.in_flight, world.session.held) == (0, 0)
     breaks = world.log.count("Disconnected")
     assert world.log == ["Connected"] + ["Disconnected", "Connected"] * breaks
-    assert world.session.reconnects == breaks
+    assert world.session.tally.reconnects == breaks
 
 
 @settings(max_examples=100)

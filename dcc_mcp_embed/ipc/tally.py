@@ -1,0 +1,19 @@
+"""What is counted at both ends: written on the loop's thread, and read by any for the stats."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+__all__ = ["ClientTally"]
+
+
+class ClientTally:
+    """What a client's ``get_stats`` tells of its session. Seconds, monotonic."""
+
+    def __init__(self) -> None:
+        self.requests = self.responses = self.errors = self.timeouts = 0
+        self.resent = self.joined = self.unknown_outcomes = 0
+        self.pushes = self.heartbeats = self.reconnects = 0
+        self.last_error: Optional[str] = None
+        self.last_latency: Optional[float] = None
+        self.connected_since: Optional[float] = None
