@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import List
+from importlib import import_module
+from typing import Any, List
 
 from .. import __version__
-from ..bridge.main import bridge
 from ..errors import ConfigError, EmbedError, ToolError, Unreachable
-from . import client, configure, demo, instances, serve, stopping
 from .text import complain
 
 __all__ = ["main"]
@@ -20,6 +19,20 @@ An MCP server that lives inside Maya, Houdini, 3ds Max and Blender; on the comma
 scene of its own. Start with: python3 -m dcc_mcp_embed demo
 """
 
+#: Command -> module and function. A server has no room for the parts of the bridge, and the other
+#: way round: each command is loaded when it is run.
+_RUN = {
+    "serve": (".serve", "run"),
+    "bridge": ("..bridge.main", "bridge"),
+    "instances": (".instances", "list_instances"),
+    "tools": (".client", "list_tools"),
+    "call": (".client", "call_tool"),
+    "status": (".client", "status"),
+    "stop-instance": (".stopping", "stop_instance"),
+    "secret": (".client", "secret"),
+    "config": (".configure", "configure"),
+    "demo": (".demo", "run"),
+}
 #: The exit status of each kind of error; the first that fits.
 _STATUS = ((ConfigError, 2), (Unreachable, 3), (EmbedError, 1))
 #: The longest that a command may be told to wait, seconds: a day.
@@ -134,7 +147,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="the service registry to be entered in; default: the one all dcc-mcp programs share",
     )
-    command.set_defaults(run=serve.run)
 
     command = commands.add_parser(
         "bridge", help="serve an MCP client on stdin and stdout, with the tools of all hosts"
@@ -145,17 +157,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--registry-dir", metavar="DIR", help="where to look; " + _REGISTRY)
     command.add_argument("--verbose", action="store_true", help="log more, on standard error")
-    command.set_defaults(run=bridge)
 
     command = commands.add_parser("instances", help="list the servers that run on this machine")
     command.add_argument("--json", action="store_true", help="print everything that is known")
     command.add_argument("--registry-dir", metavar="DIR", help=_REGISTRY)
-    command.set_defaults(run=instances.list_instances)
 
     command = commands.add_parser("tools", help="list the tools of a server", usage=_usage("tools"))
     _add_target(command)
     command.add_argument("--json", action="store_true", help="print the full descriptions")
-    command.set_defaults(run=client.list_tools)
 
     command = commands.add_parser(
         "call", help="call a tool of a server", usage=_usage("call", "TOOL [--args JSON] [options]")
@@ -180,7 +189,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long to wait for its answer (60)",
     )
-    command.set_defaults(run=client.call_tool)
 
     command = commands.add_parser(
         "status", help="say how a server and its host are, from outside", usage=_usage("status")
@@ -193,7 +201,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long to wait for its answer (3)",
     )
-    command.set_defaults(run=client.status)
 
     command = commands.add_parser(
         "stop-instance",
@@ -208,7 +215,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long to wait for a tool that runs there (10)",
     )
-    command.set_defaults(run=stopping.stop_instance)
 
     command = commands.add_parser("secret", help="the secret that all tokens are made from")
     command.add_argument(
@@ -216,7 +222,6 @@ def _parser() -> argparse.ArgumentParser:
         choices=("rotate",),
         help="rotate: replace it; every token given out stops working",
     )
-    command.set_defaults(run=client.secret)
 
     command = commands.add_parser(
         "config", help="let an MCP client know of the hosts: print it, or change the client's file"
@@ -241,15 +246,19 @@ def _parser() -> argparse.ArgumentParser:
     act.add_argument("--write", action="store_true", help="put it into the client's file")
     act.add_argument("--remove", action="store_true", help="take it out of the client's file")
     _add_selectors(command)
-    command.set_defaults(run=configure.configure)
 
     command = commands.add_parser(
         "demo", help="start a host, build a small scene by tool calls, keep serving"
     )
     command.add_argument("--once", action="store_true", help="end after the scene is built")
     command.add_argument("--port", type=int)
-    command.set_defaults(run=demo.run)
     return parser
+
+
+def _run(options: Any) -> int:
+    module, function = _RUN[options.command]
+    status: int = getattr(import_module(module, __package__), function)(options)
+    return status
 
 
 def main(arguments: List[str]) -> int:
@@ -260,8 +269,7 @@ def main(arguments: List[str]) -> int:
         parser.print_help()
         return 2
     try:
-        status: int = options.run(options)
-        return status
+        return _run(options)
     except ToolError as error:
         hint = " " + error.hint if error.hint else ""
         complain("{}: {}{}".format(error.code, error.message, hint))

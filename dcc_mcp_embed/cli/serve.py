@@ -14,11 +14,9 @@ import json
 import os
 import queue
 import shlex
-import subprocess
 import sys
 import threading
 import time
-import traceback
 from typing import Any, Dict, Optional
 
 from .. import __version__, embed
@@ -106,6 +104,8 @@ def _load(name: str) -> Any:
     except EmbedError:
         raise
     except Exception as error:
+        import traceback  # for broken files only: it reads and tokenizes source
+
         what = traceback.format_exception_only(type(error), error)
         place = traceback.extract_tb(error.__traceback__)[-1]
         if not isinstance(error, SyntaxError):
@@ -142,6 +142,8 @@ def launch_command(options: Any) -> str:
     for name in [name for group in options.tools for name in group]:
         words += ["--tools", os.path.abspath(name) if os.path.exists(name) else name]
     if os.name == "nt":
+        import subprocess  # of no use elsewhere
+
         return subprocess.list2cmdline(words)
     return " ".join(shlex.quote(word) for word in words)
 
