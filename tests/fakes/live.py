@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from dcc_mcp_embed.adapters.standalone import create
@@ -120,6 +121,31 @@ class Live:
         self.adapter.close()
         self._thread.join(DEADLINE)
         assert not self._thread.is_alive(), "the host's main thread did not end"
+
+
+def _nothing(live: Live) -> None:
+    """Ask nothing of a server that is about to be closed."""
+
+
+@contextmanager
+def starting(
+    home: str, monkeypatch: Any, check: Callable[[Live], Any] = _nothing, **always: Any
+) -> Iterator[Callable[..., Live]]:
+    """Yield what starts a server; its keywords, and those of ``always``, are those of ``Live``.
+
+    At the end each that serves still must pass ``check``, and is closed.
+    """
+    running: List[Live] = []
+
+    def start(**options: Any) -> Live:
+        running.append(Live(home, monkeypatch, **dict(always, **options)))
+        return running[-1]
+
+    yield start
+    for live in running:
+        if live.serving:
+            check(live)
+            live.close()
 
 
 class Answer:

@@ -8,13 +8,9 @@ from types import SimpleNamespace
 from typing import Any, Callable, Iterator, List
 
 import dcc_mcp_embed
-from fakes.live import DEADLINE, Live
+from fakes.live import DEADLINE, Live, starting
 
 __all__ = ["Stage"]
-
-
-def _nothing(live: Live) -> None:
-    """Ask nothing of a server that is about to be closed."""
 
 
 class Stage:
@@ -44,25 +40,11 @@ class Stage:
             setattr(self.tools, tool.__name__, tool)
 
     @contextmanager
-    def servers(
-        self, home: str, monkeypatch: Any, check: Callable[[Live], Any] = _nothing
-    ) -> Iterator[Callable[..., Live]]:
-        """Yield what starts a server with these tools; its keywords are those of :class:`Live`.
-
-        At the end each that is not closed yet must pass ``check`` and is closed.
-        """
-        running: List[Live] = []
-
-        def start(**options: Any) -> Live:
-            running.append(Live(home, monkeypatch, tools=[self.tools], **options))
-            return running[-1]
-
-        yield start
-        self.leave.set()
-        for live in running:
-            if live.serving:
-                check(live)
-                live.close()
+    def servers(self, home: str, monkeypatch: Any, **options: Any) -> Iterator[Callable[..., Live]]:
+        """Yield what starts a server with these tools, as :func:`starting` does."""
+        with starting(home, monkeypatch, tools=[self.tools], **options) as start:
+            yield start
+            self.leave.set()
 
     def __enter__(self) -> Stage:
         return self

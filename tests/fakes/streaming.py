@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Optional
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from dcc_mcp_embed.wire.sse import Event, SseParser
 from fakes.live import Answer, Wire
 
-__all__ = ["Streaming", "initialize"]
+__all__ = ["Streaming", "connecting", "initialize"]
 
 SSE = {"Accept": "text/event-stream"}
 
@@ -97,3 +98,17 @@ class Streaming(Wire):
         return self.request(
             "POST", "/mcp", options.get("headers"), json.dumps(message).encode("utf-8")
         )
+
+
+@contextmanager
+def connecting(live: Any) -> Iterator[Callable[[], Streaming]]:
+    """Yield what makes one more connection; at the end all are closed."""
+    wires: List[Streaming] = []
+
+    def connect() -> Streaming:
+        wires.append(Streaming(live))
+        return wires[-1]
+
+    yield connect
+    for wire in wires:
+        wire.close()

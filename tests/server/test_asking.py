@@ -11,8 +11,8 @@ import pytest
 import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
 from dcc_mcp_embed.errors import ToolError
-from fakes.live import Live, tries
-from fakes.streaming import Streaming, initialize
+from fakes.live import starting, tries
+from fakes.streaming import Streaming, connecting, initialize
 
 MODERN = "2026-07-28"
 DEADLINE = 10.0
@@ -136,17 +136,8 @@ def stage():
 
 @pytest.fixture
 def start(tmp_path, monkeypatch, stage):
-    running = []
-
-    def go(**limits):
-        running.append(
-            Live(str(tmp_path), monkeypatch, tools=[stage.tools], limits=Limits(**limits))
-        )
-        return running[-1]
-
-    yield go
-    for live in running:
-        live.close()
+    with starting(str(tmp_path), monkeypatch, tools=[stage.tools]) as one_more:
+        yield lambda **limits: one_more(limits=Limits(**limits))
 
 
 @pytest.fixture
@@ -156,15 +147,8 @@ def live(start):
 
 @pytest.fixture
 def connect(live):
-    wires = []
-
-    def one_more():
-        wires.append(Streaming(live))
-        return wires[-1]
-
-    yield one_more
-    for wire in wires:
-        wire.close()
+    with connecting(live) as one_more:
+        yield one_more
 
 
 def waiting(live):

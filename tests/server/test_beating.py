@@ -10,7 +10,7 @@ from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 
 import dcc_mcp_embed
 from dcc_mcp_embed.server import beating
-from fakes.live import Live, tries
+from fakes.live import starting, tries
 from fakes.streaming import Streaming, initialize
 
 
@@ -76,20 +76,16 @@ def stage():
 
 @pytest.fixture
 def start(tmp_path, monkeypatch, stage):
-    running = []
+    with starting(str(tmp_path), monkeypatch, tools=[stage.tools]) as one_more:
 
-    def go(every=0.03, **options):
-        monkeypatch.setattr(beating, "EVERY", every)
-        live = Live(str(tmp_path), monkeypatch, tools=[stage.tools], **options)
-        running.append(live)
-        return live
+        def go(every=0.03, **options):
+            monkeypatch.setattr(beating, "EVERY", every)
+            return one_more(**options)
 
-    yield go
-    stage.leave.set()
-    for _ in range(50):
-        stage.next.release()
-    for live in running:
-        live.close()
+        yield go
+        stage.leave.set()
+        for _ in range(50):
+            stage.next.release()
 
 
 def call(wire, tool, arguments=None, token="t", **options):
@@ -292,5 +288,4 @@ def test_a_poll_on_the_worker_is_closed_when_the_server_ends(start, stage):
     for _ in tries():
         if "closed" in stage.state:
             break
-        threading.Event().wait(0.001)
     assert stage.state.count("closed") == 1

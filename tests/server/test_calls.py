@@ -12,7 +12,7 @@ from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
 from dcc_mcp_embed.tools.declare import Progress
-from fakes.live import Live, tries
+from fakes.live import starting, tries
 
 DEADLINE = 10.0
 SOON = 0.15
@@ -112,26 +112,15 @@ def stage():
 
 @pytest.fixture
 def start(tmp_path, monkeypatch, stage):
-    running = []
+    with starting(str(tmp_path), monkeypatch, tools=[stage.tools]) as one_more:
 
-    def go(adapter=None, exec_mode=None, **limits):
-        live = Live(
-            str(tmp_path),
-            monkeypatch,
-            adapter,
-            tools=[stage.tools],
-            exec_mode=exec_mode,
-            limits=Limits()._replace(**limits),
-        )
-        running.append(live)
-        return live
+        def go(adapter=None, exec_mode=None, **limits):
+            return one_more(adapter=adapter, exec_mode=exec_mode, limits=Limits(**limits))
 
-    yield go
-    stage.leave.set()
-    for _ in range(100):
-        stage.next.release()
-    for live in running:
-        live.close()
+        yield go
+        stage.leave.set()
+        for _ in range(100):
+            stage.next.release()
 
 
 class Pending:

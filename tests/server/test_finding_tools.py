@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 import dcc_mcp_embed
-from fakes.live import Live
+from fakes.live import Live, starting
 from fakes.served import Served, inside
 
 
@@ -40,16 +40,8 @@ TOOLS = SimpleNamespace(find_thread=find_thread, wait_long=wait_long, add_two=ad
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
-    running = []
-
-    def go(**options):
-        live = Live(str(tmp_path), monkeypatch, tools=[TOOLS], **options)
-        running.append(live)
-        return live
-
-    yield go
-    for live in running:
-        live.close()
+    with starting(str(tmp_path), monkeypatch, tools=[TOOLS]) as one_more:
+        yield one_more
 
 
 def ask(live, tool, **arguments):

@@ -27,7 +27,7 @@ from dcc_mcp_embed.wire.messages import (
     encode,
 )
 from fakes.framed import FramedWire, wire_key
-from fakes.live import DEADLINE, Live, tries
+from fakes.live import DEADLINE, starting, tries
 
 IDENT = bytes(range(16))
 MIB = 1024 * 1024
@@ -82,22 +82,15 @@ def stage():
 
 @pytest.fixture
 def start(tmp_path, monkeypatch, stage):
-    running = []
+    with starting(str(tmp_path), monkeypatch, check=serves_on, tools=[stage.module]) as one_more:
+        yield lambda limits=Limits(), **options: one_more(limits=limits, **options)
+        stage.leave.set()
 
-    def go(limits=Limits(), **options):
-        live = Live(str(tmp_path), monkeypatch, tools=[stage.module], limits=limits, **options)
-        running.append(live)
-        return live
 
-    yield go
-    stage.leave.set()
-    for live in running:
-        if not live.serving:
-            continue
-        with live.connect() as wire:
-            wire.sock.settimeout(5.0)
-            assert wire.rpc("ping").status == 200, "whatever came, it goes on serving"
-        live.close()
+def serves_on(live):
+    with live.connect() as wire:
+        wire.sock.settimeout(5.0)
+        assert wire.rpc("ping").status == 200, "whatever came, it goes on serving"
 
 
 def greeted(live, **options):

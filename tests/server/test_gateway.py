@@ -14,7 +14,7 @@ from dcc_mcp_embed.errors import PermissionDenied
 from dcc_mcp_embed.registry.file_registry import open_registry
 from dcc_mcp_embed.server.gateway import Guest, admit, make_token
 from dcc_mcp_embed.tools.declare import declared
-from fakes.live import Live
+from fakes.live import starting
 
 RAN = []
 
@@ -41,19 +41,11 @@ def harmless() -> str:
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
-    started = []
-
-    def make(**options):
-        options = dict({"exec_mode": "on", "profile": "full", "gateway": True}, **options)
-        tools = [SimpleNamespace(write_file=write_file, evaluate=evaluate, harmless=harmless)]
-        one = Live(str(tmp_path), monkeypatch, tools=tools, **options)
-        started.append(one)
-        return one
-
+    tools = [SimpleNamespace(write_file=write_file, evaluate=evaluate, harmless=harmless)]
+    usual = {"exec_mode": "on", "profile": "full", "gateway": True}
     del RAN[:]
-    yield make
-    for one in started:
-        one.close()
+    with starting(str(tmp_path), monkeypatch, tools=tools, **usual) as one_more:
+        yield one_more
 
 
 def row(live):

@@ -18,7 +18,7 @@ from dcc_mcp_embed.mcp.http_client import HttpClient
 from dcc_mcp_embed.server import front
 from dcc_mcp_embed.tools.declare import Progress
 from fakes.framed import FramedWire, wire_key
-from fakes.live import Live, tries
+from fakes.live import starting, tries
 from fakes.served import Served
 
 #: Short enough for a test, long enough for a busy machine.
@@ -31,17 +31,8 @@ LISTING = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
-    running = []
-
-    def go(**limits):
-        live = Live(str(tmp_path), monkeypatch, limits=SHORT._replace(**limits))
-        running.append(live)
-        return live
-
-    yield go
-    for live in running:
-        answers_at_once(live)
-        live.close()
+    with starting(str(tmp_path), monkeypatch, check=answers_at_once) as one_more:
+        yield lambda **limits: one_more(limits=SHORT._replace(**limits))
 
 
 def answers_at_once(live):

@@ -8,7 +8,7 @@ import pytest
 
 from dcc_mcp_embed.server.readiness import BOOTING, READY, UNAVAILABLE, Readiness, State
 from fakes.caller import Caller
-from fakes.live import Live, tries
+from fakes.live import starting, tries
 from fakes.stall import Stall
 
 BITS = {
@@ -25,16 +25,8 @@ REQUIRED = {"process", "dcc", "skill_catalog", "dispatcher"}
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
-    running = []
-
-    def go(**options):
-        live = Live(str(tmp_path), monkeypatch, **options)
-        running.append(live)
-        return live
-
-    yield go
-    for live in running:
-        live.close()
+    with starting(str(tmp_path), monkeypatch) as one_more:
+        yield one_more
 
 
 def ask(live, path, method="GET", **headers):

@@ -23,7 +23,7 @@ from dcc_mcp_embed.registry import store
 from dcc_mcp_embed.registry.file_registry import open_registry
 from dcc_mcp_embed.registry.status import ServiceStatus
 from dcc_mcp_embed.server import registration
-from fakes.live import DEADLINE, Live, tries
+from fakes.live import DEADLINE, starting, tries
 from fakes.served import environment
 from fakes.stall import Stall
 
@@ -32,16 +32,8 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="holds locks by flock")
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
-    running = []
-
-    def go(**options):
-        live = Live(str(tmp_path), monkeypatch, **options)
-        running.append(live)
-        return live
-
-    yield go
-    for live in running:
-        live.close()
+    with starting(str(tmp_path), monkeypatch) as one_more:
+        yield one_more
 
 
 def registry(directory):
@@ -59,7 +51,6 @@ def row(live, check=lambda found: True):
         found = registry(live.registry_dir).get(live.server.dcc_type, live.server.instance_id)
         if found is not None and check(found):
             return found
-        threading.Event().wait(0.002)
     raise AssertionError(found)
 
 

@@ -14,7 +14,7 @@ from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 import dcc_mcp_embed
 from dcc_mcp_embed import embed
 from dcc_mcp_embed.tools.declare import Progress
-from fakes.live import Live, tries
+from fakes.live import starting, tries
 
 DEADLINE = 10.0
 
@@ -86,17 +86,9 @@ def tools():
 
 @pytest.fixture
 def start(tmp_path, monkeypatch, tools):
-    running = []
-
-    def go(adapter=None, **options):
-        live = Live(str(tmp_path), monkeypatch, adapter, tools=[tools.module], **options)
-        running.append(live)
-        return live
-
-    yield go
-    tools.leave.set()
-    for live in running:
-        live.close()
+    with starting(str(tmp_path), monkeypatch, tools=[tools.module]) as one_more:
+        yield one_more
+        tools.leave.set()
 
 
 class Caller(threading.Thread):
@@ -217,7 +209,7 @@ def test_who_waits_for_the_users_consent_is_told(start):
         def ask(self, question):
             asked.set()
 
-    live = start(Attended)
+    live = start(adapter=Attended)
     caller = Caller(live, "execute_python", {"code": "1"})
     assert asked.wait(DEADLINE)
     live.close()

@@ -10,8 +10,8 @@ import pytest
 import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
 from dcc_mcp_embed.tools.declare import Progress
-from fakes.live import Live, tries
-from fakes.streaming import Streaming, initialize
+from fakes.live import Live, on_loop, tries
+from fakes.streaming import connecting, initialize
 
 DEADLINE = 10.0
 
@@ -49,15 +49,8 @@ def live(tmp_path, monkeypatch, stage):
 
 @pytest.fixture
 def connect(live):
-    wires = []
-
-    def one_more():
-        wires.append(Streaming(live))
-        return wires[-1]
-
-    yield one_more
-    for wire in wires:
-        wire.close()
+    with connecting(live) as one_more:
+        yield one_more
 
 
 def tell(live, number):
@@ -69,19 +62,6 @@ def tell(live, number):
             session.streams().tell(text)
 
     on_loop(live, go)
-
-
-def on_loop(live, function):
-    done = threading.Event()
-    box = []
-
-    def go():
-        box.append(function())
-        done.set()
-
-    live.server._loop.call_soon(go)
-    assert done.wait(DEADLINE)
-    return box[0]
 
 
 def channel(live, session):

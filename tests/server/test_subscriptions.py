@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 from types import SimpleNamespace
 
 import pytest
 from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 
 import dcc_mcp_embed
-from fakes.live import Live
-from fakes.streaming import Streaming, initialize
+from fakes.live import Live, on_loop
+from fakes.streaming import connecting, initialize
 
 MODERN = "2026-07-28"
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
@@ -52,15 +51,8 @@ def live(tmp_path, monkeypatch):
 
 @pytest.fixture
 def connect(live):
-    wires = []
-
-    def one_more():
-        wires.append(Streaming(live))
-        return wires[-1]
-
-    yield one_more
-    for wire in wires:
-        wire.close()
+    with connecting(live) as one_more:
+        yield one_more
 
 
 def something(kind, name):
@@ -244,20 +236,17 @@ def test_a_listener_that_does_not_read_is_let_go(live, connect):
     listen(wire, toolsListChanged=True, resourceSubscriptions=[uri])
     acknowledged(wire)
     subscriptions = live.server._server.subscriptions
-    done = threading.Event()
-    most = []
 
     def flood():
         stream = subscriptions._listeners[0].exchange._connection.stream
+        most = 0
         for _ in range(5000):
             subscriptions._uris.add(uri)
             subscriptions._flush()
-            most.append(stream.unsent)
-        done.set()
+            most = max(most, stream.unsent)
+        return most
 
-    live.server._loop.call_soon(flood)
-    assert done.wait(10)
-    assert max(most) < 1024 * 1024 + 10000
+    assert on_loop(live, flood) < 1024 * 1024 + 10000
     assert len(subscriptions) == 0
     assert len(wire.messages()) < 5000
 
