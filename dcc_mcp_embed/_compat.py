@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 import sys
 import typing
@@ -62,6 +61,8 @@ def rmtree(path: str) -> None:
     Deletes all it can, then raises the first OSError of what stays. An absent tree is fine. Links
     are deleted, not followed.
     """
+    import shutil  # for installers only: it loads every compression there is
+
     kept: List[OSError] = []
 
     def retry_writable(function: Callable[[str], Any], failed: str, _error: Any) -> None:
