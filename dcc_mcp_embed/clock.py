@@ -7,9 +7,10 @@ constructor argument, so that tests own time. Wall-clock time appears only in ro
 from __future__ import annotations
 
 import os
-import random
 import time
-import uuid
+
+# What ``random`` is made of; itself it loads its distributions, and OpenSSL on 3.7.
+from _random import Random
 
 __all__ = ["Clock", "SystemClock"]
 
@@ -39,7 +40,13 @@ class Clock:
 
     def uuid(self) -> str:
         """Return a random UUID (version 4) in text form."""
-        return str(uuid.UUID(bytes=self.token_bytes(16), version=4))
+        # ``uuid`` loads a library of the system's for the versions that we do not make.
+        octets = bytearray(self.token_bytes(16))
+        octets[6] = octets[6] & 0x0F | 0x40
+        octets[8] = octets[8] & 0x3F | 0x80
+        digits = octets.hex()
+        parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
+        return "-".join(parts)
 
 
 class SystemClock(Clock):
@@ -50,5 +57,5 @@ class SystemClock(Clock):
         self.monotonic = time.monotonic  # type: ignore[method-assign]
         self.wall = time.time  # type: ignore[method-assign]
         self.token_bytes = os.urandom  # type: ignore[method-assign,assignment]
-        self.jitter = random.random  # type: ignore[method-assign]
+        self.jitter = Random().random  # type: ignore[method-assign]
         self.sleep = time.sleep  # type: ignore[method-assign,assignment]
