@@ -36,7 +36,7 @@ from .server.readiness import State
 from .server.registration import Registrar, Registration
 from .server.row import About
 from .server.safe_stop import make_pass
-from .server.server import Server, preload
+from .server.server import Server
 from .server.sharing import SharedTransport
 from .tools import code, control, loader, scene
 from .tools.table import ToolTable
@@ -157,7 +157,6 @@ class EmbeddedServer:
         self._table = ToolTable(settings.profile)
         self._scene = adapter.scene_backend()
         self._collect(tools)
-        preload()
         with ExitStack() as undo:
             undo.callback(adapter.close)
             self._open(undo)

@@ -14,7 +14,7 @@ import stat
 import struct
 import sys
 from contextlib import contextmanager, suppress
-from typing import Any, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from ..address import TransportAddress, private_directories
 from ..clock import Clock
@@ -208,8 +208,10 @@ def _resolve(host: str, port: int) -> List[Tuple[int, Any]]:
     """Return (family, socket address) of a host, IPv4 first for ``localhost``: we listen there."""
     if host == "localhost":
         return [(socket.AF_INET, ("127.0.0.1", port)), (socket.AF_INET6, ("::1", port))]
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [(int(family), name) for family, _, _, _, name in found]
+    # Only what is not ASCII needs Python's "idna", which is large.
+    name: Union[str, bytes] = host.encode("ascii") if host.isascii() else host
+    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    return [(int(family), target) for family, _, _, _, target in found]
 
 
 def _bind_tcp(address: TransportAddress) -> BoundSocket:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, Optional
 
 from ..clock import Clock
 from ..config import Limits, Settings
@@ -290,15 +290,3 @@ class Server:
 def _shown(name: str) -> str:
     """Return a client's name fit for a question: one short line of printable characters."""
     return "".join(char for char in name if char.isprintable())[:60] or "nameless"
-
-
-def preload() -> List[str]:
-    """Import what the loop thread may need but nothing above imports; return the names.
-
-    An import on that thread would wait for import locks that the host may hold.
-    """
-    import encodings.ascii
-    import encodings.idna  # socket falls back on it for names that are not ASCII
-    import encodings.latin_1
-
-    return [encodings.ascii.__name__, encodings.idna.__name__, encodings.latin_1.__name__]
