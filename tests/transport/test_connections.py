@@ -32,6 +32,7 @@ from dcc_mcp_embed.transport_errors import (
 )
 from dcc_mcp_embed.wire.frames import frame
 from dcc_mcp_embed.wire.messages import Notify, encode
+from fakes.channels import until
 from fakes.clock import FakeClock
 from fakes.framed_peer import DEADLINE, FramedPeer
 from fakes.interrupt import Interrupt
@@ -51,14 +52,6 @@ def row_of(peer, instance=FIRST, dcc_type="maya"):
             "port": peer.port,
         }
     )
-
-
-def until(condition):
-    """Return once ``condition()`` holds; nobody tells us of what is looked at here."""
-    deadline = SystemClock().monotonic() + DEADLINE
-    while not condition():
-        assert SystemClock().monotonic() < deadline
-        threading.Event().wait(0.001)
 
 
 class Bench:
