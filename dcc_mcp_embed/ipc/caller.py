@@ -8,12 +8,13 @@ the client is silent, or when it does not read.
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Type
+from typing import Any, Callable, Dict, List, Optional, Type
 
 from ..errors import RemoteProtocolError
+from ..net.loop import Loop
 from ..net.stream import Protocol, Stream
 from ..net.timers import Timer
-from ..rpc.hello import HELLO_TIMEOUT, ServerHello, place
+from ..rpc.hello import HELLO_TIMEOUT, Facts, ServerHello, place
 from ..rpc.once import OnceServer
 from ..rpc.peer import Ended, Greeted, Peer, Quotas
 from ..rpc.pending import Probe
@@ -21,12 +22,12 @@ from ..rpc.resume import RESUME
 from ..transport_errors import ConnectionClosed
 from ..wire.frames import frame
 from ..wire.messages import OURS, Notify, Request, Shutdown, encode
+from .calls import Calls
 from .limits import MAX_FRAME
+from .outbox import Outbox
+from .tally import ServerTally
 
-if TYPE_CHECKING:
-    from .serving import Serving
-
-__all__ = ["HIGH_WATER", "LINGER", "Caller", "farewell"]
+__all__ = ["HIGH_WATER", "LINGER", "Caller", "Room", "farewell"]
 
 #: Unsent bytes at which a client is no longer read, and is left out of pushes.
 HIGH_WATER = 1024 * 1024
@@ -41,7 +42,7 @@ _ANSWER_PART = 0.75
 LINGER = 1.0
 #: Answers that are ready are sent together up to this size, bytes.
 _BATCH = 64 * 1024
-#: Requests that one read can hold must not count as too many at once (see Serving for that).
+#: Requests that one read can hold must not count as too many at once (see Calls for that).
 _QUOTAS = Quotas(requests=1 << 16, refuse=True, frame=MAX_FRAME, unsent=HIGH_WATER)
 
 
@@ -50,14 +51,55 @@ def farewell(reason: str) -> bytes:
     return frame(encode(Shutdown(reason), OURS))
 
 
+class Room:
+    """Where connections are, as they see it. ``health_interval`` None: nobody is pinged."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        key: bytes,
+        facts: Facts,
+        health_interval: Optional[float],
+        calls: Calls,
+        outbox: Outbox,
+        tally: ServerTally,
+    ) -> None:
+        self.loop = loop
+        self.key = key
+        self.facts = facts
+        self.health_interval = health_interval
+        self.calls = calls
+        self.outbox = outbox
+        self.tally = tally
+
+    def greeted(self, caller: Caller) -> None:
+        """A stranger is a client from now on."""
+        raise NotImplementedError
+
+    def forget(self, caller: Caller) -> None:
+        """A connection is closed."""
+        raise NotImplementedError
+
+    def turned_away(self, reason: str) -> None:
+        """Somebody was not let in."""
+        raise NotImplementedError
+
+    def drop(self, caller: Caller, text: str, *args: Any) -> None:
+        """End a connection that is of no use."""
+        raise NotImplementedError
+
+
 class Caller(Protocol):
     """One connection. Raises OSError if its other end has gone already."""
 
-    def __init__(self, serving: Serving, sock: socket.socket) -> None:
-        self._serving = serving
-        clock = serving.clock
+    def __init__(self, room: Room, sock: socket.socket) -> None:
+        self._room = room
+        self._calls = room.calls
+        self._tally = room.tally
+        loop = room.loop
+        clock = loop.clock
         where = place(sock.getsockname())
-        self._hello: Optional[ServerHello] = ServerHello(serving.key, where, serving.facts, clock)
+        self._hello: Optional[ServerHello] = ServerHello(room.key, where, room.facts, clock)
         self._peer = Peer(clock, hello=self._hello, quotas=_QUOTAS)
         self._once: Optional[OnceServer] = None
         self.opened = clock.monotonic()
@@ -71,8 +113,8 @@ class Caller(Protocol):
         self._heard = False
         self._probe: Optional[Probe] = None
         self._stall: Optional[Timer] = None
-        self.stream = Stream(serving.loop, sock, self, HIGH_WATER)
-        self._timer: Optional[Timer] = serving.loop.call_later(HELLO_TIMEOUT, self._no_hello)
+        self.stream = Stream(loop, sock, self, HIGH_WATER)
+        self._timer: Optional[Timer] = loop.call_later(HELLO_TIMEOUT, self._no_hello)
 
     # -- from the stream ----------------------------------------------------------------------
 
@@ -93,7 +135,7 @@ class Caller(Protocol):
                 break
         if peer.has_data and not self._ending:
             self._say(peer.data_to_send())
-        self._serving.flush()
+        self._room.outbox.flush()
 
     def receive_eof(self) -> None:
         self._ending = True
@@ -116,11 +158,12 @@ class Caller(Protocol):
         if once is not None:
             # Its calls run on; its line waits for the next connection.
             once.closed()
+            self._calls.arm_sweep()
         if self._heard:
             # Such as a client that has found that we do not know its secret.
             self._turn_away("it left before the end of the hello")
         self._hello = None
-        self._serving.forget(self)
+        self._room.forget(self)
 
     # -- requests -----------------------------------------------------------------------------
 
@@ -128,27 +171,27 @@ class Caller(Protocol):
         once = self._once
         if once is None:
             return  # cannot be: nothing but a hello is understood before it is done
-        serving = self._serving
+        calls, tally = self._calls, self._tally
         name = request.method
         if name == RESUME:
             resumed, *replays = once.judge(request).answers
             # No handler's, so it is not counted.
             self._say(self._peer.answer(*resumed))
-            serving.replayed += len(replays)
+            tally.replayed += len(replays)
             for answer in replays:
                 self.answer(*answer)
             return
-        serving.requests += 1
-        found = serving.find(name)
+        tally.requests += 1
+        found = calls.find(name)
         if found is None:
-            self.answer(request.id, *serving.no_such(name))
+            self.answer(request.id, *calls.no_such(name))
             return
         judgement = once.judge(request)
         if judgement.run:
-            serving.begin(request, self, found, judgement.kept)
+            calls.begin(request, self, found, judgement.kept)
             return
         for answer in judgement.answers:
-            serving.note_replay(answer[2])
+            calls.note_replay(answer[2])
             self.answer(*answer)
 
     def _greeted(self, event: Greeted) -> None:
@@ -159,12 +202,12 @@ class Caller(Protocol):
             return  # it has gone: nobody would ever forget it
         hello, self._hello = self._hello, None
         self.account = "" if hello is None else hello.client
-        serving = self._serving
-        self._once = OnceServer(serving.receipts, serving.facts.epoch, self, serving.clock)
+        room = self._room
+        self._once = OnceServer(self._calls.receipts, room.facts.epoch, self, room.loop.clock)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        serving.greeted(self)
+        room.greeted(self)
         self._arm(1.0, self._check)
 
     def _notified(self, event: Notify) -> None:
@@ -194,14 +237,13 @@ class Caller(Protocol):
     def answer(
         self, request_id: bytes, success: bool, payload: bytes, error: Optional[str]
     ) -> None:
-        """Answer a request; :meth:`Serving.flush` sends it."""
+        """Answer a request; the outbox sends it."""
         if self._ending:
             return
-        serving = self._serving
         if success:
-            serving.responses += 1
+            self._tally.responses += 1
         else:
-            serving.errors += 1
+            self._tally.errors += 1
         self._say(self._peer.answer(request_id, success, payload, error))
 
     def push(self, data: bytes) -> bool:
@@ -213,7 +255,7 @@ class Caller(Protocol):
 
     def _say(self, data: bytes) -> None:
         if not self._out:
-            self._serving.unsent.append(self)
+            self._room.outbox.add(self)
         self._out.append(data)
         self._size += len(data)
         if self._size >= _BATCH:
@@ -231,7 +273,7 @@ class Caller(Protocol):
         stream.write(data)
         unsent = stream.unsent
         if unsent > HIGH_WATER and self._stall is None and not stream.closed:
-            self._stall = self._serving.loop.call_later(_STALL, self._stalled)
+            self._stall = self._room.loop.call_later(_STALL, self._stalled)
         if unsent > _MOST_UNSENT:
             self._stalled()
 
@@ -259,7 +301,7 @@ class Caller(Protocol):
     def _turn_away(self, reason: str) -> None:
         if self._hello is not None:
             self._hello = None
-            self._serving.turned_away(reason)
+            self._room.turned_away(reason)
 
     def abort(self) -> None:
         """End the connection now."""
@@ -277,15 +319,15 @@ class Caller(Protocol):
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._serving.loop.call_later(seconds, self.abort)
+        self._timer = self._room.loop.call_later(seconds, self.abort)
 
     # -- deadlines ----------------------------------------------------------------------------
 
     def _arm(self, part: float, check: Callable[[], None]) -> None:
         """Have the client's health looked after when a part of the interval has passed."""
-        interval = self._serving.health_interval
+        interval = self._room.health_interval
         if interval is not None and not self._ending:
-            self._timer = self._serving.loop.call_later(interval * part, check)
+            self._timer = self._room.loop.call_later(interval * part, check)
 
     def _check(self) -> None:
         """Ping the client."""
@@ -299,9 +341,9 @@ class Caller(Protocol):
         """Drop the client if it has said nothing since the ping; else ping it again in time."""
         if self._probe is not None:
             if not self._heard:
-                interval = self._serving.health_interval or 0.0
+                interval = self._room.health_interval or 0.0
                 text = "it has not answered for {:g} s"
-                self._serving.drop(self, text, interval * _ANSWER_PART)
+                self._room.drop(self, text, interval * _ANSWER_PART)
                 return
             self._peer.abandon(self._probe)
             self._probe = None
@@ -317,7 +359,7 @@ class Caller(Protocol):
         self.refuse("say hello within {:g} s".format(HELLO_TIMEOUT))
 
     def _stalled(self) -> None:
-        self._serving.drop(self, "it does not read what it is sent: {} bytes", self.stream.unsent)
+        self._room.drop(self, "it does not read what it is sent: {} bytes", self.stream.unsent)
 
 
 # Functions, not bound methods: what is held here must not hold a connection.

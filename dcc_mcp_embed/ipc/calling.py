@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from typing import Any, Callable, Deque, Optional, Set, Tuple
 
 from .. import collector
+from .promises import settle
 
 __all__ = ["Deliveries", "is_coroutine_function", "logger"]
 
@@ -123,7 +124,7 @@ class Deliveries:
         if (
             place is None
             or not place.will_come_to_it()
-            or not self.put("catching up", _reach, reached)
+            or not self.put("catching up", settle, reached, None)
         ):
             reached.set_result(None)
         return reached
@@ -178,12 +179,6 @@ class _Place:
 
     def end(self) -> None:
         """Nothing more will be put soon."""
-
-
-def _reach(reached: Future[None]) -> None:
-    # False: whoever waited has gone.
-    if reached.set_running_or_notify_cancel():
-        reached.set_result(None)
 
 
 class _AsyncioLoop(_Place):

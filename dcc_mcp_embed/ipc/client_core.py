@@ -18,6 +18,7 @@ from .answers import decode, encode
 from .calling import Deliveries, is_coroutine_function
 from .engine import Engine, held_weakly
 from .places import Target
+from .promises import fail, settle
 from .session import Session
 
 __all__ = ["ClientCore"]
@@ -113,7 +114,7 @@ class ClientCore:
         if engine is None or not engine.thread.alive:
             done.set_result(None)
         else:
-            engine.over.add_done_callback(lambda _: _settle(done, None))
+            engine.over.add_done_callback(lambda _: settle(done, None))
         return done
 
     def join(self, grace: float) -> None:
@@ -191,11 +192,11 @@ class ClientCore:
         if isinstance(action, Errand):
             future, action.waiter = action.waiter, None
             if action.response is not None:
-                _settle(future, action.response)
+                settle(future, action.response)
             elif action.error is not None:
-                _fail(future, action.error)
+                fail(future, action.error)
         elif isinstance(action, Answered):
-            _settle(action.waiter, action.well)
+            settle(action.waiter, action.well)
         elif isinstance(action, Pushed):
             self._push(action)
         elif isinstance(action, (Connected, Disconnected)):
@@ -253,14 +254,3 @@ def _call_with(handler: _Function, topic: str, data: bytes) -> Any:
 
 def _raise(error: BaseException) -> None:
     raise EmbedError("a defect in the client: {!r}".format(error)) from error
-
-
-def _settle(future: Future[Any], value: Any) -> None:
-    # False: whoever waited has gone.
-    if future.set_running_or_notify_cancel():
-        future.set_result(value)
-
-
-def _fail(future: Future[Any], error: BaseException) -> None:
-    if future.set_running_or_notify_cancel():
-        future.set_exception(error)

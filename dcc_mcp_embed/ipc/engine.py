@@ -22,6 +22,7 @@ from ..rpc.hello import place
 from ..transport_errors import IpcConnectionFailed, IpcNotSupported
 from .actions import Action, Close, Dial, Finished
 from .places import Target
+from .promises import settle
 from .session import Session
 
 __all__ = ["Engine", "held_weakly"]
@@ -266,8 +267,7 @@ class Engine:
             self._loop.call_later(_GRACE / 20, self._leave)
             return
         self._loop.stop()
-        if self.over.set_running_or_notify_cancel():
-            self.over.set_result(None)
+        settle(self.over, None)
 
     def _disown(self) -> None:
         """Close this process's copies, in a forked child."""

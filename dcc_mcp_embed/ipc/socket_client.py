@@ -5,24 +5,23 @@ from __future__ import annotations
 import math
 import operator
 import weakref
-from concurrent import futures
+from concurrent.futures import Future, wait
 from typing import Any, Callable, Dict, Optional, TypeVar
 
 from .. import collector
 from ..clock import Clock, SystemClock
 from ..errors import ConfigError, WouldDeadlock
-from ..net.readiness import SLICE_S
 from ..wire.messages import Response
 from .actions import Options
 from .answers import outcome
 from .calling import logger
 from .client_core import ClientCore
 from .places import Path, SecretLike, locate
+from .promises import awaited, awaited_for, waited
 
 __all__ = ["SocketClient"]
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
-_T = TypeVar("_T")
 
 #: Seconds in which the thread of a client that is disconnected has to end.
 _GRACE = 1.0
@@ -99,9 +98,9 @@ class SocketClient:
         """
         self._core.deliveries.use_asyncio()
         since = self._core.session.tally.connected_since
-        well = await _awaited(self._core.connect(_count("max_retries", max_retries)))
+        well = await awaited(self._core.connect(_count("max_retries", max_retries)))
         if self._is_new(well, since):
-            await _awaited_for(self._core.deliveries.caught_up(), self._patience())
+            await awaited_for(self._core.deliveries.caught_up(), self._patience())
         return self._told(well)
 
     def connect_sync(self, max_retries: int = 5) -> bool:
@@ -110,7 +109,7 @@ class SocketClient:
         self._core.demand_plain()
         self._core.deliveries.use_thread()
         since = self._core.session.tally.connected_since
-        well = _waited(self._core.connect(_count("max_retries", max_retries)))
+        well = waited(self._core.connect(_count("max_retries", max_retries)))
         if self._is_new(well, since):
             self._core.deliveries.catch_up(self._patience())
         return self._told(well)
@@ -122,18 +121,18 @@ class SocketClient:
         disconnect callback has been called by then; for a function of yours that blocks before it
         this waits for ``request_timeout``, but not longer than 10 seconds.
         """
-        await _awaited(self._core.disconnect())
-        await _awaited_for(self._core.deliveries.caught_up(), self._patience())
-        await _awaited_for(self._core.over(), _GRACE)
+        await awaited(self._core.disconnect())
+        await awaited_for(self._core.deliveries.caught_up(), self._patience())
+        await awaited_for(self._core.over(), _GRACE)
         self._core.join(_GRACE)
 
     def disconnect_sync(self) -> None:
         """See :meth:`disconnect`, also for how long a function that blocks is waited for."""
         self._demand_not_ours("disconnect_sync")
-        _waited(self._core.disconnect())
+        waited(self._core.disconnect())
         self._core.deliveries.catch_up(self._patience())
         with collector.blocking():
-            futures.wait([self._core.over()], _GRACE)
+            wait([self._core.over()], _GRACE)
         self._core.join(_GRACE)
 
     # -- requests -----------------------------------------------------------------------------
@@ -146,24 +145,24 @@ class SocketClient:
         with ``code``), CallTimeout (it may have run; NotSent: it has not), UnknownOutcome (nobody
         can tell whether it ran), NotConnected, InvalidMessage (no JSON), FrameTooLarge.
         """
-        return outcome(name, await _awaited(self._ask(name, data, timeout)))
+        return outcome(name, await awaited(self._ask(name, data, timeout)))
 
     def request_sync(self, name: str, data: Any = None, timeout: Optional[float] = None) -> Any:
         """See :meth:`request`."""
         self._demand_not_ours("request_sync")
-        return outcome(name, _waited(self._ask(name, data, timeout)))
+        return outcome(name, waited(self._ask(name, data, timeout)))
 
     async def health_check(self, timeout: Optional[float] = None) -> bool:
         """Return whether the server answers now, within ``timeout`` (None: ``request_timeout``).
 
         Its handlers may all be busy. False while there is no connection.
         """
-        return await _awaited(self._core.check(self._limit(timeout)))
+        return await awaited(self._core.check(self._limit(timeout)))
 
     def health_check_sync(self, timeout: Optional[float] = None) -> bool:
         """See :meth:`health_check`."""
         self._demand_not_ours("health_check_sync")
-        return _waited(self._core.check(self._limit(timeout)))
+        return waited(self._core.check(self._limit(timeout)))
 
     # -- functions to call --------------------------------------------------------------------
 
@@ -248,7 +247,7 @@ class SocketClient:
 
     # -- inside -------------------------------------------------------------------------------
 
-    def _ask(self, name: str, data: Any, timeout: Optional[float]) -> futures.Future[Response]:
+    def _ask(self, name: str, data: Any, timeout: Optional[float]) -> Future[Response]:
         return self._core.request(name, data, self._limit(timeout))
 
     def _limit(self, timeout: Optional[float]) -> float:
@@ -294,74 +293,3 @@ def _count(name: str, value: int) -> int:
     if count < 0:
         raise ConfigError("{} must be a whole number from 0, not {!r}".format(name, value))
     return count
-
-
-# An error that is raised holds the frames it came through: where these hold the future, which holds
-# the error, only the collector would end that, and it may be off.
-
-
-async def _awaited(future: futures.Future[_T]) -> _T:
-    """Return the result; cancelled, cancel the future too.
-
-    As ``asyncio.wrap_future``, but it leaves no cycle behind, nor an error where the loop is closed
-    meanwhile.
-    """
-    import asyncio
-
-    loop = asyncio.get_running_loop()
-    gate = loop.create_future()
-
-    def open_gate() -> None:
-        if not gate.done():
-            gate.set_result(None)
-
-    def done(_: Any) -> None:
-        try:
-            loop.call_soon_threadsafe(open_gate)
-        except RuntimeError:
-            pass  # it is closed: nobody waits any more
-
-    try:
-        future.add_done_callback(done)
-        await gate
-        return _result(future)
-    except BaseException:
-        future.cancel()
-        raise
-    finally:
-        del future
-
-
-async def _awaited_for(future: futures.Future[None], timeout: float) -> None:
-    """Wait, not longer than ``timeout`` seconds."""
-    import asyncio
-
-    try:
-        await asyncio.wait_for(_awaited(future), timeout)
-    except asyncio.TimeoutError:
-        pass
-
-
-def _waited(future: futures.Future[_T]) -> _T:
-    try:
-        with collector.blocking():
-            # In slices where Ctrl-C does not interrupt a wait.
-            while SLICE_S is not None and not future.done():
-                futures.wait([future], SLICE_S)
-            return _result(future)
-    except BaseException:
-        future.cancel()
-        raise
-    finally:
-        del future
-
-
-def _result(future: futures.Future[_T]) -> _T:
-    """Wait for the result. ``Future.result`` itself makes a cycle before Python 3.8."""
-    error = future.exception()
-    try:
-        if error is not None:
-            raise error
-        return future.result()
-    finally:
-        del error, future

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-__all__ = ["ClientTally"]
+__all__ = ["ClientTally", "ServerTally"]
 
 
 class ClientTally:
@@ -17,3 +17,13 @@ class ClientTally:
         self.last_error: Optional[str] = None
         self.last_latency: Optional[float] = None
         self.connected_since: Optional[float] = None
+
+
+class ServerTally:
+    """What a server's ``get_stats`` counts since the last start, under the names it has there."""
+
+    def __init__(self) -> None:
+        self.connections_total = self.refused = self.dropped = 0
+        self.requests = self.responses = self.errors = 0
+        self.replayed = self.joined = self.unknown_outcomes = 0
+        self.pushes = self.pushes_skipped = 0

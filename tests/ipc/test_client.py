@@ -29,6 +29,7 @@ from dcc_mcp_embed.ipc import (
     client_core,
     engine,
     places,
+    promises,
     socket_client,
 )
 from dcc_mcp_embed.ipc.actions import Pushed
@@ -365,7 +366,7 @@ def test_a_request_that_is_cancelled_is_not_waited_for(bench):
 def test_ctrl_c_at_any_line_leaves_a_client_that_can_be_used_and_ended(bench):
     for number in itertools.count():
         client = bench.client()
-        interrupt = Interrupt(number, [client_core, engine, socket_client])
+        interrupt = Interrupt(number, [client_core, engine, promises, socket_client])
         try:
             with interrupt:
                 client.connect_sync()

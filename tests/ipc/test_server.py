@@ -11,8 +11,7 @@ import threading
 import pytest
 
 from dcc_mcp_embed.errors import ConfigError, NotFound, TooLarge
-from dcc_mcp_embed.ipc import SocketServer, caller, handling, places, request, serving
-from dcc_mcp_embed.ipc import socket_server as module
+from dcc_mcp_embed.ipc import SocketServer, caller, calls, handlers, handling, places, request
 from dcc_mcp_embed.ipc.limits import MAX_DATA
 from fakes.ipc_raw import DEADLINE, SECRET, Raw, on_asyncio, target, until
 
@@ -29,7 +28,7 @@ def path():
 @pytest.fixture(autouse=True)
 def decorated(monkeypatch):
     """The functions that a test decorates are for that test."""
-    monkeypatch.setattr(module, "_decorated", type(module._decorated)())
+    monkeypatch.setattr(handlers, "_decorated", type(handlers._decorated)())
 
 
 def server(path=None, **options):
@@ -360,7 +359,7 @@ def test_too_many_at_once_are_told_that_it_is_busy(monkeypatch):
 
 
 def test_one_client_cannot_have_everything_under_way(monkeypatch):
-    monkeypatch.setattr(serving, "_MOST_CALLS", 2)
+    monkeypatch.setattr(calls, "_MOST_CALLS", 2)
     gate = Gate()
     one = server()
     one.register_handler("wait", gate)

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from dcc_mcp_embed.ipc import SocketServer, caller, serving
+from dcc_mcp_embed.ipc import SocketServer, caller, door
 from dcc_mcp_embed.ipc.limits import MAX_FRAME
 from dcc_mcp_embed.net.sockets import connect_address
 from dcc_mcp_embed.rpc.hello import ClientHello, place
@@ -108,28 +108,26 @@ def test_a_hello_in_drops_does_not_get_more_time(one, other, monkeypatch):
 
 
 def test_strangers_do_not_keep_others_out(one, other, monkeypatch):
-    monkeypatch.setattr(serving, "_GRACE", 0.0)
-    crowd = [
-        connect_address(one.address, DEADLINE, CLOCK) for _ in range(serving._MOST_STRANGERS * 3)
-    ]
+    monkeypatch.setattr(door, "_GRACE", 0.0)
+    crowd = [connect_address(one.address, DEADLINE, CLOCK) for _ in range(door._MOST_STRANGERS * 3)]
     with Raw(one) as raw:
         assert raw.call("echo", 1) == 1
-    assert len(one._run.serving._strangers) <= serving._MOST_STRANGERS
+    assert len(one._run.serving.door._strangers) <= door._MOST_STRANGERS
     for sock in crowd:
         sock.close()
 
 
 def test_a_stranger_makes_room_for_a_client_where_all_places_are_taken(one, other, monkeypatch):
-    monkeypatch.setattr(serving, "_MOST_CALLERS", 2)
+    monkeypatch.setattr(door, "_MOST_CALLERS", 2)
     with connect_address(one.address, DEADLINE, CLOCK):
-        until(lambda: one._run.serving._strangers)
+        until(lambda: one._run.serving.door._strangers)
         with Raw(one) as raw:
             assert raw.call("echo", 1) == 1
     until(lambda: one.get_stats()["connections"] == 1)
 
 
 def test_too_many_clients_are_told(one, monkeypatch):
-    monkeypatch.setattr(serving, "_MOST_CALLERS", 2)
+    monkeypatch.setattr(door, "_MOST_CALLERS", 2)
     found = target(one)
     with Raw(one) as first, Raw(one) as second:
         with pytest.raises(ConnectionFailed, match="2 clients are connected already"):
@@ -235,7 +233,7 @@ def test_a_client_that_says_that_it_goes_is_let_go(one, other):
 
 def half_closed(one, raw):
     """Have a client end its side with answers unread, fewer than stop the server from reading."""
-    (caller,) = [each for each in one._run.serving._callers if each.account == "half"]
+    (caller,) = [each for each in one._run.serving.door._callers if each.account == "half"]
     while not caller.stream.unsent:
         one.push_sync("news", "x" * 100_000, "half")
     raw.sock.shutdown(socket.SHUT_WR)
@@ -252,7 +250,7 @@ def test_nor_does_it_hold_up_a_stop(one, monkeypatch):
     monkeypatch.setattr(caller, "LINGER", 0.1)
     with Raw(one, "half") as raw:
         half_closed(one, raw)
-        until(lambda: all(each._ending for each in one._run.serving._callers))
+        until(lambda: all(each._ending for each in one._run.serving.door._callers))
         one.stop_sync()
 
 
@@ -288,7 +286,7 @@ def test_the_end_of_the_hello_comes_before_the_answer_to_what_came_with_it(one, 
 
 
 def test_a_process_without_files_goes_on_when_there_are_some_again(one, other, monkeypatch):
-    listening = one._run.serving._listening
+    listening = one._run.serving.door._listening
     accept, refused = listening.accept, threading.Event()
 
     def refuse():

@@ -18,6 +18,7 @@ import pytest
 from dcc_mcp_embed import ipc
 from dcc_mcp_embed.errors import StartError
 from dcc_mcp_embed.ipc import SocketServer, caller, serving, socket_server_v2
+from dcc_mcp_embed.ipc.pushes import Push
 from dcc_mcp_embed.net.sockets import connect_address
 from fakes.ipc_raw import CLOCK, DEADLINE, SECRET, Raw, on_asyncio, target, until
 from helpers import ROOT
@@ -205,7 +206,7 @@ def test_a_start_that_fails_leaves_nothing_behind(path, monkeypatch):
 def test_whoever_is_connected_is_told_of_the_stop():
     one = server()
     with one, Raw(one) as raw, Raw(one, hello=False) as stranger:
-        until(lambda: one._run.serving._strangers)
+        until(lambda: one._run.serving.door._strangers)
         one.stop_sync()
         assert raw.until_end().reason == "the server has been stopped"
         assert "stopped" in str(stranger.until_end())
@@ -297,9 +298,9 @@ def test_what_ends_after_it_was_told_so_is_answered_once(monkeypatch, caplog):
         stopping = threading.Thread(target=one.stop_sync, daemon=True)
         stopping.start()
         assert raw.failed(asked[0])["state"] == other.failed(asked[1])["state"] == "running"
-        done = one._run.serving._done
+        done = one._run.serving.calls._done
         gate.let.set()
-        until(lambda: not (one._run.serving._scheduled or done))
+        until(lambda: not (one._run.serving.calls._scheduled or done))
         raw.until_end()
         other.until_end()
         raw.close()
@@ -350,7 +351,7 @@ def test_a_push_that_comes_too_late_for_the_loop_is_answered():
     one.start_background_sync()
     one.stop_sync()
     answer = Future()
-    one._run.serving.ask(b"", None, answer)
+    one._run.serving.pushes.send(Push("news", 1, None), answer)
     assert answer.result(DEADLINE) == 0
 
 

@@ -206,7 +206,7 @@ def test_a_line_that_nobody_comes_back_to_is_forgotten(counter):
     one = server(counter, limits=Limits(ttl=0.1))
     with one:
         Raw(one).close()
-        until(lambda: one._run.serving.receipts.lines == 0)
+        until(lambda: one._run.serving.calls.receipts.lines == 0)
         # There are no timers left that would wake it up.
         until(lambda: one._run.serving.loop._timers.timeout(0.0) is None)
 
