@@ -71,7 +71,7 @@ def test_the_eras_are_told_apart_by_the_message(machine):
 def test_what_is_offered_is_what_there_is(machine):
     value = request("initialize", protocolVersion="2025-06-18", capabilities={})
     message = machine.receive(value, Implied(value)).message
-    offered = dialect.offer(message)["result"]["capabilities"]
+    offered = dict(dialect.offer(message)["result"]["capabilities"])
     assert offered.pop("tools") == {"listChanged": True}
     assert offered == {"resources": {}, "prompts": {}, "completions": {}, "logging": {}}
     # The machine's own answer is not touched.

@@ -19,7 +19,7 @@ from fakes.served import Served, environment
 #: Seconds for an end, on a busy machine; without calls under way it takes some milliseconds.
 AT_ONCE = 5.0
 TOOLS = '''
-import time
+import threading
 import dcc_mcp_embed
 
 @dcc_mcp_embed.tool(thread="loop")
@@ -34,7 +34,7 @@ def linger(path: str, text: str, seconds: float) -> dict:
     """Write a line, then take its time."""
     with open(path, "a") as file:
         file.write(text + "\\\\n")
-    time.sleep(seconds)
+    threading.Event().wait(seconds)
     return {"text": text}
 '''.replace("\\\\", "\\")
 CONVERSATION = b"".join(

@@ -305,6 +305,15 @@ def test_a_call_that_was_given_up_in_line_is_never_sent():
     assert starts() is False
 
 
+def test_a_host_that_no_look_has_seen_yet_is_looked_for():
+    it = Played()
+    it.look(set(), False)
+    it.call("undo")
+    assert it.answers() == [] and it.relay.calls == [] and it.looks.asks == 1
+    it.look({HOSTS[0]}, False)
+    assert [call[0] for call in it.relay.calls] == [HOSTS[0]]
+
+
 def test_an_instance_that_cannot_be_reached_is_tried_once_and_the_next_one_too():
     for found, answered in ((HOSTS[0], True), (HOSTS[1], False)):
         it = Played()

@@ -191,6 +191,33 @@ def test_looks_see_hosts_come_and_die(tmp_path):
         watch.stop()
 
 
+class Rows:
+    """A registry that has what the test puts there."""
+
+    def __init__(self):
+        self.rows = []
+
+    def entries(self):
+        return list(self.rows)
+
+    def is_gone(self, dcc_type, instance_id):
+        return False
+
+
+def test_a_look_that_is_asked_for_is_taken_at_once():
+    registry, looks = Rows(), Looks()
+    # The next one of its own accord would come in an hour.
+    watch = Watch(registry, Wanted(), looks.take, lambda level, text: None, 3600.0)
+    watch.start()
+    try:
+        looks.until(lambda last: last == ([], 0))
+        registry.rows.append(row())
+        asked = watch.ask()
+        looks.until(lambda last: len(last[0]) == 1 and last[1] == asked)
+    finally:
+        watch.stop()
+
+
 class Unreadable:
     """A registry of one host that cannot be read when it is told so."""
 

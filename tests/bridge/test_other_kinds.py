@@ -3,54 +3,11 @@
 from __future__ import annotations
 
 import json
-
-import pytest
-
-from fakes.bridged import MODERN, Bridged
-from fakes.served import Served
-
-TOOLS = '''
 import os
-import dcc_mcp_embed
 
-@dcc_mcp_embed.prompt(complete={"who": ["anna", "anton", "berta"]})
-def greet(who: str) -> str:
-    """Greet somebody."""
-    return "Hello " + who
-
-@dcc_mcp_embed.resource_template("test://greeting/{who}", complete={"who": ["anna", "berta"]})
-def greeting(who: str) -> str:
-    """A greeting."""
-    return "Hello " + who
-
-@dcc_mcp_embed.resource("test://slow", thread="worker")
-def slow():
-    """Say how far it is."""
-    yield dcc_mcp_embed.Progress(1, 2, "half")
-    return "slow"
-
-@dcc_mcp_embed.resource("test://pid")
-def pid() -> str:
-    """Who it is."""
-    return str(os.getpid())
-
-@dcc_mcp_embed.tool()
-def points():
-    """Point to a resource."""
-    return dcc_mcp_embed.Link("test://pid", "pid")
-'''
-
-
-@pytest.fixture
-def home(tmp_path):
-    return str(tmp_path)
-
-
-@pytest.fixture
-def tools(tmp_path):
-    path = tmp_path / "bridge_other_kinds.py"
-    path.write_text(TOOLS)
-    return str(path)
+from fakes import other_kinds
+from fakes.bridged import MODERN
+from fakes.served import Served
 
 
 def uris(bridge):
@@ -70,80 +27,79 @@ def completed(bridge, ref, value):
     return bridge.ask("completion/complete", params)["completion"]["values"]
 
 
-def test_without_a_host_there_is_nothing_and_that_is_said(home):
-    with Bridged(home) as bridge:
-        assert {"resources", "prompts", "completions"} <= set(bridge.initialize()["capabilities"])
-        assert uris(bridge) == [] and prompts(bridge) == []
-        assert bridge.ask("resources/templates/list")["resourceTemplates"] == []
-        for method, params in (
-            ("resources/read", {"uri": "dcc://status"}),
-            ("prompts/get", {"name": "greet"}),
-        ):
-            error = refusal(bridge, method, params)
-            assert error["data"]["code"] == "no_host"
-            assert "No host is running" in error["message"]
-        assert refusal(bridge, "resources/subscribe", {"uri": "dcc://status"})["code"] == -32601
+def test_without_a_host_there_is_nothing_and_that_is_said(bridge):
+    assert {"resources", "prompts", "completions"} <= set(bridge.initialize()["capabilities"])
+    assert uris(bridge) == [] and prompts(bridge) == []
+    assert bridge.ask("resources/templates/list")["resourceTemplates"] == []
+    for method, params in (
+        ("resources/read", {"uri": "dcc://status"}),
+        ("prompts/get", {"name": "greet"}),
+    ):
+        error = refusal(bridge, method, params)
+        assert error["data"]["code"] == "no_host"
+        assert "No host is running" in error["message"]
+    assert refusal(bridge, "resources/subscribe", {"uri": "dcc://status"})["code"] == -32601
 
 
-def test_one_hosts_are_as_it_has_them(home, tools):
-    with Served(home, "--tools", tools), Bridged(home) as bridge:
+def test_one_hosts_are_as_it_has_them(bridge, serve):
+    serve(other_kinds)
+    bridge.initialize()
+    bridge.until(lambda: "dcc://status" in uris(bridge))
+    assert "greet" in prompts(bridge)
+    (template,) = [
+        one["uriTemplate"]
+        for one in bridge.ask("resources/templates/list")["resourceTemplates"]
+        if "greeting" in one["uriTemplate"]
+    ]
+    assert template == "test://greeting/{who}"
+    (status,) = bridge.ask("resources/read", {"uri": "dcc://status"})["contents"]
+    assert status["uri"] == "dcc://status"
+    assert json.loads(status["text"])["verdict"] == "healthy"
+    read = bridge.ask("resources/read", {"uri": "test://greeting/anna"})
+    assert read["contents"][0]["text"] == "Hello anna"
+    assert "resultType" not in read and "ttlMs" not in read
+    got = bridge.ask("prompts/get", {"name": "greet", "arguments": {"who": "anna"}})
+    assert got["messages"][0]["content"]["text"] == "Hello anna"
+    assert completed(bridge, {"type": "ref/prompt", "name": "greet"}, "an") == ["anna", "anton"]
+    assert completed(bridge, {"type": "ref/resource", "uri": template}, "b") == ["berta"]
+    params = {"uri": "test://slow", "_meta": {"progressToken": "mine"}}
+    assert bridge.ask("resources/read", params)["contents"][0]["text"] == "slow"
+    (step,) = [one for one in bridge.notices if one["method"] == "notifications/progress"]
+    assert step["params"]["progressToken"] == "mine"
+    # Each era has its own number for what is not there.
+    assert refusal(bridge, "resources/read", {"uri": "test://no"})["code"] == -32002
+    modern = refusal(bridge, "resources/read", {"uri": "test://no", "_meta": MODERN})
+    assert modern["code"] == -32602
+    assert refusal(bridge, "prompts/get", {"name": "no"})["code"] == -32602
+    modern = bridge.ask("resources/list", {"_meta": MODERN})
+    assert modern["resultType"] == "complete" and modern["resources"]
+    read = bridge.ask("resources/read", {"uri": "dcc://status", "_meta": MODERN})
+    assert read["resultType"] == "complete" and "ttlMs" in read
+
+
+def test_two_hosts_are_told_apart(home, bridge, serve):
+    serve(other_kinds)
+    with Served(home, "--tools", other_kinds.__file__) as two:
         bridge.initialize()
-        bridge.until(lambda: "dcc://status" in uris(bridge))
-        assert "greet" in prompts(bridge)
-        (template,) = [
-            one["uriTemplate"]
-            for one in bridge.ask("resources/templates/list")["resourceTemplates"]
-            if "greeting" in one["uriTemplate"]
-        ]
-        assert template == "test://greeting/{who}"
-        (status,) = bridge.ask("resources/read", {"uri": "dcc://status"})["contents"]
-        assert status["uri"] == "dcc://status"
-        assert json.loads(status["text"])["verdict"] == "healthy"
-        read = bridge.ask("resources/read", {"uri": "test://greeting/anna"})
-        assert read["contents"][0]["text"] == "Hello anna"
-        assert "resultType" not in read and "ttlMs" not in read
-        got = bridge.ask("prompts/get", {"name": "greet", "arguments": {"who": "anna"}})
-        assert got["messages"][0]["content"]["text"] == "Hello anna"
-        assert completed(bridge, {"type": "ref/prompt", "name": "greet"}, "an") == ["anna", "anton"]
-        assert completed(bridge, {"type": "ref/resource", "uri": template}, "b") == ["berta"]
-        params = {"uri": "test://slow", "_meta": {"progressToken": "mine"}}
-        assert bridge.ask("resources/read", params)["contents"][0]["text"] == "slow"
-        (step,) = [one for one in bridge.notices if one["method"] == "notifications/progress"]
-        assert step["params"]["progressToken"] == "mine"
-        # Each era has its own number for what is not there.
-        assert refusal(bridge, "resources/read", {"uri": "test://no"})["code"] == -32002
-        modern = refusal(bridge, "resources/read", {"uri": "test://no", "_meta": MODERN})
-        assert modern["code"] == -32602
-        assert refusal(bridge, "prompts/get", {"name": "no"})["code"] == -32602
-        modern = bridge.ask("resources/list", {"_meta": MODERN})
-        assert modern["resultType"] == "complete" and modern["resources"]
-        read = bridge.ask("resources/read", {"uri": "dcc://status", "_meta": MODERN})
-        assert read["resultType"] == "complete" and "ttlMs" in read
-
-
-def test_two_hosts_are_told_apart(home, tools):
-    with Served(home, "--tools", tools) as one, Served(home, "--tools", tools) as two:
-        with Bridged(home) as bridge:
-            bridge.initialize()
-            bridge.until(lambda: "standalone2+dcc://status" in uris(bridge))
-            assert "standalone+dcc://status" in uris(bridge)
-            assert {"standalone_greet", "standalone2_greet"} <= set(prompts(bridge))
-            assert "dcc://status" not in uris(bridge) and "greet" not in prompts(bridge)
-            both = {"standalone_points", "standalone2_points"}
-            bridge.until(lambda: both <= set(bridge.names()))
-            for label, served in (("standalone", one), ("standalone2", two)):
-                uri = label + "+test://pid"
-                (read,) = bridge.ask("resources/read", {"uri": uri})["contents"]
-                assert (read["uri"], read["text"]) == (uri, str(served.process.pid))
-                call = {"name": label + "_points", "arguments": {}}
-                content = bridge.ask("tools/call", call)["content"]
-                assert [one["uri"] for one in content if "uri" in one] == [uri]
-                get = {"name": label + "_greet", "arguments": {"who": "x"}}
-                got = bridge.ask("prompts/get", get)
-                assert got["messages"][0]["content"]["text"] == "Hello x"
-                ref = {"type": "ref/prompt", "name": label + "_greet"}
-                assert completed(bridge, ref, "b") == ["berta"]
-            error = refusal(bridge, "resources/read", {"uri": "dcc://status"})
-            assert error["data"]["code"] == "ambiguous"
-            assert "standalone2+" in error["message"]
-            assert refusal(bridge, "prompts/get", {"name": "greet"})["data"]["code"] == "ambiguous"
+        bridge.until(lambda: "standalone2+dcc://status" in uris(bridge))
+        assert "standalone+dcc://status" in uris(bridge)
+        assert {"standalone_greet", "standalone2_greet"} <= set(prompts(bridge))
+        assert "dcc://status" not in uris(bridge) and "greet" not in prompts(bridge)
+        both = {"standalone_points", "standalone2_points"}
+        bridge.until(lambda: both <= set(bridge.names()))
+        for label, process in (("standalone", os.getpid()), ("standalone2", two.process.pid)):
+            uri = label + "+test://pid"
+            (read,) = bridge.ask("resources/read", {"uri": uri})["contents"]
+            assert (read["uri"], read["text"]) == (uri, str(process))
+            call = {"name": label + "_points", "arguments": {}}
+            content = bridge.ask("tools/call", call)["content"]
+            assert [one["uri"] for one in content if "uri" in one] == [uri]
+            get = {"name": label + "_greet", "arguments": {"who": "x"}}
+            got = bridge.ask("prompts/get", get)
+            assert got["messages"][0]["content"]["text"] == "Hello x"
+            ref = {"type": "ref/prompt", "name": label + "_greet"}
+            assert completed(bridge, ref, "b") == ["berta"]
+        error = refusal(bridge, "resources/read", {"uri": "dcc://status"})
+        assert error["data"]["code"] == "ambiguous"
+        assert "standalone2+" in error["message"]
+        assert refusal(bridge, "prompts/get", {"name": "greet"})["data"]["code"] == "ambiguous"

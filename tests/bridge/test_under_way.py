@@ -4,68 +4,75 @@ from __future__ import annotations
 
 import json
 import threading
+from types import SimpleNamespace
 
 import pytest
 
-from fakes.bridged import MODERN, Bridged
-from fakes.served import Served
-
-TOOLS = '''
-import os, time
 import dcc_mcp_embed
+from fakes.bridged import MODERN, Within
+from fakes.live import DEADLINE
 
-@dcc_mcp_embed.tool(thread="worker")
-def steps(path: str):
-    """Go on until nobody wants it any more; say so at the end."""
-    number = 0
-    try:
-        while not os.path.exists(path + ".stop"):
-            number += 1
-            yield dcc_mcp_embed.Progress(number, None, "step")
-            time.sleep(0.005)
-    finally:
-        with open(path, "a") as file:
-            file.write("ended\\n")
-
-@dcc_mcp_embed.tool(thread="worker")
-def says(ctx, count: int) -> dict:
-    """Log, and report."""
-    ctx.log("debug", "small")
-    ctx.log("info", {"said": "middle"})
-    ctx.log("error", "large", logger="test")
-    for number in range(count):
-        ctx.progress(number + 1, count, "step")
-    return {"state": "done"}
-
-@dcc_mcp_embed.tool()
-def hold(path: str) -> dict:
-    """Keep the main thread until a file is there."""
-    with open(path, "a") as file:
-        file.write("begun\\n")
-    while not os.path.exists(path + ".stop"):
-        time.sleep(0.005)
-    return {"state": "done"}
-'''
 LEVEL = "io.modelcontextprotocol/logLevel"
+#: Seconds between two steps of a tool that goes on until it is told to stop.
+STEP = 0.005
+
+
+class Stage:
+    """Tools, and what they and a test tell each other."""
+
+    def __init__(self):
+        self.stop = threading.Event()
+        self.ended = threading.Event()
+        self.entered = threading.Semaphore(0)
+        self.leave = threading.Event()
+        self.ran = []
+
+        @dcc_mcp_embed.tool(thread="worker")
+        def steps():
+            """Go on until nobody wants it any more; say so at the end."""
+            number = 0
+            try:
+                while not self.stop.wait(STEP):
+                    number += 1
+                    yield dcc_mcp_embed.Progress(number, None, "step")
+            finally:
+                self.ended.set()
+
+        @dcc_mcp_embed.tool(thread="worker")
+        def says(ctx, count: int) -> dict:
+            """Log, and report."""
+            ctx.log("debug", "small")
+            ctx.log("info", {"said": "middle"})
+            ctx.log("error", "large", logger="test")
+            for number in range(count):
+                ctx.progress(number + 1, count, "step")
+            return {"state": "done"}
+
+        @dcc_mcp_embed.tool()
+        def hold(name: str) -> dict:
+            """Keep the main thread until it may leave."""
+            self.ran.append(name)
+            self.entered.release()
+            assert self.leave.wait(DEADLINE)
+            return {"state": "done"}
+
+        self.tools = SimpleNamespace(steps=steps, says=says, hold=hold)
 
 
 @pytest.fixture
-def home(tmp_path):
-    return str(tmp_path)
+def stage(serve):
+    stage = Stage()
+    serve(stage.tools)
+    yield stage
+    stage.stop.set()
+    stage.leave.set()
 
 
 @pytest.fixture
-def tools(tmp_path):
-    path = tmp_path / "bridge_talking_tools.py"
-    path.write_text(TOOLS)
-    return str(path)
-
-
-@pytest.fixture
-def bridge(home, tools):
-    with Served(home, "--tools", tools), Bridged(home) as bridge:
+def bridge(home, monkeypatch, stage):
+    with Within(home, monkeypatch) as bridge:
         bridge.initialize()
-        bridge.until(lambda: "steps" in bridge.names())
+        bridge.appears("steps")
         yield bridge
 
 
@@ -78,21 +85,11 @@ def told(bridge, method):
     return [one["params"] for one in bridge.notices if one["method"] == "notifications/" + method]
 
 
-def appears(path, text="ended\n"):
-    pause = threading.Event()
-    for _ in range(4000):
-        if path.exists() and path.read_text() == text:
-            return
-        pause.wait(0.005)
-    raise AssertionError("never")
-
-
-def test_a_cancel_reaches_the_host(bridge, tmp_path):
-    path = tmp_path / "ran"
-    ident = begin(bridge, "steps", "mine", path=str(path))
+def test_a_cancel_reaches_the_host(bridge, stage):
+    ident = begin(bridge, "steps", "mine")
     bridge.until(lambda: told(bridge, "progress"))
     bridge.notify("notifications/cancelled", {"requestId": ident})
-    appears(path)
+    assert stage.ended.wait(DEADLINE)
     assert bridge.call("get_status")["ok"]
     after = len(bridge.notices)
     assert bridge.ask("ping") == {}
@@ -100,34 +97,28 @@ def test_a_cancel_reaches_the_host(bridge, tmp_path):
     assert len(bridge.notices) == after, "nothing more is said about it"
 
 
-def test_a_cancel_in_the_hosts_line_keeps_it_from_beginning(bridge, tmp_path):
-    first, second = tmp_path / "first", tmp_path / "second"
-    holding = begin(bridge, "hold", None, path=str(first))
-    appears(first, "begun\n")
-    waiting = begin(bridge, "hold", "w", path=str(second))
+def test_a_cancel_in_the_hosts_line_keeps_it_from_beginning(bridge, stage):
+    holding = begin(bridge, "hold", None, name="first")
+    assert stage.entered.acquire(timeout=DEADLINE)
+    waiting = begin(bridge, "hold", "w", name="second")
     # It tells that it waits, from the host.
     bridge.until(lambda: told(bridge, "progress"))
     bridge.notify("notifications/cancelled", {"requestId": waiting})
     # Nobody says so to the client; the host knows.
     while bridge.call("get_status")["data"]["queue_depth"]:
-        assert bridge.process.poll() is None
-    (tmp_path / "first.stop").write_text("")
+        assert holding not in bridge.answers
+    stage.leave.set()
     assert bridge.told(holding)["ok"]
     assert bridge.call("list_objects")["ok"]
-    assert not second.exists()
+    assert stage.ran == ["first"]
 
 
-def test_a_cancel_is_said_also_when_the_client_leaves_right_after_it(home, tools, tmp_path):
-    path = tmp_path / "ran"
-    with Served(home, "--tools", tools):
-        with Bridged(home) as bridge:
-            bridge.initialize()
-            bridge.until(lambda: "steps" in bridge.names())
-            ident = begin(bridge, "steps", 1, path=str(path))
-            bridge.until(lambda: told(bridge, "progress"))
-            bridge.notify("notifications/cancelled", {"requestId": ident})
-            assert bridge.end() == 0
-        appears(path)
+def test_a_cancel_is_said_also_when_the_client_leaves_right_after_it(bridge, stage):
+    ident = begin(bridge, "steps", 1)
+    bridge.until(lambda: told(bridge, "progress"))
+    bridge.notify("notifications/cancelled", {"requestId": ident})
+    bridge.end()
+    assert stage.ended.wait(DEADLINE)
 
 
 def test_progress_comes_with_the_token_of_its_call(bridge):
@@ -144,12 +135,11 @@ def test_progress_comes_with_the_token_of_its_call(bridge):
     assert told(bridge, "progress") == []
 
 
-def test_two_calls_may_have_one_token(bridge, tmp_path):
-    path = tmp_path / "ran"
-    running = begin(bridge, "steps", "same", path=str(path))
+def test_two_calls_may_have_one_token(bridge, stage):
+    running = begin(bridge, "steps", "same")
     bridge.until(lambda: told(bridge, "progress"))
     second = begin(bridge, "says", "same", count=1)
-    (tmp_path / "ran.stop").write_text("")
+    stage.stop.set()
     assert bridge.told(running)["ok"] and bridge.told(second)["ok"]
     assert {one["progressToken"] for one in told(bridge, "progress")} == {"same"}
 
@@ -170,13 +160,10 @@ def test_log_messages_come_from_the_level_on_that_is_wanted(bridge):
     assert logged(_meta=dict(MODERN, **{LEVEL: "error"})) == ["error"]
 
 
-def test_calls_that_tell_a_lot_come_to_their_end(home, tools, tmp_path):
-    with Served(home, "--tools", tools), Bridged(home) as bridge:
-        bridge.initialize()
-        bridge.until(lambda: "steps" in bridge.names())
-        calls = [begin(bridge, "says", number, count=2000) for number in range(8)]
-        for call in calls:
-            assert bridge.told(call)["ok"]
-        for number in range(8):
-            mine = [o["progress"] for o in told(bridge, "progress") if o["progressToken"] == number]
-            assert mine == sorted(set(mine)) and mine
+def test_calls_that_tell_a_lot_come_to_their_end(bridge):
+    calls = [begin(bridge, "says", number, count=2000) for number in range(8)]
+    for call in calls:
+        assert bridge.told(call)["ok"]
+    for number in range(8):
+        mine = [o["progress"] for o in told(bridge, "progress") if o["progressToken"] == number]
+        assert mine == sorted(set(mine)) and mine

@@ -1,13 +1,15 @@
-"""``bridge`` in a process of its own, with a client at its pipes that believes nothing."""
+"""A bridge and a client at its pipes that believes nothing: in a process of its own, or in ours."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
-from typing import Any, Callable, Dict, List, Optional
+from typing import IO, Any, Callable, Dict, List, Optional
 
+from dcc_mcp_embed.bridge import main as bridge_main
 from fakes.served import DEADLINE, environment
 
 INITIALIZE = {
@@ -21,18 +23,12 @@ MODERN = {
 }
 
 
-class Bridged:
-    """A running bridge. Every line on its stdout must be one JSON-RPC message."""
+class Client:
+    """What a client says and hears. Every line it hears must be one JSON-RPC message."""
 
-    def __init__(self, home: str, *arguments: str, python: str = sys.executable) -> None:
-        self.process = subprocess.Popen(
-            [python, "-W", "error", "-m", "dcc_mcp_embed", "bridge", *arguments],
-            env=environment(home),
-            cwd=home,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+    def __init__(self, said: IO[bytes], heard: IO[bytes]) -> None:
+        self._said = said
+        self._heard = heard
         self._ids = 0
         self._changed = threading.Condition()
         self.answers: Dict[Any, Dict[str, Any]] = {}
@@ -42,25 +38,14 @@ class Bridged:
         self.strange: List[bytes] = []
         self._log: List[bytes] = []
         self._closed = False
-        self._readers = [
-            threading.Thread(target=self._read, name="stdout of the bridge"),
-            threading.Thread(target=self._read_log, name="stderr of the bridge"),
-        ]
-        for reader in self._readers:
-            reader.start()
+        self._readers = [threading.Thread(target=self._read, name="stdout of the bridge")]
 
     @property
     def log(self) -> str:
         return b"".join(self._log).decode("utf-8", "replace")
 
-    def _read_log(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self._log.append(line)
-
     def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        for line in self._heard:
             try:
                 message = json.loads(line)
                 assert message["jsonrpc"] == "2.0"
@@ -91,9 +76,8 @@ class Bridged:
     # -- what a client says -------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(data)
-        self.process.stdin.flush()
+        self._said.write(data)
+        self._said.flush()
 
     def send(self, message: Any) -> None:
         self.write(json.dumps(message).encode("utf-8") + b"\n")
@@ -131,6 +115,15 @@ class Bridged:
         """Return the names of the tools that are listed now."""
         return [tool["name"] for tool in self.ask("tools/list")["tools"]]
 
+    def appears(self, *names: str) -> List[str]:
+        """Wait until tools are listed, being told of each change; return the names of all."""
+        while True:
+            told = self.changes()
+            listed = self.names()
+            if set(names) <= set(listed):
+                return listed
+            self.until(lambda told=told: self.changes() > told)
+
     def start_call(self, tool: str, **arguments: Any) -> int:
         return self.begin("tools/call", {"name": tool, "arguments": arguments})
 
@@ -159,11 +152,38 @@ class Bridged:
 
     def close(self) -> None:
         """Close the bridge's input, as a client does that has enough."""
-        assert self.process.stdin is not None
         try:
-            self.process.stdin.close()
+            self._said.close()
         except BrokenPipeError:
             pass
+
+    def _join(self) -> None:
+        for reader in self._readers:
+            reader.join(DEADLINE)
+
+
+class Bridged(Client):
+    """A bridge in a process of its own, as clients start it."""
+
+    def __init__(self, home: str, *arguments: str, python: str = sys.executable) -> None:
+        self.process = subprocess.Popen(
+            [python, "-W", "error", "-m", "dcc_mcp_embed", "bridge", *arguments],
+            env=environment(home),
+            cwd=home,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert self.process.stdin is not None and self.process.stdout is not None
+        super().__init__(self.process.stdin, self.process.stdout)
+        self._readers.append(threading.Thread(target=self._read_log, name="stderr of the bridge"))
+        for reader in self._readers:
+            reader.start()
+
+    def _read_log(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self._log.append(line)
 
     def end(self, deadline: float = DEADLINE) -> int:
         """Close its input and return its status; nothing but protocol may have been printed."""
@@ -179,8 +199,7 @@ class Bridged:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        for reader in self._readers:
-            reader.join(DEADLINE)
+        self._join()
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             assert stream is not None
             try:
@@ -201,3 +220,59 @@ class Bridged:
                     raise
             finally:
                 self._collect()
+
+
+class Within(Client):
+    """A bridge on a thread of this process, for what a process of its own would prove no more.
+
+    ``monkeypatch`` sets where it keeps its files, until the test is over.
+    """
+
+    def __init__(
+        self, home: str, monkeypatch: Any, dcc: Optional[str] = None, instance: Optional[str] = None
+    ) -> None:
+        monkeypatch.setenv("DCC_MCP_EMBED_HOME", home)
+        heard, writing = os.pipe()
+        reading, said = os.pipe()
+        self._ends = [reading, writing]
+        super().__init__(os.fdopen(said, "wb"), os.fdopen(heard, "rb"))
+        self._failed: List[BaseException] = []
+        self._over = threading.Event()
+        registry = os.path.join(home, "registry")
+        self._readers.append(
+            threading.Thread(target=self._serve, args=(dcc, instance, registry), name="bridge")
+        )
+        for reader in self._readers:
+            reader.start()
+
+    def _serve(self, dcc: Optional[str], instance: Optional[str], registry: str) -> None:
+        reading, writing = self._ends
+        try:
+            bridge_main.serve(reading, writing, dcc, instance, registry, self._note)
+        except BaseException as error:
+            self._failed.append(error)
+        finally:
+            self._over.set()
+            os.close(writing)
+
+    def _note(self, level: str, text: str) -> None:
+        self._log.append("{}: {}\n".format(level, text).encode("utf-8"))
+
+    def end(self, deadline: float = DEADLINE) -> None:
+        """Close its input and wait for its end."""
+        self.close()
+        over = self._over.wait(deadline)
+        self._join()
+        os.close(self._ends[0])
+        self._heard.close()
+        assert over, self.log
+        assert not self._failed, self._failed
+        assert not self.strange, self.strange
+        assert "error: " not in self.log, self.log
+
+    def __enter__(self) -> Within:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if not self._heard.closed:
+            self.end()
