@@ -2,12 +2,16 @@
 
 Open questions stand in the sidebar of the 3D view (tab MCP) until they are answered. A menu shows
 the newest one at once; it vanishes when the mouse leaves it, which is no answer.
+
+The operator behind the buttons stays registered until Blender ends. An open menu holds a bare
+pointer to it and nothing can close a menu, so Blender 3.4.1 crashed in the next round of its loop
+when the operator went first. Without questions it does nothing.
 """
 
 from __future__ import annotations
 
 import textwrap
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 from ...host.adapter import Question
 
@@ -16,9 +20,51 @@ __all__ = ["Questions"]
 #: The names under which Blender knows our classes.
 PANEL = "VIEW3D_PT_dcc_mcp_questions"
 OPERATOR = "dcc_mcp.answer"
+OPERATOR_CLASS = "DCC_MCP_OT_answer"
 LATER = "later"
 #: Characters in a line: the panel cuts longer ones, and what is asked must not be cut.
 WIDTH = 36
+
+
+def _operator() -> Any:
+    """Return the operator class of this Blender, registered when it is first asked for.
+
+    It outlives us and may be of an older version of ours, so what it needs is little: ``asking``,
+    number -> ``answer(number, choice) -> bool`` of each open question, and ``count``, the questions
+    asked so far in this Blender. A menu may stay open when its adapter is gone; a number that came
+    again would let its click consent to a question of somebody else.
+    """
+    import bpy
+
+    known = getattr(bpy.types, OPERATOR_CLASS, None)
+    if known is not None:
+        return known
+
+    def execute(operator: Any, context: Any) -> Any:
+        answer = type(operator).asking.get(operator.number)
+        taken = answer is not None and answer(operator.number, operator.choice)
+        return {"FINISHED"} if taken else {"CANCELLED"}
+
+    made = type(
+        OPERATOR_CLASS,
+        (bpy.types.Operator,),
+        {
+            "bl_idname": OPERATOR,
+            "bl_label": "Answer an agent's question",
+            "bl_description": "Tell the agent that asks whether it may",
+            # Not part of the user's undo history, and not searchable.
+            "bl_options": {"INTERNAL"},
+            "__annotations__": {
+                "number": bpy.props.IntProperty(),
+                "choice": bpy.props.StringProperty(),
+            },
+            "execute": execute,
+            "asking": {},
+            "count": 0,
+        },
+    )
+    bpy.utils.register_class(made)
+    return made
 
 
 class Questions:
@@ -26,16 +72,18 @@ class Questions:
 
     def __init__(self) -> None:
         self._open: Dict[int, Question] = {}
-        self._count = 0
-        self._classes: List[Any] = []
+        self._operator: Any = None
+        self._panel: Any = None
 
     def ask(self, question: Question) -> None:
         """Show ``question`` until it is answered."""
-        if not self._classes:
+        if self._panel is None:
             self._register()
-        self._count += 1
-        self._open[self._count] = question
-        self._draw_attention(self._count)
+        self._operator.count += 1
+        number = self._operator.count
+        self._open[number] = question
+        self._operator.asking[number] = self.answer
+        self._draw_attention(number)
 
     def answer(self, number: int, choice: str) -> bool:
         """Take the answer to an open question; False if it is not open any more.
@@ -45,9 +93,10 @@ class Questions:
         if choice == LATER:
             return True
         question = self._open.pop(number, None)
-        self._status()
         if question is None:
             return False
+        del self._operator.asking[number]
+        self._status()
         question.answer(choice)
         return True
 
@@ -55,12 +104,14 @@ class Questions:
         """Take everything out of Blender's interface; open questions stay unanswered."""
         import bpy
 
+        if self._panel is None:
+            return
+        for number in self._open:
+            del self._operator.asking[number]
         self._open.clear()
-        if self._classes:
-            self._status()
-        for cls in reversed(self._classes):
-            bpy.utils.unregister_class(cls)
-        self._classes = []
+        self._status()
+        bpy.utils.unregister_class(self._panel)
+        self._operator = self._panel = None
 
     # -- inside -------------------------------------------------------------------------------
 
@@ -69,31 +120,11 @@ class Questions:
 
         questions = self
 
-        def execute(operator: Any, context: Any) -> Any:
-            known = questions.answer(operator.number, operator.choice)
-            return {"FINISHED"} if known else {"CANCELLED"}
-
         def draw(panel: Any, context: Any) -> None:
             for number in list(questions._open):
                 questions._draw(panel.layout.box(), number)
 
-        operator = type(
-            "DCC_MCP_OT_answer",
-            (bpy.types.Operator,),
-            {
-                "bl_idname": OPERATOR,
-                "bl_label": "Answer an agent's question",
-                "bl_description": "Tell the agent that asks whether it may",
-                # Not part of the user's undo history, and not searchable.
-                "bl_options": {"INTERNAL"},
-                "__annotations__": {
-                    "number": bpy.props.IntProperty(),
-                    "choice": bpy.props.StringProperty(),
-                },
-                "execute": execute,
-            },
-        )
-        panel = type(
+        self._panel = type(
             PANEL,
             (bpy.types.Panel,),
             {
@@ -106,9 +137,8 @@ class Questions:
                 "draw": draw,
             },
         )
-        for cls in (operator, panel):
-            bpy.utils.register_class(cls)
-            self._classes.append(cls)
+        bpy.utils.register_class(self._panel)
+        self._operator = _operator()
 
     def _draw(self, layout: Any, number: int) -> None:
         question = self._open[number]

@@ -227,9 +227,7 @@ def scene_changes(adapter) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in ("first.blend", "second.blend"):
             bpy.ops.wm.save_as_mainfile(filepath=os.path.join(folder, name))
-        if bpy.app.background:
-            # From a timer, Blender 3.4 with a window does not survive this.
-            bpy.ops.wm.open_mainfile(filepath=os.path.join(folder, "first.blend"))
+        bpy.ops.wm.open_mainfile(filepath=os.path.join(folder, "first.blend"))
         bpy.ops.wm.read_homefile(use_empty=True)
     FOUND["scene changes"] = list(seen)
 
@@ -244,6 +242,36 @@ def cycles() -> None:
         adapter.close()
         adapter.close()
     FOUND["left"] = [before, hung_on_blender()]
+
+
+def a_menu_outlives_its_adapter(then) -> None:
+    """Close the adapter whose menu stands on the screen, round by round of Blender's loop.
+
+    A click into what is left must not answer the next question.
+    """
+    answers: list = []
+
+    def ask():
+        adapter = create()
+        adapter.ask(Question("Run code?", "A test asks.", CHOICES, answers.append))
+        return adapter
+
+    number = bpy.types.DCC_MCP_OT_answer.count + 1
+    first = ask()
+
+    def close_the_first():
+        first.close()
+        bpy.app.timers.register(click, first_interval=0.2)
+
+    def click():
+        second = ask()
+        clicked = sorted(bpy.ops.dcc_mcp.answer(number=number, choice="once"))
+        FOUND["a click too late"] = [clicked, list(answers)]
+        second.close()
+        FOUND["asking"] = list(bpy.types.DCC_MCP_OT_answer.asking)
+        bpy.app.timers.register(then, first_interval=0.2)
+
+    bpy.app.timers.register(close_the_first, first_interval=0.2)
 
 
 def pump_survives_a_file_load(adapter, then) -> None:
@@ -302,8 +330,7 @@ def windowed() -> None:
         FOUND["woken"] = [adapter.is_main_thread()]
         adapter.close()
         run([cycles])
-        # From another round of the loop: the quitting operator must not run inside our pump.
-        bpy.app.timers.register(leave, first_interval=0.1)
+        a_menu_outlives_its_adapter(leave)
 
     run(
         [
