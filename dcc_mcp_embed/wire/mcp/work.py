@@ -15,31 +15,35 @@ from ..jsonrpc import Fault, Id, Request
 __all__ = ["READERS", "Completion", "PromptGet", "ResourceRead", "ToolCall", "Work", "bad_params"]
 
 
+#: Type of a reference -> (what it refers to, the member that names it).
+_REFERENCES = {"ref/prompt": ("prompt", "name"), "ref/resource": ("resource", "uri")}
+
+
 # No named tuples: each costs a host's start-up a tenth of a millisecond.
 
 
-class _Named:
+class _Asked:
+    """What is asked of somebody else. Reading it raises Fault for params of another shape."""
+
+    __slots__ = ("client", "id", "params", "stateless", "token")
+
+    def __init__(self, request: Request, stateless: bool, client: str, token: Any) -> None:
+        self.id: Id = request.id
+        self.params: Dict[str, Any] = request.params
+        self.stateless = stateless
+        self.client = client
+        self.token = token
+
+
+class _Named(_Asked):
     """Something with a name, to be done with arguments."""
 
-    __slots__ = ("arguments", "client", "id", "name", "params", "stateless", "token")
+    __slots__ = ("arguments", "name")
 
-    def __init__(
-        self,
-        id: Id,
-        name: str,
-        arguments: Dict[str, Any],
-        stateless: bool,
-        token: Any,
-        client: str,
-        params: Dict[str, Any],
-    ) -> None:
-        self.params = params
-        self.id = id
-        self.name = name
-        self.arguments = arguments
-        self.stateless = stateless
-        self.token = token
-        self.client = client
+    def __init__(self, request: Request, stateless: bool, client: str) -> None:
+        self.name = _text(request, "name")
+        self.arguments = _arguments(request)
+        super().__init__(request, stateless, client, _token(request))
 
 
 class ToolCall(_Named):
@@ -54,150 +58,63 @@ class PromptGet(_Named):
     __slots__ = ()
 
 
-class ResourceRead:
+class ResourceRead(_Asked):
     """A resource to be read."""
 
-    __slots__ = ("client", "id", "params", "stateless", "token", "uri")
+    __slots__ = ("uri",)
 
-    def __init__(
-        self,
-        id: Id,
-        uri: str,
-        stateless: bool,
-        token: Any,
-        client: str,
-        params: Dict[str, Any],
-    ) -> None:
-        self.params = params
-        self.id = id
-        self.uri = uri
-        self.stateless = stateless
-        self.token = token
-        self.client = client
+    def __init__(self, request: Request, stateless: bool, client: str) -> None:
+        self.uri = _text(request, "uri")
+        super().__init__(request, stateless, client, _token(request))
 
 
-class Completion:
+class Completion(_Asked):
     """An argument to be completed: of the prompt or of the resource template ``of``.
 
     ``kind`` is "prompt" or "resource"; ``given`` are the other arguments, as far as they are known.
     """
 
-    __slots__ = (
-        "argument",
-        "client",
-        "given",
-        "id",
-        "kind",
-        "of",
-        "params",
-        "stateless",
-        "token",
-        "value",
-    )
+    __slots__ = ("argument", "given", "kind", "of", "value")
 
-    def __init__(
-        self,
-        id: Id,
-        kind: str,
-        of: str,
-        argument: str,
-        value: str,
-        given: Dict[str, str],
-        stateless: bool,
-        client: str,
-        params: Dict[str, Any],
-    ) -> None:
-        self.params = params
-        self.id = id
-        self.kind = kind
-        self.of = of
-        self.argument = argument
-        self.value = value
-        self.given = given
-        self.stateless = stateless
-        #: A completion reports no progress.
-        self.token = None
-        self.client = client
+    def __init__(self, request: Request, stateless: bool, client: str) -> None:
+        reference, argument = request.params.get("ref"), request.params.get("argument")
+        if type(reference) is not dict or type(argument) is not dict:
+            raise bad_params(request, "completion/complete needs params.ref and params.argument")
+        kind, member = _REFERENCES.get(str(reference.get("type")), ("", ""))
+        if not kind or type(reference.get(member)) is not str:
+            raise bad_params(
+                request, "params.ref is a ref/prompt with a name or a ref/resource with a uri"
+            )
+        name, value = argument.get("name"), argument.get("value")
+        if type(name) is not str or type(value) is not str:
+            raise bad_params(request, "params.argument has a name and a value, both strings")
+        context = request.params.get("context")
+        given = (context.get("arguments") if type(context) is dict else None) or {}
+        if type(given) is not dict or not all(type(one) is str for one in given.values()):
+            raise bad_params(request, "params.context.arguments maps names to strings")
+        self.kind: str = kind
+        self.of: str = reference[member]
+        self.argument: str = name
+        self.value: str = value
+        self.given: Dict[str, str] = given
+        # It reports no progress.
+        super().__init__(request, stateless, client, None)
 
 
 Work = Union[ToolCall, ResourceRead, PromptGet, Completion]
+
+#: Method -> what reads its request (request, stateless, client); raises Fault.
+READERS: Dict[str, Callable[[Request, bool, str], Work]] = {
+    "tools/call": ToolCall,
+    "resources/read": ResourceRead,
+    "prompts/get": PromptGet,
+    "completion/complete": Completion,
+}
 
 
 def bad_params(request: Request, text: str) -> Fault:
     """Return the fault of params that do not have the shape their method demands."""
     return Fault(jsonrpc.INVALID_PARAMS, text, request.id)
-
-
-def _tool_call(request: Request, stateless: bool, client: str) -> ToolCall:
-    return ToolCall(
-        request.id,
-        _text(request, "name"),
-        _arguments(request),
-        stateless,
-        _token(request),
-        client,
-        request.params,
-    )
-
-
-def _resource_read(request: Request, stateless: bool, client: str) -> ResourceRead:
-    return ResourceRead(
-        request.id, _text(request, "uri"), stateless, _token(request), client, request.params
-    )
-
-
-def _prompt_get(request: Request, stateless: bool, client: str) -> PromptGet:
-    return PromptGet(
-        request.id,
-        _text(request, "name"),
-        _arguments(request),
-        stateless,
-        _token(request),
-        client,
-        request.params,
-    )
-
-
-#: Type of a reference -> (what it refers to, the member that names it).
-_REFERENCES = {"ref/prompt": ("prompt", "name"), "ref/resource": ("resource", "uri")}
-
-
-def _completion(request: Request, stateless: bool, client: str) -> Completion:
-    reference, argument = request.params.get("ref"), request.params.get("argument")
-    if type(reference) is not dict or type(argument) is not dict:
-        raise bad_params(request, "completion/complete needs params.ref and params.argument")
-    kind, member = _REFERENCES.get(str(reference.get("type")), ("", ""))
-    if not kind or type(reference.get(member)) is not str:
-        raise bad_params(
-            request, "params.ref is a ref/prompt with a name or a ref/resource with a uri"
-        )
-    name, value = argument.get("name"), argument.get("value")
-    if type(name) is not str or type(value) is not str:
-        raise bad_params(request, "params.argument has a name and a value, both strings")
-    context = request.params.get("context")
-    given = (context.get("arguments") if type(context) is dict else None) or {}
-    if type(given) is not dict or not all(type(one) is str for one in given.values()):
-        raise bad_params(request, "params.context.arguments maps names to strings")
-    return Completion(
-        request.id,
-        kind,
-        reference[member],
-        name,
-        value,
-        given,
-        stateless,
-        client,
-        request.params,
-    )
-
-
-#: Method -> reader of its request (request, stateless, client); raises Fault.
-READERS: Dict[str, Callable[[Request, bool, str], Work]] = {
-    "tools/call": _tool_call,
-    "resources/read": _resource_read,
-    "prompts/get": _prompt_get,
-    "completion/complete": _completion,
-}
 
 
 def _text(request: Request, member: str) -> str:
