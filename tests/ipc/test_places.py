@@ -17,7 +17,7 @@ from dcc_mcp_embed import secret as secrets
 from dcc_mcp_embed.address import TransportAddress, private_directories
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.errors import ConfigError
-from dcc_mcp_embed.ipc import places
+from dcc_mcp_embed.ipc import place_file, places
 from dcc_mcp_embed.net.sockets import connect_address
 from dcc_mcp_embed.transport_errors import IpcConnectionFailed
 from helpers import ROOT
@@ -217,7 +217,7 @@ def test_a_port_in_use_is_refused():
 KILLED = """
 import sys, threading
 from dcc_mcp_embed.clock import SystemClock
-from dcc_mcp_embed.ipc import places
+from dcc_mcp_embed.ipc import place_file, places
 if sys.argv[2] == "file":
     places.has_unix_sockets = lambda: False
 listening = places.listen(sys.argv[1], None, None, None, "s", SystemClock())
@@ -330,7 +330,7 @@ def test_nothing_is_left_when_the_file_cannot_be_written(no_unix, path, monkeypa
     def refuse(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(places, "replace", refuse)
+    monkeypatch.setattr(place_file, "replace", refuse)
     with pytest.raises(IpcConnectionFailed, match="bind failed: No space left"):
         listen(path)
     assert os.listdir(os.path.dirname(path)) == []
