@@ -213,7 +213,15 @@ def __getattr__(name: str) -> Any:
     source = _SOURCE_OF.get(name)
     if source is None:
         raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))
-    value = getattr(import_module(source, __name__), name)
+    from . import collector
+
+    # What is loaded stays, so there is nothing to find for the collector, which would look through
+    # it again and again: a tenth of the time that start() takes.
+    collector.pause()
+    try:
+        value = getattr(import_module(source, __name__), name)
+    finally:
+        collector.resume()
     globals()[name] = value
     return value
 
