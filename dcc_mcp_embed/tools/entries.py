@@ -1,16 +1,27 @@
-"""What the declaration of a tool becomes: checked, described, ready to be called."""
+"""What a declaration becomes: checked, described, ready to be called."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Dict, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    List,
+    Mapping,
+    NamedTuple,
+    NoReturn,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 from ..errors import ConfigError
 from ..wire.mcp.param_headers import ParamHeader, param_headers
 from .binder import from_derived, from_given
 from .context import ToolContext
 from .docstring import split
-from .marks import icons_of
+from .marks import annotations_of, icons_of
 from .output import Output
 from .schema import derive
 from .signature import Signature, read
@@ -19,6 +30,7 @@ __all__ = [
     "CAPABILITIES",
     "THREADS",
     "Progress",
+    "ReadOnlyEntry",
     "Shaped",
     "Tool",
     "checked_name",
@@ -242,6 +254,68 @@ class Tool:
 
     def __repr__(self) -> str:
         return "<Tool {} of {}>".format(self.name, self.place)
+
+
+class ReadOnlyEntry:
+    """What a resource and a prompt have in common: a function that changes nothing.
+
+    It is called as that of a tool is. Raises ConfigError naming the function and what to change.
+    """
+
+    __slots__ = (
+        "_described",
+        "_tool",
+        "description",
+        "function",
+        "name",
+        "place",
+        "takes_context",
+        "title",
+    )
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        name: Optional[str],
+        title: Optional[str],
+        thread: str,
+        timeout: Optional[float],
+    ) -> None:
+        tool = Tool(function, name, title, thread, read_only=True, idempotent=True, timeout=timeout)
+        self._tool = tool
+        self.function = function
+        self.place = tool.place
+        self.takes_context = tool.takes_context
+        self.name = tool.name
+        self.title = tool.title
+        self.description = tool.description
+        self._described: Dict[str, Any] = {
+            "name": self.name,
+            "title": self.title,
+            "description": self.description,
+        }
+
+    def describe(self) -> Dict[str, Any]:
+        """Return the entry of MCP's lists. Always the same dict: not to be changed."""
+        return self._described
+
+    def _adorn(
+        self,
+        kind: str,
+        icons: Sequence[Any],
+        annotations: Optional[Mapping[str, Any]] = None,
+    ) -> None:
+        """Describe what stands beside it; ``kind`` is what messages call it."""
+        try:
+            if annotations:
+                self._described["annotations"] = annotations_of(annotations)
+            if icons:
+                self._described["icons"] = icons_of(icons)
+        except ValueError as error:
+            raise ConfigError("{}: the {} {}.".format(self.place, kind, error)) from None
+
+    def __repr__(self) -> str:
+        return "<{} {} of {}>".format(type(self).__name__, self.name, self.place)
 
 
 def checked_name(name: Optional[str], function: Callable[..., Any], place: str) -> str:

@@ -8,8 +8,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, cast
 from ..errors import ConfigError, HostError
 from .completing import Completer, completers
 from .content import Content
-from .entries import Shaped, Tool
-from .marks import icons_of
+from .entries import ReadOnlyEntry, Shaped, Tool
 from .results import block_of
 from .signature import MISSING
 from .tidy import tidy
@@ -19,7 +18,7 @@ __all__ = ["PromptEntry"]
 _ROLES = ("user", "assistant")
 
 
-class PromptEntry:
+class PromptEntry(ReadOnlyEntry):
     """A declared prompt; ``arguments`` as MCP's ``prompts/list`` shows them.
 
     ``completers`` maps arguments to what completes them; ``rendering`` is the tool whose call
@@ -27,18 +26,7 @@ class PromptEntry:
     function and what to change.
     """
 
-    __slots__ = (
-        "_described",
-        "arguments",
-        "completers",
-        "description",
-        "function",
-        "name",
-        "place",
-        "rendering",
-        "takes_context",
-        "title",
-    )
+    __slots__ = ("arguments", "completers", "rendering")
 
     def __init__(
         self,
@@ -50,51 +38,22 @@ class PromptEntry:
         icons: Sequence[Any] = (),
         complete: Optional[Mapping[str, Any]] = None,
     ) -> None:
-        tool = Tool(
-            function,
-            name,
-            title,
-            thread,
-            read_only=True,
-            idempotent=True,
-            timeout=timeout,
-        )
+        super().__init__(function, name, title, thread, timeout)
+        tool = self._tool
         tool.shape = self._shape
         self.rendering = tool
-        self.function = function
-        self.place = tool.place
-        self.takes_context = tool.takes_context
-        self.name = tool.name
-        self.title = tool.title
-        self.description = tool.description
         self.arguments = _arguments(tool)
         self.completers: Dict[str, Completer] = completers(
             self.place, tool.input_schema["properties"], complete, thread
         )
-        self._described: Dict[str, Any] = {
-            "name": self.name,
-            "title": self.title,
-            "description": self.description,
-            "arguments": self.arguments,
-        }
-        if icons:
-            try:
-                self._described["icons"] = icons_of(icons)
-            except ValueError as error:
-                raise ConfigError("{}: the prompt {}.".format(self.place, error)) from None
-
-    def describe(self) -> Dict[str, Any]:
-        """Return the entry of ``prompts/list``. Always the same dict: not to be changed."""
-        return self._described
+        self._described["arguments"] = self.arguments
+        self._adorn("prompt", icons)
 
     def _shape(self, value: Any, notes: List[str]) -> Shaped:
         many = isinstance(value, (list, tuple))
         messages = [_message(one, place) for place, one in enumerate(value if many else [value])]
         result = {"description": self.description, "messages": messages}
         return result, [one["content"] for one in messages]
-
-    def __repr__(self) -> str:
-        return "<PromptEntry {} of {}>".format(self.name, self.place)
 
 
 def _arguments(tool: Tool) -> List[Dict[str, Any]]:

@@ -8,8 +8,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 from ..errors import ConfigError, HostError
 from .completing import Completer, completers
 from .content import Audio, Content, Image, Resource
-from .entries import Shaped, Tool
-from .marks import annotations_of, icons_of
+from .entries import ReadOnlyEntry, Shaped, Tool
 from .results import text_of
 from .signature import MISSING
 from .tidy import plain, tidy
@@ -23,28 +22,14 @@ _JSON = "application/json"
 _TEXT = "text/plain"
 
 
-class ResourceEntry:
+class ResourceEntry(ReadOnlyEntry):
     """A declared resource; a ``template`` if its uri has placeholders, which are its parameters.
 
     ``completers`` maps placeholders to what completes them. See :func:`.declare.resource` for the
     rest. Raises ConfigError naming the function and what to change.
     """
 
-    __slots__ = (
-        "_described",
-        "_pattern",
-        "_tool",
-        "completers",
-        "description",
-        "function",
-        "mime_type",
-        "name",
-        "place",
-        "takes_context",
-        "template",
-        "title",
-        "uri",
-    )
+    __slots__ = ("_pattern", "completers", "mime_type", "template", "uri")
 
     def __init__(
         self,
@@ -60,48 +45,22 @@ class ResourceEntry:
         icons: Sequence[Any] = (),
         complete: Optional[Mapping[str, Any]] = None,
     ) -> None:
-        tool = Tool(
-            function,
-            name,
-            title,
-            thread,
-            read_only=True,
-            idempotent=True,
-            timeout=timeout,
-        )
-        self._tool = tool
-        self.function = function
-        self.place = tool.place
-        self.takes_context = tool.takes_context
+        super().__init__(function, name, title, thread, timeout)
         self.uri = uri
-        self.name = tool.name
-        self.title = tool.title
-        self.description = tool.description
         self.mime_type = mime_type
         self._pattern = self._parsed(uri)
         self.template = bool(self._pattern.names)
         self._check_parameters()
-        properties = tool.input_schema["properties"]
+        properties = self._tool.input_schema["properties"]
         self.completers: Dict[str, Completer] = completers(
             self.place, {one: properties[one] for one in self._pattern.names}, complete, thread
         )
-        self._described: Dict[str, Any] = {
-            "uriTemplate" if self.template else "uri": uri,
-            "name": self.name,
-            "title": self.title,
-            "description": self.description,
-        }
+        self._described["uriTemplate" if self.template else "uri"] = uri
         if mime_type is not None:
             self._described["mimeType"] = mime_type
         if size is not None and not self.template:
             self._described["size"] = size
-        try:
-            if annotations:
-                self._described["annotations"] = annotations_of(annotations)
-            if icons:
-                self._described["icons"] = icons_of(icons)
-        except ValueError as error:
-            raise ConfigError("{}: the resource {}.".format(self.place, error)) from None
+        self._adorn("resource", icons, annotations)
 
     @property
     def placeholders(self) -> Tuple[str, ...]:
@@ -112,10 +71,6 @@ class ResourceEntry:
     def weight(self) -> int:
         """Return how much of a URI the template fixes: of several that fit, the most counts."""
         return self._pattern.weight
-
-    def describe(self) -> Dict[str, Any]:
-        """Return the entry of MCP's lists. Always the same dict: not to be changed."""
-        return self._described
 
     def match(self, uri: str) -> Optional[Dict[str, str]]:
         """Return the values of the placeholders in a ``uri`` that is meant, None for others."""
