@@ -6,12 +6,10 @@ starts their clock anew. What a tool reports itself goes out besides.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Dict
+from typing import Any, Callable, Dict
 
 from ..net.loop import Loop
-
-if TYPE_CHECKING:
-    from .calls import Running
+from .running import Running
 
 __all__ = ["EVERY", "Beat"]
 

@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, Optional, Union, cast
 
 from ..clock import Clock
 from ..config import Limits
-from ..errors import Cancelled, NotFound, PermissionDenied, ToolError
+from ..errors import Cancelled, PermissionDenied, ToolError
 from ..host.dispatch import Dispatcher
 from ..host.identity import Instance
 from ..host.job import Job, Report
@@ -21,38 +21,14 @@ from ..tools.results import failure, success
 from .beating import Beat
 from .exec_gate import ExecGate
 from .gateway import admit
+from .running import Running
 
-__all__ = ["Calls", "Running"]
+__all__ = ["Calls"]
 
 #: What a generator tool yields to ask its client, as opposed to Progress.
 _QUESTIONS = (Ask, list)
 Answer = Callable[[Dict[str, Any]], None]
 Progress = Callable[[Any], None]
-
-
-class Running:
-    """A call under way. ``cancel()`` is for the client's own wish; the answer still comes."""
-
-    __slots__ = ("job", "lane", "withdraw")
-
-    def __init__(self) -> None:
-        self.job: Optional[Job] = None
-        self.lane: Optional[Dispatcher] = None
-        #: Set while the call waits for the user's consent.
-        self.withdraw: Optional[Callable[[], None]] = None
-
-    def cancel(self) -> None:
-        """Cancel the call if it has not started or can be stopped between two steps. Loop thread.
-
-        A call that is over already is left alone.
-        """
-        if self.withdraw is not None:
-            self.withdraw()
-        elif self.job is not None and self.lane is not None:
-            try:
-                self.lane.cancel(self.job.job_id)
-            except NotFound:
-                pass
 
 
 class Calls:

@@ -20,8 +20,8 @@ from ..wire import jsonrpc
 from ..wire.mcp.machine import McpMachine
 from ..wire.mcp.revisions import LOG_LEVELS, META_CAPABILITIES, META_LOG_LEVEL
 from ..wire.mcp.work import Work
-from .calls import Running
 from .questions import Questions
+from .running import Running
 from .sinks import Sink
 
 __all__ = ["Dialogue"]

@@ -21,12 +21,13 @@ from ..wire.mcp.machine import Answered, Cancel, McpMachine, Reply
 from ..wire.mcp.param_headers import check_params
 from ..wire.mcp.revisions import MISSING_CAPABILITY
 from ..wire.mcp.work import Completion, PromptGet, ResourceRead, ToolCall, Work
-from .calls import Calls, Running
+from .calls import Calls
 from .dialogue import Dialogue
 from .exchange import Exchange
 from .gateway import Guest
 from .gateway_skills import called
 from .questions import Questions
+from .running import Running
 from .sessions import Sessions
 from .sinks import Sink
 
