@@ -22,7 +22,8 @@ from .code import wishes
 from .context import ToolContext
 from .declare import declared, tool
 from .entries import Tool
-from .results import LIMIT, MEDIA_LIMIT, Outcome, failure, success
+from .fitting import LIMIT, MEDIA_LIMIT
+from .results import Outcome, failure, success
 from .scene_schema import flag, schema, text
 
 __all__ = ["MOST_CALLS", "batch"]

@@ -8,8 +8,9 @@ from typing import Any, Callable, Dict, Optional
 from ..errors import NotFound
 from .content import Resource
 from .declare import resource, tool
+from .fitting import LIMIT
 from .keeping import Whole, uri_of
-from .results import LIMIT, failure, success
+from .results import failure, success
 from .scene_schema import integer, one_of, schema, text
 
 __all__ = ["META_JOB", "Later", "cancel_job", "get_job", "job_result", "list_jobs"]

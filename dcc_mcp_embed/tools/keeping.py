@@ -10,7 +10,7 @@ from ..clock import Clock
 
 __all__ = ["KeptResults", "Whole", "uri_of"]
 
-#: Bytes of one text: what :data:`.results.SHAPED_LIMIT` lets a resource have.
+#: Bytes of one text: what :data:`.fitting.SHAPED_LIMIT` lets a resource have.
 ONE = 1024 * 1024
 #: Of all together; the oldest go first.
 ALL = 8 * 1024 * 1024

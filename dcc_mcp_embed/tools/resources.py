@@ -9,9 +9,8 @@ from ..errors import ConfigError, HostError
 from .completing import Completer, completers
 from .content import Audio, Content, Image, Resource
 from .entries import ReadOnlyEntry, Shaped, Tool
-from .results import text_of
 from .signature import MISSING
-from .tidy import plain, tidy
+from .tidy import plain, text_of, tidy
 from .uri import MAX_URI, Template
 
 __all__ = ["ResourceEntry"]

@@ -7,31 +7,19 @@ media go out as content alone, because clients that find structured content show
 
 from __future__ import annotations
 
-import json
 from collections import abc
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, cast
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, cast
 
-from ..errors import HostError, TooLarge, ToolError
+from ..errors import HostError, ToolError
 from .content import Content
 from .entries import Shaped, Tool
+from .fitting import LIMIT, SHAPED_LIMIT, Spill, Spilled, fit, shorten, weigh
 from .frames import frames_of
-from .tidy import plain, tidy
+from .tidy import decode, encode, plain, text_of, tidy
 
-__all__ = ["LIMIT", "MEDIA_LIMIT", "Outcome", "block_of", "failure", "success", "text_of"]
+__all__ = ["Outcome", "block_of", "failure", "success"]
 
 Result = Dict[str, Any]
-#: (text, its MIME type, its bytes) -> the URI under which it is kept, None if it is not. Any
-#: thread.
-Spill = Callable[[str, str, int], Optional[str]]
-
-#: Bytes of text in one result. Larger ones flood a model's context (Claude Code cuts at 25 000
-#: tokens, about 100 kB).
-LIMIT = 48 * 1024
-#: Bytes of images, sound and blobs in one result, encoded.
-MEDIA_LIMIT = 1536 * 1024
-#: Bytes of text in one resource or prompt, which cannot be read in pages. A client chooses what of
-#: it a model gets to see; this is what the loop thread may be kept busy with.
-SHAPED_LIMIT = 1024 * 1024
 #: Characters of an error's message, warnings in a text block.
 _MAX_MESSAGE = 2000
 _MAX_WARNINGS = 20
@@ -39,13 +27,6 @@ _MAX_WARNINGS = 20
 META_INSTANCE = "dcc-mcp-embed/instance"
 #: Where a resource or a prompt says what is worth knowing about it.
 META_WARNINGS = "dcc-mcp-embed/warnings"
-
-_JSON = "application/json"
-_WHOLE = "For a while the whole of it is the resource {}; get_job returns it in parts (offset)."
-
-# Not ASCII-only: a model reads this text, and escapes cost it six characters for one.
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-_decode = json.JSONDecoder().decode
 
 
 class Outcome:
@@ -101,7 +82,7 @@ def success(
             value = outcome.data
         data, text, cursor, link = _data(value, tool, notes, limit, spill)
         evidence = _evidence(facts, notes, limit)
-    except _Spilled as error:
+    except Spilled as error:
         refusal = failure(error, instance, timing)
         refusal["content"].append(error.link)
         return refusal
@@ -214,125 +195,18 @@ def _data(
     text, size = text_of(data, "result", notes)
     link: Optional[Dict[str, Any]] = None
     if size > limit:
-        link = _kept(text, _JSON, size, spill)
-        try:
-            text = _cut(_decode(text), size, tool, notes, limit)
-        except TooLarge as error:
-            if not link:
-                raise
-            raise _Spilled(error, link) from None
-        if link:
-            notes.append(_WHOLE.format(link["uri"]))
+        text, link = shorten(text, size, tool, notes, limit, spill)
     # A copy: what the host gave out (a text may be a proxy of its own) stays on this thread, and
     # the tool may go on to change what it returned.
-    data = _decode(text)
+    data = decode(text)
     # The text keeps the cursor, for clients that see no envelope.
     cursor = data.pop("next_cursor", None)
     if tool is not None and tool.output is not None:
         held = tool.output.hold(data)
         if held != data:
             data = held
-            text = _encode(held if cursor is None else dict(held, next_cursor=cursor))
+            text = encode(held if cursor is None else dict(held, next_cursor=cursor))
     return data, text, cursor, link
-
-
-def text_of(value: Any, root: str, notes: List[str]) -> Tuple[str, int]:
-    """Return (compact JSON, its size in bytes); ``root`` is what messages call the value.
-
-    What had to be changed is added to ``notes``. Raises HostError for what JSON cannot hold.
-    """
-    try:
-        text = _encode(value)
-        return text, len(text) if text.isascii() else len(text.encode("utf-8"))
-    except (TypeError, ValueError, RecursionError):
-        # Not JSON as it is; UnicodeEncodeError is a ValueError.
-        clean = tidy(value, root)
-    if clean.not_finite:
-        notes.append(_not_finite(clean.not_finite))
-    text = _encode(clean.value)
-    return text, len(text.encode("utf-8"))
-
-
-def _cut(
-    data: Dict[str, Any], size: int, tool: Optional[Tool], notes: List[str], limit: int
-) -> str:
-    """Return the JSON of ``data`` with as many of its items as fit. Raises TooLarge."""
-    items = data.get("items")
-    if not isinstance(items, list) or not items:
-        raise TooLarge(
-            "The result is {} bytes of JSON; the limit is {}.".format(size, limit),
-            hint=_ask_for_less(tool, None),
-        )
-    # A cursor of the whole page would skip what is cut away.
-    rest = {key: None if key == "next_cursor" else one for key, one in data.items()}
-    rest["items"] = []
-    # The first item brings no comma.
-    room = limit - len(_encode(rest).encode("utf-8")) + 1
-    count = 0
-    # Never all: without the cursor's few bytes they may just fit, but then the rest is lost.
-    for item in items[:-1]:
-        room -= len(_encode(item).encode("utf-8")) + 1
-        if room < 0:
-            break
-        count += 1
-    if not count:
-        raise TooLarge(
-            "The result is {} bytes of JSON and not even its first item fits the limit of "
-            "{}.".format(size, limit),
-            hint=_ask_for_less(tool, None),
-        )
-    rest["items"] = items[:count]
-    notes.append(
-        "Only the first {} of {} items are shown: together they are {} bytes and the limit is "
-        "{}. {}".format(count, len(items), size, limit, _ask_for_less(tool, count))
-    )
-    return _encode(rest)
-
-
-class _Spilled(TooLarge):
-    """A result that is too large, and kept where ``link`` says."""
-
-    def __init__(self, error: TooLarge, link: Dict[str, Any]) -> None:
-        hint = "{} {}".format(error.hint or "", _WHOLE.format(link["uri"])).strip()
-        super().__init__(error.message, hint=hint)
-        self.link = link
-
-
-def _kept(text: str, mime_type: str, size: int, spill: Optional[Spill]) -> Dict[str, Any]:
-    """Keep a text that is too large; return the link to it, an empty one if it is not kept."""
-    uri = None if spill is None else spill(text, mime_type, size)
-    if uri is None:
-        return {}
-    return {
-        "type": "resource_link",
-        "uri": uri,
-        "name": "result",
-        "title": "The whole result",
-        "mimeType": mime_type,
-        "size": size,
-    }
-
-
-def _ask_for_less(tool: Optional[Tool], count: Optional[int]) -> str:
-    """Return what to do, in terms of the arguments that the tool really has."""
-    takes = tool.input_schema.get("properties", {}) if tool is not None else {}
-    ways = []
-    if "limit" in takes and count is not None:
-        follow = " and follow next_cursor" if "cursor" in takes else ""
-        ways.append("limit={}{}".format(count, follow))
-    elif "limit" in takes:
-        ways.append("a smaller limit")
-    ways.extend("fewer {}".format(one) for one in ("fields", "include") if one in takes)
-    if not ways:
-        return "Ask for less: narrow the arguments."
-    return "Call again with {}.".format(" or ".join(ways))
-
-
-def _not_finite(places: List[str]) -> str:
-    shown = ", ".join(places[:5]) + (", ..." if len(places) > 5 else "")
-    return "{} not finite (NaN or infinite) and sent as null: {}.".format(
-        "A number was" if len(places) == 1 else "{} numbers were".format(len(places)), shown
-    )
 
 
 def _evidence(facts: Optional[Mapping[str, Any]], notes: List[str], limit: int) -> Dict[str, Any]:
@@ -342,7 +216,7 @@ def _evidence(facts: Optional[Mapping[str, Any]], notes: List[str], limit: int) 
     if size > limit:
         notes.append("The evidence was left out: it is {} bytes of JSON.".format(size))
         return {}
-    return cast(Dict[str, Any], _decode(text))
+    return cast(Dict[str, Any], decode(text))
 
 
 def _warned(notes: List[str]) -> Dict[str, Any]:
@@ -370,19 +244,10 @@ def _contents(
             hint="The tool must return what its output_schema says.",
         )
     blocks = [block_of(part, place) for place, part in enumerate(parts)]
-    try:
-        _weigh(blocks, limit)
-    except TooLarge as error:
-        texts = [one["text"] for one in blocks if one["type"] == "text"]
-        whole = "\n".join(texts)
-        size = len(whole.encode("utf-8"))
-        kept = _kept(whole, "text/plain", size, spill) if size > limit else None
-        if not kept:
-            raise
-        raise _Spilled(error, kept) from None
+    fit(blocks, limit, spill)
     evidence = _evidence(facts, notes, limit)
     if evidence:
-        blocks.append({"type": "text", "text": "Evidence: {}".format(_encode(evidence))})
+        blocks.append({"type": "text", "text": "Evidence: {}".format(encode(evidence))})
     if notes:
         blocks.append(_warned(notes))
     # No envelope: clients that find structured content may show nothing else. The instance goes
@@ -390,30 +255,10 @@ def _contents(
     return {"content": blocks, "isError": False, "_meta": {META_INSTANCE: instance}}
 
 
-def _weigh(blocks: Sequence[Dict[str, Any]], limit: int) -> None:
-    """Raise TooLarge for content with more than ``limit`` bytes of text, or too much media."""
-    text = media = 0
-    for block in blocks:
-        inner = block.get("resource", block)
-        text += len(inner.get("text", "").encode("utf-8"))
-        media += len(inner.get("data", "")) + len(inner.get("blob", ""))
-    if text > limit:
-        raise TooLarge(
-            "The result is {} bytes of text; the limit is {}.".format(text, limit),
-            hint="Ask for less: narrow the arguments.",
-        )
-    if media > MEDIA_LIMIT:
-        raise TooLarge(
-            "The images, sound and blobs of the result are {} bytes encoded; the limit is "
-            "{}.".format(media, MEDIA_LIMIT),
-            hint="Ask for a smaller picture (fewer pixels, or JPEG instead of PNG), or fewer.",
-        )
-
-
 def _shaped(shaped: Shaped, instance: Optional[Dict[str, Any]], notes: Sequence[str]) -> Result:
     """Return the result of another method, as that of a tool whose structured content it is."""
     result, blocks = shaped
-    _weigh(blocks, SHAPED_LIMIT)
+    weigh(blocks, SHAPED_LIMIT)
     meta: Dict[str, Any] = {META_INSTANCE: instance}
     if notes:
         meta[META_WARNINGS] = list(notes)
@@ -432,7 +277,7 @@ def block_of(part: Any, place: int) -> Dict[str, Any]:
         return cast(Dict[str, Any], tidy(part.to_content(), "result[{}]".format(place)).value)
     if isinstance(part, abc.Mapping):
         clean = tidy(part, "result[{}]".format(place)).value
-        return {"type": "text", "text": _encode(clean)}
+        return {"type": "text", "text": encode(clean)}
     raise HostError(
         "The tool returned a value of type {} at result[{}] beside content.".format(
             type(part).__name__, place

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections import abc
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 from ..errors import HostError
 from .content import Content
 
-__all__ = ["Tidied", "plain", "tidy"]
+__all__ = ["Tidied", "decode", "encode", "plain", "text_of", "tidy"]
+
+# Not ASCII-only: a model reads this text, and escapes cost it six characters for one.
+encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+decode = json.JSONDecoder().decode
 
 #: Deeper than this and other readers of our JSON give up.
 _MAX_DEPTH = 100
@@ -32,6 +37,30 @@ def tidy(value: Any, root: str) -> Tidied:
     """
     not_finite: List[str] = []
     return Tidied(_walk(value, (root,), not_finite), not_finite)
+
+
+def text_of(value: Any, root: str, notes: List[str]) -> Tuple[str, int]:
+    """Return (compact JSON, its size in bytes); ``root`` is what messages call the value.
+
+    What had to be changed is added to ``notes``. Raises HostError for what JSON cannot hold.
+    """
+    try:
+        text = encode(value)
+        return text, len(text) if text.isascii() else len(text.encode("utf-8"))
+    except (TypeError, ValueError, RecursionError):
+        # Not JSON as it is; UnicodeEncodeError is a ValueError.
+        clean = tidy(value, root)
+    if clean.not_finite:
+        notes.append(_not_finite(clean.not_finite))
+    text = encode(clean.value)
+    return text, len(text.encode("utf-8"))
+
+
+def _not_finite(places: List[str]) -> str:
+    shown = ", ".join(places[:5]) + (", ..." if len(places) > 5 else "")
+    return "{} not finite (NaN or infinite) and sent as null: {}.".format(
+        "A number was" if len(places) == 1 else "{} numbers were".format(len(places)), shown
+    )
 
 
 def _walk(value: Any, path: Tuple[Any, ...], not_finite: List[str]) -> Any:

@@ -11,7 +11,7 @@ LEGACY = "2025-11-25"
 MODERN = "2026-07-28"
 
 #: What the tools echo, of plain letters so that no escaping is measured: 64 bytes, and 48 KiB,
-#: the most text that a result of ours may hold (tools/results.py).
+#: the most text that a result of ours may hold (tools/fitting.py).
 TEXT = "abcdefgh" * 8
 LARGE_TEXT = TEXT * 768
 

@@ -8,8 +8,9 @@ import pytest
 
 from dcc_mcp_embed.tools import keeping
 from dcc_mcp_embed.tools.declare import tool
+from dcc_mcp_embed.tools.fitting import LIMIT
 from dcc_mcp_embed.tools.keeping import KeptResults, uri_of
-from dcc_mcp_embed.tools.results import LIMIT, success
+from dcc_mcp_embed.tools.results import success
 from fakes.clock import FakeClock
 
 

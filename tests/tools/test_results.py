@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from dcc_mcp_embed.errors import HostBusy, NotFound, ToolError
 from dcc_mcp_embed.tools.content import Audio, Image, Link, Resource
 from dcc_mcp_embed.tools.declare import Tool
-from dcc_mcp_embed.tools.results import LIMIT, MEDIA_LIMIT, failure, success
+from dcc_mcp_embed.tools.fitting import LIMIT, MEDIA_LIMIT
+from dcc_mcp_embed.tools.results import failure, success
 
 INSTANCE = {"id": "aabbccdd", "dcc": "maya"}
 PNG = b"\x89PNG\r\n\x1a\nrest"
