@@ -302,7 +302,12 @@ class Dialogue:
             if type(given) is not dict or ask.key not in given:
                 missing.append(ask)
                 continue
-            problem = self._take(ask, given[ask.key])
+            answer = given[ask.key]
+            if type(answer) is dict and type(answer.get("error")) is dict:
+                # What stands between says so, of a client that had answered with an error.
+                self._go_on(_refused(answer["error"]))
+                return
+            problem = self._take(ask, answer)
             if problem is not None:
                 missing.append(ask)
         if not missing:

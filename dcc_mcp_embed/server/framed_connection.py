@@ -6,7 +6,7 @@ Loop thread only.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Optional, Set, Tuple
 
 from ..errors import EmbedError, HostBusy, RemoteProtocolError
 from ..net.stream import Stream
@@ -55,6 +55,8 @@ class FramedConnection(Connection):
         limits = front.limits
         #: What the peer calls itself, for the person at the host; it proves nothing.
         self.client = ""
+        #: Called when the peer leaves: they end what would go on for as long as it is there.
+        self.leaving: Set[Callable[[], None]] = set()
         self._hello: Optional[ServerHello] = endpoint.hello()
         self._peer = Peer(
             endpoint.clock,
@@ -103,6 +105,7 @@ class FramedConnection(Connection):
     def receive_eof(self) -> None:
         """The peer sends no more; it may have closed its sending side only."""
         self._eof = True
+        self._end_listening()
         self._close_if_done()
 
     def writable_again(self) -> None:
@@ -114,8 +117,13 @@ class FramedConnection(Connection):
     def lost(self) -> None:
         # Calls run to their end, as those of an HTTP client that has left do.
         self._events.clear()
+        self._end_listening()
         self._once.closed()
         self._endpoint.tidy(self._front)
+
+    def _end_listening(self) -> None:
+        for leave in tuple(self.leaving):
+            leave()
 
     # -- requests -----------------------------------------------------------------------------
 

@@ -4,9 +4,10 @@
     notify  mcp   to the peer, while its request is under way: notifications/progress and /message
     notify  mcp   from the peer: notifications/cancelled, by the request's JSON-RPC id
 
-Lists, tools, resources, prompts and completions are served; what is a session's or a stream's is
-not. There are no headers, and ids are the peer's own: a UUID for each request, so that nobody
-cancels what is another's. A lost connection ends the notifications, not the request.
+Lists, tools, resources, prompts and completions are served, and ``subscriptions/listen``, which is
+under way until it is cancelled; what is a session's is not. There are no headers, and ids are the
+peer's own: a UUID for each request, so that nobody cancels what is another's. A lost connection
+ends the notifications, not the request, unless that is to listen.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from ..errors import HostBusy, NotFound
 from ..tools.results import failure
 from ..tools.table import ToolTable
 from ..wire import jsonrpc
+from ..wire.jsonrpc import Fault
 from ..wire.mcp.implied import Implied
-from ..wire.mcp.machine import McpMachine, Reply
+from ..wire.mcp.machine import Listen, McpMachine, Reply
 from ..wire.mcp.work import Completion, PromptGet, ResourceRead, ToolCall, Work
 from ..wire.messages import Request
 from .mcp_works import Works
 from .sinks import Sink
+from .subscriptions import Subscriptions, Way
 
 if TYPE_CHECKING:
     from .framed_connection import FramedConnection
@@ -44,10 +47,12 @@ class FramedMcp:
         machine: McpMachine,
         works: Works,
         table: ToolTable,
+        subscriptions: Subscriptions,
         instance: Callable[[], Dict[str, Any]],
     ) -> None:
         self._machine = machine
         self._works = works
+        self._subscriptions = subscriptions
         self._table = table
         self._instance = instance
         #: Under way, by JSON-RPC id.
@@ -59,10 +64,13 @@ class FramedMcp:
         if type(outcome) is Reply:
             connection.tell(request.id, True, jsonrpc.encode(outcome.message), None)
             return
+        if type(outcome) is Listen and type(outcome.id) is str:
+            self._listen(connection, request, outcome)
+            return
         if type(outcome) not in _WORK or not outcome.stateless or type(outcome.id) is not str:
             text = (
                 "Over the framed wire there are requests of 2026-07-28 about tools, resources, "
-                "prompts and completions, each with a UUID for its id"
+                "prompts, completions and subscriptions, each with a UUID for its id"
             )
             refused = jsonrpc.error(value.get("id"), jsonrpc.INVALID_REQUEST, text)
             connection.tell(request.id, True, jsonrpc.encode(refused), None)
@@ -84,11 +92,38 @@ class FramedMcp:
 
         connection.run(request, self._repeatable(outcome), begin)
 
+    def _listen(self, connection: FramedConnection, request: Request, outcome: Listen) -> None:
+        def begin(answer: Callable[[Dict[str, Any]], None], refusal: Optional[HostBusy]) -> None:
+            if refusal is not None:
+                text = refusal.message
+                answer(jsonrpc.error(outcome.id, jsonrpc.INTERNAL_ERROR, text, refusal.to_dict()))
+                return
+            ask = _Ask(connection, {})
+            self._asks[outcome.id] = ask
+
+            def done(last: Optional[Dict[str, Any]]) -> None:
+                if self._asks.get(outcome.id) is ask:
+                    del self._asks[outcome.id]
+                connection.leaving.discard(stop)
+                answer(last or self._machine.listened(outcome.id))
+
+            try:
+                stop = self._subscriptions.watch(outcome, _Pushed(connection, done))
+            except Fault as fault:
+                del self._asks[outcome.id]
+                answer(fault.to_message())
+                return
+            ask.gone = stop
+            connection.leaving.add(stop)
+
+        # Begun anew by whoever has lost its connection.
+        connection.run(request, True, begin)
+
     def notified(self, data: bytes) -> None:
         """Take a notification; others than ``notifications/cancelled`` have no meaning here."""
         try:
             value = jsonrpc.decode(data)
-        except jsonrpc.Fault:
+        except Fault:
             return
         if type(value) is not dict or value.get("method") != _CANCELLED:
             return
@@ -144,3 +179,23 @@ class _Sink(Sink):
     def event(self, message: Dict[str, Any]) -> None:
         if not self.over:
             self._connection.push(MCP, jsonrpc.encode(message))
+
+
+class _Pushed(Way):
+    """The way to a peer that listens; ``done`` is told the answer, or that none was left to say."""
+
+    def __init__(
+        self, connection: FramedConnection, done: Callable[[Optional[Dict[str, Any]]], None]
+    ) -> None:
+        self._connection = connection
+        self._done = done
+
+    @property
+    def congested(self) -> bool:
+        return self._connection.blocked
+
+    def tell(self, message: Dict[str, Any]) -> None:
+        self._connection.push(MCP, jsonrpc.encode(message))
+
+    def end(self, last: Optional[Dict[str, Any]]) -> None:
+        self._done(last)

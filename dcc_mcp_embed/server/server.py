@@ -152,7 +152,13 @@ class Server:
         endpoint = FramedEndpoint(
             self._table,
             self.calls,
-            FramedMcp(self._machine, self._works, self._table, lambda: instance.block),
+            FramedMcp(
+                self._machine,
+                self._works,
+                self._table,
+                self.subscriptions,
+                lambda: instance.block,
+            ),
             clock,
             lambda: instance.block,
             self._secret.wire_key(),

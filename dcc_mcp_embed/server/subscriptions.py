@@ -6,7 +6,7 @@ subscribed to), and ``subscriptions/listen`` (stateless era: a stream that says 
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Set
+from typing import Any, Callable, Dict, Iterable, List, Optional, Set
 
 from ..errors import NotFound
 from ..net.loop import Loop
@@ -20,7 +20,7 @@ from .exchange import EVENT_STREAM, Exchange, takes
 from .sessions import Sessions
 from .sinks import Sink
 
-__all__ = ["Subscriptions"]
+__all__ = ["Subscriptions", "Way"]
 
 #: Changes within this time are told once, seconds: whoever adds one tool adds more.
 _TOGETHER = 0.02
@@ -36,13 +36,48 @@ _WISHES = {
 }
 
 
+class Way:
+    """A way to one that listens."""
+
+    @property
+    def congested(self) -> bool:
+        """Whether the peer is far behind in reading."""
+        raise NotImplementedError
+
+    def tell(self, message: Dict[str, Any]) -> None:
+        """Send a notification."""
+        raise NotImplementedError
+
+    def end(self, last: Optional[Dict[str, Any]]) -> None:
+        """Send the answer, if there is one, and nothing after it."""
+        raise NotImplementedError
+
+
+class _Streamed(Way):
+    """The answer to an HTTP request, which has become a stream."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        exchange.begin_stream(EVENT_STREAM)
+
+    @property
+    def congested(self) -> bool:
+        return self._exchange.congested
+
+    def tell(self, message: Dict[str, Any]) -> None:
+        self._exchange.send(_event(message))
+
+    def end(self, last: Optional[Dict[str, Any]]) -> None:
+        self._exchange.end_stream(b"" if last is None else _event(last))
+
+
 class _Listener:
-    """A stream of ``subscriptions/listen``. ``wishes`` is what was agreed on."""
+    """One that has sent ``subscriptions/listen``. ``wishes`` is what was agreed on."""
 
-    __slots__ = ("exchange", "ident", "wishes")
+    __slots__ = ("ident", "way", "wishes")
 
-    def __init__(self, exchange: Exchange, ident: Any, wishes: Dict[str, Any]) -> None:
-        self.exchange = exchange
+    def __init__(self, way: Way, ident: Any, wishes: Dict[str, Any]) -> None:
+        self.way = way
         self.ident = ident
         self.wishes = wishes
 
@@ -122,6 +157,21 @@ class Subscriptions:
             text = "subscriptions/listen is answered by text/event-stream; accept that"
             sink.reply(self._machine.refuse(Fault(jsonrpc.INVALID_REQUEST, text, outcome.id)))
             return
+        try:
+            wishes = self._agreed(outcome)
+        except Fault as fault:
+            sink.reply(self._machine.refuse(fault))
+            return
+        exchange.gone = self._watch(_Streamed(exchange), outcome.id, wishes)
+
+    def watch(self, outcome: Listen, way: Way) -> Callable[[], None]:
+        """Tell of the changes that were asked for by another way; return what ends that.
+
+        Raises Fault.
+        """
+        return self._watch(way, outcome.id, self._agreed(outcome))
+
+    def _agreed(self, outcome: Listen) -> Dict[str, Any]:
         wishes = {
             key: wish
             for key, wish in outcome.wishes.items()
@@ -130,20 +180,20 @@ class Subscriptions:
         uris = wishes.get("resourceSubscriptions", ())
         if len(uris) > _MAX_WATCHED or any(len(uri) > MAX_URI for uri in uris):
             text = "At most {} resources can be watched".format(_MAX_WATCHED)
-            sink.reply(self._machine.refuse(Fault(jsonrpc.INVALID_PARAMS, text, outcome.id)))
-            return
-        self._watched = self._watched or bool(uris)
-        listener = _Listener(exchange, outcome.id, wishes)
+            raise Fault(jsonrpc.INVALID_PARAMS, text, outcome.id)
+        return wishes
+
+    def _watch(self, way: Way, ident: Any, wishes: Dict[str, Any]) -> Callable[[], None]:
+        self._watched = self._watched or bool(wishes.get("resourceSubscriptions"))
+        listener = _Listener(way, ident, wishes)
         self._listeners.append(listener)
-        exchange.begin_stream(EVENT_STREAM)
-        exchange.gone = lambda: self._end(listener, b"")
         self._tell(listener, "notifications/subscriptions/acknowledged", {"notifications": wishes})
+        return lambda: self._end(listener, None)
 
     def close(self) -> None:
         """End every stream properly: the server stops."""
         for listener in list(self._listeners):
-            text = jsonrpc.encode(self._machine.listened(listener.ident)).decode("ascii")
-            self._end(listener, sse.encode(text, event="message"))
+            self._end(listener, self._machine.listened(listener.ident))
         for session in self._sessions.all():
             if session.channel is not None:
                 session.channel.standing.let_go()
@@ -179,18 +229,17 @@ class Subscriptions:
                     self._tell(listener, _UPDATED, {"uri": uri})
 
     def _tell(self, listener: _Listener, method: str, params: Dict[str, Any]) -> None:
-        exchange = listener.exchange
-        if exchange.congested:
+        if listener.way.congested:
             # It has not read for long; it finds out by itself what is new when it comes back.
-            self._end(listener, b"")
+            self._end(listener, None)
             return
         tagged = dict(params, _meta={META_SUBSCRIPTION: listener.ident})
-        exchange.send(sse.encode(_text(method, tagged), event="message"))
+        listener.way.tell(jsonrpc.notification(method, tagged))
 
-    def _end(self, listener: _Listener, last: bytes) -> None:
+    def _end(self, listener: _Listener, last: Optional[Dict[str, Any]]) -> None:
         if listener in self._listeners:
             self._listeners.remove(listener)
-            listener.exchange.end_stream(last)
+            listener.way.end(last)
 
 
 _UPDATED = "notifications/resources/updated"
@@ -202,3 +251,7 @@ def _list_changed(member: str) -> str:
 
 def _text(method: str, params: Dict[str, Any]) -> str:
     return jsonrpc.encode(jsonrpc.notification(method, params)).decode("ascii")
+
+
+def _event(message: Dict[str, Any]) -> bytes:
+    return sse.encode(jsonrpc.encode(message).decode("ascii"), event="message")

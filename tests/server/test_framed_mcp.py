@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,7 +11,7 @@ import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
 from dcc_mcp_embed.wire.messages import Notify, id_text
 from fakes.framed import encoded
-from fakes.live import DEADLINE
+from fakes.live import DEADLINE, on_loop, tries
 from fakes.stage import Stage
 from server import framed_clients
 from server.framed_clients import serves_on
@@ -78,6 +79,11 @@ class Client(framed_clients.Client):
         else:
             super().take(event)
 
+    def hear(self, count):
+        """Read until so much has been heard."""
+        while len(self.heard) < count:
+            self.read()
+
     def say(self, method, params, ident="id-1", **meta):
         """Send a request; returns its id on the wire."""
         wire = self.ident(self.numbers)
@@ -113,7 +119,14 @@ def test_lists_resources_prompts_and_completions_are_served(start):
     [
         ("nothing/such", {}, "x", -32601),
         ("resources/read", {"uri": "test://nowhere"}, "x", -32602),
-        ("subscriptions/listen", {"notifications": {}}, "x", -32600),
+        ("subscriptions/listen", {"notifications": {}}, 7, -32600),
+        ("subscriptions/listen", {"notifications": []}, "x", -32602),
+        (
+            "subscriptions/listen",
+            {"notifications": {"resourceSubscriptions": ["a://b"] * 300}},
+            "x",
+            -32602,
+        ),
         ("tools/call", {"name": "get_scene_info"}, 7, -32600),
     ],
 )
@@ -210,3 +223,60 @@ def test_a_tool_that_asks_goes_on_with_the_answer(start, stage):
         assert done["isError"] is False, done
         assert done["structuredContent"]["data"] == {"name": "a", "said": {"ok": True}}
     assert stage.ran == ["a"], "its first half ran once"
+
+
+def test_a_tool_that_asks_is_told_that_the_client_refused(start, stage):
+    with Client(start()) as wire:
+        call = {"name": "ask", "arguments": {"name": "a"}}
+        asked = wire.result("tools/call", call)
+        (key,) = asked["inputRequests"]
+        refused = {key: {"error": {"code": -1, "message": "not now"}}}
+        done = wire.result(
+            "tools/call",
+            dict(call, requestState=asked["requestState"], inputResponses=refused),
+            ident="id-2",
+        )
+        error = done["structuredContent"]["error"]
+        assert error["code"] == "permission_denied" and "not now" in error["message"]
+
+
+def test_who_listens_is_told_until_it_is_cancelled(start, stage):
+    live = start()
+    subscriptions = live.server._server.subscriptions
+    key = "io.modelcontextprotocol/subscriptionId"
+    wanted = {"toolsListChanged": True, "resourceSubscriptions": ["test://a"], "else": True}
+    with Client(live) as wire:
+        listening = wire.say("subscriptions/listen", {"notifications": wanted}, ident="ear")
+        wire.hear(1)
+        agreed = {"toolsListChanged": True, "resourceSubscriptions": ["test://a"]}
+        assert wire.heard[0][1]["params"] == {"notifications": agreed, "_meta": {key: "ear"}}
+
+        @dcc_mcp_embed.tool()
+        def another() -> str:
+            """Be new."""
+            return ""
+
+        live.server.register_tools(SimpleNamespace(another=another))
+        live.server.resource_updated("test://b")
+        live.server.resource_updated("test://a")
+        wire.hear(3)
+        methods = sorted(one["method"] for topic, one in wire.heard[1:])
+        assert methods == ["notifications/resources/updated", "notifications/tools/list_changed"]
+        assert {one["params"]["_meta"][key] for topic, one in wire.heard} == {"ear"}
+        cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled"}
+        wire.send(wire.peer.notification("mcp", encoded(dict(cancel, params={"requestId": "ear"}))))
+        assert wire.told(listening)["result"]["resultType"] == "complete"
+        assert len(subscriptions) == 0
+
+
+def test_who_listened_and_has_gone_is_forgotten(start):
+    live = start()
+    subscriptions = live.server._server.subscriptions
+    with Client(live) as wire:
+        wire.say("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+        wire.hear(1)
+        assert on_loop(live, lambda: len(subscriptions)) == 1
+    for _ in tries():
+        if on_loop(live, lambda: len(subscriptions)) == 0:
+            break
+    assert on_loop(live, lambda: len(subscriptions)) == 0

@@ -238,7 +238,7 @@ def test_a_listener_that_does_not_read_is_let_go(live, connect):
     subscriptions = live.server._server.subscriptions
 
     def flood():
-        stream = subscriptions._listeners[0].exchange._connection.stream
+        stream = subscriptions._listeners[0].way._exchange._connection.stream
         most = 0
         for _ in range(5000):
             subscriptions._uris.add(uri)
