@@ -6,10 +6,11 @@ tell the peer what to change. Nothing accepted here means something else to h11 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from .grammar import CLOSED, Refusal
 from .headers import Headers
 from .requests import RequestBody, RequestHead, RequestParser
-from .responses import Data, End, Failure, ResponseHead, ResponseParser
 from .writing import (
     CONTINUE,
     LAST_CHUNK,
@@ -19,6 +20,9 @@ from .writing import (
     response,
     stream_head,
 )
+
+if TYPE_CHECKING:
+    from .responses import Data, End, Failure, ResponseHead, ResponseParser
 
 __all__ = [
     "CLOSED",
@@ -40,3 +44,15 @@ __all__ = [
     "response",
     "stream_head",
 ]
+
+#: The client's half, loaded when it is first used: a server that gets its port does without.
+_OF_RESPONSES = ("Data", "End", "Failure", "ResponseHead", "ResponseParser")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OF_RESPONSES:
+        raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))
+    from . import responses
+
+    globals().update((one, getattr(responses, one)) for one in _OF_RESPONSES)
+    return getattr(responses, name)
