@@ -4,39 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import tempfile
 import threading
 
 import pytest
 
 from dcc_mcp_embed.errors import ConfigError, NotFound, TooLarge
-from dcc_mcp_embed.ipc import SocketServer, caller, calls, handlers, handling, places, request
+from dcc_mcp_embed.ipc import SocketServer, caller, calls, handlers, handling, request, serving
 from dcc_mcp_embed.ipc.limits import MAX_DATA
-from fakes.ipc_raw import DEADLINE, SECRET, Raw, on_asyncio, target, until
-
-posix = pytest.mark.skipif(os.name == "nt", reason="no unix sockets here")
-
-
-@pytest.fixture
-def path():
-    # Short: a socket's path may have a hundred bytes, and pytest's own folders are longer.
-    with tempfile.TemporaryDirectory(prefix="dcc") as folder:
-        yield os.path.join(folder, "one.sock")
+from fakes.ipc_raw import DEADLINE, Raw, on_asyncio, target, until
+from ipc.stages import Gate, Timed, server
 
 
 @pytest.fixture(autouse=True)
 def decorated(monkeypatch):
     """The functions that a test decorates are for that test."""
     monkeypatch.setattr(handlers, "_decorated", type(handlers._decorated)())
-
-
-def server(path=None, **options):
-    """A server at a path, or at any free port."""
-    if path is None:
-        options.setdefault("port", 0)
-    options.setdefault("host", None if path else "127.0.0.1")
-    return SocketServer(path, secret=SECRET, **options)
 
 
 def echo(data):
@@ -48,35 +30,13 @@ async def aecho(data):
     return {"echo": data}
 
 
-class Gate:
-    """A handler that does not return before it is let."""
-
-    def __init__(self):
-        self.entered = threading.Event()
-        self.let = threading.Event()
-        self.times = 0
-
-    def __call__(self, data=None):
-        self.times += 1
-        self.entered.set()
-        assert self.let.wait(DEADLINE)
-        return data
-
-    def demand(self):
-        assert self.entered.wait(DEADLINE)
-
-
 # Requests.
 
 
-@pytest.mark.parametrize("kind", [pytest.param("unix", marks=posix), "tcp", "file"])
 @pytest.mark.parametrize("data", [None, {}, {"a": [1, 2.5, None, "é\ud800"]}, [], 0, "x" * 200_000])
-def test_a_request_gets_what_its_handler_returns(kind, data, path, monkeypatch):
-    if kind == "file":
-        monkeypatch.setattr(places, "has_unix_sockets", lambda: False)
-    one = server(None if kind == "tcp" else path)
-    one.register_handler("echo", echo)
-    with one, Raw(one) as raw:
+def test_a_request_gets_what_its_handler_returns(place, data):
+    arguments, _ = place
+    with server(arguments, echo=echo) as one, Raw(one) as raw:
         assert raw.call("echo", data) == {"echo": data}
 
 
@@ -109,18 +69,13 @@ def test_coroutine_functions_run_on_the_loop_that_awaited_and_plain_ones_beside_
 
 
 def test_what_a_plain_function_returns_is_awaited_if_it_can_be():
-    one = server()
-    one.register_handler("echo", lambda data: aecho(data))
-    with on_asyncio(one), Raw(one) as raw:
+    with on_asyncio(server(echo=lambda data: aecho(data))) as one, Raw(one) as raw:
         assert raw.call("echo", 5) == {"echo": 5}
 
 
 def test_answers_come_when_they_are_ready():
     gate = Gate()
-    one = server()
-    one.register_handler("wait", gate)
-    one.register_handler("echo", echo)
-    with one, Raw(one) as raw:
+    with server(wait=gate, echo=echo) as one, Raw(one) as raw:
         slow = raw.ask("wait", "slow")
         for number in range(20):
             assert raw.call("echo", number) == {"echo": number}
@@ -130,9 +85,7 @@ def test_answers_come_when_they_are_ready():
 
 @pytest.mark.parametrize("awaits", [False, True])
 def test_many_requests_at_once_are_all_answered(awaits):
-    one = server()
-    one.register_handler("echo", aecho if awaits else echo)
-    with on_asyncio(one), Raw(one) as raw:
+    with on_asyncio(server(echo=aecho if awaits else echo)) as one, Raw(one) as raw:
         asked = {raw.ask("echo", number): number for number in range(900)}
         for ident, number in asked.items():
             assert json.loads(raw.answer(ident).payload.decode()) == {"echo": number}
@@ -144,8 +97,7 @@ def test_a_decorated_function_is_there_for_every_server():
     def decorated(data):
         return data
 
-    first, second = server(), server()
-    second.register_handler("echo", echo)
+    first, second = server(), server(echo=echo)
     with first, second, Raw(first) as raw, Raw(second) as other:
         assert raw.call("echo", 1) == 1
         assert other.call("echo", 1) == {"echo": 1}
@@ -160,16 +112,14 @@ def test_a_decorated_function_is_there_for_every_server():
 
 
 def test_a_handler_may_be_registered_while_the_server_runs():
-    one = server()
-    with one, Raw(one) as raw:
+    with server() as one, Raw(one) as raw:
         assert raw.failure("echo")["code"] == "not_found"
         one.register_handler("echo", echo)
         assert raw.call("echo", 1) == {"echo": 1}
 
 
 def test_a_name_belongs_to_one_function():
-    one = server()
-    one.register_handler("echo", echo)
+    one = server(echo=echo)
     one.register_handler("echo", echo)
     with pytest.raises(ValueError, match="'echo' is handled by"):
         one.register_handler("echo", aecho)
@@ -190,9 +140,7 @@ def test_an_unknown_name_is_told_which_there_are():
     def sub(data):
         return data
 
-    one = server()
-    one.register_handler("add", echo)
-    with one, Raw(one) as raw:
+    with server(add=echo) as one, Raw(one) as raw:
         told = raw.failure("plus", {"a": 1})
         assert (told["code"], told["state"]) == ("not_found", "not_started")
         assert told["error"] == "There is no request 'plus' here; there are: add, sub"
@@ -200,8 +148,7 @@ def test_an_unknown_name_is_told_which_there_are():
 
 
 def test_where_there_is_no_handler_at_all_that_is_said():
-    one = server()
-    with one, Raw(one) as raw:
+    with server() as one, Raw(one) as raw:
         assert raw.failure("x" * 5000)["error"].endswith("there are: none yet")
 
 
@@ -228,17 +175,13 @@ RAISED = [
     ids=range(2 * len(RAISED) - 1),
 )
 def test_what_a_handler_raises_is_told(awaits, error, code, text, caplog):
-    one = server()
-
     def fail(data):
         raise error
 
     async def afail(data):
         raise error
 
-    one.register_handler("fail", afail if awaits else fail)
-    one.register_handler("echo", echo)
-    with on_asyncio(one), Raw(one) as raw:
+    with on_asyncio(server(fail=afail if awaits else fail, echo=echo)) as one, Raw(one) as raw:
         told = raw.failure("fail")
         assert told["code"] == code
         assert told["error"].startswith(text)
@@ -259,27 +202,21 @@ RETURNED = [
 
 @pytest.mark.parametrize(("result", "code", "text"), RETURNED, ids=range(len(RETURNED)))
 def test_a_result_that_cannot_be_sent_is_told(result, code, text):
-    one = server()
-    one.register_handler("give", lambda data: result)
-    with one, Raw(one) as raw:
+    with server(give=lambda data: result) as one, Raw(one) as raw:
         told = raw.failure("give")
         assert (told["code"], told["state"]) == (code, "finished")
         assert text in told["error"]
 
 
 def test_the_largest_result_is_sent():
-    one = server()
-    one.register_handler("give", lambda data: "x" * (MAX_DATA - 2))
-    with one, Raw(one) as raw:
+    with server(give=lambda data: "x" * (MAX_DATA - 2)) as one, Raw(one) as raw:
         assert len(raw.call("give")) == MAX_DATA - 2
 
 
 @pytest.mark.parametrize("raw_data", [b"{", b"\xff", b"nan", b"NaN", b"[" * 100_000])
 def test_data_that_is_no_json_is_told(raw_data):
-    one = server()
     gate = Gate()
-    one.register_handler("echo", gate)
-    with one, Raw(one) as raw:
+    with server(echo=gate) as one, Raw(one) as raw:
         told = raw.failure("echo", raw=raw_data)
         assert (told["code"], told["state"]) == ("invalid_argument", "not_started")
         assert "is no JSON" in told["error"]
@@ -287,13 +224,11 @@ def test_data_that_is_no_json_is_told(raw_data):
 
 
 def test_without_asyncio_a_coroutine_function_is_refused():
-    one = server()
-    one.register_handler("echo", aecho)
+    one = server(echo=aecho)
     with pytest.raises(TypeError, match="await start"):
         one.start_background_sync()
     assert not one.running
-    other = server()
-    with other:
+    with server() as other:
         with pytest.raises(TypeError, match="await start"):
             other.register_handler("echo", aecho)
         request("decorated")(aecho)
@@ -306,30 +241,25 @@ def test_without_asyncio_a_coroutine_function_is_refused():
 
 
 def test_a_handler_that_never_returns_stops_nobody_else():
-    gates = [Gate() for _ in range(5)]
-    one = server()
-    for number, gate in enumerate(gates):
-        one.register_handler("never{}".format(number), gate)
-    one.register_handler("echo", echo)
-    with one, Raw(one) as raw, Raw(one) as other:
-        for number, gate in enumerate(gates):
-            raw.ask("never{}".format(number))
+    gates = {"never{}".format(number): Gate() for number in range(5)}
+    with server(echo=echo, **gates) as one, Raw(one) as raw, Raw(one) as other:
+        for name, gate in gates.items():
+            raw.ask(name)
             gate.demand()
         assert raw.call("echo", 1) == other.call("echo", 1) == {"echo": 1}
         assert one.get_stats()["in_flight"] == 5
-        for gate in gates:
+        for gate in gates.values():
             gate.let.set()
 
 
-def test_a_coroutine_that_never_returns_stops_nobody_else():
-    one = server()
+def test_a_coroutine_that_never_returns_stops_nobody_else(monkeypatch):
+    monkeypatch.setattr(serving, "_STOPPING", 0.1)
+    monkeypatch.setattr(caller, "LINGER", 0.1)
 
     async def never(data):
         await asyncio.Event().wait()
 
-    one.register_handler("never", never)
-    one.register_handler("echo", aecho)
-    with on_asyncio(one), Raw(one) as raw:
+    with on_asyncio(server(never=never, echo=aecho)) as one, Raw(one) as raw:
         lost = raw.ask("never")
         assert raw.call("echo", 1) == {"echo": 1}
         one.stop_sync()
@@ -340,9 +270,7 @@ def test_too_many_at_once_are_told_that_it_is_busy(monkeypatch):
     monkeypatch.setattr(handling, "_MOST_THREADS", 1)
     monkeypatch.setattr(handling, "_LINE", 2)
     gate = Gate()
-    one = server()
-    one.register_handler("wait", gate)
-    with one, Raw(one) as raw:
+    with server(wait=gate) as one, Raw(one) as raw:
         first = raw.ask("wait")
         gate.demand()
         line = [raw.ask("wait"), raw.ask("wait")]
@@ -361,9 +289,7 @@ def test_too_many_at_once_are_told_that_it_is_busy(monkeypatch):
 def test_one_client_cannot_have_everything_under_way(monkeypatch):
     monkeypatch.setattr(calls, "_MOST_CALLS", 2)
     gate = Gate()
-    one = server()
-    one.register_handler("wait", gate)
-    with one, Raw(one) as raw, Raw(one) as other:
+    with server(wait=gate) as one, Raw(one) as raw, Raw(one) as other:
         asked = [raw.ask("wait"), raw.ask("wait")]
         assert raw.failure("wait")["code"] == "host_busy"
         last = other.ask("wait")
@@ -375,9 +301,7 @@ def test_one_client_cannot_have_everything_under_way(monkeypatch):
 
 
 def test_handlers_whose_asyncio_loop_has_ended_are_told_of():
-    one = server()
-    one.register_handler("echo", aecho)
-    one.register_handler("plain", echo)
+    one = server(echo=aecho, plain=echo)
     asyncio.run(one.start_background())
     try:
         with Raw(one) as raw:
@@ -390,15 +314,13 @@ def test_handlers_whose_asyncio_loop_has_ended_are_told_of():
 
 
 def test_requests_that_their_loop_left_behind_are_told_of():
-    one = server()
     entered = threading.Event()
 
     async def never(data):
         entered.set()
         await asyncio.Event().wait()
 
-    one.register_handler("never", never)
-    one.register_handler("echo", aecho)
+    one = server(never=never, echo=aecho)
     loop = asyncio.new_event_loop()
     loop.run_until_complete(one.start_background())
     try:
@@ -419,12 +341,10 @@ def test_requests_that_their_loop_left_behind_are_told_of():
 
 
 def test_a_coroutine_that_ends_the_program_is_told_of_before():
-    one = server()
-
     async def fail(data):
         raise SystemExit(3)
 
-    one.register_handler("fail", fail)
+    one = server(fail=fail)
     loop = asyncio.new_event_loop()
     loop.run_until_complete(one.start_background())
     try:
@@ -441,13 +361,10 @@ def test_a_coroutine_that_ends_the_program_is_told_of_before():
 
 
 def test_a_coroutine_that_is_cancelled_is_told_of():
-    one = server()
-
     async def suicide(data):
         raise asyncio.CancelledError
 
-    one.register_handler("suicide", suicide)
-    with on_asyncio(one), Raw(one) as raw:
+    with on_asyncio(server(suicide=suicide)) as one, Raw(one) as raw:
         assert raw.failure("suicide")["code"] == "cancelled"
 
 
@@ -455,8 +372,7 @@ def test_a_coroutine_that_is_cancelled_is_told_of():
 
 
 def test_a_push_goes_to_one_to_some_or_to_all():
-    one = server()
-    with one, Raw(one, "ann") as ann, Raw(one, "bob") as bob, Raw(one, "bob") as bob2:
+    with server() as one, Raw(one, "ann") as ann, Raw(one, "bob") as bob, Raw(one, "bob") as bob2:
         assert one.push_sync("news", {"n": 1}) == 3
         assert one.push_sync("news", {"n": 2}, "ann") == 1
         assert one.push_sync("news", {"n": 3}, ["bob", "nobody"]) == 2
@@ -482,13 +398,10 @@ def test_a_push_goes_to_one_to_some_or_to_all():
 
 
 def test_a_push_may_be_awaited_also_by_a_handler():
-    one = server()
-
     async def tell(data):
         return await one.push("told", data)
 
-    one.register_handler("tell", tell)
-    with on_asyncio(one), Raw(one) as raw:
+    with on_asyncio(server(tell=tell)) as one, Raw(one) as raw:
         assert raw.call("tell", 5) == 1
         assert raw.push() == ("told", 5)
 
@@ -515,8 +428,7 @@ def test_nobody_gets_a_push_while_the_server_does_not_run():
     ],
 )
 def test_what_cannot_be_pushed_raises(arguments, error):
-    one = server()
-    with one, Raw(one) as raw:
+    with server() as one, Raw(one) as raw:
         with pytest.raises(error):
             one.push_sync(*arguments)
         assert one.push_sync("news", 1) == 1
@@ -524,9 +436,8 @@ def test_what_cannot_be_pushed_raises(arguments, error):
 
 
 def test_a_client_that_does_not_read_goes_without_pushes_and_holds_up_nobody():
-    one = server()
     text = "x" * 500_000
-    with one, Raw(one, "deaf") as deaf, Raw(one, "reads") as reads:
+    with server() as one, Raw(one, "deaf") as deaf, Raw(one, "reads") as reads:
         sent = 0
         while one.get_stats()["pushes_skipped"] == 0:
             assert one.push_sync("news", text) >= 1
@@ -541,85 +452,98 @@ def test_a_client_that_does_not_read_goes_without_pushes_and_holds_up_nobody():
         assert deaf.push() == ("again", 1)
 
 
-def test_a_client_that_never_reads_is_dropped(monkeypatch):
-    monkeypatch.setattr(caller, "_STALL", 0.1)
-    one = server()
-    with one, Raw(one, "deaf"):
-        while one.push_sync("news", "x" * 500_000):
-            pass
-        until(lambda: one.get_stats()["connections"] == 0)
-        assert one.get_stats()["dropped"] == 1
+def fill(one):
+    """Push to a client that does not read until it goes without; return how many it was sent."""
+    sent = 0
+    while one.push_sync("news", "x" * 500_000):
+        sent += 1
+    return sent
 
 
-def test_one_that_reads_in_time_is_not_dropped(monkeypatch):
-    monkeypatch.setattr(caller, "_STALL", 0.3)
-    one = server()
-    one.register_handler("echo", echo)
-    with one, Raw(one, "slow") as slow:
-        sent = 0
-        while one.push_sync("news", "x" * 500_000):
-            sent += 1
-        for _ in range(sent):
-            slow.push()
-        threading.Event().wait(0.5)
+def test_a_client_that_never_reads_is_dropped():
+    with Timed() as timed, Raw(timed.server, "deaf"):
+        fill(timed.server)
+        timed.advance(29.0)
+        assert timed.server.get_stats()["connections"] == 1
+        timed.advance(1.0)
+        assert timed.server.get_stats()["connections"] == 0
+        assert timed.server.get_stats()["dropped"] == 1
+
+
+def test_one_that_reads_in_time_is_not_dropped():
+    with Timed(HEALTHY, echo=echo) as timed, Raw(timed.server, "slow") as slow:
+        for _ in range(2):
+            for _ in range(fill(timed.server)):
+                slow.push()
+            # All that was unsent has been sent before this.
+            assert slow.call("echo", 1) == {"echo": 1}
+            timed.advance(29.0)
         assert slow.call("echo", 1) == {"echo": 1}
-        assert one.get_stats()["dropped"] == 0
+        assert timed.server.get_stats()["dropped"] == 0
 
 
 # Health.
 
+#: Nobody is pinged.
+HEALTHY = {"enable_health_check": False}
+
+
+def pinged(timed, raw):
+    """Let a client read the ping that it has been sent; its answer has arrived on return."""
+    (its,) = [one for one in timed.server._run.serving.door.callers if one.account == "lively"]
+    assert its._probe is not None
+    raw.read()
+    until(lambda: its._probe is None)
+
 
 def test_a_half_open_client_is_dropped_within_two_intervals():
-    one = server(health_check_interval=0.1)
-    with one, Raw(one, "silent"), Raw(one, "lively") as lively:
-        reading = threading.Thread(target=lambda: lively.until_end())
-        reading.start()
-        until(lambda: one.get_stats()["clients"] == {"lively": 1})
-        assert one.get_stats()["dropped"] == 1
-        assert not threading.Event().wait(0.5)
-        assert one.get_stats()["clients"] == {"lively": 1}
-        one.stop_sync()
-        reading.join(DEADLINE)
+    with Timed() as timed, Raw(timed.server, "silent"), Raw(timed.server, "lively") as lively:
+        timed.advance(30.0)
+        pinged(timed, lively)
+        timed.advance(22.0)
+        assert timed.server.get_stats()["clients"] == {"lively": 1, "silent": 1}
+        timed.advance(0.5)
+        assert timed.server.get_stats()["clients"] == {"lively": 1}
+        assert timed.server.get_stats()["dropped"] == 1
+        for _ in range(5):
+            timed.advance(7.5)
+            pinged(timed, lively)
+            timed.advance(22.5)
+        assert timed.server.get_stats()["clients"] == {"lively": 1}
 
 
 def test_whoever_says_anything_is_alive():
-    one = server(health_check_interval=0.2)
-    one.register_handler("echo", echo)
-    with one, Raw(one) as raw:
+    with Timed(echo=echo) as timed, Raw(timed.server) as raw:
         # It answers no ping: what it reads it leaves alone.
-        moment = threading.Event()
-        for _ in range(20):
+        for number in range(20):
             raw.ask("echo")
-            moment.wait(0.05)
-        assert one.get_stats()["dropped"] == 0
-        assert one.get_stats()["connections"] == 1
+            until(lambda number=number: timed.server.get_stats()["requests"] > number)
+            timed.advance(7.5)
+        assert timed.server.get_stats()["dropped"] == 0
+        assert timed.server.get_stats()["connections"] == 1
 
 
 def test_nobody_is_pinged_if_not_wanted():
-    one = server(enable_health_check=False, health_check_interval=0.01)
-    with one, Raw(one):
-        assert not threading.Event().wait(0.2)
-        assert one.get_stats()["connections"] == 1
+    with Timed(HEALTHY) as timed, Raw(timed.server):
+        for _ in range(10):
+            timed.advance(30.0)
+        assert timed.server.get_stats()["connections"] == 1
 
 
 def test_a_ping_is_answered_in_time_while_handlers_are_busy():
-    gates = [Gate() for _ in range(8)]
-    one = server()
+    gates = {"wait{}".format(number): Gate() for number in range(8)}
+    blocked = threading.Event()
 
     async def block(data):
         assert blocked.wait(DEADLINE)  # the asyncio loop with all that is on it
 
-    blocked = threading.Event()
-    one.register_handler("block", block)
-    for number, gate in enumerate(gates):
-        one.register_handler("wait{}".format(number), gate)
-    with on_asyncio(one), Raw(one) as raw:
+    with on_asyncio(server(block=block, **gates)) as one, Raw(one) as raw:
         raw.ask("block")
-        for number, gate in enumerate(gates):
-            raw.ask("wait{}".format(number))
+        for name, gate in gates.items():
+            raw.ask(name)
             gate.demand()
         assert max(raw.ping() for _ in range(10)) < 1.0
-        for gate in gates:
+        for gate in gates.values():
             gate.let.set()
         blocked.set()
 
@@ -627,8 +551,9 @@ def test_a_ping_is_answered_in_time_while_handlers_are_busy():
 @pytest.mark.parametrize("interval", [0, -1, float("inf"), float("nan")])
 def test_an_interval_is_a_number_of_seconds(interval):
     with pytest.raises(ConfigError, match="health_check_interval"):
-        server(health_check_interval=interval)
-    with server(enable_health_check=False, health_check_interval=interval) as one, Raw(one) as raw:
+        server({"health_check_interval": interval})
+    unused = dict(HEALTHY, health_check_interval=interval)
+    with server(unused) as one, Raw(one) as raw:
         assert raw.ping() < DEADLINE
 
 
@@ -653,9 +578,7 @@ def test_the_stats_have_the_keys_that_the_docstring_names():
 
 def test_the_stats_say_what_has_been():
     gate = Gate()
-    one = server(account_id="mine")
-    one.register_handler("echo", echo)
-    one.register_handler("wait", gate)
+    one = server({"account_id": "mine"}, echo=echo, wait=gate)
     assert one.get_stats()["running"] is False
     assert one.get_stats()["address"] is None
     with one:
@@ -690,7 +613,7 @@ def test_the_stats_say_what_has_been():
     assert (stats["requests"], stats["uptime_seconds"]) == (3, 0.0)
 
 
-def test_the_address_has_the_true_port(path):
+def test_the_address_has_the_true_port():
     one = server()
     assert one.address is None
     with one:

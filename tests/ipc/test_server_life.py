@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from concurrent.futures import Future
 
@@ -22,14 +21,7 @@ from dcc_mcp_embed.ipc.pushes import Push
 from dcc_mcp_embed.net.sockets import connect_address
 from fakes.ipc_raw import CLOCK, DEADLINE, SECRET, Raw, on_asyncio, target, until
 from helpers import ROOT
-
-posix = pytest.mark.skipif(os.name == "nt", reason="no unix sockets here")
-
-
-@pytest.fixture
-def path():
-    with tempfile.TemporaryDirectory(prefix="dcc") as folder:
-        yield os.path.join(folder, "one.sock")
+from ipc.stages import Gate, beside, posix, same, server
 
 
 @pytest.fixture(autouse=True)
@@ -38,30 +30,14 @@ def hurried(monkeypatch):
     monkeypatch.setattr(caller, "LINGER", 0.1)
 
 
-class Gate:
-    """A handler that does not return before it is let."""
-
-    def __init__(self):
-        self.entered = threading.Event()
-        self.let = threading.Event()
-        self.times = 0
-
-    def __call__(self, data=None):
-        self.times += 1
-        self.entered.set()
-        assert self.let.wait(DEADLINE)
-        return data
-
-
-def server(path=None, **options):
-    one = SocketServer(path, port=None if path else 0, secret=SECRET, **options)
-    one.register_handler("echo", lambda data: data)
-    return one
-
-
 def ask(one, data):
     with Raw(one) as raw:
         return raw.call("echo", data)
+
+
+async def ask_beside(one, data):
+    """As :func:`ask`, from a coroutine, whose loop goes on."""
+    return await asyncio.get_event_loop().run_in_executor(None, ask, one, data)
 
 
 # Names.
@@ -98,14 +74,13 @@ def test_without_await_asyncio_is_not_even_loaded():
 
 
 def test_start_serves_until_stop():
-    one = server()
+    one = server(echo=same)
 
     async def main():
         serving = asyncio.ensure_future(one.start())
         while not one.running:
             await asyncio.sleep(0)
-        loop = asyncio.get_event_loop()
-        assert await loop.run_in_executor(None, ask, one, 5) == 5
+        assert await ask_beside(one, 5) == 5
         await one.stop()
         await one.stop()
         await serving
@@ -132,19 +107,17 @@ def test_start_that_is_cancelled_stops_the_server_first():
 
 
 def test_start_sync_serves_until_stop_sync():
-    one = server()
-    thread = threading.Thread(target=one.start_sync, daemon=True)
-    thread.start()
+    one = server(echo=same)
+    started = beside(one.start_sync)
     until(lambda: one.running)
     assert ask(one, 5) == 5
     one.stop_sync()
-    thread.join(DEADLINE)
-    assert not thread.is_alive()
+    started()
     one.stop_sync()
 
 
 def test_both_faces_work_as_blocks_and_a_server_may_be_started_again(path):
-    one = server(path)
+    one = server({"socket_path": path}, echo=same)
     for _ in range(2):
         with one:
             assert ask(one, 5) == 5
@@ -154,16 +127,14 @@ def test_both_faces_work_as_blocks_and_a_server_may_be_started_again(path):
         for _ in range(2):
             async with one:
                 assert os.path.exists(path)
-                loop = asyncio.get_event_loop()
-                assert await loop.run_in_executor(None, ask, one, 6) == 6
+                assert await ask_beside(one, 6) == 6
             assert not os.path.exists(path)
 
     asyncio.run(main())
 
 
 def test_what_runs_is_not_started_again():
-    one = server()
-    with one:
+    with server(echo=same) as one:
         with pytest.raises(StartError, match="runs already"):
             one.start_background_sync()
         with pytest.raises(StartError, match="runs already"):
@@ -180,11 +151,8 @@ def test_a_stop_before_the_start_is_fine():
 def test_many_threads_may_stop_it_at_once():
     one = server()
     one.start_background_sync()
-    threads = [threading.Thread(target=one.stop_sync, daemon=True) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(DEADLINE)
+    for stopped in [beside(one.stop_sync) for _ in range(8)]:
+        stopped()
     assert not one.running
 
 
@@ -192,7 +160,7 @@ def test_a_start_that_fails_leaves_nothing_behind(path, monkeypatch):
     def refuse(self):
         raise RuntimeError("can't start new thread")
 
-    one = server(path)
+    one = server({"socket_path": path}, echo=same)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         with pytest.raises(StartError, match="no thread"):
@@ -204,8 +172,7 @@ def test_a_start_that_fails_leaves_nothing_behind(path, monkeypatch):
 
 
 def test_whoever_is_connected_is_told_of_the_stop():
-    one = server()
-    with one, Raw(one) as raw, Raw(one, hello=False) as stranger:
+    with server() as one, Raw(one) as raw, Raw(one, hello=False) as stranger:
         until(lambda: one._run.serving.door._strangers)
         one.stop_sync()
         assert raw.until_end().reason == "the server has been stopped"
@@ -213,8 +180,7 @@ def test_whoever_is_connected_is_told_of_the_stop():
 
 
 def test_a_client_that_does_not_go_does_not_hold_up_the_stop():
-    one = server()
-    with one, Raw(one, "deaf"):
+    with server() as one, Raw(one, "deaf"):
         while one.push_sync("news", "x" * 500_000):
             pass
         one.stop_sync()
@@ -226,20 +192,17 @@ def test_a_client_that_does_not_go_does_not_hold_up_the_stop():
 
 def test_what_ends_soon_is_answered():
     gate = Gate()
-    one = server()
-    one.register_handler("wait", gate)
-    with one, Raw(one) as raw:
+    with server(echo=same, wait=gate) as one, Raw(one) as raw:
         ident = raw.ask("wait", 5)
-        assert gate.entered.wait(DEADLINE)
-        stopping = threading.Thread(target=one.stop_sync, daemon=True)
-        stopping.start()
+        gate.demand()
+        stopped = beside(one.stop_sync)
         until(lambda: one._run.serving._closing)
         told = raw.failure("echo", 1)
         assert (told["code"], told["state"]) == ("host_shutting_down", "not_started")
         gate.let.set()
         assert json.loads(raw.answer(ident).payload.decode()) == 5
         raw.until_end()
-        stopping.join(DEADLINE)
+        stopped()
 
 
 def test_what_does_not_end_is_told_so_and_what_waits_never_runs(monkeypatch):
@@ -247,12 +210,9 @@ def test_what_does_not_end_is_told_so_and_what_waits_never_runs(monkeypatch):
     monkeypatch.setattr(ipc.handling, "_MOST_THREADS", 1)
     gate, waiting = Gate(), Gate()
     waiting.let.set()
-    one = server()
-    one.register_handler("wait", gate)
-    one.register_handler("next", waiting)
-    with one, Raw(one) as raw:
+    with server(wait=gate, next=waiting) as one, Raw(one) as raw:
         running = raw.ask("wait")
-        assert gate.entered.wait(DEADLINE)
+        gate.demand()
         following = raw.ask("next")
         until(lambda: one.get_stats()["in_flight"] == 2)
         one.stop_sync()
@@ -268,21 +228,17 @@ def test_what_was_told_that_it_never_runs_never_does(monkeypatch):
     monkeypatch.setattr(ipc.handling, "_MOST_THREADS", 1)
     gate, waiting = Gate(), Gate()
     waiting.let.set()
-    one = server()
-    one.register_handler("wait", gate)
-    one.register_handler("next", waiting)
-    with one, Raw(one) as raw:
+    with server(wait=gate, next=waiting) as one, Raw(one) as raw:
         running = raw.ask("wait", 5)
-        assert gate.entered.wait(DEADLINE)
+        gate.demand()
         following = raw.ask("next")
         until(lambda: one.get_stats()["in_flight"] == 2)
-        stopping = threading.Thread(target=one.stop_sync, daemon=True)
-        stopping.start()
+        stopped = beside(one.stop_sync)
         assert raw.failed(following)["state"] == "not_started"
         # Its thread is free before the server has stopped.
         gate.let.set()
         assert raw.answer(running).success
-        stopping.join(DEADLINE)
+        stopped()
     assert waiting.times == 0
 
 
@@ -290,13 +246,10 @@ def test_what_ends_after_it_was_told_so_is_answered_once(monkeypatch, caplog):
     monkeypatch.setattr(serving, "_STOPPING", 0.05)
     monkeypatch.setattr(caller, "LINGER", 1.0)
     gate = Gate()
-    one = server()
-    one.register_handler("wait", gate)
-    with one, Raw(one) as raw, Raw(one, resume=False) as other:
+    with server(wait=gate) as one, Raw(one) as raw, Raw(one, resume=False) as other:
         asked = [raw.ask("wait"), other.ask("wait")]
         until(lambda: gate.times == 2)
-        stopping = threading.Thread(target=one.stop_sync, daemon=True)
-        stopping.start()
+        stopped = beside(one.stop_sync)
         assert raw.failed(asked[0])["state"] == other.failed(asked[1])["state"] == "running"
         done = one._run.serving.calls._done
         gate.let.set()
@@ -305,15 +258,13 @@ def test_what_ends_after_it_was_told_so_is_answered_once(monkeypatch, caplog):
         other.until_end()
         raw.close()
         other.close()
-        stopping.join(DEADLINE)
+        stopped()
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_coroutines_that_do_not_end_are_cancelled(monkeypatch):
     monkeypatch.setattr(serving, "_STOPPING", 0.1)
-    one = server()
-    cancelled = threading.Event()
-    entered = threading.Event()
+    cancelled, entered = threading.Event(), threading.Event()
 
     async def never(data):
         entered.set()
@@ -323,8 +274,7 @@ def test_coroutines_that_do_not_end_are_cancelled(monkeypatch):
             cancelled.set()
             raise
 
-    one.register_handler("never", never)
-    with on_asyncio(one), Raw(one) as raw:
+    with on_asyncio(server(never=never)) as one, Raw(one) as raw:
         ident = raw.ask("never")
         assert entered.wait(DEADLINE)
         one.stop_sync()
@@ -364,24 +314,19 @@ def test_pushes_while_it_stops_hang_nobody():
         while one.running:
             results.append(one.push_sync("news"))
 
-    threads = [threading.Thread(target=push, daemon=True) for _ in range(4)]
-    for thread in threads:
-        thread.start()
+    pushers = [beside(push) for _ in range(4)]
     until(lambda: len(results) > 100)
     one.stop_sync()
-    for thread in threads:
-        thread.join(DEADLINE)
-        assert not thread.is_alive()
+    for ended in pushers:
+        ended()
 
 
 def test_a_handler_of_a_stopped_server_changes_nothing_in_the_next_run(monkeypatch):
     monkeypatch.setattr(serving, "_STOPPING", 0.05)
     gate = Gate()
-    one = server()
-    one.register_handler("wait", gate)
-    with one, Raw(one) as raw:
+    with server(echo=same, wait=gate) as one, Raw(one) as raw:
         raw.ask("wait")
-        assert gate.entered.wait(DEADLINE)
+        gate.demand()
     with one:
         gate.let.set()
         assert ask(one, 5) == 5
@@ -392,7 +337,9 @@ def test_a_handler_of_a_stopped_server_changes_nothing_in_the_next_run(monkeypat
 
 SCRIPT = """
 import asyncio, os, signal, sys, threading
-from dcc_mcp_embed.ipc import SocketServer
+from dcc_mcp_embed.ipc import SocketServer, caller, serving
+# Clients here do not go by themselves, and handlers do not return.
+caller.LINGER = serving._STOPPING = 0.1
 path, how = sys.argv[1:]
 if how.endswith(" by file"):
     from dcc_mcp_embed.ipc import places
@@ -506,7 +453,7 @@ def test_a_server_of_a_killed_process_is_replaced(path):
     with Script(path, "exit") as script:
         script.child.kill()
         script.wait()
-        with server(path) as one:
+        with server({"socket_path": path}, echo=same) as one:
             assert ask(one, 5) == 5
 
 
@@ -515,11 +462,9 @@ def test_a_connection_that_comes_at_the_stop_hangs_nobody():
         one = server()
         one.start_background_sync()
         found = target(one)
-        stopping = threading.Thread(target=one.stop_sync, daemon=True)
-        stopping.start()
+        stopped = beside(one.stop_sync)
         try:
             connect_address(found.address, DEADLINE, CLOCK).close()
         except Exception:
             pass  # it was too late
-        stopping.join(DEADLINE)
-        assert not stopping.is_alive()
+        stopped()
