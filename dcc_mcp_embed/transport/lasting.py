@@ -1,20 +1,17 @@
-"""Connections to one instance, one after another: a call survives the loss of the one it began on.
+"""Calls to one instance that survive the loss of the connection that they began on.
 
 Each call that must not run twice has its id from ``rpc.resume``. When the connection is lost, the
-first thread that notices makes a new one and asks what became of all calls under way; the others
-wait for it. Then each goes on with its own: sends its request again, waits for an answer that is
-on its way, or is told that nobody knows. A call's own time limits all of that.
+thread that makes a new one (see :mod:`.mending`) asks over it what became of all calls under way.
+Then each goes on with its own: sends its request again, waits for an answer that is on its way, or
+is told that nobody knows. A call's own time limits all of that.
 """
 
 from __future__ import annotations
 
-import threading
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, Optional, Tuple
 
 from ..clock import Clock
 from ..errors import EmbedError, RemoteProtocolError, UnknownOutcome
-from ..net.readiness import SLICE_S
-from ..rpc.backoff import Backoff
 from ..rpc.content import unknown_outcome
 from ..rpc.pending import Call, fresh
 from ..rpc.resume import ACKNOWLEDGE, LOOK_FIRST, RESUME, SEND, SETTLE, Decision, ResumeClient
@@ -24,20 +21,19 @@ from ..transport_errors import (
     ConnectionClosed,
     ConnectionTimeout,
     Serialization,
-    ServiceNotFound,
     TransportError,
 )
 from ..wire.messages import OURS, Response, request_frame
-from .carrier import Carrier, Listener
+from .carrier import Carrier
+from .flights import Flight, Leg, status_of
 from .link import Link
+from .mending import MendingCarrier
 from .reentry import alone
 
-__all__ = ["RETRY", "LastingCarrier"]
+__all__ = ["LastingCarrier"]
 
 #: The methods of our servers (server/framed.py) that are simply sent again: they only read.
 _REPEATABLE = frozenset(("ping", "status", "tools/list"))
-#: Between attempts to connect anew; the first comes at once. Short: somebody waits for a call.
-RETRY = Backoff(base=0.05, cap=1.0, jitter=0.5)
 #: Seconds that the answer to a resume may take; it is ready when the server's loop is.
 _RESUME_S = 5.0
 #: Bytes of answers after which they are acknowledged, however few: the server keeps them until
@@ -48,65 +44,13 @@ _STILL_BROKEN = (
     "the connection broke during the call and could not be made anew in its time ({}); whether it "
     "ran is not known"
 )
-_STATUS = ((CallFailed, "failed"), (CallTimeout, "timeout"), (UnknownOutcome, UnknownOutcome.code))
 
 
-class _Leg(NamedTuple):
-    """How a call goes on: over ``link``, whose answer settles ``call``; is it to be sent there?
-
-    ``expected``: the link has been told to expect the answer.
-    """
-
-    link: Link
-    call: Call
-    send: bool
-    expected: bool
-
-
-class _Flight:
-    """A call under way. Changed under the carrier's lock; its own thread reads ``leg`` as one."""
-
-    __slots__ = (
-        "deadline",
-        "error",
-        "id",
-        "landed",
-        "leg",
-        "method",
-        "size",
-        "status",
-        "text",
-        "timeout_ms",
-    )
-
-    def __init__(self, method: str, deadline: float, timeout_ms: int) -> None:
-        self.method = method
-        self.deadline = deadline
-        self.timeout_ms = timeout_ms
-        #: None until there is a connection for it.
-        self.id: Optional[bytes] = None
-        self.leg: _Leg
-        #: What settled it after a reconnect.
-        self.error: Optional[UnknownOutcome] = None
-        #: How it ended, for the tracker; and whether it has been told.
-        self.status = "broken"
-        self.text: Optional[str] = None
-        self.size = 0
-        self.landed = False
-
-    def call(self) -> Call:
-        """Return what an answer settles, for one link."""
-        assert self.id is not None
-        return Call(self.id, self.method, self.deadline, self.timeout_ms)
-
-
-class LastingCarrier(Carrier):
+class LastingCarrier(MendingCarrier):
     """Calls over whatever connection there is. Any thread.
 
-    ``first`` is connected and greeted. ``redial(timeout)`` returns another such carrier in at most
-    ``attempt`` seconds; it raises TransportError, and ServiceNotFound when there is nobody to
-    connect to any more. Messages that are no calls go over the connection of the moment, and are
-    lost with it.
+    ``first``, ``redial`` and ``attempt`` are a :class:`MendingCarrier`'s. Messages that are no
+    calls go over the connection of the moment, and are lost with it.
     """
 
     def __init__(
@@ -117,33 +61,17 @@ class LastingCarrier(Carrier):
         resume: ResumeClient,
         clock: Clock,
     ) -> None:
-        super().__init__(first.link, first.peer)
-        self._redial = redial
-        self._attempt = attempt
+        super().__init__(first, redial, attempt, clock)
         self._resume = resume
-        self._clock = clock
-        self._lock: Any = threading.RLock()
-        self._changed = threading.Condition(self._lock)
-        self._flights: Dict[bytes, _Flight] = {}
+        self._flights: Dict[bytes, Flight] = {}
         #: Requests whose answers are received as messages.
         self._posted: Dict[bytes, None] = {}
-        #: Stands for the thread that makes a new connection.
-        self._mending: Optional[object] = None
-        #: Why no new one is made any more,
-        self._over: Optional[TransportError] = None
-        #: and whether that was our own side's wish. Else whoever had a call under way is to be told
-        #: that nobody knows.
-        self._closed = False
+        #: Bytes of answers that have come since the server was last told of it.
         self._unacknowledged = 0
 
     def begin(self, deadline: float) -> None:
         """Tell the server of the first connection who we are; before anything else."""
-        self._resume_over(Carrier(self.link, self.peer), deadline)
-
-    def listen(self, listener: Listener) -> None:
-        # The link must not change in between.
-        with self._lock:
-            super().listen(listener)
+        self._introduce(Carrier(self.link, self.peer), deadline)
 
     # -- calls --------------------------------------------------------------------------------
 
@@ -155,12 +83,12 @@ class LastingCarrier(Carrier):
         """
         if method in _REPEATABLE:
             return self._repeat(method, params, deadline, timeout_ms)
-        flight = _Flight(method, deadline, timeout_ms)
+        flight = Flight(method, deadline, timeout_ms)
         try:
             try:
                 response = self._fly(flight, params)
             except BaseException as error:
-                flight.status, flight.text = _status(error), str(error)
+                flight.status, flight.text = status_of(error), str(error)
                 raise
             else:
                 flight.status, flight.size = "done", len(response.payload)
@@ -171,12 +99,12 @@ class LastingCarrier(Carrier):
             # Ctrl-C may have come before that, or in the middle of it.
             self._land(flight)
 
-    def _fly(self, flight: _Flight, params: bytes) -> Response:
+    def _fly(self, flight: Flight, params: bytes) -> Response:
         self._depart(flight)
         assert flight.id is not None
         return self._carry(flight, request_frame(flight.id, flight.method, params, OURS))
 
-    def _land(self, flight: _Flight) -> None:
+    def _land(self, flight: Flight) -> None:
         """Note the end of a call; twice is fine."""
         if flight.id is not None and not flight.landed:
             self._settle(flight.id, flight.status, flight.text, flight.size)
@@ -199,7 +127,7 @@ class LastingCarrier(Carrier):
         status = "done" if response.success else "failed"
         self._settle(response.id, status, response.error, len(response.payload))
 
-    def _depart(self, flight: _Flight) -> None:
+    def _depart(self, flight: Flight) -> None:
         """Have a call under way, on a connection that is there, or is made anew."""
         while True:
             with alone(self._lock):
@@ -209,14 +137,14 @@ class LastingCarrier(Carrier):
                     return
             self._recover(link, flight.deadline)
 
-    def _enter(self, flight: _Flight, link: Link) -> None:
+    def _enter(self, flight: Flight, link: Link) -> None:
         # In the order in which it is looked for when it has to be forgotten.
         flight.id = self._resume.reserve()
         self._flights[flight.id] = flight
         self._resume.begin(request_id=flight.id)
-        flight.leg = _Leg(link, flight.call(), True, False)
+        flight.leg = Leg(link, flight.call(), True, False)
 
-    def _carry(self, flight: _Flight, frame: bytes) -> Response:
+    def _carry(self, flight: Flight, frame: bytes) -> Response:
         while True:
             if flight.error is not None:
                 raise _fresh_unknown(flight.error)
@@ -270,76 +198,7 @@ class LastingCarrier(Carrier):
 
     # -- a new connection ---------------------------------------------------------------------
 
-    def _recover(self, lost: Link, deadline: float) -> None:
-        """Return when there is another connection than ``lost``. Raises why there is none."""
-        me = object()
-        try:
-            with alone(self._lock):
-                while self._mending is not None and self.link is lost:
-                    if self._over is not None:
-                        raise fresh(self._over)
-                    if not self._wait(deadline):
-                        raise ConnectionClosed()
-                if self.link is not lost:
-                    return
-                self._mending = me
-            try:
-                self._mend(deadline)
-            finally:
-                self._mended(me)
-        finally:
-            # Ctrl-C may have come before that, or in the middle of it.
-            self._mended(me)
-
-    def _mended(self, me: object) -> None:
-        if self._mending is me:
-            with self._lock:
-                self._mending = None
-                self._changed.notify_all()
-
-    def _wait(self, deadline: float) -> bool:
-        """Wait for a change; False: it is too late. With the lock held."""
-        left = deadline - self._clock.monotonic()
-        if left <= 0:
-            return False
-        self._changed.wait(min(left, threading.TIMEOUT_MAX if SLICE_S is None else SLICE_S))
-        return True
-
-    def _mend(self, deadline: float) -> None:
-        with self._lock:
-            if self._over is not None:
-                raise fresh(self._over)
-            self._resume.lost()
-            self._drop_posted("the connection was lost")
-        attempt = 0
-        while True:
-            if self._over is not None:
-                raise fresh(self._over)
-            left = deadline - self._clock.monotonic()
-            if left <= 0:
-                raise ConnectionClosed()
-            try:
-                fresh_one = self._redial(min(left, self._attempt))
-            except ServiceNotFound as error:
-                self._end(error)
-                raise
-            except TransportError as error:
-                reason = fresh(error)
-            else:
-                try:
-                    self._resume_over(fresh_one, deadline)
-                    return
-                except TransportError as error:
-                    reason = fresh(error)
-            attempt += 1
-            again = self._clock.monotonic() + RETRY.delay(attempt, self._clock.jitter())
-            if again >= deadline:
-                raise fresh(reason)
-            with self._lock:
-                while self._over is None and self._wait(again):
-                    pass
-
-    def _resume_over(self, carrier: Carrier, deadline: float) -> None:
+    def _introduce(self, carrier: Carrier, deadline: float) -> None:
         """Learn over a new connection what became of the calls, and use it. Raises TransportError.
 
         It is closed again if that fails.
@@ -367,7 +226,7 @@ class LastingCarrier(Carrier):
             # Nobody's call: nothing has been sent of those.
             raise ConnectionTimeout(timeout_ms) from None
 
-    def _ask(self, carrier: Carrier) -> Tuple[Optional[bytes], List[Tuple[_Flight, Call]]]:
+    def _ask(self, carrier: Carrier) -> Tuple[Optional[bytes], List[Tuple[Flight, Call]]]:
         """Return what to ask, and the calls whose answers may come right after that of it."""
         facts = carrier.peer.facts
         assert facts is not None
@@ -388,7 +247,7 @@ class LastingCarrier(Carrier):
         return reconnected.params, asked
 
     def _adopt(
-        self, carrier: Carrier, asked: List[Tuple[_Flight, Call]], answer: Optional[Response]
+        self, carrier: Carrier, asked: List[Tuple[Flight, Call]], answer: Optional[Response]
     ) -> None:
         if self._over is not None:
             raise fresh(self._over)
@@ -403,7 +262,7 @@ class LastingCarrier(Carrier):
                 # Or its time was over meanwhile.
                 link.drop(call)
             else:
-                flight.leg = _Leg(link, call, action == SEND, True)
+                flight.leg = Leg(link, call, action == SEND, True)
         link.listener = self.listener
         self.link, self.peer = link, carrier.peer
         self._changed.notify_all()
@@ -416,6 +275,14 @@ class LastingCarrier(Carrier):
 
     # -- the end ------------------------------------------------------------------------------
 
+    def _lost(self) -> None:
+        self._resume.lost()
+        self._drop_posted("the connection was lost")
+
+    def _ended(self) -> None:
+        # Nobody receives anything here any more.
+        self._drop_posted("the channel was closed")
+
     def close(self, error: TransportError, farewell: bool) -> None:
         with alone(self._lock):
             self._closed = True
@@ -424,26 +291,9 @@ class LastingCarrier(Carrier):
             self._acknowledge()
         link.close(error, farewell)
 
-    def _end(self, error: TransportError) -> Link:
-        with self._lock:
-            self._over = self._over or error
-            # Nobody receives anything here any more.
-            self._drop_posted("the channel was closed")
-            self._changed.notify_all()
-            return self.link
-
     def _drop_posted(self, why: str) -> None:
         for ident in list(self._posted):
             self._forget(ident, "broken", why)
-
-    def abandon(self) -> None:
-        # The line goes on, and it is the parent's: what this process says in it would be taken for
-        # the parent's. Its locks may be held by threads that do not exist here.
-        self._over = ConnectionClosed()
-        self._closed = True
-        self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
-        super().abandon()
 
 
 # Errors that are kept are raised as copies: see ``rpc.pending.fresh``.
@@ -457,11 +307,3 @@ def _said(call: Call, error: CallFailed) -> EmbedError:
     """Return what a failed answer says: nobody knows, or the peer's words."""
     unknown = None if call.response is None else unknown_outcome(call.response.payload)
     return fresh(error) if unknown is None else unknown
-
-
-def _status(error: BaseException) -> str:
-    """Return the word for the receipt of a call that ended with ``error``."""
-    for kind, word in _STATUS:
-        if isinstance(error, kind):
-            return word
-    return "broken"

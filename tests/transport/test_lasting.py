@@ -24,7 +24,7 @@ from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.errors import UnknownOutcome
 from dcc_mcp_embed.rpc import outbound, resume
 from dcc_mcp_embed.rpc.hello import Facts
-from dcc_mcp_embed.transport import lasting
+from dcc_mcp_embed.transport import flights, lasting, mending
 from dcc_mcp_embed.transport.dialing import WIRE
 from fakes.channels import Helper, until
 from fakes.fault_proxy import DOWN, UP, FaultProxy
@@ -514,7 +514,7 @@ def test_a_call_of_which_nobody_knows_is_counted_in_the_session(manager, live, p
     stage.leave.set()
 
 
-INTERRUPTED = (lasting, resume, outbound)
+INTERRUPTED = (lasting, mending, flights, resume, outbound)
 
 
 def lines_of_a_call(manager):
