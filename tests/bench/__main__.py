@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import base64
 import os
+import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -24,7 +25,7 @@ from bench.processes import (  # noqa: E402
     placements,
 )
 from bench.targets import TARGETS, Running, start  # noqa: E402
-from bench.venvs import preferred_python  # noqa: E402
+from bench.venvs import ROOT, preferred_python  # noqa: E402
 
 _CLIENT = os.path.join(_TESTS, "bench", "client.py")
 
@@ -72,12 +73,19 @@ def bare_memory(python: str) -> float:
         bare.stop()
 
 
+def write_byte_code(python: str) -> None:
+    """Compile as an installation does; what the server compiles itself stays in its memory."""
+    folders = ("dcc_mcp_embed", "adapters", "vendor")
+    subprocess.check_call([python, "-m", "compileall", "-q", *folders], cwd=ROOT)
+
+
 def run(options: argparse.Namespace, stack: ExitStack) -> int:
     """Measure and print. Return the exit status."""
     base = preferred_python()
     ours = options.python or base
     where = placements(os.sched_getaffinity(0), options.placement)
     home = stack.enter_context(tempfile.TemporaryDirectory())
+    write_byte_code(ours)
     started: List[Running] = []
     for target in TARGETS:
         if not options.only or target.name in options.only:
