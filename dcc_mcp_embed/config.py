@@ -96,6 +96,8 @@ class Settings(NamedTuple):
     limits: Limits = Limits()
     #: core | full: whether `tools/list` shows what most need, in few bytes, or everything.
     profile: str = "core"
+    #: Answer MCP with a stream of events always: a session keeps it for whoever lost a connection.
+    always_stream: bool = False
 
 
 def data_dir(environ: Mapping[str, str], platform: str) -> str:
@@ -195,6 +197,7 @@ def settings_from(
     limits: Limits = Limits(),
     profile: Optional[str] = None,
     qtserver: Optional[int] = None,
+    always_stream: bool = False,
 ) -> Settings:
     """Join arguments and environment into settings; an argument wins. Raises ConfigError.
 
@@ -225,4 +228,5 @@ def settings_from(
         origins=origins,
         limits=limits,
         profile=profile or "core",
+        always_stream=always_stream,
     )

@@ -75,6 +75,7 @@ def start(
     launch_command: Optional[str] = None,
     profile: Optional[str] = None,
     qtserver: Optional[int] = None,
+    always_stream: bool = False,
 ) -> EmbeddedServer:
     """Start the server in this host and return it; the running one if there is one already.
 
@@ -88,7 +89,9 @@ def start(
     is entered; None takes the one that all dcc-mcp programs share. ``launch_command``: what to give
     a shell to start such a host again, told there. ``profile``: core or full, which tools are
     listed; all can be called; None is core. ``qtserver``: a second port, without a token, for a
-    dcc-mcp sidecar, 0 for any free one; None opens none. Raises ConfigError for unusable settings,
+    dcc-mcp sidecar, 0 for any free one; None opens none. ``always_stream=True`` answers MCP with
+    streams of events always, which a client whose connection broke can take up again; else only
+    where there is something to say before the answer. Raises ConfigError for unusable settings,
     StartError when the port is taken or the host cannot be used.
     """
     global _running
@@ -108,6 +111,7 @@ def start(
             limits=limits,
             profile=profile,
             qtserver=qtserver,
+            always_stream=always_stream,
         )
         host = adapter if isinstance(adapter, HostAdapter) else load_adapter(adapter)
         server = EmbeddedServer(host, settings, clock or SystemClock(), tools, launch_command)

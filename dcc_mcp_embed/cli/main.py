@@ -143,6 +143,12 @@ def _parser() -> argparse.ArgumentParser:
         "can call tools there, but none that runs code; without PORT any free one",
     )
     command.add_argument(
+        "--always-stream",
+        action="store_true",
+        help="answer MCP with streams of events always, which a client that lost its connection "
+        "can take up again",
+    )
+    command.add_argument(
         "--registry-dir",
         metavar="DIR",
         help="the service registry to be entered in; default: the one all dcc-mcp programs share",

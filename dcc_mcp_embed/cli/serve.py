@@ -139,6 +139,8 @@ def launch_command(options: Any) -> str:
         words.append("--no-auth")
     if options.gateway:
         words.append("--gateway")
+    if options.always_stream:
+        words.append("--always-stream")
     for name in [name for group in options.tools for name in group]:
         words += ["--tools", os.path.abspath(name) if os.path.exists(name) else name]
     if os.name == "nt":
@@ -165,6 +167,7 @@ def run(options: Any) -> int:
         launch_command=launch_command(options),
         profile=options.profile,
         qtserver=options.qtserver,
+        always_stream=options.always_stream,
     )
     log = StderrLog(server.logbook)
     try:

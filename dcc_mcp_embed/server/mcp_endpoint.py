@@ -34,7 +34,10 @@ _BATCH = 100
 
 
 class McpEndpoint:
-    """Serve ``/mcp``. ``works`` and ``subscriptions`` do what a ready answer does not."""
+    """Serve ``/mcp``. ``works`` and ``subscriptions`` do what a ready answer does not.
+
+    ``always_stream``: answer with a stream of events also where one JSON message would do.
+    """
 
     def __init__(
         self,
@@ -43,10 +46,12 @@ class McpEndpoint:
         subscriptions: Subscriptions,
         sessions: Sessions,
         clock: Clock,
+        always_stream: bool = False,
     ) -> None:
         self._machine = machine
         self._sessions = sessions
         self._clock = clock
+        self._always = always_stream
         # Kind of outcome -> (exchange, outcome, sink) -> None.
         self._doers: Dict[Any, Callable[[Exchange, Any, Sink], None]] = {
             Accepted: lambda exchange, outcome, sink: sink.nothing(),
@@ -123,7 +128,7 @@ class McpEndpoint:
         if type(value) is list:
             self._batch(exchange, value, session)
         else:
-            self._single(exchange, value, Single(exchange, session))
+            self._single(exchange, value, Single(exchange, session, self._always))
 
     def _single(self, exchange: Exchange, value: Any, sink: Sink) -> None:
         client = sink.session.client if sink.session is not None else ""
@@ -162,7 +167,7 @@ class McpEndpoint:
         if refusal is not None:
             self._send(exchange, self._machine.refuse(Fault(jsonrpc.INVALID_REQUEST, refusal)))
             return
-        gathered = Gathered(exchange, len(values))
+        gathered = Gathered(exchange, len(values), self._always)
         for value in values:
             self._single(exchange, value, Member(gathered, session))
 

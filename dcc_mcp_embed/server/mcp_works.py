@@ -147,6 +147,9 @@ class Works:
             if "requestState" in work.params:
                 self._go_on(exchange, work, sink)
                 return
+        else:
+            # In the other era an error may yet have a status of its own.
+            sink.begin()
         client = work.client or _user_agent(exchange)
         key = (exchange.head.headers.get("mcp-session-id"), work.id)
         dialogue = None

@@ -115,7 +115,9 @@ class Server:
         self.subscriptions = Subscriptions(loop, machine, table, self.sessions)
         table.changed = self.subscriptions.lists_changed
         self.calls.scene_touched = self.subscriptions.scene_changed
-        endpoint = McpEndpoint(machine, works, self.subscriptions, self.sessions, clock)
+        endpoint = McpEndpoint(
+            machine, works, self.subscriptions, self.sessions, clock, settings.always_stream
+        )
         self.readiness = Readiness(lanes["main"], state_changed)
         safe_stop = SafeStop(instance, stop_pass, lanes, clock, loop.call_soon, stop, self._log)
         handlers: Dict[str, Callable[[Exchange], None]] = {

@@ -1,7 +1,8 @@
 """Where what comes of one message goes: the whole answer, one of a batch, or a stream. Loop thread.
 
 JSON by default; the answer becomes a stream of server-sent events once there is something to say
-before it. In a session of the handshake era such a stream can be resumed.
+before it, or at once where the server is told to stream always. In a session of the handshake era
+such a stream can be resumed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from .sessions import Session
 
 __all__ = ["Gathered", "Member", "Single", "Sink"]
 
+_EVENTS = "text/event-stream"
+
 
 class Sink:
     """Where the outcome of one message goes."""
@@ -29,6 +32,9 @@ class Sink:
 
     def nothing(self) -> None:
         raise NotImplementedError
+
+    def begin(self) -> None:
+        """Note that the reply takes its time, and that no error can have its status any more."""
 
     def reply(self, reply: Reply) -> None:
         raise NotImplementedError
@@ -49,10 +55,13 @@ class Sink:
 
 
 class Single(Sink):
-    """The message was the whole request."""
+    """The message was the whole request. ``always``: the answer is a stream if it can be one."""
 
-    def __init__(self, exchange: Exchange, session: Optional[Session] = None) -> None:
+    def __init__(
+        self, exchange: Exchange, session: Optional[Session] = None, always: bool = False
+    ) -> None:
         self._exchange = exchange
+        self._always = always
         self._stream: Optional[Stream] = None
         self.session = session
 
@@ -60,9 +69,15 @@ class Single(Sink):
         self.over = True
         self._exchange.reply(202, (), b"")
 
+    def begin(self) -> None:
+        if self._always:
+            self._begun()
+
     def reply(self, reply: Reply) -> None:
         self.over = True
         body = jsonrpc.encode(reply.message)
+        if self._always and reply.status == 200:
+            self._begun()
         if self._stream is not None:
             self._stream.finish(body.decode("ascii"))
         elif self._exchange.streaming:
@@ -97,12 +112,12 @@ class Single(Sink):
         if not exchange.can_stream:
             return False
         if not exchange.streaming:
-            if not takes(exchange.head.headers, "text/event-stream"):
+            if not takes(exchange.head.headers, _EVENTS):
                 return False
             if self.session is not None:
                 self._stream = self.session.streams().open(exchange)
             else:
-                exchange.begin_stream(EVENT_STREAM)
+                exchange.begin_stream(EVENT_STREAM + self.headers)
         return True
 
     def _congested(self) -> bool:
@@ -117,10 +132,14 @@ class Single(Sink):
 
 
 class Gathered:
-    """The answers of a batch, sent together when the last one is there."""
+    """The answers of a batch, sent together when the last one is there.
 
-    def __init__(self, exchange: Exchange, count: int) -> None:
+    ``always``: as a stream, an event for each, if the client takes one.
+    """
+
+    def __init__(self, exchange: Exchange, count: int, always: bool = False) -> None:
         self._exchange = exchange
+        self._always = always
         self._missing = count
         self._messages: List[Dict[str, Any]] = []
 
@@ -130,10 +149,19 @@ class Gathered:
             self._messages.append(message)
         if self._missing:
             return
-        if self._messages:
-            self._exchange.reply(200, JSON, jsonrpc.encode(self._messages))
+        exchange = self._exchange
+        if not self._messages:
+            exchange.reply(202, (), b"")
+        elif self._always and exchange.can_stream and takes(exchange.head.headers, _EVENTS):
+            exchange.begin_stream(EVENT_STREAM)
+            exchange.end_stream(
+                b"".join(
+                    sse.encode(jsonrpc.encode(one).decode("ascii"), event="message")
+                    for one in self._messages
+                )
+            )
         else:
-            self._exchange.reply(202, (), b"")
+            exchange.reply(200, JSON, jsonrpc.encode(self._messages))
 
 
 class Member(Sink):
