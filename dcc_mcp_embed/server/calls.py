@@ -34,8 +34,9 @@ Progress = Callable[[Any], None]
 class Calls:
     """Run tool calls for one server.
 
-    ``lanes`` maps a tool's ``thread`` ("main", "worker") to its dispatcher. ``scene_path()`` is
-    asked on the main thread after each call there, so that results name the open scene.
+    ``lanes`` maps a tool's ``thread`` ("main", "worker") to its dispatcher. ``host`` is its
+    adapter, whose ``scene_path()`` is asked on the main thread after each call there, so that
+    results name the open scene; ``scene`` is its backend. Tools of the main thread get both.
     """
 
     def __init__(
@@ -78,12 +79,10 @@ class Calls:
     ) -> Optional[Running]:
         """Call ``tool`` and hand its CallToolResult to ``answer`` on the loop thread, once.
 
-        ``client`` is the name it gives itself; ``identity`` is what it cannot choose (see
-        ExecGate).
-
-        Returns what can be cancelled, None if the call is over already. ``progress`` gets what a
-        stepwise tool yields, on the loop thread; ``wire`` is the way to its client, which its
-        questions go to.
+        Return what can be cancelled, None if the call is over already. ``client`` is the name that
+        the caller gives itself; ``identity`` is what it cannot choose (see ExecGate). ``progress``
+        gets what a stepwise tool yields, on the loop thread; ``wire`` is the way to the client,
+        where the tool's questions go.
         """
         self.total += 1
         try:

@@ -149,6 +149,7 @@ class Channel:
         return stream
 
     def ended(self, stream: Stream) -> None:
+        """Note that a call's stream has had its last event; that can be fetched still."""
         self._open.pop(stream.number, None)
 
     def listen(self, exchange: Exchange, last: Optional[str]) -> None:

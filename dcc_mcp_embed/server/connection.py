@@ -1,7 +1,7 @@
 """What every connection has, whatever it speaks: a stream, deadlines, a share of the quotas.
 
 Loop thread only. A subclass turns bytes into requests; see :mod:`.http_connection` and
-:mod:`.framed`.
+:mod:`.framed_connection`.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Connection(Protocol):
         return limits.idle_timeout if self.authenticated else limits.head_timeout
 
     def arm(self, delay: float) -> None:
-        """Set the deadline, in place of the one before; None is none."""
+        """Set the deadline, ``delay`` seconds from now, in place of the one before."""
         loop = self._front.loop
         when = loop.clock.monotonic() + delay
         self._deadline = when

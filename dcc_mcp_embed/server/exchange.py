@@ -66,6 +66,7 @@ class Exchange:
 
     @property
     def streaming(self) -> bool:
+        """Return whether the answer is a stream that has begun."""
         return self._streaming
 
     @property
@@ -98,6 +99,7 @@ class Exchange:
 
     @property
     def can_stream(self) -> bool:
+        """Return whether the peer is there and can take an answer in pieces (HTTP/1.1)."""
         return self._connection is not None and self.head.version >= 1
 
     @property

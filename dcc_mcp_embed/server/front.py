@@ -24,8 +24,8 @@ class Front:
     """All connections of one server: quotas, admission, and the handlers. Loop thread.
 
     ``speakers`` makes a connection for each protocol (see :mod:`.arrival`); a protocol that is not
-    among them yet is waited for (:meth:`speak`). ``public``: paths that
-    need no token, with the largest body that is taken there, bytes.
+    among them yet is waited for (:meth:`speak`). ``handlers`` are by path; ``public`` are the paths
+    that need no token, with the largest body that is taken there, bytes.
     """
 
     def __init__(
@@ -143,6 +143,7 @@ class Front:
             self._evicted = None
 
     def authenticated(self, stream: Stream) -> None:
+        """Note that the peer has shown a token: it need not make room for others any more."""
         self._strangers.pop(stream, None)
 
     def make_room(self, size: int) -> Optional[Refused]:
@@ -159,15 +160,18 @@ class Front:
         return None
 
     def free_room(self, size: int) -> None:
+        """Undo what :meth:`make_room` has counted."""
         self._bodies -= size
 
     def forget(self, stream: Stream) -> None:
+        """Note that a connection is gone."""
         self._connections.pop(stream, None)
         self._strangers.pop(stream, None)
         self._refused.pop(stream, None)
         self._check_done()
 
     def handle(self, exchange: Exchange) -> None:
+        """Have a request that was let in answered by whoever serves its path."""
         self._handlers[exchange.path](exchange)
 
     def close(self, done: Callable[[], None]) -> None:

@@ -80,6 +80,7 @@ class QtServer:
             connection.stream.disown()
 
     def forget(self, connection: _Connection) -> None:
+        """Note that a connection is gone."""
         self._connections.pop(connection, None)
 
     def _accept(self, sock: socket.socket, peer: Tuple[str, int]) -> None:

@@ -49,6 +49,11 @@ class BadRequest(ValueError):
 
 
 class Search(NamedTuple):
+    """What is searched for; tools need all of ``all_tags`` and, if there are any, one of the other.
+
+    ``limit``: of hits.
+    """
+
     query: str
     limit: int
     #: Whether tools of this kind of host are wanted at all.

@@ -31,12 +31,14 @@ class Sink:
     session: Optional[Session] = None
 
     def nothing(self) -> None:
+        """Say that the message has arrived: it gets no reply."""
         raise NotImplementedError
 
     def begin(self) -> None:
         """Note that the reply takes its time, and that no error can have its status any more."""
 
     def reply(self, reply: Reply) -> None:
+        """Send the reply. Nothing else follows."""
         raise NotImplementedError
 
     def event(self, message: Dict[str, Any]) -> None:
@@ -144,6 +146,7 @@ class Gathered:
         self._messages: List[Dict[str, Any]] = []
 
     def arrived(self, message: Optional[Dict[str, Any]]) -> None:
+        """Take what came of one message, None for nothing; send all once it was the last."""
         self._missing -= 1
         if message is not None:
             self._messages.append(message)
