@@ -11,8 +11,8 @@ import pytest
 
 from dcc_mcp_embed.ipc import calling
 from dcc_mcp_embed.ipc.calling import Deliveries, is_coroutine_function
-
-DEADLINE = 20.0
+from fakes.ipc_raw import DEADLINE
+from ipc.stages import run
 
 
 async def coroutine_function():
@@ -171,9 +171,7 @@ def test_awaitables_are_awaited_beside_each_other(deliveries):
         while -1 not in got:
             await asyncio.sleep(0)
 
-    loop = asyncio.new_event_loop()
-    loop.run_until_complete(asyncio.wait_for(main(), DEADLINE))
-    loop.close()
+    run(main())
     assert sorted(got) == [-2, -1, 1, 2, 3]
     assert got.index(-2) < got.index(-1)
 
@@ -197,9 +195,7 @@ def test_coroutines_and_plain_functions_begin_in_one_order(deliveries):
         for task in asyncio.all_tasks() - others:
             task.cancel()
 
-    loop = asyncio.new_event_loop()
-    loop.run_until_complete(asyncio.wait_for(main(), DEADLINE))
-    loop.close()
+    run(main())
     assert got == list(range(30))
 
 
@@ -228,8 +224,7 @@ def test_what_waits_for_a_coroutine_to_begin_costs_nothing_meanwhile(deliveries)
             await asyncio.sleep(0)
 
     loop = CountingLoop()
-    loop.run_until_complete(asyncio.wait_for(main(), DEADLINE))
-    loop.close()
+    run(main(), loop)
     assert got == list(range(400))
     assert loop.asked < 400 * 10
 
@@ -255,8 +250,7 @@ def test_what_ends_the_loop_keeps_nobody_from_being_called(deliveries):
     with pytest.raises(KeyboardInterrupt):
         loop.run_forever()
     assert got == []
-    loop.run_until_complete(asyncio.wait_for(wait(), DEADLINE))
-    loop.close()
+    run(wait(), loop)
 
 
 def test_a_coroutine_that_is_cancelled_before_it_begins_keeps_nobody_waiting(deliveries):
@@ -279,9 +273,7 @@ def test_a_coroutine_that_is_cancelled_before_it_begins_keeps_nobody_waiting(del
         while not got:
             await asyncio.sleep(0)
 
-    loop = asyncio.new_event_loop()
-    loop.run_until_complete(asyncio.wait_for(main(), DEADLINE))
-    loop.close()
+    run(main())
     assert (got, deliveries.errors) == (["on"], 0)
 
 

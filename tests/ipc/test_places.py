@@ -21,29 +21,16 @@ from dcc_mcp_embed.ipc import place_file, places
 from dcc_mcp_embed.net.sockets import connect_address
 from dcc_mcp_embed.transport_errors import IpcConnectionFailed
 from helpers import ROOT
+from ipc.stages import posix
 
 CLOCK = SystemClock()
 DEADLINE = 20.0
-posix = pytest.mark.skipif(os.name == "nt", reason="no unix sockets here")
 
 
 @pytest.fixture(autouse=True)
-def folder(monkeypatch):
-    # Short: a socket's path may have a hundred bytes, and pytest's own folders are longer.
-    with tempfile.TemporaryDirectory(prefix="dcc") as path:
-        monkeypatch.setenv("DCC_MCP_EMBED_HOME", os.path.join(path, "home"))
-        monkeypatch.setattr(tempfile, "tempdir", path)
-        yield path
-
-
-@pytest.fixture
-def path(folder):
-    return os.path.join(folder, "one.sock")
-
-
-@pytest.fixture
-def no_unix(monkeypatch):
-    monkeypatch.setattr(places, "has_unix_sockets", lambda: False)
+def home(folder, monkeypatch):
+    monkeypatch.setenv("DCC_MCP_EMBED_HOME", os.path.join(folder, "home"))
+    monkeypatch.setattr(tempfile, "tempdir", folder)
 
 
 def listen(path=None, account=None, host=None, port=None, secret="s"):
@@ -99,10 +86,7 @@ def test_a_port_alone_is_this_machine_s():
     listening.close()
 
 
-@pytest.mark.parametrize("kind", ["unix", "file"])
-def test_without_a_place_the_account_names_one_of_the_user_s_own(kind, folder, monkeypatch):
-    if kind == "file":
-        monkeypatch.setattr(places, "has_unix_sockets", lambda: False)
+def test_without_a_place_the_account_names_one_of_the_user_s_own(kind, folder):
     listening = listen(account="Ann/../é")
     other = listen(account="ann/../é")
     nobody = listen()
@@ -192,10 +176,7 @@ def test_without_a_secret_it_is_the_user_s_read_anew_each_time():
 # Who was there first.
 
 
-@pytest.mark.parametrize("kind", ["unix", "file"])
-def test_a_second_server_is_refused_and_the_first_goes_on(kind, path, monkeypatch):
-    if kind == "file":
-        monkeypatch.setattr(places, "has_unix_sockets", lambda: False)
+def test_a_second_server_is_refused_and_the_first_goes_on(kind, path):
     first = listen(path)
     with pytest.raises(IpcConnectionFailed, match="another listener is at"):
         listen(path)
@@ -227,10 +208,7 @@ threading.Event().wait(60)
 
 
 @posix
-@pytest.mark.parametrize("kind", ["unix", "file"])
-def test_what_a_killed_process_left_behind_is_taken_over(kind, path, monkeypatch):
-    if kind == "file":
-        monkeypatch.setattr(places, "has_unix_sockets", lambda: False)
+def test_what_a_killed_process_left_behind_is_taken_over(kind, path):
     command = [sys.executable, "-c", KILLED, path, kind]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as child:
         assert child.stdout.readline() == b"listening\n"
@@ -245,11 +223,8 @@ def test_what_a_killed_process_left_behind_is_taken_over(kind, path, monkeypatch
     assert not os.path.exists(path)
 
 
-@pytest.mark.parametrize("kind", ["unix", "file"])
 @pytest.mark.parametrize("content", [b"", b"dear diary", b'{"port": 1}', b'{"port": 0, "key": ""}'])
-def test_somebody_else_s_file_is_left_alone(kind, path, content, monkeypatch):
-    if kind == "file":
-        monkeypatch.setattr(places, "has_unix_sockets", lambda: False)
+def test_somebody_else_s_file_is_left_alone(kind, path, content):
     with open(path, "wb") as file:
         file.write(content)
     with pytest.raises(IpcConnectionFailed, match="bind failed"):
@@ -337,10 +312,7 @@ def test_nothing_is_left_when_the_file_cannot_be_written(no_unix, path, monkeypa
 
 
 @posix
-@pytest.mark.parametrize("kind", ["unix", "file"])
-def test_a_forked_child_takes_nothing_away(kind, path, monkeypatch):
-    if kind == "file":
-        monkeypatch.setattr(places, "has_unix_sockets", lambda: False)
+def test_a_forked_child_takes_nothing_away(kind, path):
     listening = listen(path)
     ident = os.fork()
     if not ident:

@@ -3,30 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 import threading
 
-import pytest
-
-from dcc_mcp_embed.ipc import SocketClient, SocketServer, places
+from dcc_mcp_embed.ipc import SocketClient
 from fakes.ipc_raw import DEADLINE, SECRET, until
-
-
-@pytest.fixture
-def path():
-    with tempfile.TemporaryDirectory(prefix="dcc") as folder:
-        yield os.path.join(folder, "one.sock")
-
-
-@pytest.fixture(params=["unix", "file", "tcp"])
-def place(request, path, monkeypatch):
-    """Return the arguments of a server's place, and of its client's once it runs."""
-    if request.param == "file":
-        monkeypatch.setattr(places, "has_unix_sockets", lambda: False)
-    if request.param == "tcp":
-        return {"port": 0}, lambda one: {"port": one.address.port}
-    return {"socket_path": path}, lambda one: {"socket_path": path}
+from ipc.stages import server
 
 
 def echo(data):
@@ -35,10 +16,8 @@ def echo(data):
 
 def test_the_synchronous_twins(place):
     arguments, theirs = place
-    one = SocketServer(secret=SECRET, **arguments)
-    one.register_handler("echo", echo)
     heard, pushed = [], threading.Event()
-    with one:
+    with server(arguments, echo=echo) as one:
         client = SocketClient(account_id="ann", secret=SECRET, **theirs(one))
 
         @client.on_push("news")
@@ -59,13 +38,12 @@ def test_the_synchronous_twins(place):
 
 def test_the_faces_with_await(place):
     arguments, theirs = place
-    one = SocketServer(secret=SECRET, **arguments)
 
     async def later(data):
         await asyncio.sleep(0)
         return data
 
-    one.register_handler("later", later)
+    one = server(arguments, later=later)
 
     async def main():
         async with one, SocketClient(account_id="ann", secret=SECRET, **theirs(one)) as client:
@@ -87,7 +65,7 @@ def test_the_faces_with_await(place):
 
 def test_a_wrong_secret_is_told_to_the_client(place):
     arguments, theirs = place
-    with SocketServer(secret=SECRET, **arguments) as one:
+    with server(arguments) as one:
         client = SocketClient(account_id="ann", secret="wrong", **theirs(one))
         assert client.connect_sync() is False
         assert "does not know the secret (the `secret=` that was given" in client.last_error
@@ -96,10 +74,8 @@ def test_a_wrong_secret_is_told_to_the_client(place):
         assert one.get_stats()["connections_total"] == 0
 
 
-def test_a_client_finds_the_server_that_was_started_anew(path, monkeypatch):
-    monkeypatch.setattr(places, "has_unix_sockets", lambda: False)
-    one = SocketServer(path, secret=SECRET)
-    one.register_handler("echo", echo)
+def test_a_client_finds_the_server_that_was_started_anew(no_unix, path):
+    one = server({"socket_path": path}, echo=echo)
     client = SocketClient(path, "ann", reconnect_interval=0.05, secret=SECRET)
     losses = []
     client.set_disconnect_callback(lambda: losses.append(1))

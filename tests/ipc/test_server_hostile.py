@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-import tempfile
 import threading
 
 import pytest
 
-from dcc_mcp_embed.ipc import SocketServer, caller, door
+from dcc_mcp_embed.ipc import caller, door
 from dcc_mcp_embed.ipc.limits import MAX_FRAME
 from dcc_mcp_embed.net.sockets import connect_address
 from dcc_mcp_embed.rpc.hello import ClientHello, place
@@ -17,22 +16,14 @@ from dcc_mcp_embed.transport.connect import open_channel
 from dcc_mcp_embed.transport_errors import ConnectionFailed, IpcConnectionFailed
 from dcc_mcp_embed.wire.frames import frame, pack
 from dcc_mcp_embed.wire.messages import OURS, Request, encode
-from fakes.ipc_raw import CLOCK, DEADLINE, SECRET, Raw, end_of, target, until
-
-posix = pytest.mark.skipif(os.name == "nt", reason="no unix sockets here")
-
-
-@pytest.fixture
-def path():
-    with tempfile.TemporaryDirectory(prefix="dcc") as folder:
-        yield os.path.join(folder, "one.sock")
+from fakes.ipc_raw import CLOCK, DEADLINE, Raw, end_of, target, until
+from ipc.stages import Gate, Timed, posix, same, server
 
 
 @pytest.fixture
 def one():
-    with SocketServer(port=0, secret=SECRET) as server:
-        server.register_handler("echo", lambda data: data)
-        yield server
+    with server(echo=same) as one:
+        yield one
 
 
 @pytest.fixture
@@ -93,18 +84,20 @@ def test_a_stranger_who_says_nothing_is_told_and_goes(one, other, monkeypatch):
     assert end_of(one, b"") == "say hello within 0.1 s"
 
 
-def test_a_hello_in_drops_does_not_get_more_time(one, other, monkeypatch):
-    monkeypatch.setattr(caller, "HELLO_TIMEOUT", 0.3)
-    with Raw(one, hello=False) as raw:
-        moment = threading.Event()
-        for _ in range(200):
-            try:
-                raw.send(b"\x00")
-            except OSError:
-                break
-            if moment.wait(0.01):
-                break
-        assert one.get_stats()["refused"] == 1
+def test_a_hello_in_drops_does_not_get_more_time():
+    with Timed(echo=same) as timed, Raw(timed.server) as other, Raw(
+        timed.server, hello=False
+    ) as raw:
+        found = target(timed.server)
+        start = ClientHello(found.key, place(raw.sock.getpeername()), CLOCK).start()
+        drops = frame(encode(start))
+        until(lambda: timed.server._run.serving.door._strangers)
+        for number in range(16):
+            raw.send(drops[number : number + 1])
+            timed.advance(0.125)
+            assert other.call("echo", number) == number
+        assert raw.until_end().reason == "say hello within 2 s"
+        assert timed.server.get_stats()["refused"] == 1
 
 
 def test_strangers_do_not_keep_others_out(one, other, monkeypatch):
@@ -207,19 +200,14 @@ def test_what_nobody_asked_for_is_passed_over(one, other):
 
 
 def test_a_client_that_is_gone_in_the_middle_costs_nothing(one, other):
-    entered, let = threading.Event(), threading.Event()
-
-    def wait(data):
-        entered.set()
-        assert let.wait(DEADLINE)
-
-    one.register_handler("wait", wait)
+    gate = Gate()
+    one.register_handler("wait", gate)
     with Raw(one) as raw:
         raw.ask("wait")
-        assert entered.wait(DEADLINE)
+        gate.demand()
         raw.send(b"\x00\x00\x10")
     until(lambda: one.get_stats()["connections"] == 1)
-    let.set()
+    gate.let.set()
     until(lambda: one.get_stats()["in_flight"] == 0)
 
 
@@ -307,8 +295,8 @@ def test_a_process_without_files_goes_on_when_there_are_some_again(one, other, m
 
 @posix
 def test_a_second_server_on_a_path_is_refused_and_the_first_serves(path):
-    first, second = SocketServer(path, secret=SECRET), SocketServer(path, secret=SECRET)
-    first.register_handler("echo", lambda data: data)
+    arguments = {"socket_path": path}
+    first, second = server(arguments, echo=same), server(arguments)
     with first, Raw(first) as raw:
         with pytest.raises(IpcConnectionFailed, match="another listener is at " + path):
             second.start_background_sync()
@@ -324,7 +312,7 @@ def test_a_second_server_on_a_path_is_refused_and_the_first_serves(path):
 def test_a_stale_socket_file_is_taken_over(path):
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(path)
-    with SocketServer(path, secret=SECRET) as one, Raw(one) as raw:
+    with server({"socket_path": path}) as one, Raw(one) as raw:
         assert raw.failure("x")["code"] == "not_found"
     assert not os.path.exists(path)
 
@@ -334,7 +322,7 @@ def test_a_file_of_somebody_else_is_left_alone(path):
     with open(path, "w") as file:
         file.write("dear diary")
     with pytest.raises(IpcConnectionFailed, match="exists and is not a socket"):
-        SocketServer(path, secret=SECRET).start_background_sync()
+        server({"socket_path": path}).start_background_sync()
     with open(path) as file:
         assert file.read() == "dear diary"
 
@@ -343,15 +331,15 @@ def test_a_file_of_somebody_else_is_left_alone(path):
 def test_a_path_that_is_too_long_or_nowhere_is_told():
     for path in ("/tmp/" + "x" * 200, "/nonexistent/one.sock"):
         with pytest.raises(IpcConnectionFailed, match="bind failed: "):
-            SocketServer(path, secret=SECRET).start_background_sync()
+            server({"socket_path": path}).start_background_sync()
 
 
 def test_a_port_in_use_is_told(one):
     with pytest.raises(IpcConnectionFailed, match="bind failed: "):
-        SocketServer(port=one.address.port, secret=SECRET).start_background_sync()
+        server({"port": one.address.port}).start_background_sync()
 
 
 def test_the_wrong_place_is_told_when_the_server_is_made(path):
     for arguments in ({"host": "0.0.0.0", "port": 0}, {"socket_path": path, "port": 0}):
         with pytest.raises(ValueError):
-            SocketServer(secret=SECRET, **arguments)
+            server(arguments)

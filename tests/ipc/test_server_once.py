@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import json
-import threading
 
 import pytest
 
-from dcc_mcp_embed.ipc import SocketServer
 from dcc_mcp_embed.rpc.receipts import Limits
 from dcc_mcp_embed.wire.messages import id_text
-from fakes.ipc_raw import DEADLINE, SECRET, Raw, on_asyncio, until
+from fakes.ipc_raw import Raw, on_asyncio, until
+from ipc.stages import Gate, Timed, server
 
 
-class Counter:
-    """A handler that counts its runs, and waits to be let if it is told to."""
-
-    def __init__(self):
-        self.runs = 0
-        self.entered = threading.Event()
-        self.let = threading.Event()
+class Counter(Gate):
+    """A gate, and a handler that does not wait: ``times`` counts the runs of both."""
 
     def add(self, data):
-        self.runs += 1
+        self.times += 1
         if data == "fail":
             raise ValueError("no")
-        return data
-
-    def wait(self, data):
-        self.runs += 1
-        self.entered.set()
-        assert self.let.wait(DEADLINE)
         return data
 
 
@@ -41,11 +29,8 @@ def counter():
     one.let.set()
 
 
-def server(counter, **options):
-    one = SocketServer(port=0, secret=SECRET, **options)
-    one.register_handler("add", counter.add)
-    one.register_handler("wait", counter.wait)
-    return one
+def counting(counter, **arguments):
+    return server(arguments, add=counter.add, wait=counter)
 
 
 def value(answer):
@@ -54,71 +39,67 @@ def value(answer):
 
 
 def test_what_is_sent_twice_runs_once_and_is_answered_from_what_was_kept(counter):
-    one = server(counter)
-    with one, Raw(one) as raw:
+    with counting(counter) as one, Raw(one) as raw:
         ident = raw.ask("add", 5)
         assert value(raw.answer(ident)) == 5
         raw.ask("add", 5, ident)
         assert value(raw.answer(ident)) == 5
-        assert counter.runs == 1
+        assert counter.times == 1
         assert one.get_stats()["replayed"] == 1
 
 
 def test_a_failure_is_kept_too(counter):
-    one = server(counter)
-    with one, Raw(one) as raw:
+    with counting(counter) as one, Raw(one) as raw:
         ident = raw.ask("add", "fail")
         assert raw.failed(ident)["error"] == "ValueError: no"
         raw.ask("add", "fail", ident)
         assert raw.failed(ident)["error"] == "ValueError: no"
-        assert counter.runs == 1
+        assert counter.times == 1
 
 
 def test_what_is_sent_twice_while_it_runs_is_answered_once(counter):
-    one = server(counter)
-    with one, Raw(one) as raw:
+    with counting(counter) as one, Raw(one) as raw:
         ident = raw.ask("wait", 5)
-        assert counter.entered.wait(DEADLINE)
+        counter.demand()
         raw.ask("wait", 5, ident)
         raw.ask("wait", 5, ident)
         counter.let.set()
         assert value(raw.answer(ident)) == 5
         raw.ping()  # whatever else there was would have come before
         assert raw.responses == {}
-        assert counter.runs == 1
+        assert counter.times == 1
 
 
 @pytest.mark.parametrize("awaits", [False, True])
 def test_a_running_request_is_joined_by_the_next_connection(counter, awaits):
-    one = server(counter)
+    one = counting(counter)
     if awaits:
         one.register_handler("later", lambda data: _later(counter, data))
     with on_asyncio(one):
         with Raw(one) as first:
             ident = first.ask("later" if awaits else "wait", 5)
-            assert counter.entered.wait(DEADLINE)
+            counter.demand()
         with Raw(one, before=first, ids=[ident]) as second:
             assert second.states == {id_text(ident): "running"}
             assert second.line == first.line
             counter.let.set()
             assert value(second.answer(ident)) == 5
-        assert counter.runs == 1
+        assert counter.times == 1
         assert one.get_stats()["joined"] == 1
 
 
 async def _later(counter, data):
     import asyncio
 
-    return await asyncio.get_event_loop().run_in_executor(None, counter.wait, data)
+    return await asyncio.get_event_loop().run_in_executor(None, counter, data)
 
 
 def test_what_has_ended_meanwhile_is_answered_after_a_reconnect(counter):
-    one = server(counter)
-    with one:
+    with counting(counter) as one:
         with Raw(one) as first:
             done = first.ask("add", 1)
             lost = first.ask("wait", 2)
-            assert counter.entered.wait(DEADLINE)
+            counter.demand()
         counter.let.set()
         until(lambda: one.get_stats()["in_flight"] == 0)
         never = first.new_id()
@@ -129,49 +110,45 @@ def test_what_has_ended_meanwhile_is_answered_after_a_reconnect(counter):
             assert value(second.answer(lost)) == 2
             second.ask("add", 3, never)
             assert value(second.answer(never)) == 3
-        assert counter.runs == 3
+        assert counter.times == 3
         assert one.get_stats()["replayed"] == 2
 
 
 def test_what_was_evicted_does_not_run_again(counter):
-    one = server(counter, limits=Limits(entries=1))
-    with one, Raw(one) as raw:
+    with counting(counter, limits=Limits(entries=1)) as one, Raw(one) as raw:
         evicted = raw.ask("add", 1)
         assert value(raw.answer(evicted)) == 1
         assert raw.call("add", 2) == 2
         raw.ask("add", 1, evicted)
         told = raw.failed(evicted)
         assert told["code"] == "unknown_outcome"
-        assert counter.runs == 2
+        assert counter.times == 2
         assert one.get_stats()["unknown_outcomes"] == 1
         assert one.get_stats()["receipts"] == 1
         assert raw.peer.facts.receipt_horizon == 1
 
 
 def test_a_result_that_is_too_large_to_keep_has_an_unknown_outcome_that_is_finished(counter):
-    one = server(counter, limits=Limits(one_result=100))
-    with one, Raw(one) as raw:
+    with counting(counter, limits=Limits(one_result=100)) as one, Raw(one) as raw:
         ident = raw.ask("add", "x" * 200)
         assert value(raw.answer(ident)) == "x" * 200
         raw.ask("add", "x" * 200, ident)
         told = raw.failed(ident)
         assert (told["code"], told["state"]) == ("unknown_outcome", "finished")
-        assert counter.runs == 1
+        assert counter.times == 1
 
 
 def test_another_client_s_ids_tell_nothing(counter):
-    one = server(counter)
-    with one, Raw(one) as raw, Raw(one) as other:
+    with counting(counter) as one, Raw(one) as raw, Raw(one) as other:
         ident = raw.ask("add", "private")
         raw.answer(ident)
         other.ask("add", "mine", ident)
         assert other.failed(ident)["code"] == "unknown_outcome"
-        assert counter.runs == 1
+        assert counter.times == 1
 
 
 def test_a_server_that_was_started_anew_is_another_one(counter):
-    one = server(counter)
-    with one:
+    with counting(counter) as one:
         with Raw(one) as first:
             ident = first.ask("add", 1)
             first.answer(ident)
@@ -184,36 +161,40 @@ def test_a_server_that_was_started_anew_is_another_one(counter):
 
 
 def test_a_client_that_does_not_resume_is_served_without_receipts(counter):
-    one = server(counter)
-    with one, Raw(one, resume=False) as raw:
+    with counting(counter) as one, Raw(one, resume=False) as raw:
         assert raw.call("add", 1) == 1
         assert raw.failure("add", "fail")["code"] == "host_error"
         assert one.get_stats()["receipts"] == 0
 
 
 def test_receipts_expire_by_themselves(counter):
-    one = server(counter, limits=Limits(ttl=0.1))
-    with one, Raw(one) as raw:
-        for number in range(10):
-            raw.call("add", number)
-        assert one.get_stats()["receipts"] > 0
-        until(lambda: one.get_stats()["receipts"] == 0)
-        raw.call("add", 1)
-        until(lambda: one.get_stats()["receipts"] == 0)
+    with Timed({"limits": Limits(ttl=20.0)}, add=counter.add) as timed, Raw(timed.server) as raw:
+        for _ in range(2):
+            for number in range(10):
+                raw.call("add", number)
+                timed.advance(0.125)
+            assert timed.server.get_stats()["receipts"] == 10
+            timed.advance(18.75)
+            assert timed.server.get_stats()["receipts"] == 9
+            timed.advance(1.25)
+            assert timed.server.get_stats()["receipts"] == 0
 
 
-def test_a_line_that_nobody_comes_back_to_is_forgotten(counter):
-    one = server(counter, limits=Limits(ttl=0.1))
-    with one:
-        Raw(one).close()
-        until(lambda: one._run.serving.calls.receipts.lines == 0)
+def test_a_line_that_nobody_comes_back_to_is_forgotten():
+    with Timed({"limits": Limits(ttl=20.0)}) as timed:
+        Raw(timed.server).close()
+        until(lambda: timed.server.get_stats()["connections"] == 0)
+        running = timed.server._run.serving
+        timed.advance(19.0)
+        assert running.calls.receipts.lines == 1
+        timed.advance(1.0)
+        assert running.calls.receipts.lines == 0
         # There are no timers left that would wake it up.
-        until(lambda: one._run.serving.loop._timers.timeout(0.0) is None)
+        assert running.loop._timers.timeout(0.0) is None
 
 
 def test_what_was_acknowledged_is_let_go(counter):
-    one = server(counter)
-    with one, Raw(one) as raw:
+    with counting(counter) as one, Raw(one) as raw:
         ident = raw.ask("add", "x" * 1000)
         raw.answer(ident)
         assert one.get_stats()["receipt_bytes"] == 1002
@@ -223,4 +204,4 @@ def test_what_was_acknowledged_is_let_go(counter):
         assert one.get_stats()["receipts"] == one.get_stats()["receipt_bytes"] == 0
         raw.ask("add", 1, ident)
         assert raw.failed(ident)["code"] == "unknown_outcome"
-        assert counter.runs == 1
+        assert counter.times == 1

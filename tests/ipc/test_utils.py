@@ -12,17 +12,9 @@ import pytest
 from dcc_mcp_embed.errors import EmbedError
 from dcc_mcp_embed.ipc import BackoffStrategy, HealthChecker, RequestHandlerRegistry
 from fakes.clock import FakeClock
+from ipc.stages import run
 
 INF, NAN = float("inf"), float("nan")
-
-
-def run(coroutine):
-    """Run on a loop of our own; the test's thread is left without one."""
-    loop = asyncio.new_event_loop()
-    try:
-        return loop.run_until_complete(coroutine)
-    finally:
-        loop.close()
 
 
 # Delays.

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 from dcc_mcp_embed.ipc import workers as module
 from dcc_mcp_embed.ipc.workers import Workers
+from fakes.ipc_raw import DEADLINE
 from helpers import ROOT
-
-DEADLINE = 20.0
+from ipc.stages import Gate
 
 
 @contextmanager
@@ -22,18 +22,6 @@ def crew(most, **options):
         yield workers
     finally:
         workers.stop()
-
-
-class Gate:
-    """A function that does not return before it is let."""
-
-    def __init__(self):
-        self.entered = threading.Event()
-        self.let = threading.Event()
-
-    def __call__(self):
-        self.entered.set()
-        assert self.let.wait(DEADLINE)
 
 
 def do(workers, function, *args):
@@ -63,7 +51,7 @@ def test_what_never_returns_costs_its_thread_only():
     with crew(4) as workers:
         for gate in gates:
             assert workers.run(gate)
-            assert gate.entered.wait(DEADLINE)
+            gate.demand()
         assert do(workers, lambda: 7) == 7
         for gate in gates:
             gate.let.set()
@@ -75,7 +63,7 @@ def test_those_beyond_the_most_wait_in_line_and_come_in_order():
     with crew(2) as workers:
         for gate in gates:
             workers.run(gate)
-            assert gate.entered.wait(DEADLINE)
+            gate.demand()
         for number in range(5):
             workers.run(came.append, number)
         assert workers.waiting == 5
@@ -89,7 +77,7 @@ def test_beyond_the_line_nothing_is_taken():
     gate = Gate()
     with crew(1, line=2) as workers:
         workers.run(gate)
-        assert gate.entered.wait(DEADLINE)
+        gate.demand()
         assert workers.run(int) and workers.run(int)
         assert not workers.run(int)
         gate.let.set()
@@ -137,7 +125,7 @@ def test_once_started_nobody_starts_a_thread_to_have_something_run(monkeypatch):
         for gate in gates:
             workers.run(gate)
         for gate in gates:
-            assert gate.entered.wait(DEADLINE)
+            gate.demand()
             gate.let.set()
     assert makers
     assert threading.get_ident() not in makers
@@ -156,7 +144,7 @@ def test_where_no_thread_can_be_made_those_that_there_are_do_the_work(monkeypatc
         # And more of them again as soon as that works.
         gate = Gate()
         workers.run(gate)
-        assert gate.entered.wait(DEADLINE)
+        gate.demand()
         assert do(workers, lambda: 6) == 6
         gate.let.set()
 
@@ -172,7 +160,7 @@ def test_idle_threads_end_and_one_stays():
         for gate in gates:
             workers.run(gate)
         for gate in gates:
-            assert gate.entered.wait(DEADLINE)
+            gate.demand()
         assert len(ours()) >= 4
         for gate in gates:
             gate.let.set()
@@ -192,7 +180,7 @@ def test_after_a_stop_nothing_runs_and_the_threads_end():
     gate, came = Gate(), []
     workers = Workers(1)
     workers.run(gate)
-    assert gate.entered.wait(DEADLINE)
+    gate.demand()
     workers.run(came.append, 1)
     workers.stop()
     workers.stop()
@@ -224,7 +212,7 @@ def test_a_function_that_never_returns_does_not_keep_the_collector_off():
     gate = Gate()
     with crew(4, patience=0.02) as workers:
         workers.run(gate)
-        assert gate.entered.wait(DEADLINE)
+        gate.demand()
         moment = threading.Event()
         # Before it would return by itself.
         for _ in range(int(DEADLINE / 4 / 0.01)):
@@ -240,7 +228,7 @@ def test_nor_do_they_when_all_threads_are_kept():
     with crew(2, patience=3600.0) as workers:
         for gate in gates:
             workers.run(gate)
-            assert gate.entered.wait(DEADLINE)
+            gate.demand()
         assert gc.isenabled()
         for gate in gates:
             gate.let.set()
