@@ -15,7 +15,6 @@ from .replays import Replays
 
 __all__ = ["Session", "Sessions"]
 
-
 #: Characters of a session id that we did not give out and take all the same.
 _MAX_ID = 128
 
@@ -120,12 +119,6 @@ class Sessions:
         if session is None and len(session_id) <= _MAX_ID and session_id not in self._ended:
             session = self.open(session_id, version, "")
         return session
-
-    def set_level(self, session_id: str, level: str) -> None:
-        """Note what a live session wants to be told of the log; of others nothing is kept."""
-        session = self._live.get(session_id)
-        if session is not None:
-            session.level = level
 
     def ended(self, session_id: str) -> bool:
         """Return whether this id was given out and ended here."""

@@ -15,7 +15,6 @@ __all__ = ["LONGEST_MS", "Latencies", "bucket_of"]
 LONGEST_MS = 2**64 - 1
 
 _BITS = 5
-_FINE = 1 << _BITS
 
 
 def bucket_of(latency_ms: float) -> int:

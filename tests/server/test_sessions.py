@@ -36,13 +36,3 @@ def test_a_million_abandoned_sessions_cost_nothing():
         sessions.end(str(number))
     assert len(sessions) == 0
     assert len(sessions._ended) == 10
-
-
-def test_the_level_of_a_session_is_its_own():
-    sessions = Sessions()
-    sessions.open("a", "v", "c")
-    sessions.open("b", "v", "c")
-    sessions.set_level("a", "warning")
-    sessions.set_level("never", "error")
-    assert [sessions.get(one).level for one in ("a", "b")] == ["warning", None]
-    assert sessions.get("never") is None
