@@ -49,9 +49,9 @@ class BadRequest(ValueError):
 
 
 class Search(NamedTuple):
-    """What is searched for; tools need all of ``all_tags`` and, if there are any, one of the other.
+    """What is searched for. ``limit``: of hits.
 
-    ``limit``: of hits.
+    A tool needs all of ``all_tags`` and, if there are any, one of ``any_tags``.
     """
 
     query: str

@@ -66,11 +66,11 @@ class FramedChannel:
             if guard.is_served_main_thread():
                 with guard.blocking(self._address):
                     response = self._carrier.call(
-                        _method(method), as_content(params), deadline, timeout_ms
+                        _text(method), as_content(params), deadline, timeout_ms
                     )
             else:
                 response = self._carrier.call(
-                    _method(method), as_content(params), deadline, timeout_ms
+                    _text(method), as_content(params), deadline, timeout_ms
                 )
         except EmbedError as error:
             if observer is not None:
@@ -107,7 +107,7 @@ class FramedChannel:
         part of it was out already, the connection is closed. ConnectionClosed, FrameTooLarge.
         """
         self._demand()
-        ident, data = self._carrier.request(_method(method), as_content(params))
+        ident, data = self._carrier.request(_text(method), as_content(params))
         self._link.send(data, self._deadline(timeout_ms), timeout_ms)
         return id_text(ident)
 
@@ -130,7 +130,7 @@ class FramedChannel:
     def send_notify(self, topic: str, data: Content = None, timeout_ms: int = _SEND_MS) -> None:
         """Send a notification. Raises as :meth:`send_request`."""
         self._demand()
-        frame = self._carrier.peer.notification(_method(topic), as_content(data))
+        frame = self._carrier.peer.notification(_text(topic), as_content(data))
         self._link.send(frame, self._deadline(timeout_ms), timeout_ms)
 
     def recv(self, timeout_ms: Optional[int] = None) -> Optional[Dict[str, Any]]:
@@ -262,7 +262,7 @@ class FramedChannel:
         return self._clock.monotonic() + milliseconds(timeout_ms)
 
 
-def _method(value: str) -> str:
+def _text(value: str) -> str:
     if not isinstance(value, str):
         raise TypeError("expected a string, not {!r}".format(value))
     return value

@@ -50,13 +50,10 @@ __all__ = ["TransportManager"]
 
 #: A row that has not been refreshed for so many heartbeats is stale (the reference).
 _STALE_BEATS = 3
-
-
 #: Longer than anybody waits for a call; what takes longer is settled as unknown at a reconnect.
 _TRACKED_S = 86_400.0
 #: Calls under way, and separately receipts; four connections full of calls, or about 2 MiB.
 _MOST_TRACKED = 4096
-
 
 _UNREACHABLE = (ConnectionFailed, ConnectionTimeout, IpcConnectionFailed)
 
