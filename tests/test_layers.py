@@ -23,6 +23,7 @@ LEVELS: Dict[str, int] = {
     "errors": 0,
     "clock": 0,
     "digest": 0,
+    "records": 0,
     "config": 0,
     "secret": 0,
     "address": 0,
