@@ -11,7 +11,6 @@ import os
 import pickle
 import signal
 import socket
-import tempfile
 import threading
 import weakref
 
@@ -25,7 +24,6 @@ from dcc_mcp_embed.ipc import (
     NotSent,
     RequestFailed,
     SocketClient,
-    SocketServer,
     client_core,
     engine,
     places,
@@ -43,9 +41,9 @@ from dcc_mcp_embed.transport_errors import (
 )
 from fakes.clock import FakeClock
 from fakes.interrupt import Interrupt
+from fakes.ipc_raw import DEADLINE, SECRET, until
+from ipc.stages import Stage, beside, run, same, server, soon
 
-SECRET = "test"
-DEADLINE = 20.0
 KEYS = """
     connected state account_id address uptime_seconds requests responses errors timeouts
     unknown_outcomes in_flight held resent joined pushes pushes_unhandled callback_errors
@@ -53,77 +51,18 @@ KEYS = """
 """.split()
 
 
-@pytest.fixture
-def path():
-    with tempfile.TemporaryDirectory(prefix="dcc") as folder:
-        yield os.path.join(folder, "s")
-
-
-class Bench:
-    """A server whose ``hold`` waits until ``leave``, and clients that are gone at the end."""
+class Bench(Stage):
+    """A stage at a path."""
 
     def __init__(self, path):
+        super().__init__({"socket_path": path})
         self.path = path
-        self.entered, self.leave = threading.Semaphore(0), threading.Event()
-        self.ran = []
-        self.clients = []
-        self.server = SocketServer(path, "server", secret=SECRET)
-        for name in ("echo", "hold", "fail"):
-            self.server.register_handler(name, getattr(self, "_" + name))
-        self.server.start_background_sync()
-
-    def _echo(self, data):
-        self.ran.append(data)
-        return data
-
-    def _hold(self, data):
-        self.entered.release()
-        assert self.leave.wait(DEADLINE)
-        return data
-
-    def _fail(self, data):
-        raise KeyError(data)
-
-    def client(self, **options):
-        settings = {"account_id": "client", "secret": SECRET, "reconnect_interval": 0.02}
-        client = SocketClient(**dict({"socket_path": self.path}, **dict(settings, **options)))
-        self.clients.append(client)
-        return client
-
-    def connected(self, **options):
-        client = self.client(**options)
-        assert client.connect_sync(), client.last_error
-        return client
-
-    def close(self):
-        self.leave.set()
-        for client in self.clients:
-            client.disconnect_sync()
-        self.server.stop_sync()
 
 
 @pytest.fixture
 def bench(path):
-    bench = Bench(path)
-    yield bench
-    bench.close()
-
-
-def run(coroutine):
-    """Run on a loop of our own; the test's thread is left without one."""
-    loop = asyncio.new_event_loop()
-    try:
-        return loop.run_until_complete(asyncio.wait_for(coroutine, DEADLINE))
-    finally:
-        loop.close()
-
-
-def wait_for(condition):
-    for _ in range(int(DEADLINE / 0.005)):
-        if condition():
-            return
-        threading.Event().wait(0.005)
-    pytest.fail("it never came to that")
+    with Bench(path) as bench:
+        yield bench
 
 
 # Both faces.
@@ -180,16 +119,14 @@ def test_both_faces_at_once_and_many_threads(bench):
         for number in range(first, first + 50):
             answers.append(client.request_sync("echo", number) == number)
 
-    threads = [threading.Thread(target=ask, args=(n * 50,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
+    asking = [beside(ask, n * 50) for n in range(8)]
 
     async def main():
         return await asyncio.gather(*[client.request("echo", -n) for n in range(50)])
 
     assert run(main()) == [-n for n in range(50)]
-    for thread in threads:
-        thread.join(DEADLINE)
+    for asked in asking:
+        asked()
     assert answers == [True] * 400
     assert sorted(bench.ran) == list(range(-49, 1)) + list(range(400))
 
@@ -221,8 +158,7 @@ def test_a_client_on_one_asyncio_loop_after_the_other(bench):
     async def main(number):
         assert await client.connect()
         bench.server.push_sync("news", number)
-        while len(threads) < number:
-            await asyncio.sleep(0.002)
+        await soon(lambda: len(threads) == number)
         return asyncio.get_event_loop()
 
     loops = [run(main(1)), run(main(2))]
@@ -257,17 +193,15 @@ def test_stats_have_the_documented_keys(bench):
 def test_both_ends_on_one_asyncio_loop(path):
     async def main():
         loop = asyncio.get_event_loop()
-        server = SocketServer(path, "server", secret=SECRET)
         got = asyncio.Event()
 
         async def relay(data):
             assert asyncio.get_event_loop() is loop
-            assert await server.push("news", data, to="client") == 1
+            assert await one.push("news", data, to="client") == 1
             return await client.request("echo", data)
 
-        server.register_handler("relay", relay)
-        server.register_handler("echo", lambda data: data)
-        async with server:
+        one = server({"socket_path": path}, relay=relay, echo=same)
+        async with one:
             async with SocketClient(path, "client", secret=SECRET) as client:
                 client.on_push("news")(lambda push_type, data: got.set())
                 assert await client.request("relay", 5) == 5
@@ -345,13 +279,11 @@ def test_a_request_that_is_cancelled_is_not_waited_for(bench):
         client = bench.client()
         assert await client.connect()
         task = asyncio.ensure_future(client.request("hold", 1, timeout=1000.0))
-        while not bench.entered.acquire(blocking=False):
-            await asyncio.sleep(0.002)
+        await soon(lambda: bench.entered.acquire(blocking=False))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        while client.get_stats()["in_flight"]:
-            await asyncio.sleep(0.002)
+        await soon(lambda: not client.get_stats()["in_flight"])
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(client.request("hold", 2), 0.01)
         bench.leave.set()
@@ -380,27 +312,26 @@ def test_ctrl_c_at_any_line_leaves_a_client_that_can_be_used_and_ended(bench):
         assert client.request_sync("echo", number) == number
         client.disconnect_sync()
     assert number > 50
-    wait_for(lambda: not [one for one in threading.enumerate() if "ipc client" in one.name])
+    until(lambda: not [one for one in threading.enumerate() if "ipc client" in one.name])
 
 
 def test_ctrl_c_ends_the_wait_for_a_request(bench):
     client = bench.connected()
 
     def interrupt():
-        assert bench.entered.acquire(timeout=DEADLINE)
+        bench.demand()
         os.kill(os.getpid(), signal.SIGINT)
 
     # Where the tests run in the background it is ignored.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        thread = threading.Thread(target=interrupt)
-        thread.start()
+        interrupted = beside(interrupt)
         with pytest.raises(KeyboardInterrupt):
             client.request_sync("hold", timeout=1000.0)
-        thread.join(DEADLINE)
+        interrupted()
     finally:
         signal.signal(signal.SIGINT, before)
-    wait_for(lambda: client.get_stats()["in_flight"] == 0)
+    until(lambda: client.get_stats()["in_flight"] == 0)
     bench.leave.set()
     assert client.request_sync("echo", 1) == 1
 
@@ -433,20 +364,11 @@ def test_requests_without_a_connection_say_why(bench):
 
 def test_disconnecting_ends_what_is_under_way(bench):
     client = bench.connected()
-    errors = []
-
-    def ask():
-        try:
-            client.request_sync("hold")
-        except UnknownOutcome as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    assert bench.entered.acquire(timeout=DEADLINE)
+    asked = beside(client.request_sync, "hold")
+    bench.demand()
     client.disconnect_sync()
-    thread.join(DEADLINE)
-    assert "disconnect() was called" in str(errors[0])
+    with pytest.raises(UnknownOutcome, match=r"disconnect\(\) was called"):
+        asked()
 
 
 # Connecting.
@@ -461,7 +383,7 @@ def test_nobody_there(path, caplog):
     assert [one.levelname for one in caplog.records] == ["WARNING"]
     assert "No such file" in caplog.text
     assert client.get_stats()["state"] == "disconnected"
-    wait_for(lambda: threading.active_count() == begun)
+    until(lambda: threading.active_count() == begun)
 
 
 def test_a_path_that_cannot_be_is_not_tried_again(path):
@@ -495,8 +417,7 @@ def test_a_connect_that_is_cancelled_leaves_nothing(path):
         client = SocketClient(path, "client", secret=SECRET, reconnect_interval=1000.0)
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(client.connect(10**6), 0.05)
-        while client.get_stats()["state"] != "disconnected":
-            await asyncio.sleep(0.002)
+        await soon(lambda: client.get_stats()["state"] == "disconnected")
 
     run(main())
 
@@ -512,15 +433,14 @@ def test_a_socket_that_is_connected_too_late_is_closed(bench):
         return find()
 
     client._core._find = slow
-    connecting = threading.Thread(target=client.connect_sync)
-    connecting.start()
-    wait_for(lambda: dialing)
+    connected = beside(client.connect_sync)
+    until(lambda: dialing)
     client.disconnect_sync()
-    connecting.join(DEADLINE)
+    assert connected() is False
     gate.set()
     dialing[0].join(DEADLINE)
     assert not client.connected
-    wait_for(lambda: bench.server.get_stats()["connections"] == 0)
+    until(lambda: bench.server.get_stats()["connections"] == 0)
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no unix sockets here")
@@ -552,14 +472,9 @@ def test_connecting_and_disconnecting_at_once(bench):
         for _ in range(30):
             told.append(method())
 
-    threads = [
-        threading.Thread(target=work, args=(method,), daemon=True)
-        for method in (client.connect_sync, client.disconnect_sync, client.connect_sync)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(3 * DEADLINE)
+    methods = (client.connect_sync, client.disconnect_sync, client.connect_sync)
+    for ended in [beside(work, method) for method in methods]:
+        ended()
     assert len(told) == 90
 
 
@@ -581,40 +496,34 @@ def test_a_disconnect_just_before_a_connect_does_not_swallow_it(bench, monkeypat
 
 def test_a_request_waits_for_the_first_connection(path):
     client = SocketClient(path, "client", secret=SECRET, reconnect_interval=0.02)
-    connecting = threading.Thread(target=client.connect_sync, args=(1000,))
-    connecting.start()
-    wait_for(lambda: client.get_stats()["state"] == "connecting")
+    connected = beside(client.connect_sync, 1000)
+    until(lambda: client.get_stats()["state"] == "connecting")
     with pytest.raises(NotSent, match="No such file|first attempt"):
         client.request_sync("echo", timeout=0.1)
-    bench = Bench(path)
-    assert client.request_sync("echo", 5) == 5
-    connecting.join(DEADLINE)
-    client.disconnect_sync()
-    bench.close()
+    with Bench(path):
+        assert client.request_sync("echo", 5) == 5
+        assert connected() is True
+        client.disconnect_sync()
 
 
-def test_tcp(path):
-    server = SocketServer(account_id="server", host="127.0.0.1", port=0, secret=SECRET)
-    server.register_handler("echo", lambda data: data)
-    with server:
-        client = SocketClient(host="127.0.0.1", port=server.address.port, secret=SECRET)
+def test_tcp():
+    with server(echo=same) as one:
+        client = SocketClient(host="127.0.0.1", port=one.address.port, secret=SECRET)
         with client:
             assert client.request_sync("echo", [1]) == [1]
-            assert client.get_stats()["address"] == str(server.address)
+            assert client.get_stats()["address"] == str(one.address)
             assert client.get_stats()["account_id"] is None
 
 
-def test_where_there_are_no_unix_sockets(path, monkeypatch):
-    monkeypatch.setattr(places, "has_unix_sockets", lambda: False)
-    bench = Bench(path)
-    client = bench.connected()
-    assert client.request_sync("echo", 1) == 1
-    assert client.get_stats()["address"].startswith("tcp://127.0.0.1:")
-    # Its next start has another port and another key.
-    bench.server.stop_sync()
-    bench.server.start_background_sync()
-    assert client.request_sync("echo", 2) == 2
-    bench.close()
+def test_where_there_are_no_unix_sockets(no_unix, path):
+    with Bench(path) as bench:
+        client = bench.connected()
+        assert client.request_sync("echo", 1) == 1
+        assert client.get_stats()["address"].startswith("tcp://127.0.0.1:")
+        # Its next start has another port and another key.
+        bench.server.stop_sync()
+        bench.server.start_background_sync()
+        assert client.request_sync("echo", 2) == 2
 
 
 def test_the_first_version_and_its_modules(bench):
@@ -670,16 +579,13 @@ def test_it_comes_back_to_a_server_that_does(bench):
     client.set_disconnect_callback(lambda: told.append("down"))
     client.set_connect_callback(lambda: told.append("up"))
     bench.server.stop_sync()
-    wait_for(lambda: told == ["down"])
+    until(lambda: told == ["down"])
     assert "stop" in client.last_error
-    answers = []
-    asking = threading.Thread(target=lambda: answers.append(client.request_sync("echo", 7)))
-    asking.start()
-    wait_for(lambda: client.get_stats()["held"] == 1)
+    asked = beside(client.request_sync, "echo", 7)
+    until(lambda: client.get_stats()["held"] == 1)
     bench.server.start_background_sync()
-    asking.join(DEADLINE)
-    assert answers == [7]
-    wait_for(lambda: told == ["down", "up"])
+    assert asked() == 7
+    until(lambda: told == ["down", "up"])
     assert client.get_stats()["reconnects"] == 1
 
 
@@ -690,10 +596,10 @@ def test_no_reconnects_are_wanted(bench):
     client.set_disconnect_callback(down.set)
     bench.server.stop_sync()
     assert down.wait(DEADLINE)
-    wait_for(lambda: client.get_stats()["state"] == "disconnected")
+    until(lambda: client.get_stats()["state"] == "disconnected")
     with pytest.raises(NotConnected, match="the server closed the connection"):
         client.request_sync("echo")
-    wait_for(lambda: threading.active_count() < begun)
+    until(lambda: threading.active_count() < begun)
     bench.server.start_background_sync()
     assert client.connect_sync()
     assert client.request_sync("echo", 1) == 1
@@ -702,7 +608,7 @@ def test_no_reconnects_are_wanted(bench):
 def test_attempts_are_used_up(bench):
     client = bench.connected(max_reconnect_attempts=3)
     bench.server.stop_sync()
-    wait_for(lambda: client.get_stats()["state"] == "disconnected")
+    until(lambda: client.get_stats()["state"] == "disconnected")
     with pytest.raises(NotConnected, match="No such file"):
         client.request_sync("echo")
 
@@ -731,7 +637,7 @@ def test_pushes_without_asyncio(bench, caplog):
         bench.server.push_sync("unknown")
         bench.server.push_sync("news", None, to="client")
         bench.server.push_sync("news", "not for us", to="other")
-        wait_for(lambda: len(got) == 201)
+        until(lambda: len(got) == 201)
     assert got == [("news", number) for number in range(200)] + [("news", None)]
     assert len(threads) == 1 and threading.current_thread() not in threads
     assert "the handler of the push 'bad' failed: KeyError('bad')" in caplog.text
@@ -743,19 +649,20 @@ def test_pushes_without_asyncio(bench, caplog):
 def test_pushes_with_await(bench, caplog):
     async def main():
         client = bench.client()
-        got, done = [], asyncio.Event()
+        got, go_on, done = [], asyncio.Event(), asyncio.Event()
         loop = asyncio.get_event_loop()
 
         @client.on_push("slow")
         async def slow(push_type, data):
             got.append((push_type, data, asyncio.get_event_loop() is loop))
-            await asyncio.sleep(0.05)
-            got.append("slept")
+            await go_on.wait()
+            got.append("went on")
             done.set()
 
         @client.on_push("plain")
         def plain(push_type, data):
             got.append((push_type, data, asyncio.get_event_loop() is loop))
+            go_on.set()
 
         @client.on_push("bad")
         async def bad(push_type, data):
@@ -765,7 +672,7 @@ def test_pushes_with_await(bench, caplog):
         for kind in ("slow", "bad", "plain"):
             await loop.run_in_executor(None, bench.server.push_sync, kind, kind)
         await done.wait()
-        assert got == [("slow", "slow", True), ("plain", "plain", True), "slept"]
+        assert got == [("slow", "slow", True), ("plain", "plain", True), "went on"]
         assert client.get_stats()["callback_errors"] == 1
         await client.disconnect()
 
@@ -839,7 +746,7 @@ def test_functions_may_use_the_client(bench):
     bench.server.push_sync("ask", 5)
     bench.server.push_sync("leave")
     assert done.wait(DEADLINE)
-    wait_for(lambda: got == ["up", 5, True, "left", "down", "back", "up"])
+    until(lambda: got == ["up", 5, True, "left", "down", "back", "up"])
 
 
 async def take(push_type, data):
@@ -895,7 +802,7 @@ def test_callbacks_on_another_loop_are_awaited(bench):
     @client.on_push("busy")
     def be_busy(push_type, data):
         busy.set()
-        wait_for(lambda: client._core._engine.over.done())
+        until(lambda: client._core._engine.over.done())
 
     async def stay():
         leave.append((asyncio.get_event_loop(), asyncio.Event()))
@@ -908,14 +815,13 @@ def test_callbacks_on_another_loop_are_awaited(bench):
         assert told == ["down"]
 
     client.set_disconnect_callback(lambda: told.append("down"))
-    thread = threading.Thread(target=run, args=(stay(),))
-    thread.start()
+    stayed = beside(run, stay())
     assert busy.wait(DEADLINE)
     try:
         run(disconnect())
     finally:
         leave[0][0].call_soon_threadsafe(leave[0][1].set)
-        thread.join(DEADLINE)
+        stayed()
 
 
 def test_a_loop_that_does_not_run_any_more_is_not_waited_for(bench):
@@ -942,8 +848,7 @@ def test_a_function_that_awaits_the_end_does_not_wait_for_itself(bench, awaits):
     async def main():
         assert await client.connect()
         bench.server.push_sync("leave")
-        while not done.is_set():
-            await asyncio.sleep(0.002)
+        await soon(done.is_set)
 
     if awaits:
         client.on_push("leave")(leave)
@@ -983,7 +888,7 @@ def test_a_pushed_text_that_is_no_json_is_an_error_of_its_handler(bench, caplog)
     client.connect_sync()
     with caplog.at_level(logging.ERROR, "dcc_mcp_embed.ipc"):
         client._core._handle(Pushed("news", b"{"))
-        wait_for(lambda: "no JSON" in caplog.text)
+        until(lambda: "no JSON" in caplog.text)
     assert called == [] and client.get_stats()["callback_errors"] == 1
 
 
@@ -999,7 +904,7 @@ def test_its_own_thread_must_not_wait_for_itself(bench):
                 errors.append(str(error))
 
     assert client._core._engine.post(inside)
-    wait_for(lambda: len(errors) == 3)
+    until(lambda: len(errors) == 3)
     assert "request_sync was called on the client's own thread" in errors[0]
 
 
@@ -1014,8 +919,8 @@ def test_a_client_that_nobody_holds_ends(bench):
     del client
     gc.collect()
     assert gone() is None
-    wait_for(lambda: threading.active_count() < before)
-    wait_for(lambda: bench.server.get_stats()["connections"] == 0)
+    until(lambda: threading.active_count() < before)
+    until(lambda: bench.server.get_stats()["connections"] == 0)
 
 
 def test_errors_leave_nothing_for_the_collector(bench):
