@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Mapping, NamedTuple, Optional, Tuple
+from typing import Mapping, Optional, Tuple
 
 from .errors import ConfigError
+from .records import NamedTuple
 
 __all__ = [
     "EXEC_MODES",

@@ -8,9 +8,10 @@ from a thread of its own.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Deque, Dict, List, Optional
 
 from .clock import Clock
+from .records import NamedTuple
 
 __all__ = ["LEVELS", "Line", "LogBook"]
 

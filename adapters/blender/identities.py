@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, Dict, FrozenSet, NamedTuple, Optional
+from typing import Any, Dict, FrozenSet, Optional
+
+from ...records import NamedTuple
 
 __all__ = ["Identities"]
 

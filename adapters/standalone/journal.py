@@ -8,7 +8,9 @@ part of the outer; one that fails puts back everything since it was opened, and 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Deque, Dict, List, Optional
+
+from ...records import NamedTuple
 
 __all__ = ["DEPTH", "Journal", "Step"]
 

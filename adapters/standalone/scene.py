@@ -15,7 +15,6 @@ from typing import (
     Iterable,
     Iterator,
     List,
-    NamedTuple,
     Optional,
     Sequence,
     Tuple,
@@ -24,6 +23,7 @@ from typing import (
 )
 
 from ...errors import InvalidArgument, NotFound, Unsupported
+from ...records import NamedTuple
 from ...tools import matrix as m
 from ...tools.backend import check_params, did_you_mean, find_path, nearest
 from .journal import Journal

@@ -7,7 +7,9 @@ which thread may call it; "any thread" ones must never touch the host's API.
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, List, Optional, Sequence
+
+from ..records import NamedTuple
 
 __all__ = ["Choice", "HostAdapter", "Question", "UndoChunk"]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, Optional
+
+from ..records import NamedTuple
 
 __all__ = ["STACK_AFTER", "Holder", "stack_of"]
 

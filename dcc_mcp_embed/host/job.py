@@ -7,7 +7,9 @@ it is decided by :meth:`Job.claim`, one compare-and-set under the dispatcher's l
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, Dict, FrozenSet, NamedTuple, Optional
+from typing import Any, Callable, Dict, FrozenSet, Optional
+
+from ..records import NamedTuple
 
 __all__ = [
     "ABANDONED",

@@ -14,10 +14,11 @@ import stat
 import struct
 import sys
 from contextlib import contextmanager, suppress
-from typing import Any, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Iterator, List, Optional, Tuple, Union
 
 from ..address import TransportAddress, private_directories
 from ..clock import Clock
+from ..records import NamedTuple
 from ..transport_errors import ConnectionTimeout, IpcConnectionFailed, IpcNotSupported
 from . import listener
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from typing import Any, Dict, Iterable, List, NamedTuple, NoReturn, Optional, Tuple
+from typing import Any, Dict, Iterable, List, NoReturn, Optional, Tuple
 
+from ..records import NamedTuple
 from . import rows
 
 __all__ = ["Document", "Row", "parse", "render", "row_of"]

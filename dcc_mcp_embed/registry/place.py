@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import List, Mapping, NamedTuple, Optional, Tuple
+from typing import List, Mapping, Optional, Tuple
 
 from .. import config
+from ..records import NamedTuple
 from ..transport_errors import RegistryFile
 
 __all__ = ["SHARED_NAME", "Place", "choose", "renew"]

@@ -8,8 +8,9 @@ rules in full; what we read is taken as far as it can be understood.
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
+from ..records import NamedTuple
 from .status import ServiceStatus
 
 __all__ = [

@@ -11,11 +11,12 @@ import errno
 import os
 import stat
 from contextlib import suppress
-from typing import Callable, Iterable, NamedTuple, Optional, Tuple
+from typing import Callable, Iterable, Optional, Tuple
 
 from .. import collector
 from .._compat import replace
 from ..clock import Clock
+from ..records import NamedTuple
 from ..transport_errors import RegistryFile
 from . import document
 from .document import Document, Row

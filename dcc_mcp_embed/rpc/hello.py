@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Optional, Tuple, Union
 
 from ..clock import Clock
 from ..digest import compare_digest, hmac_sha256
 from ..errors import EmbedError
+from ..records import NamedTuple
 from ..wire.messages import Message, Request, Response, id_bytes
 
 __all__ = [

@@ -7,10 +7,11 @@ to tell. The wire's own messages, ``resume`` and ``acknowledge``, are dealt with
 
 from __future__ import annotations
 
-from typing import Hashable, List, NamedTuple, Optional, Tuple
+from typing import Hashable, List, Optional, Tuple
 
 from ..clock import Clock
 from ..errors import RemoteProtocolError, UnknownOutcome
+from ..records import NamedTuple
 from ..wire.messages import Notify, Request
 from .content import failure_payload
 from .receipts import JOIN, REPLAY, RUN, Receipts

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Type, TypeVar, Union
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Type, TypeVar, Union
 
 from ..clock import Clock, SystemClock
 from ..errors import EmbedError
+from ..records import NamedTuple
 
 __all__ = [
     "DeliveryReceipt",

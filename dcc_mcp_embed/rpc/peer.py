@@ -14,9 +14,10 @@ Events: a ``Request``, ``Notify`` or ``Response`` of the peer's own accord, a se
 from __future__ import annotations
 
 import itertools
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple, Type, Union
+from typing import Callable, Dict, List, Optional, Tuple, Type, Union
 
 from ..clock import Clock
+from ..records import NamedTuple
 from ..transport_errors import (
     ConnectionClosed,
     FrameTooLarge,

@@ -23,9 +23,10 @@ number will ever come again (a stalled connection may still deliver an old copy 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Dict, Hashable, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Dict, Hashable, Iterable, List, Optional, Tuple
 
 from ..errors import LocalProtocolError
+from ..records import NamedTuple
 
 __all__ = [
     "DROPPED",

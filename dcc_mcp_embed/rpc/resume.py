@@ -28,10 +28,11 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from typing import Dict, Hashable, List, NamedTuple, Optional, Tuple
+from typing import Dict, Hashable, List, Optional, Tuple
 
 from ..clock import Clock
 from ..errors import EmbedError, LocalProtocolError, RemoteProtocolError, UnknownOutcome
+from ..records import NamedTuple
 from ..wire.messages import id_text
 from .content import new_line, packed, read_id, read_ids, read_line, read_object
 from .hello import Facts

@@ -7,9 +7,10 @@ that look for OAuth get their 404 at once; then the token, before any body is re
 
 from __future__ import annotations
 
-from typing import Any, FrozenSet, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, FrozenSet, Optional, Sequence, Tuple, Union
 
 from ..digest import compare_digest
+from ..records import NamedTuple
 
 __all__ = ["Admission", "Admitted", "Refused"]
 

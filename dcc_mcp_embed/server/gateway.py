@@ -8,10 +8,11 @@ The user's consent is no part of it: a guest is not even asked about.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 from ..clock import Clock
 from ..errors import PermissionDenied
+from ..records import NamedTuple
 from ..tools.entries import Tool
 
 __all__ = ["Guest", "admit", "make_token", "withheld"]

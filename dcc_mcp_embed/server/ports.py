@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, Optional
 
 from ..clock import Clock
 from ..config import PREFERRED_PORTS, Settings
@@ -19,6 +19,7 @@ from ..digest import compare_digest
 from ..errors import StartError
 from ..net.listener import bind
 from ..net.reading import events
+from ..records import NamedTuple
 from ..secret import Secret, retire_token
 from ..wire import http1
 

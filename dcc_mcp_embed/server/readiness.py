@@ -7,9 +7,10 @@ never wait for the host.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, NamedTuple, Optional
+from typing import Any, Callable, Dict, Optional
 
 from ..host.dispatch import Dispatcher
+from ..records import NamedTuple
 from ..wire import jsonrpc
 from .exchange import JSON, Exchange, problem
 

@@ -9,10 +9,11 @@ whoever stops, because there may be no thread left to do it.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
 from .. import collector
 from ..host.identity import Instance
+from ..records import NamedTuple
 from .readiness import State
 from .row import About, Changing, changing
 

@@ -7,8 +7,9 @@ Shapes and names are the ecosystem's (dcc-mcp-core's REST surface), where tools 
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
+from ..records import NamedTuple
 from ..tools.entries import Tool
 from ..wire import jsonrpc
 from .gateway import withheld

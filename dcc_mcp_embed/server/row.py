@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
+from ..records import NamedTuple
 from .readiness import READY, UNAVAILABLE, State
 from .safe_stop import PATH as SAFE_STOP
 from .safe_stop import Pass

@@ -11,7 +11,7 @@ the process.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, NamedTuple, Optional
+from typing import Any, Callable, Dict, Optional
 
 from ..clock import Clock
 from ..digest import compare_digest
@@ -19,6 +19,7 @@ from ..errors import HostShuttingDown
 from ..host.dispatch import Dispatcher
 from ..host.identity import Instance
 from ..host.job import Job, Report
+from ..records import NamedTuple
 from ..wire import jsonrpc
 from .admission import Refused
 from .exchange import JSON, Exchange, problem

@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import (
-    Any,
-    Callable,
-    Dict,
-    FrozenSet,
-    List,
-    Mapping,
-    NamedTuple,
-    NoReturn,
-    Optional,
-    Tuple,
-)
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, NoReturn, Optional, Tuple
 
 from ..errors import ConfigError, InvalidArgument
+from ..records import NamedTuple
 from .coerce import Converter, Misfit, check_finite
 from .hints import kind_of, meant
 from .rules import compile_rule, takes_null

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import math
 import reprlib
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..errors import HostError, InvalidArgument, ToolError
+from ..records import NamedTuple
 from . import scene_schema as s
 from .capture import Capture
 from .context import ToolContext

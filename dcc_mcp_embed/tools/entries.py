@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import (
-    Any,
-    Callable,
-    Dict,
-    List,
-    Mapping,
-    NamedTuple,
-    NoReturn,
-    Optional,
-    Sequence,
-    Tuple,
-)
+from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional, Sequence, Tuple
 
 from ..errors import ConfigError
+from ..records import NamedTuple
 from ..wire.mcp.param_headers import ParamHeader, param_headers
 from .binder import from_derived, from_given
 from .context import ToolContext

@@ -8,8 +8,9 @@ and limits (opencode, OpenAI), objects without properties, arrays without items 
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, FrozenSet, Iterator, List, NamedTuple
+from typing import Any, Dict, FrozenSet, Iterator, List
 
+from ..records import NamedTuple
 from .entries import Tool
 from .signature import MISSING
 

@@ -11,10 +11,11 @@ import sys
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
-from typing import Any, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Iterable, List, Optional, Tuple
 
 from ..digest import sha256
 from ..errors import ConfigError
+from ..records import NamedTuple
 
 __all__ = ["GROUP", "Problem", "load", "load_entry_points", "load_folder"]
 

@@ -10,7 +10,9 @@ Pure functions; vectors are sequences of three floats, results are tuples.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Optional, Sequence, Tuple
+from typing import Optional, Sequence, Tuple
+
+from ..records import NamedTuple
 
 __all__ = [
     "IDENTITY",

@@ -10,9 +10,10 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from ..errors import InvalidArgument
+from ..records import NamedTuple
 
 __all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "Page", "page"]
 

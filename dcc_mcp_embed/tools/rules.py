@@ -9,9 +9,10 @@ little.
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..errors import ConfigError
+from ..records import NamedTuple
 from .coerce import CONVERTERS, Converter, Misfit, check_finite, json_type, to_list, to_object
 from .hints import meant, show
 from .limits import FAMILIES

@@ -7,10 +7,11 @@ description, and the server checks it.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, Optional
 
 from .. import _compat
 from ..errors import ConfigError
+from ..records import NamedTuple
 from .docstring import split
 from .shapes import Rule, Shape, shape_of
 from .signature import MISSING, Parameter, Signature

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections import abc
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar
 
 from ..errors import ConfigError
+from ..records import NamedTuple
 from .coerce import Misfit, check_finite
 
 __all__ = ["Shape", "shape_of"]

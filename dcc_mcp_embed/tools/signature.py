@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from types import CodeType, FunctionType, MethodType
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 from ..errors import ConfigError
+from ..records import NamedTuple
 
 __all__ = ["MISSING", "Parameter", "Signature", "place_of", "read"]
 

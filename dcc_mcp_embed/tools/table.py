@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, List, Tuple, Union
 
 from ..errors import ConfigError, NotFound
+from ..records import NamedTuple
 from .declare import Entry, PromptEntry, ResourceEntry, Tool, declared, declared_in
 from .hints import meant
 from .profiles import listed

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import abc
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, Tuple
 
 from ..errors import HostError
+from ..records import NamedTuple
 from .content import Content
 
 __all__ = ["Tidied", "decode", "encode", "plain", "text_of", "tidy"]

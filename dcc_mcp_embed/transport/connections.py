@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager, suppress
-from typing import Any, Callable, Deque, Dict, Iterator, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, Iterator, Optional, Tuple
 
 from ..clock import Clock
 from ..host.guard import blocking
+from ..records import NamedTuple
 from ..registry.entry import ServiceEntry
 from ..transport_errors import (
     AcquireTimeout,

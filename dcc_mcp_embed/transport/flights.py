@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import Optional
 
 from ..errors import UnknownOutcome
+from ..records import NamedTuple
 from ..rpc.pending import Call
 from ..transport_errors import CallFailed, CallTimeout
 from .link import Link

@@ -16,8 +16,9 @@ import threading
 from collections import deque
 from contextlib import suppress
 from functools import partial
-from typing import Any, Callable, Deque, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Deque, Dict, Iterable, List, Optional, Sequence, Tuple
 
+from ..records import NamedTuple
 from ..transport_errors import ServiceNotFound, Shutdown, TransportError
 from .config import PoolConfig
 from .reentry import alone

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from enum import Enum
-from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ..records import NamedTuple
 from ..registry.entry import ServiceEntry
 from ..registry.status import ServiceStatus
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import atexit
 import itertools
 import os
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ..address import TransportAddress
 from ..clock import Clock
+from ..records import NamedTuple
 from ..registry.entry import ServiceEntry
 from ..registry.file_registry import FileRegistry
 from ..registry.heartbeat import Heartbeat

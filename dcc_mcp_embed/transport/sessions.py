@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import threading
 from enum import Enum
-from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
 
+from ..records import NamedTuple
 from ..rpc.backoff import Backoff
 from ..transport_errors import InvalidSessionState, ReconnectionFailed, SessionNotFound
 from .config import SessionConfig

@@ -7,7 +7,9 @@ bytes of a UUID.
 from __future__ import annotations
 
 import re
-from typing import Dict, NamedTuple, Optional, Type, Union
+from typing import Dict, Optional, Type, Union
+
+from ..records import NamedTuple
 
 __all__ = [
     "KINDS",

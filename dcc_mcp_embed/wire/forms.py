@@ -10,8 +10,9 @@ twice, a text that is not UTF-8 or an extension type.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Type
+from typing import Any, Callable, Dict, List, Optional, Tuple, Type
 
+from ..records import NamedTuple
 from ..transport_errors import Serialization
 from .envelope import (
     KINDS,

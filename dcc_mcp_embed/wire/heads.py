@@ -7,8 +7,9 @@ allocated: an announced length that the received bytes cannot hold is refused as
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, Optional, Tuple
 
+from ..records import NamedTuple
 from ..transport_errors import Serialization
 
 __all__ = [

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, Dict, NamedTuple, Optional, Union
+from typing import Any, Dict, Optional, Union
+
+from ..records import NamedTuple
 
 __all__ = [
     "INTERNAL_ERROR",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import List, NamedTuple, Optional
+from typing import List, Optional
 
 from ..errors import LocalProtocolError, RemoteProtocolError
+from ..records import NamedTuple
 
 __all__ = ["Event", "SseParser", "comment", "encode"]
 

@@ -7,9 +7,10 @@ leaves the line ends, and there must be exactly as many of them as there are lin
 from __future__ import annotations
 
 import re
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from ...errors import RemoteProtocolError
+from ...records import NamedTuple
 from .headers import Headers
 
 __all__ = [

@@ -7,9 +7,10 @@ reading the rest. Requests that were sent ahead wait until the one before was ta
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, NamedTuple, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from ...errors import RemoteProtocolError
+from ...records import NamedTuple
 from ..buffer import ReceiveBuffer
 from .bodies import ChunkedReader
 from .grammar import (

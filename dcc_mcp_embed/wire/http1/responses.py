@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, NamedTuple, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from ...errors import LocalProtocolError, RemoteProtocolError
+from ...records import NamedTuple
 from ..buffer import ReceiveBuffer
 from .bodies import ChunkedReader
 from .grammar import (

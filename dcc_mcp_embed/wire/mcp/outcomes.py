@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, NamedTuple
+from typing import Any, Dict
+
+from ...records import NamedTuple
 
 __all__ = [
     "Accepted",
