@@ -5,12 +5,18 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any, Callable, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List
 
 import dcc_mcp_embed
+from dcc_mcp_embed.tools.declare import declared
 from fakes.live import DEADLINE, Live, starting
 
-__all__ = ["Stage"]
+__all__ = ["Stage", "declared_among"]
+
+
+def declared_among(names: Dict[str, Any]) -> SimpleNamespace:
+    """Return, as a module would have them, the tools among the local ``names`` of a function."""
+    return SimpleNamespace(**{name: one for name, one in names.items() if declared(one)})
 
 
 class Stage:

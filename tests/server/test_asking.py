@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +11,7 @@ import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
 from dcc_mcp_embed.errors import ToolError
 from fakes.live import starting, tries
+from fakes.stage import declared_among
 from fakes.streaming import Streaming, connecting, initialize
 
 MODERN = "2026-07-28"
@@ -124,9 +124,7 @@ class Stage:
             answer = yield ctx.elicit("Your name?", NAME, key="user_name")
             return "Resource of {}".format(answer["content"]["name"])
 
-        self.tools = SimpleNamespace(
-            **{key: one for key, one in locals().items() if hasattr(one, "__dcc_mcp_declared__")}
-        )
+        self.tools = declared_among(locals())
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from dcc_mcp_embed.tools import batch as batching
 from dcc_mcp_embed.tools.entries import Tool
 from dcc_mcp_embed.tools.table import ToolTable
 from fakes.live import Live, tries
+from fakes.stage import declared_among
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
@@ -87,9 +88,7 @@ class Stage:
             """End the program, it thinks."""
             raise SystemExit(3)
 
-        self.tools = SimpleNamespace(
-            **{key: one for key, one in locals().items() if hasattr(one, "__dcc_mcp_declared__")}
-        )
+        self.tools = declared_among(locals())
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from types import SimpleNamespace
 
 import pytest
 from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
@@ -11,6 +10,7 @@ from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 import dcc_mcp_embed
 from dcc_mcp_embed.server import beating
 from fakes.live import starting, tries
+from fakes.stage import declared_among
 from fakes.streaming import Streaming, initialize
 
 
@@ -64,9 +64,7 @@ class Stage:
 
             return dcc_mcp_embed.Poll(check, every=0.01, close=lambda: state.append("closed"))
 
-        self.tools = SimpleNamespace(
-            **{key: one for key, one in locals().items() if hasattr(one, "__dcc_mcp_declared__")}
-        )
+        self.tools = declared_among(locals())
 
 
 @pytest.fixture

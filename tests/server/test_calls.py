@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from types import SimpleNamespace
 
 import pytest
 from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
@@ -13,6 +12,7 @@ import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
 from dcc_mcp_embed.tools.declare import Progress
 from fakes.live import starting, tries
+from fakes.stage import declared_among
 
 DEADLINE = 10.0
 SOON = 0.15
@@ -96,9 +96,7 @@ class Stage:
             """Fail."""
             raise ZeroDivisionError("nobody can do that")
 
-        self.tools = SimpleNamespace(
-            **{key: one for key, one in locals().items() if hasattr(one, "__dcc_mcp_declared__")}
-        )
+        self.tools = declared_among(locals())
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from types import SimpleNamespace
 
 import pytest
 
 import dcc_mcp_embed
 from dcc_mcp_embed.server.dialogue import _AHEAD
 from fakes.live import Live
+from fakes.stage import declared_among
 from fakes.streaming import Streaming, initialize
 
 MODERN = "2026-07-28"
@@ -59,9 +59,7 @@ def make_tools(busy):
         """Name a level that does not exist."""
         ctx.log("loud", "x")
 
-    return SimpleNamespace(
-        **{key: one for key, one in locals().items() if hasattr(one, "__dcc_mcp_declared__")}
-    )
+    return declared_among(locals())
 
 
 @pytest.fixture

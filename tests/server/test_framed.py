@@ -7,7 +7,6 @@ import select
 import socket
 import threading
 import time
-from types import SimpleNamespace
 
 import pytest
 
@@ -27,27 +26,25 @@ from dcc_mcp_embed.wire.messages import (
     encode,
 )
 from fakes.framed import FramedWire, wire_key
-from fakes.live import DEADLINE, starting, tries
+from fakes.live import DEADLINE, tries
+from fakes.stage import Stage
+from server.framed_clients import Greeted
 
 IDENT = bytes(range(16))
 MIB = 1024 * 1024
 
 
-class Stage:
-    """Tools that a test holds in the middle."""
-
-    def __init__(self):
-        self.entered = threading.Semaphore(0)
-        self.leave = threading.Event()
-        self.ran = []
-        stage = self
+@pytest.fixture
+def stage():
+    """Tools that a test holds in the middle, or that do not take long."""
+    with Stage() as one:
 
         @dcc_mcp_embed.tool(thread="worker", read_only=True)
         def hold(name: str = "") -> dict:
-            """Keep the worker thread."""
-            stage.entered.release()
-            assert stage.leave.wait(DEADLINE)
-            stage.ran.append(name)
+            """Keep the worker thread, and note at the end that it ran."""
+            one.entered.release()
+            assert one.leave.wait(DEADLINE)
+            one.ran.append(name)
             return {"name": name}
 
         @dcc_mcp_embed.tool(read_only=True)
@@ -70,33 +67,20 @@ class Stage:
             """Say who calls."""
             return {"client": ctx.client}
 
-        self.module = SimpleNamespace(hold=hold, echo=echo, measure=measure, large=large, who=who)
-
-
-@pytest.fixture
-def stage():
-    one = Stage()
-    yield one
-    one.leave.set()
+        one.add(hold, echo, measure, large, who)
+        yield one
 
 
 @pytest.fixture
 def start(tmp_path, monkeypatch, stage):
-    with starting(str(tmp_path), monkeypatch, check=serves_on, tools=[stage.module]) as one_more:
+    with stage.servers(str(tmp_path), monkeypatch, check=serves_on) as one_more:
         yield lambda limits=Limits(), **options: one_more(limits=limits, **options)
-        stage.leave.set()
 
 
 def serves_on(live):
     with live.connect() as wire:
         wire.sock.settimeout(5.0)
         assert wire.rpc("ping").status == 200, "whatever came, it goes on serving"
-
-
-def greeted(live, **options):
-    wire = FramedWire(live.port, wire_key(), **options)
-    wire.greet()
-    return wire
 
 
 def data(result):
@@ -113,13 +97,13 @@ def test_after_the_hello_the_server_has_said_who_it_is(start):
         facts = wire.greet()
         assert facts.instance_id == live.server.instance_id
         assert len(facts.epoch) >= 16
-    with greeted(live) as wire:
+    with Greeted(live) as wire:
         assert wire.peer.facts.epoch == facts.epoch, "the same run of the server"
 
 
 def test_the_methods_answer_what_mcp_answers(start):
     live = start()
-    with greeted(live) as wire, live.connect() as http:
+    with Greeted(live) as wire, live.connect() as http:
         assert wire.call("ping") == {}
         listed = wire.call("tools/list")
         assert listed == {"tools": http.rpc("tools/list").json["result"]["tools"]}
@@ -135,13 +119,13 @@ def test_the_methods_answer_what_mcp_answers(start):
 
 
 def test_arguments_may_be_left_out(start):
-    with greeted(start()) as wire:
+    with Greeted(start()) as wire:
         assert data(wire.call("tools/call", {"name": "echo"})) == {"value": ""}
         assert data(wire.call("tools/call", {"name": "echo", "arguments": None})) == {"value": ""}
 
 
 def test_text_of_every_kind_comes_back_as_it_was(start):
-    with greeted(start()) as wire:
+    with Greeted(start()) as wire:
         text = "żółć \U0001f600 \0 \u2028"
         assert data(wire.tool("echo", {"value": text})) == {"value": text}
 
@@ -166,7 +150,7 @@ WRONG = [
 def test_what_cannot_be_served_is_a_failure_in_words_and_the_connection_goes_on(
     start, method, params, wanted
 ):
-    with greeted(start()) as wire:
+    with Greeted(start()) as wire:
         assert wanted in wire.failure(method, params)
         assert wire.call("ping") == {}
 
@@ -182,7 +166,7 @@ def test_what_cannot_be_served_is_a_failure_in_words_and_the_connection_goes_on(
     ],
 )
 def test_a_tool_that_fails_is_a_result_that_says_so(start, name, arguments, code):
-    with greeted(start()) as wire:
+    with Greeted(start()) as wire:
         result = wire.tool(name, arguments)
         assert result["isError"] is True
         assert result["structuredContent"]["error"]["code"] == code
@@ -192,7 +176,7 @@ def test_a_tool_that_fails_is_a_result_that_says_so(start, name, arguments, code
 @pytest.mark.parametrize("octets", ["array", "bin"])
 def test_an_answer_has_the_form_of_its_request(start, shape, octets):
     form = Form(shape, octets)
-    with greeted(start()) as wire:
+    with Greeted(start()) as wire:
         wire.send(frame(encode(Request(IDENT, "status", b"{}"), form)))
         raw = read_frame(wire.sock)
         message, found = decode(raw)
@@ -214,7 +198,7 @@ def read_frame(sock):
 
 
 def test_pings_of_the_protocol_are_answered_and_notifications_are_not(start):
-    with greeted(start()) as wire:
+    with Greeted(start()) as wire:
         wire.send(frame(encode(Notify(None, "topic", b"x"), OURS)))
         wire.send(frame(encode(Ping(IDENT, 5), OURS)))
         message, _ = decode(read_frame(wire.sock))
@@ -268,7 +252,7 @@ def test_who_waits_for_it_does_not_wait_for_ever(start, monkeypatch):
 
 
 def test_calls_of_one_connection_do_not_wait_for_each_other(start, stage):
-    with greeted(start()) as wire:
+    with Greeted(start()) as wire:
         held = wire.ask("tools/call", {"name": "hold", "arguments": {"name": "a"}})
         assert stage.entered.acquire(timeout=DEADLINE)
         idents = [
@@ -285,7 +269,7 @@ def test_calls_of_one_connection_do_not_wait_for_each_other(start, stage):
 
 def test_more_calls_at_once_than_a_connection_may_have_are_told_that_it_is_busy(start, stage):
     live = start(Limits(framed_calls=3))
-    with greeted(live) as wire, greeted(live) as other:
+    with Greeted(live) as wire, Greeted(live) as other:
         held = [wire.ask("tools/call", {"name": "hold"}) for _ in range(3)]
         assert stage.entered.acquire(timeout=DEADLINE)
         for _ in range(2):
@@ -300,7 +284,7 @@ def test_more_calls_at_once_than_a_connection_may_have_are_told_that_it_is_busy(
 
 
 def test_a_thousand_requests_in_one_piece_are_all_answered(start):
-    with greeted(start()) as wire:
+    with Greeted(start()) as wire:
         asked = [wire.peer.request("tools/call", b'{"name":"who"}') for _ in range(1000)]
         sender = threading.Thread(
             target=wire.send, args=(b"".join(one for _, one in asked),), name="sender"
@@ -311,7 +295,7 @@ def test_a_thousand_requests_in_one_piece_are_all_answered(start):
 
 
 def test_a_request_byte_by_byte_is_a_request(start):
-    with greeted(start()) as wire:
+    with Greeted(start()) as wire:
         ident, one = wire.peer.request("tools/call", b'{"name":"echo"}')
         for at in range(len(one)):
             wire.send(one[at : at + 1])
@@ -321,7 +305,7 @@ def test_a_request_byte_by_byte_is_a_request(start):
 def test_a_peer_that_does_not_read_is_not_read_and_gets_all_once_it_does(start):
     live = start(Limits(high_water=64 * 1024))
     params = json.dumps({"name": "large", "arguments": {"size": 20000}}).encode("ascii")
-    with greeted(live) as wire:
+    with Greeted(live) as wire:
         wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         asked = [wire.peer.request("tools/call", params) for _ in range(2000)]
         sender = threading.Thread(
@@ -339,7 +323,7 @@ def test_a_peer_that_does_not_read_is_not_read_and_gets_all_once_it_does(start):
 
 
 def test_a_request_may_be_almost_16_mib_large(start):
-    with greeted(start()) as wire:
+    with Greeted(start()) as wire:
         assert data(wire.tool("measure", {"value": "y" * (15 * MIB)})) == {"size": 15 * MIB}
 
 
@@ -362,7 +346,7 @@ def test_consent_is_bound_to_the_connection(start):
             question.answer("client")
 
     live = start(adapter=Attended, exec_mode="confirm")
-    with greeted(live, client=name) as first, greeted(live, client=name) as second:
+    with Greeted(live, client=name) as first, Greeted(live, client=name) as second:
         for wire in (first, first, second):
             assert wire.tool("execute_python", {"code": "1"})["isError"] is False
             assert data(wire.tool("who")) == {"client": name}
@@ -497,7 +481,7 @@ def test_silent_strangers_are_the_first_to_go_whatever_they_began_to_speak(start
         wire.send(b"\x00\x00")
     for _ in tries():
         # None of them makes room before its grace is over.
-        with greeted(live) as wire:
+        with Greeted(live) as wire:
             assert wire.call("ping") == {}
         if select.select([strangers[0].sock], [], [], 0)[0]:
             break
@@ -508,7 +492,7 @@ def test_silent_strangers_are_the_first_to_go_whatever_they_began_to_speak(start
 
 def test_who_finds_the_server_full_is_told_why(start):
     live = start(Limits(connections=2, linger=0.3))
-    with greeted(live), greeted(live):
+    with Greeted(live), Greeted(live):
         with FramedWire(live.port, wire_key()) as wire:
             wire.flush()
             assert "2 connections are open already" in str(wire.until_end().error)
@@ -538,7 +522,7 @@ def test_who_finds_the_server_full_is_told_why(start):
     ids=["no MessagePack", "cut off", "over 16 MiB", "HTTP"],
 )
 def test_one_of_ours_that_breaks_the_protocol_is_told_and_ended(start, garbage, said):
-    with greeted(start(Limits(linger=0.2))) as wire:
+    with Greeted(start(Limits(linger=0.2))) as wire:
         asked = wire.ask("tools/call", {"name": "who"})
         wire.send(garbage)
         assert wire.answer(asked).success, "what came before was whole"
@@ -549,7 +533,7 @@ def test_one_of_ours_that_breaks_the_protocol_is_told_and_ended(start, garbage, 
 
 def test_a_frame_that_does_not_end_is_told_in_time_and_bytes_buy_no_more(start):
     live = start(Limits(body_timeout=0.3, linger=0.2))
-    with greeted(live) as wire:
+    with Greeted(live) as wire:
         one = frame(encode(Request(IDENT, "ping", b"x" * 1000), OURS))
         for at in range(len(one)):
             wire.send(one[at : at + 1])
@@ -562,12 +546,12 @@ def test_a_frame_that_does_not_end_is_told_in_time_and_bytes_buy_no_more(start):
 
 def test_an_idle_connection_is_told_so_and_one_with_a_call_under_way_is_not_idle(start, stage):
     live = start(Limits(idle_timeout=0.3, linger=0.2))
-    with greeted(live) as wire, greeted(live) as busy:
+    with Greeted(live) as wire, Greeted(live) as busy:
         held = busy.ask("tools/call", {"name": "hold"})
         assert stage.entered.acquire(timeout=DEADLINE)
         ended = wire.until_end()
         assert "long time" in ended.reason
-        with greeted(live) as later:
+        with Greeted(live) as later:
             later.until_end()
         stage.leave.set()
         assert busy.answer(held).success
@@ -575,11 +559,11 @@ def test_an_idle_connection_is_told_so_and_one_with_a_call_under_way_is_not_idle
 
 def test_a_call_whose_client_has_left_runs_to_its_end(start, stage):
     live = start()
-    wire = greeted(live)
+    wire = Greeted(live)
     wire.ask("tools/call", {"name": "hold", "arguments": {"name": "left"}})
     assert stage.entered.acquire(timeout=DEADLINE)
     wire.close()
-    with greeted(live) as other:
+    with Greeted(live) as other:
         assert other.call("ping") == {}
         stage.leave.set()
         for _ in tries():
@@ -590,7 +574,7 @@ def test_a_call_whose_client_has_left_runs_to_its_end(start, stage):
 
 def test_a_peer_that_has_said_all_still_gets_its_answers(start, stage):
     live = start()
-    with greeted(live) as wire:
+    with Greeted(live) as wire:
         held = wire.ask("tools/call", {"name": "hold"})
         assert stage.entered.acquire(timeout=DEADLINE)
         quick = wire.ask("ping")
@@ -603,10 +587,10 @@ def test_a_peer_that_has_said_all_still_gets_its_answers(start, stage):
 
 def test_at_the_end_everybody_is_told_and_every_connection_closed(start, stage):
     live = start()
-    wire = greeted(live)
+    wire = Greeted(live)
     held = wire.ask("tools/call", {"name": "hold"})
     assert stage.entered.acquire(timeout=DEADLINE)
-    idle = greeted(live)
+    idle = Greeted(live)
     live.server.stop()
     port = live.port
     answer = json.loads(wire.answer(held).payload.decode())
@@ -628,9 +612,9 @@ def test_large_frames_half_sent_are_bounded_together_and_free_their_room(start):
     live = start(Limits(bodies_in_flight=3 * MIB, body_timeout=20.0, linger=0.2))
     large = frame(encode(Request(IDENT, "ping", b" " * (4 * MIB)), OURS))
     for _ in range(3):
-        with greeted(live) as first, greeted(live) as second:
+        with Greeted(live) as first, Greeted(live) as second:
             first.send(large[: 2 * MIB])
-            with greeted(live) as other:
+            with Greeted(live) as other:
                 assert other.call("ping") == {}, "a small one needs no room"
             for _ in tries():
                 if live.server._server.front._bodies > MIB:
@@ -646,7 +630,7 @@ def test_large_frames_half_sent_are_bounded_together_and_free_their_room(start):
             if not live.server._server.front._bodies:
                 break
     assert live.server._server.front._bodies == 0
-    with greeted(live) as first, greeted(live) as second:
+    with Greeted(live) as first, Greeted(live) as second:
         for wire in (first, second, first):
             ident, whole = wire.peer.request("ping", b"{}" + b" " * (2 * MIB))
             wire.send(whole)

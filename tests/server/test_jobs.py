@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
-from types import SimpleNamespace
 
 import pytest
 
 import dcc_mcp_embed
 from fakes.live import Live, tries
+from fakes.stage import declared_among
 
 
 class Stage:
@@ -56,9 +56,7 @@ class Stage:
             """Return a text many times."""
             return [text * 3] * count
 
-        self.tools = SimpleNamespace(
-            **{key: one for key, one in locals().items() if hasattr(one, "__dcc_mcp_declared__")}
-        )
+        self.tools = declared_among(locals())
 
 
 @pytest.fixture

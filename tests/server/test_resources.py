@@ -13,6 +13,7 @@ from dcc_mcp_embed.config import Limits
 from dcc_mcp_embed.errors import HostBusy, NotFound
 from dcc_mcp_embed.tools.results import META_INSTANCE
 from fakes.live import Live, tries
+from fakes.stage import declared_among
 
 DEADLINE = 10.0
 SOON = 0.15
@@ -96,8 +97,7 @@ def make_things():
         """Be a tool beside them."""
         return "seen"
 
-    things = {key: one for key, one in locals().items() if hasattr(one, "__dcc_mcp_declared__")}
-    return SimpleNamespace(**things), SimpleNamespace(entered=entered, leave=leave)
+    return declared_among(locals()), SimpleNamespace(entered=entered, leave=leave)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from types import SimpleNamespace
 
 import pytest
 from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
@@ -12,6 +11,7 @@ from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 import dcc_mcp_embed
 from dcc_mcp_embed.tools.declare import Progress
 from fakes.live import DEADLINE, Live, tries
+from fakes.stage import declared_among
 
 
 @pytest.fixture
@@ -165,14 +165,7 @@ class Work:
             return "seen"
 
         self.ended = ended = []
-        self.module = SimpleNamespace(
-            blocking=blocking,
-            on_the_worker=on_the_worker,
-            stepwise=stepwise,
-            polled=polled,
-            outlives_its_caller=outlives_its_caller,
-            look=look,
-        )
+        self.module = declared_among(locals())
 
     def call(self, live, name):
         def work():

@@ -6,7 +6,6 @@ import os
 import socket
 import threading
 import time
-from types import SimpleNamespace
 
 import pytest
 from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
@@ -15,6 +14,7 @@ import dcc_mcp_embed
 from dcc_mcp_embed import embed
 from dcc_mcp_embed.tools.declare import Progress
 from fakes.live import starting, tries
+from fakes.stage import declared_among
 
 DEADLINE = 10.0
 
@@ -72,9 +72,7 @@ class Tools:
             ended.append(time.monotonic() - begun)
             return "stopped"
 
-        names = ("block", "block_worker", "act", "never", "steps", "stop_here")
-        found = locals()
-        self.module = SimpleNamespace(**{name: found[name] for name in names})
+        self.module = declared_among(locals())
 
 
 @pytest.fixture
