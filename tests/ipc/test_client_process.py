@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 
 import pytest
 
 from dcc_mcp_embed.ipc import SocketServer
+from fakes.ipc_raw import until
 from fakes.served import environment
+from ipc.stages import same
 
 DEADLINE = 30.0
 
@@ -125,23 +126,16 @@ sys.exit(0)
 
 
 @pytest.fixture
-def path():
-    with tempfile.TemporaryDirectory(prefix="dcc") as folder:
-        yield os.path.join(folder, "s")
-
-
-@pytest.fixture
 def server(path):
     with SocketServer(path, "server", secret="test") as server:
-        server.register_handler("echo", lambda data: data)
+        server.register_handler("echo", same)
         server.register_handler("push", lambda data: server.push_sync("news", data))
         server.register_handler("hold", lambda data: hold(server))
         yield server
 
 
 def hold(server):
-    while server.get_stats()["connections"]:
-        threading.Event().wait(0.01)
+    until(lambda: not server.get_stats()["connections"])
 
 
 def execute(script, path, *options, prelude=PRELUDE):

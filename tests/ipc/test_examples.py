@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 
 import pytest
 
@@ -27,13 +26,6 @@ _TRACEBACK = (
 
 def command(script, *arguments):
     return [sys.executable, "-W", "error", os.path.join(EXAMPLES, script), *arguments]
-
-
-@pytest.fixture
-def folder():
-    # Short: a socket's path may have a hundred bytes.
-    with tempfile.TemporaryDirectory(prefix="dcc") as path:
-        yield path
 
 
 def run(folder, script, *arguments):

@@ -8,27 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
 import threading
 import time
 
 import pytest
 
-from dcc_mcp_embed.ipc import SocketClient, SocketServer
 from dcc_mcp_embed.secret import Secret
 from fakes.fault_proxy import FaultProxy
+from fakes.ipc_raw import DEADLINE, until
+from ipc.stages import Stage, beside, soon
 
 SECRET = Secret(b"s" * 32, {})
-DEADLINE = 20.0
 #: Seconds between two heartbeats, where one is waited for.
 BEAT = 0.5
-
-
-def wait_for(condition):
-    end = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < end, "it never came to that"
-        threading.Event().wait(0.002)
 
 
 class Hurry:
@@ -67,57 +59,30 @@ class Hurry:
 
 #: What waits for time to pass does so once in the fast suite.
 @pytest.fixture(params=["unix", pytest.param("tcp", marks=pytest.mark.heavy)])
-def place(request):
+def place(request, folder):
     """Return (arguments of the server, path of the proxy)."""
-    with tempfile.TemporaryDirectory(prefix="dcc") as folder:
-        if request.param == "tcp":
-            yield {"host": "127.0.0.1", "port": 0}, None
-        else:
-            yield {"socket_path": os.path.join(folder, "s")}, os.path.join(folder, "p")
+    if request.param == "tcp":
+        return {"host": "127.0.0.1", "port": 0}, None
+    return {"socket_path": os.path.join(folder, "s")}, os.path.join(folder, "p")
 
 
-class Stage:
-    """A server without asyncio, and a proxy in front of it. ``hold`` waits until ``leave``."""
+class Proxied(Stage):
+    """A stage with a proxy in front of its server."""
 
     def __init__(self, place, **options):
         where, path = place
-        self.entered, self.leave = threading.Semaphore(0), threading.Event()
-        self.ran = []
-        self.server = SocketServer(account_id="server", secret=SECRET, **dict(where, **options))
-        self.server.register_handler("echo", self._echo)
-        self.server.register_handler("hold", self._hold)
-        self.server.start_background_sync()
+        super().__init__(where, SECRET, **options)
         self.proxy = FaultProxy(self.server.address, path, SECRET.wire_key())
-
-    def _echo(self, data):
-        self.ran.append(data)
-        return data
-
-    def _hold(self, data):
-        self.entered.release()
-        assert self.leave.wait(DEADLINE)
-        return data
-
-    def client(self, **options):
         address = self.proxy.address
-        where = (
-            {"socket_path": None, "host": address.host, "port": address.port}
+        self.where = (
+            {"host": address.host, "port": address.port}
             if address.is_tcp
             else {"socket_path": address.path}
         )
-        settings = {"account_id": "client", "reconnect_interval": 0.02, "secret": SECRET}
-        return SocketClient(**where, **dict(settings, **options))
 
     def close(self):
-        self.leave.set()
         self.proxy.close()
-        self.server.stop_sync()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *failure):
-        self.close()
+        super().close()
 
 
 class Ears:
@@ -140,28 +105,22 @@ class Ears:
 
 
 def test_callbacks_fire_once_per_transition(place):
-    with Stage(place) as stage:
+    with Proxied(place) as stage:
         client = stage.client()
         ears = Ears(client)
         assert client.connect_sync()
         assert ears.told == ["up"]
         for round_ in range(1, 5):
             stage.proxy.kill_all(reset=round_ % 2 == 0)
-            wait_for(lambda round_=round_: ears.ups() == round_ + 1)
+            until(lambda round_=round_: ears.ups() == round_ + 1)
             assert client.request_sync("echo", round_) == round_
         client.disconnect_sync()
-        wait_for(lambda: ears.told[-1] == "down")
+        until(lambda: ears.told[-1] == "down")
         assert ears.told == ["up", "down"] * 5
         assert client.get_stats()["reconnects"] == 4
 
 
 def test_callbacks_of_asyncio_fire_once_per_transition(place):
-    async def until(condition):
-        end = time.monotonic() + DEADLINE
-        while not condition():
-            assert time.monotonic() < end, "it never came to that"
-            await asyncio.sleep(0.002)
-
     async def run(stage):
         client = stage.client()
         ears = Ears(client)
@@ -177,51 +136,48 @@ def test_callbacks_of_asyncio_fire_once_per_transition(place):
         assert ears.told == ["up"]
         for round_ in range(1, 5):
             stage.proxy.kill_all(reset=round_ % 2 == 0)
-            await until(lambda round_=round_: ears.ups() == round_ + 1)
+            await soon(lambda round_=round_: ears.ups() == round_ + 1)
             assert await client.request("echo", round_) == round_
             await loop.run_in_executor(None, stage.server.push_sync, "news", round_)
-            await until(lambda round_=round_: ("news", round_) in ears.pushes)
+            await soon(lambda round_=round_: ("news", round_) in ears.pushes)
         await client.disconnect()
         assert ears.told == ["up", "down"] * 5
         assert threads == {threading.current_thread()}, "callbacks run on the loop that connected"
 
-    with Stage(place) as stage:
+    with Proxied(place) as stage:
         asyncio.run(run(stage))
 
 
 def test_attempts_that_fail_are_no_transitions(place):
-    with Stage(place) as stage:
+    with Proxied(place) as stage:
         client = stage.client()
         ears = Ears(client)
         assert client.connect_sync()
         stage.proxy.refuse()
         stage.proxy.kill_all()
-        wait_for(lambda: stage.proxy.counts["refused"] >= 3)
+        until(lambda: stage.proxy.counts["refused"] >= 3)
         assert ears.told == ["up", "down"]
         assert not client.get_stats()["connected"]
         # What is asked meanwhile waits for the connection.
-        answers = []
-        asking = threading.Thread(target=lambda: answers.append(client.request_sync("echo", 1)))
-        asking.start()
+        asked = beside(client.request_sync, "echo", 1)
         stage.proxy.accept()
-        asking.join(DEADLINE)
-        assert answers == [1]
+        assert asked() == 1
         # Callbacks have a thread of their own, which may be behind the answer.
-        wait_for(lambda: len(ears.told) >= 3)
+        until(lambda: len(ears.told) >= 3)
         assert ears.told == ["up", "down", "up"]
         client.disconnect_sync()
 
 
 def test_connection_cut_in_the_middle_of_its_hello_is_tried_again(place):
-    with Stage(place) as stage:
+    with Proxied(place) as stage:
         client = stage.client()
         ears = Ears(client)
         stage.proxy.cut_next(0.0, 0.001, 0.002, 0.003)
         assert client.connect_sync(max_retries=10)
-        wait_for(lambda: client.get_stats()["connected"] and stage.proxy.open == 1)
+        until(lambda: client.get_stats()["connected"] and stage.proxy.open == 1)
         assert client.request_sync("echo", "x") == "x"
         client.disconnect_sync()
-        wait_for(lambda: ears.told[-1] == "down")
+        until(lambda: ears.told[-1] == "down")
         assert ears.told == ["up", "down"] * (len(ears.told) // 2)
 
 
@@ -229,16 +185,16 @@ def test_connection_cut_in_the_middle_of_its_hello_is_tried_again(place):
 
 
 def test_pushes_resume_after_each_loss(place):
-    with Stage(place) as stage:
+    with Proxied(place) as stage:
         client = stage.client()
         ears = Ears(client)
         assert client.connect_sync()
         for number in range(4):
             assert stage.server.push_sync("news", {"number": number}) == 1
-            wait_for(lambda number=number: ("news", {"number": number}) in ears.pushes)
+            until(lambda number=number: ("news", {"number": number}) in ears.pushes)
             stage.proxy.kill_all()
-            wait_for(lambda number=number: ears.ups() == number + 2)
-            wait_for(lambda: stage.server.get_stats()["connections"] == 1)
+            until(lambda number=number: ears.ups() == number + 2)
+            until(lambda: stage.server.get_stats()["connections"] == 1)
         assert [data["number"] for _, data in ears.pushes] == [0, 1, 2, 3]
         client.disconnect_sync()
 
@@ -247,7 +203,7 @@ def test_pushes_resume_after_each_loss(place):
 
 
 def test_client_notices_a_half_open_server_within_two_heartbeats(place):
-    with Stage(place) as stage:
+    with Proxied(place) as stage:
         client = stage.client(heartbeat_interval=BEAT)
         ears = Ears(client)
         moments = []
@@ -255,7 +211,7 @@ def test_client_notices_a_half_open_server_within_two_heartbeats(place):
         assert client.connect_sync()
         with Hurry() as hurry:
             stage.proxy.stall()
-            wait_for(lambda: moments)
+            until(lambda: moments)
             hurry.within(2 * BEAT, moments[0])
         # A new connection is as good as any.
         assert client.request_sync("echo", "again") == "again"
@@ -266,7 +222,7 @@ def test_client_notices_a_half_open_server_within_two_heartbeats(place):
 
 @pytest.mark.parametrize("way", ["up", "down"])
 def test_client_notices_a_connection_that_is_dead_in_one_direction(place, way):
-    with Stage(place, enable_health_check=False) as stage:
+    with Proxied(place, enable_health_check=False) as stage:
         client = stage.client(heartbeat_interval=BEAT)
         lost = threading.Event()
         client.set_disconnect_callback(lost.set)
@@ -279,7 +235,7 @@ def test_client_notices_a_connection_that_is_dead_in_one_direction(place, way):
 
 
 def test_call_in_flight_on_a_half_open_connection_is_answered_on_the_next(place):
-    with Stage(place) as stage:
+    with Proxied(place) as stage:
         client = stage.client(heartbeat_interval=BEAT, request_timeout=DEADLINE)
         assert client.connect_sync()
         stage.proxy.stall("down")
@@ -291,46 +247,40 @@ def test_call_in_flight_on_a_half_open_connection_is_answered_on_the_next(place)
 
 def test_call_that_runs_when_it_is_cut_is_answered_on_the_next_connection(place):
     """Once, and without another cut that would bring its answer along."""
-    with Stage(place) as stage:
+    with Proxied(place) as stage:
         client = stage.client(request_timeout=DEADLINE)
         assert client.connect_sync()
-        answers = []
-        asking = threading.Thread(target=lambda: answers.append(client.request_sync("hold", 1)))
-        asking.start()
-        assert stage.entered.acquire(timeout=DEADLINE)
+        asked = beside(client.request_sync, "hold", 1)
+        stage.demand()
         stage.proxy.kill_all()
-        wait_for(lambda: client.get_stats()["reconnects"] == 1)
+        until(lambda: client.get_stats()["reconnects"] == 1)
         stage.leave.set()
-        asking.join(DEADLINE)
-        assert answers == [1]
+        assert asked() == 1
         assert stage.proxy.states == {"running": 1}
         assert not stage.entered.acquire(blocking=False), "it ran twice"
         client.disconnect_sync()
 
 
 def test_late_copy_of_a_request_that_runs_is_joined(place):
-    with Stage(place) as stage:
+    with Proxied(place) as stage:
         client = stage.client(heartbeat_interval=BEAT, request_timeout=DEADLINE)
         assert client.connect_sync()
         stage.proxy.stall("up")
-        answers = []
-        asking = threading.Thread(target=lambda: answers.append(client.request_sync("hold", 1)))
-        asking.start()
-        assert stage.entered.acquire(timeout=DEADLINE)
+        asked = beside(client.request_sync, "hold", 1)
+        stage.demand()
         stage.proxy.go_on()
         # The dead connection has said all that it had to say.
-        wait_for(lambda: stage.proxy.open == 1)
-        wait_for(lambda: stage.server.get_stats()["connections"] == 1)
+        until(lambda: stage.proxy.open == 1)
+        until(lambda: stage.server.get_stats()["connections"] == 1)
         stage.leave.set()
-        asking.join(DEADLINE)
-        assert answers == [1]
+        assert asked() == 1
         assert not stage.entered.acquire(blocking=False), "it ran twice"
         client.disconnect_sync()
 
 
 def test_late_copy_of_a_request_runs_nothing(place):
     """The dead connection comes to life when the next one has done its work."""
-    with Stage(place) as stage:
+    with Proxied(place) as stage:
         client = stage.client(heartbeat_interval=BEAT, request_timeout=DEADLINE)
         assert client.connect_sync()
         assert client.request_sync("echo", "first") == "first"
@@ -340,22 +290,22 @@ def test_late_copy_of_a_request_runs_nothing(place):
         up = stage.proxy.counts["bytes up"]
         stage.proxy.go_on()
         # Its request, and the end that the client has made of it.
-        wait_for(lambda: stage.proxy.open == 1)
+        until(lambda: stage.proxy.open == 1)
         assert stage.proxy.counts["bytes up"] > up
-        wait_for(lambda: stage.server.get_stats()["connections"] == 1)
+        until(lambda: stage.server.get_stats()["connections"] == 1)
         assert client.request_sync("echo", "last") == "last"
         assert stage.ran == ["first", "once", "last"]
         client.disconnect_sync()
 
 
 def test_server_lets_go_of_a_half_open_client_within_two_checks(place):
-    with Stage(place, health_check_interval=BEAT) as stage:
+    with Proxied(place, health_check_interval=BEAT) as stage:
         client = stage.client()
         assert client.connect_sync()
-        wait_for(lambda: stage.server.get_stats()["connections"] == 1)
+        until(lambda: stage.server.get_stats()["connections"] == 1)
         with Hurry() as hurry:
             stage.proxy.stall()
-            wait_for(lambda: stage.server.get_stats()["connections"] == 0)
+            until(lambda: stage.server.get_stats()["connections"] == 0)
             hurry.within(2 * BEAT)
         client.disconnect_sync()
 
@@ -366,31 +316,25 @@ def test_server_lets_go_of_a_half_open_client_within_two_checks(place):
 def test_health_check_is_in_time_while_handlers_are_busy(place):
     # Long enough for a machine that has more to do than this.
     beat = 0.7
-    with Stage(place, health_check_interval=beat) as stage:
+    with Proxied(place, health_check_interval=beat) as stage:
         client = stage.client(heartbeat_interval=beat, request_timeout=DEADLINE)
         ears = Ears(client)
         assert client.connect_sync()
-        busy = [
-            threading.Thread(target=client.request_sync, args=("hold", number))
-            for number in range(16)
-        ]
-        for thread in busy:
-            thread.start()
+        busy = [beside(client.request_sync, "hold", number) for number in range(16)]
         for _ in busy:
-            assert stage.entered.acquire(timeout=DEADLINE)
+            stage.demand()
         while client.get_stats()["heartbeats"] < 2:
             with Hurry() as hurry:
                 assert client.health_check_sync(timeout=DEADLINE)
                 hurry.within(0.2)
         stage.leave.set()
-        for thread in busy:
-            thread.join(DEADLINE)
+        assert [asked() for asked in busy] == list(range(16))
         assert ears.told == ["up"], "busy is not dead"
         client.disconnect_sync()
 
 
 def test_health_check_fails_in_time_when_nobody_answers(place):
-    with Stage(place) as stage:
+    with Proxied(place) as stage:
         client = stage.client()
         assert client.connect_sync()
         stage.proxy.stall()

@@ -7,14 +7,14 @@ import threading
 
 import pytest
 
-from dcc_mcp_embed.ipc import SocketServer
 from dcc_mcp_embed.rpc.receipts import FIRST_NUMBER, Limits
 from dcc_mcp_embed.secret import Secret
 from dcc_mcp_embed.wire.messages import OURS, id_text, request_frame
 from fakes.framed import FramedWire, encoded
+from fakes.ipc_raw import DEADLINE, until
+from ipc.stages import server
 
 SECRET = Secret(b"s" * 32, {})
-DEADLINE = 20.0
 NEW = {"epoch": None, "line": None, "below": None, "ids": []}
 
 
@@ -24,10 +24,7 @@ class Stage:
     def __init__(self, **limits):
         self.ran, self.leave = [], threading.Event()
         self.leave.set()
-        self.server = SocketServer(
-            account_id="server", host="127.0.0.1", port=0, secret=SECRET, limits=Limits(**limits)
-        )
-        self.server.register_handler("work", self._work)
+        self.server = server({"secret": SECRET, "limits": Limits(**limits)}, work=self._work)
         self.server.start_background_sync()
         self._wires = []
 
@@ -107,8 +104,7 @@ def test_states_after_a_reconnect():
             assert ask(wire, idents[count], count).success
         stage.leave.clear()
         send(wire, idents[3], 3)
-        while len(stage.ran) < 4:
-            threading.Event().wait(0.002)
+        until(lambda: len(stage.ran) == 4)
         wire.close()
         again = stage.connect(wire.line, idents)
         assert again.states == ["unknown", "done", "done", "running", "new"]
