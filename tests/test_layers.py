@@ -208,6 +208,15 @@ def _chance_calls(module: Tuple[str, ...], tree: ast.AST) -> Iterator[Tuple[int,
                 yield node.lineno, "only clock.py calls {}.{}".format(owner, node.attr)
 
 
+def _slow_tuples(module: Tuple[str, ...], tree: ast.AST) -> Iterator[Tuple[int, str]]:
+    if module[0] in NOT_SERVING or module == ("records",):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "typing":
+            if "NamedTuple" in [alias.name for alias in node.names]:
+                yield node.lineno, "NamedTuple comes from records.py: it is made in half the time"
+
+
 def _future_first(tree: ast.Module) -> bool:
     body = list(tree.body)
     if body and isinstance(body[0], ast.Expr):
@@ -236,6 +245,7 @@ def violations(module: Tuple[str, ...], source: str, is_package: bool = False) -
         if problem:
             found.append((item.line, problem))
     found.extend(_chance_calls(module, tree))
+    found.extend(_slow_tuples(module, tree))
     return ["{}: {}".format(*entry) for entry in sorted(set(found))]
 
 
@@ -339,6 +349,9 @@ PLANTED = [
     ("net.loop", "from random import random", "only clock.py reads 'random'"),
     ("net.loop", "import os\nos.urandom(4)", "only clock.py calls os.urandom"),
     ("host.dispatch", "import uuid\nuuid.uuid4()", "only clock.py calls uuid.uuid4"),
+    ("net.loop", "from typing import Any, NamedTuple", "NamedTuple comes from records"),
+    ("net.loop", "from ..records import NamedTuple", None),
+    ("bridge.front", "from typing import NamedTuple", None),
     ("cli.serve", "import time\ntime.time()", "only clock.py calls time.time"),
     ("cli.serve", "import time\ntime.strftime('%H', time.localtime(0))", None),
     ("net.loop", "import dcc_mcp_embed", "import it relatively"),
