@@ -212,9 +212,10 @@ def _slow_tuples(module: Tuple[str, ...], tree: ast.AST) -> Iterator[Tuple[int, 
     if module[0] in NOT_SERVING or module == ("records",):
         return
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module == "typing":
-            if "NamedTuple" in [alias.name for alias in node.names]:
-                yield node.lineno, "NamedTuple comes from records.py: it is made in half the time"
+        if not isinstance(node, ast.ImportFrom) or node.module != "typing":
+            continue
+        if "NamedTuple" in [alias.name for alias in node.names]:
+            yield node.lineno, "NamedTuple comes from records.py: it is made in half the time"
 
 
 def _future_first(tree: ast.Module) -> bool:
