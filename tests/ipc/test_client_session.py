@@ -518,6 +518,20 @@ def test_without_reconnects_a_break_is_the_end():
     assert world.log[-1] == "Connected"
 
 
+def test_nothing_is_left_to_do_after_the_end():
+    world = World(auto_reconnect=False)
+    world.greet()
+    world.advance(30.0)  # a heartbeat
+    world.ask()
+    world.run()
+    world.server.finish()
+    world.run()  # the answer is not acknowledged yet
+    world.ask(timeout=5.0)
+    world.session.check(world.clock.now, 3.0, "check")
+    world.kill()
+    assert (world.finished, world.session.next_timer(world.clock.now)) == (1, None)
+
+
 def test_attempts_that_are_used_up_settle_everything():
     world = World(max_reconnect_attempts=3)
     world.greet()

@@ -173,10 +173,13 @@ def test_a_start_that_fails_leaves_nothing_behind(path, monkeypatch):
 
 def test_whoever_is_connected_is_told_of_the_stop():
     with server() as one, Raw(one) as raw, Raw(one, hello=False) as stranger:
-        until(lambda: one._run.serving.door._strangers)
+        stranger.send(b"\0")
+        until(lambda: any(each._heard for each in one._run.serving.door._strangers))
         one.stop_sync()
         assert raw.until_end().reason == "the server has been stopped"
         assert "stopped" in str(stranger.until_end())
+        # It has done nothing wrong.
+        assert one.get_stats()["refused"] == 0
 
 
 def test_a_client_that_does_not_go_does_not_hold_up_the_stop():
@@ -302,6 +305,21 @@ def test_a_push_that_comes_too_late_for_the_loop_is_answered():
     one.stop_sync()
     answer = Future()
     one._run.serving.pushes.send(Push("news", 1, None), answer)
+    assert answer.result(DEADLINE) == 0
+
+
+def test_a_push_that_comes_as_the_loop_ends_is_answered(monkeypatch):
+    one = server()
+    one.start_background_sync()
+    running, answer = one._run.serving, Future()
+    stop = running.loop.stop
+
+    def stop_and_push():
+        stop()
+        running.pushes.send(Push("news", 1, None), answer)
+
+    monkeypatch.setattr(running.loop, "stop", stop_and_push)
+    one.stop_sync()
     assert answer.result(DEADLINE) == 0
 
 
