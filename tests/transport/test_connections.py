@@ -32,7 +32,7 @@ from dcc_mcp_embed.transport_errors import (
 )
 from dcc_mcp_embed.wire.frames import frame
 from dcc_mcp_embed.wire.messages import Notify, encode
-from fakes.channels import until
+from fakes.channels import ctrl_c, until
 from fakes.clock import FakeClock
 from fakes.framed_peer import DEADLINE, FramedPeer
 from fakes.interrupt import Interrupt
@@ -300,17 +300,8 @@ def test_connection_made_while_the_end_came_is_closed(peer):
 def test_ctrl_c_ends_a_wait_and_leaves_the_line(bench, peer):
     lease = bench.pool.borrow(row_of(peer))
     line = bench.pool._table._lines.setdefault("maya", deque())
-    main = threading.get_ident()
-
-    def interrupt():
-        until(lambda: line)
-        signal.pthread_kill(main, signal.SIGINT)
-
-    other = threading.Thread(target=interrupt)
-    other.start()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), ctrl_c(lambda: line):
         bench.pool.borrow(row_of(peer), DEADLINE)
-    other.join(DEADLINE)
     assert not line
     bench.pool.give_back(lease)
     assert bench.pool.borrow(row_of(peer), 0).channel is lease.channel
