@@ -1,91 +1,60 @@
-"""What MCP over standard input and output has that MCP over HTTP has not, and the other way round.
-
-There are no headers: what a client says in them over HTTP stands in its messages. And there is a
-way to the client that is always open, so it is told when the tools have changed. Pure.
-"""
+"""What is said to a client of changes, and what a host's words are for it. Pure."""
 
 from __future__ import annotations
 
 from typing import Any, Dict, NamedTuple, Optional
 
 from ..wire import jsonrpc
-from ..wire.jsonrpc import Fault, Request
-from ..wire.mcp.implied import Implied
-from ..wire.mcp.revisions import META_SERVER
-from ..wire.mcp.routing import check_stateless, is_stateless
+from ..wire.jsonrpc import Fault
+from ..wire.mcp.revisions import META_SUBSCRIPTION
 
 __all__ = [
     "LISTEN",
-    "Implied",
-    "Listening",
+    "WISHES",
+    "Heard",
     "acknowledged",
-    "changed",
-    "ended",
     "heard",
-    "listening",
-    "offer",
+    "list_changed",
+    "news",
+    "tagged",
+    "updated",
 ]
 
 LISTEN = "subscriptions/listen"
-_META_SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
-_CHANGED = "notifications/tools/list_changed"
+_ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 _MESSAGE = "notifications/message"
 _PROGRESS = "notifications/progress"
-#: What this end has, and that there is word of changes of the tools.
-_CAPABILITIES: Dict[str, Any] = {
-    "tools": {"listChanged": True},
-    "resources": {},
-    "prompts": {},
-    "completions": {},
-    "logging": {},
+_UPDATED = "notifications/resources/updated"
+_CHANGED = "notifications/{}/list_changed"
+#: Member of a list -> what a subscription calls its changes.
+WISHES = {
+    "tools": "toolsListChanged",
+    "prompts": "promptsListChanged",
+    "resources": "resourcesListChanged",
+    "resourceTemplates": "resourcesListChanged",
 }
+_KINDS = ("tools", "prompts", "resources")
 
 
-def offer(message: Dict[str, Any]) -> Dict[str, Any]:
-    """Return the answer to initialize or server/discover with what this end has."""
-    return dict(message, result=dict(message["result"], capabilities=_CAPABILITIES))
+def tagged(message: Dict[str, Any], ident: Any) -> Dict[str, Any]:
+    """Return a notification that says under which subscription it is sent."""
+    return dict(message, params=dict(message["params"], _meta={META_SUBSCRIPTION: ident}))
 
 
-class Listening(NamedTuple):
-    """A client of the stateless era that wants to be told, under the id of its request."""
-
-    id: Any
-    tools: bool
-
-
-def listening(value: Any) -> Optional[Listening]:
-    """Return what a message wants to be told of; None if it is not about that. Raises Fault."""
-    if type(value) is not dict or value.get("method") != LISTEN:
-        return None
-    request = jsonrpc.classify(value)
-    if type(request) is not Request or not is_stateless(request.params, None):
-        return None
-    check_stateless(request, Implied(value))
-    wanted = request.params.get("notifications")
-    if type(wanted) is not dict:
-        raise Fault(
-            jsonrpc.INVALID_PARAMS,
-            "{} needs params.notifications, an object".format(LISTEN),
-            request.id,
-        )
-    return Listening(request.id, wanted.get("toolsListChanged") is True)
-
-
-def acknowledged(one: Listening) -> Dict[str, Any]:
+def acknowledged(wishes: Dict[str, Any]) -> Dict[str, Any]:
     """Return the first message to who listens: what it will be told of."""
-    return jsonrpc.notification(
-        "notifications/subscriptions/acknowledged",
-        {
-            "_meta": {_META_SUBSCRIPTION: one.id},
-            "notifications": {"toolsListChanged": True} if one.tools else {},
-        },
-    )
+    return jsonrpc.notification(_ACKNOWLEDGED, {"notifications": wishes})
 
 
-def changed(one: Optional[Listening] = None) -> Dict[str, Any]:
-    """Return the word that the tools are others now, to one who listens or to a session."""
-    params = {} if one is None else {"_meta": {_META_SUBSCRIPTION: one.id}}
-    return jsonrpc.notification(_CHANGED, params)
+def list_changed(member: str) -> Dict[str, Any]:
+    """Return the word that a list is another one now."""
+    kind = "resources" if member == "resourceTemplates" else member
+    return jsonrpc.notification(_CHANGED.format(kind), {})
+
+
+def updated(uri: str) -> Dict[str, Any]:
+    """Return the word that a resource reads differently now."""
+    return jsonrpc.notification(_UPDATED, {"uri": uri})
 
 
 def heard(data: bytes, ident: str, token: Any) -> Optional[Dict[str, Any]]:
@@ -93,22 +62,38 @@ def heard(data: bytes, ident: str, token: Any) -> Optional[Dict[str, Any]]:
 
     ``ident`` is the token that the host knows, ``token`` the client's, None if it sent none.
     """
-    try:
-        message = jsonrpc.decode(data)
-    except Fault:
-        return None
-    params = message.get("params") if type(message) is dict else None
-    if type(params) is not dict:
-        return None
-    if message.get("method") == _MESSAGE:
+    method, params = _said(data)
+    if method == _MESSAGE:
         return jsonrpc.notification(_MESSAGE, params)
-    mine = message.get("method") == _PROGRESS and params.get("progressToken") == ident
+    mine = method == _PROGRESS and params.get("progressToken") == ident
     if token is None or not mine:
         return None
     return jsonrpc.notification(_PROGRESS, dict(params, progressToken=token))
 
 
-def ended(one: Listening, server: Dict[str, Any]) -> Dict[str, Any]:
-    """Return the answer to who listened, at the end."""
-    meta = {_META_SUBSCRIPTION: one.id, META_SERVER: server}
-    return jsonrpc.result(one.id, {"resultType": "complete", "_meta": meta})
+class Heard(NamedTuple):
+    """A host's word of a change: that it is heard at all, of which list, or of which resource."""
+
+    begins: bool = False
+    kind: Optional[str] = None
+    uri: Optional[str] = None
+
+
+def news(data: bytes) -> Heard:
+    """Return what a host that is listened to has said."""
+    method, params = _said(data)
+    uri = params.get("uri")
+    if method == _UPDATED and type(uri) is str:
+        return Heard(uri=uri)
+    kind = next((one for one in _KINDS if method == _CHANGED.format(one)), None)
+    return Heard(method == _ACKNOWLEDGED, kind)
+
+
+def _said(data: bytes) -> Any:
+    """Return method and params of a notification; of what is none, nothing."""
+    try:
+        message = jsonrpc.decode(data)
+    except Fault:
+        return "", {}
+    params = message.get("params") if type(message) is dict else None
+    return (message.get("method"), params) if type(params) is dict else ("", {})

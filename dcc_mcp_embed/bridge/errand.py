@@ -7,7 +7,7 @@ here. What the client called them stays on this side.
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, Dict, NamedTuple, Optional
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional
 
 from ..clock import Clock
 from ..errors import Cancelled, EmbedError, RemoteProtocolError
@@ -36,11 +36,15 @@ _SAY_MS = 5000
 
 
 class Wishes(NamedTuple):
-    """What the client wants to hear meanwhile: from which level on, if any; and what it is."""
+    """What the client wants to hear meanwhile, from which level on, if any; and what it is.
+
+    ``capabilities``: what it can be asked, as it says it.
+    """
 
     progress: bool = False
     level: Optional[str] = None
     client: str = ""
+    capabilities: Mapping[str, Any] = {}
 
 
 class Errand:
@@ -65,6 +69,7 @@ class Errand:
         self._heard = heard
         self._lock = threading.Lock()
         self._ahead = 0
+        self._lost = False
         self._cancelled = False
         self._channel: Optional[FramedChannel] = None
         self._over = threading.Event()
@@ -74,7 +79,7 @@ class Errand:
         wishes = self._wishes
         meta: Dict[str, Any] = {
             META_VERSION: STATELESS[-1],
-            META_CAPABILITIES: {},
+            META_CAPABILITIES: dict(wishes.capabilities),
             META_CLIENT: {"name": wishes.client, "version": ""},
         }
         if wishes.progress:
@@ -137,16 +142,21 @@ class Errand:
 
     def _listen(self, topic: str, data: bytes) -> None:
         # With the connection's lock held: it is looked at elsewhere.
-        if topic != MCP or self._ahead >= _AHEAD:
+        if topic != MCP:
             return
         with self._lock:
+            if self._ahead >= _AHEAD:
+                self._lost = True
+                return
             self._ahead += 1
         self._heard(data)
 
-    def passed_on(self) -> None:
-        """Say that a notification was dealt with. Any thread."""
+    def passed_on(self) -> bool:
+        """Say that a notification was dealt with; return whether others were lost. Any thread."""
         with self._lock:
             self._ahead -= 1
+            lost, self._lost = self._lost, False
+            return lost
 
 
 def _result(payload: bytes) -> Dict[str, Any]:

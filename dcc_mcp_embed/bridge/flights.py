@@ -1,7 +1,7 @@
 """Requests of clients that hosts do: sent to where their names lead, answered once.
 
 A call that could not be sent is routed once more by a fresh look; one that may have been sent never
-is. The desk's thread.
+is. One whose host asks goes on there with what its client has answered. The desk's thread.
 """
 
 from __future__ import annotations
@@ -9,22 +9,28 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from ..clock import Clock
-from ..errors import NoHost, ToolError
-from ..wire import jsonrpc
+from ..errors import NoHost, ToolError, UnknownOutcome
+from ..rpc.resume import LOOK_FIRST
 from ..wire.mcp.machine import Reply
 from ..wire.mcp.work import ToolCall, Work
 from . import dialect
 from .catalog import OWN, Catalog
-from .client import Client, Send
+from .client import Client
+from .demand import Demand
 from .desk import Desk
 from .errand import Errand
 from .fleet import Fleet
 from .hosts import Host
+from .questions import Answers, Inquiry, Questions, refusal
 from .relay import Ended, Relay, silent
 from .replies import Replies
 from .shelf import Shelf, asked, request
+from .voice import Voice
 
 __all__ = ["Flight", "Flights"]
+
+#: The params with which a call goes on.
+_MORE = ("inputResponses", "requestState")
 
 
 class Flight:
@@ -36,21 +42,35 @@ class Flight:
         "errand",
         "error",
         "host",
+        "inquiry",
         "looked",
         "marked",
-        "send",
+        "more",
+        "name",
+        "progress",
         "sent",
         "tried",
+        "voice",
         "wanted",
         "work",
     )
 
-    def __init__(self, client: Client, work: Work, send: Send, now: float) -> None:
+    def __init__(self, client: Client, work: Work, voice: Voice, now: float) -> None:
         self.client = client
         self.work = work
-        self.send = send
+        self.voice = voice
         self.began = now
         self.host: Optional[Host] = None
+        #: Its name there, and what it goes on with once its client has been asked.
+        self.name = ""
+        self.more: Dict[str, Any] = {}
+        if work.stateless:
+            given = work.params
+            self.more = {key: given[key] for key in _MORE if key in given}
+        #: What its client has been asked and has not answered.
+        self.inquiry: Optional[Inquiry] = None
+        #: How far it was said to be; what comes later is more.
+        self.progress: Optional[float] = None
         #: What was given to the relay last.
         self.errand: Optional[Errand] = None
         #: Perhaps it has been sent to the host.
@@ -86,6 +106,7 @@ class Flights:
         shelf: Shelf,
         relay: Relay,
         replies: Replies,
+        questions: Questions,
         clock: Clock,
     ) -> None:
         self._desk = desk
@@ -94,6 +115,7 @@ class Flights:
         self._shelf = shelf
         self._relay = relay
         self._replies = replies
+        self._questions = questions
         self._clock = clock
         self._known: Dict[Any, Flight] = {}
         #: Hosts that are still to be told that a call was cancelled.
@@ -104,9 +126,9 @@ class Flights:
         """Whether anything is to be waited for."""
         return bool(self._known or self._words)
 
-    def begin(self, client: Client, work: Work, send: Send) -> None:
-        """Have work done; ``send`` is given its one answer, unless it is cancelled."""
-        flight = Flight(client, work, send, self._clock.monotonic())
+    def begin(self, client: Client, work: Work, voice: Voice) -> None:
+        """Have work done; ``voice`` is given its one answer, unless it is cancelled."""
+        flight = Flight(client, work, voice, self._clock.monotonic())
         # Of two calls with one id the later one can be cancelled; both are answered.
         self._known[client, work.id] = flight
         self._route(flight)
@@ -117,12 +139,27 @@ class Flights:
         if flight is None:
             return
         flight.wanted = False
-        if flight.sent and flight.host is not None and flight.errand is not None:
+        if flight.inquiry is not None:
+            self._break_off(flight)
+        elif flight.sent and flight.host is not None and flight.errand is not None:
             self._words += 1
             self._relay.cancel(flight.host, flight.errand, lambda: self._desk.post(self._said))
 
+    def leave(self, client: Client) -> None:
+        """Cancel all of a client's."""
+        for owner, ident in list(self._known):
+            if owner is client:
+                self.cancel(client, ident)
+
     def _said(self) -> None:
         self._words -= 1
+
+    def hosts_changed(self, hosts: List[Host]) -> None:
+        """Answer those whose client need not answer any more: their hosts have gone."""
+        running = {host.instance_id for host in hosts}
+        for host, flight in list(self._sent()):
+            if flight.inquiry is not None and host.instance_id not in running:
+                self._end(flight, self._replies.failed(flight.work, _half(host), host))
 
     # -- for those who watch over hosts -------------------------------------------------------
 
@@ -177,9 +214,11 @@ class Flights:
         host = self._fleet.running[label]
         if host.instance_id in flight.tried:
             # The same one still.
-            self._land(flight, Ended(error=flight.error))
+            ended = Ended(error=flight.error)
+            self._end(flight, self._replies.ended(work, ended, host, flight.marked))
             return
-        self._send(flight, host, name)
+        flight.host, flight.name = host, name
+        self._send(flight, host)
 
     def _destination(self, flight: Flight) -> Tuple[str, str]:
         """Return label and name. Raises NoHost, Ambiguous, NotFound."""
@@ -198,13 +237,9 @@ class Flights:
         flight.looked = True
         self._fleet.after_look(lambda: self._route(flight))
 
-    def _send(self, flight: Flight, host: Host, name: str) -> None:
-        flight.host = host
-        errand = Errand(
-            *request(flight.work, name),
-            self._clock,
-            flight.client.wishes(flight.work),
-            lambda data: self._desk.post(self._heard, flight, errand, data),
+    def _send(self, flight: Flight, host: Host) -> None:
+        errand = self._errand(
+            flight, lambda data: self._desk.post(self._heard, flight, errand, data)
         )
         flight.errand = errand
         self._relay.call(
@@ -214,6 +249,11 @@ class Flights:
             lambda ended: self._desk.post(self._land, flight, ended),
         )
 
+    def _errand(self, flight: Flight, heard: Callable[[bytes], None]) -> Errand:
+        method, params = request(flight.work, flight.name)
+        params.update(flight.more)
+        return Errand(method, params, self._clock, flight.client.wishes(flight.work), heard)
+
     # -- and back -----------------------------------------------------------------------------
 
     def _heard(self, flight: Flight, errand: Errand, data: bytes) -> None:
@@ -222,25 +262,81 @@ class Flights:
         if not flight.wanted or flight.errand is not errand:
             return
         message = dialect.heard(data, errand.id, flight.work.token)
-        if message is not None:
-            flight.client.offer(jsonrpc.encode(message))
+        if message is None:
+            return
+        step = message["params"].get("progress")
+        if type(step) in (int, float):
+            if flight.progress is not None and step <= flight.progress:
+                # It counts anew since it asked.
+                return
+            flight.progress = step
+        flight.voice.offer(message)
 
     def _land(self, flight: Flight, ended: Ended) -> None:
         if not flight.wanted:
             return
         host = flight.host
         assert host is not None
-        if ended.unreached and host.instance_id not in flight.tried:
+        if ended.unreached and flight.more:
+            # It was suspended there, and nowhere else.
+            self._end(flight, self._replies.failed(flight.work, _half(host), host))
+        elif ended.unreached and host.instance_id not in flight.tried:
             # It may have been started anew, and nobody has looked since.
             flight.tried.append(host.instance_id)
             flight.error = ended.error
             self._look_again(flight)
-            return
-        self._end(flight, self._replies.ended(flight.work, ended, host, flight.marked))
+        elif ended.demand is not None and not flight.work.stateless:
+            self._ask(flight, ended.demand)
+        else:
+            self._end(flight, self._replies.ended(flight.work, ended, host, flight.marked))
 
     def _end(self, flight: Flight, reply: Reply) -> None:
         flight.wanted = False
+        if flight.inquiry is not None:
+            self._questions.withdraw(flight.inquiry)
+            flight.inquiry = None
         key = (flight.client, flight.work.id)
         if self._known.get(key) is flight:
             del self._known[key]
-        flight.send(reply.message)
+        flight.voice.reply(reply.message)
+
+    # -- what hosts ask -----------------------------------------------------------------------
+
+    def _ask(self, flight: Flight, demand: Demand) -> None:
+        """Ask the client of the handshake era; its answers go to the host that asked."""
+        flight.more = {"requestState": demand.state}
+        inquiry = self._questions.ask(
+            demand, flight.client, flight.voice, lambda answers: self._go_on(flight, answers)
+        )
+        if not inquiry.over:
+            flight.inquiry = inquiry
+
+    def _go_on(self, flight: Flight, answers: Answers) -> None:
+        flight.inquiry = None
+        if flight.wanted:
+            assert flight.host is not None
+            flight.more["inputResponses"] = answers
+            self._send(flight, flight.host)
+
+    def _break_off(self, flight: Flight) -> None:
+        """Let the host know that there will be no answers; what then becomes of it, nobody asks."""
+        inquiry, flight.inquiry = flight.inquiry, None
+        assert inquiry is not None and flight.host is not None
+        self._questions.withdraw(inquiry)
+        none = refusal("The call was cancelled")
+        flight.more["inputResponses"] = dict.fromkeys(inquiry.demand.requests, none)
+        self._words += 1
+        self._relay.call(
+            flight.host,
+            self._errand(flight, lambda data: None),
+            lambda: True,
+            lambda ended: self._desk.post(self._said),
+        )
+
+
+def _half(host: Host) -> ToolError:
+    return UnknownOutcome(
+        "{} ended while the call waited for an answer of its client; what it had done by then "
+        "is not known.".format(host.name),
+        LOOK_FIRST,
+    )

@@ -37,6 +37,11 @@ class Host(NamedTuple):
     ready: bool
     since: float
 
+    @property
+    def name(self) -> str:
+        """What it is called where an agent is told of it."""
+        return "{} {}".format(self.dcc_type, self.instance_id[:8])
+
     def block(self) -> Dict[str, object]:
         """Return the block that names an instance in results."""
         return {

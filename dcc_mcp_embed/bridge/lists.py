@@ -44,8 +44,9 @@ class ToolLists(Moments):
         self._clock = clock
         self._log = log
         self._changed = changed
-        #: Instances that have been asked.
+        #: Instances that have been asked, and those that have others since then.
         self._asked: Set[str] = set()
+        self._stale: Set[str] = set()
         #: Instance -> when to ask it again.
         self._again: Dict[str, float] = {}
 
@@ -57,6 +58,7 @@ class ToolLists(Moments):
         """Ask those that run now, and forget the others."""
         instances = [host.instance_id for host in hosts]
         self._asked.intersection_update(instances)
+        self._stale.intersection_update(instances)
         for gone in [one for one in self._again if one not in instances]:
             del self._again[gone]
         for host in hosts:
@@ -73,6 +75,17 @@ class ToolLists(Moments):
         self._relay.list_tools(
             host, lambda tools, why: self._desk.post(self._listed, instance, tools, why)
         )
+
+    def stale(self, host: Host) -> None:
+        """Ask a host, which has others now; once more if that is under way."""
+        if host.instance_id in self._asked:
+            self._stale.add(host.instance_id)
+        else:
+            self.ask(host)
+
+    def listing(self, member: str) -> List[Dict[str, Any]]:
+        """Return the list as it is. Not to be changed."""
+        return self._catalog.listing()
 
     def next(self) -> Optional[float]:
         return min(self._again.values()) if self._again else None
@@ -103,6 +116,9 @@ class ToolLists(Moments):
             kind = self._fleet.running[label].dcc_type
             self._catalog.set_tools(label, kind, tools)
             self._cache.save(kind, tools)
+        if instance in self._stale:
+            self._stale.discard(instance)
+            self.ask(self._fleet.running[label])
         self._tell()
 
     def _tell(self) -> None:
@@ -114,7 +130,11 @@ class ToolLists(Moments):
 
 
 class ShelfLists:
-    """Ask hosts for resources, templates and prompts before they are shown. The desk's thread."""
+    """Ask hosts for resources, templates and prompts before they are shown. The desk's thread.
+
+    Once they may be others, and one is ``awaited(member)``, hosts are asked and then
+    ``changed(member)`` is called.
+    """
 
     def __init__(
         self,
@@ -124,6 +144,8 @@ class ShelfLists:
         relay: Relay,
         clock: Clock,
         log: Callable[[str, str], None],
+        awaited: Callable[[str], bool],
+        changed: Callable[[str], None],
     ) -> None:
         self._desk = desk
         self._fleet = fleet
@@ -131,13 +153,42 @@ class ShelfLists:
         self._relay = relay
         self._clock = clock
         self._log = log
+        self._awaited = awaited
+        self._changed = changed
+        #: Methods that are asked for because something has changed, with what has since then.
+        self._renewing: Dict[str, bool] = {}
 
     def before(self, method: str, act: Callable[[], None]) -> None:
         """Do something when hosts have listed what ``method`` lists, or it takes too long."""
         self._fleet.after_look(lambda: self._gather(method, act))
 
+    def stale(self, kind: str) -> None:
+        """Ask for "prompts" or "resources" anew if anybody wants to hear of it."""
+        for method, member in SHELVES.items():
+            if method.startswith(kind) and self._awaited(member):
+                self._renew(method)
+
+    def listing(self, member: str) -> List[Dict[str, Any]]:
+        """Return a list as it is. Not to be changed."""
+        return self._shelf.listing(member)
+
+    def _renew(self, method: str) -> None:
+        if method in self._renewing:
+            # What is on its way may be too old.
+            self._renewing[method] = True
+            return
+        self._renewing[method] = False
+        self._gather(method, lambda: self._renewed(method))
+
+    def _renewed(self, method: str) -> None:
+        again = self._renewing.pop(method)
+        self._changed(SHELVES[method])
+        if again:
+            self._renew(method)
+
     def _gather(self, method: str, act: Callable[[], None]) -> None:
-        known, missing = True, set()
+        known = True
+        missing: Set[str] = set()
         for label, host in self._fleet.running.items():
             known = known and self._shelf.has(label, SHELVES[method])
             missing.add(host.instance_id)

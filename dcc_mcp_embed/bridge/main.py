@@ -112,7 +112,7 @@ def serve(
     )
     with TransportManager(registry_dir, config=_config(), heartbeat=False, log=log) as manager:
         relay = Relay(manager, clock, log)
-        front = Bridge(machine, server, catalog, shelf, cache, relay, clock, log)
+        front = Bridge(machine, catalog, shelf, cache, relay, clock, log)
         wanted = Wanted(dcc, instance)
         front.start(
             lambda deliver, ended: LineReader(reading, deliver, ended),

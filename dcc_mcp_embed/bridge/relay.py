@@ -40,6 +40,7 @@ from ..transport_errors import (
 from ..wire import jsonrpc
 from ..wire.jsonrpc import Fault
 from .cache import is_tool
+from .demand import Demand, demand_in
 from .errand import Errand
 from .hosts import Host
 
@@ -53,6 +54,9 @@ _LINE = 64
 CALL_S = 4 * 3600.0
 #: Seconds that a list of tools may take.
 _LIST_S = 10.0
+#: Seconds that a host is listened to without a break, and how many take each other's place at once.
+_LISTEN_S = 7 * 24 * 3600.0
+_EARS = 4
 #: Seconds to wait for a connection, of which there are more than workers.
 _ACQUIRE_S = 5.0
 
@@ -63,13 +67,15 @@ _NOT_REACHED = (ServiceNotFound, ConnectionFailed, ConnectionTimeout, IpcConnect
 class Ended(NamedTuple):
     """How a call ended: with a ``result``, an ``error``, or a ``fault`` that the host answers.
 
-    ``unreached``: nothing was sent, because nobody was there; another instance may be called.
+    ``demand``: it has not ended yet, the host asks. ``unreached``: nothing was sent, because nobody
+    was there; another instance may be called.
     """
 
     result: Optional[Dict[str, Any]] = None
     error: Optional[ToolError] = None
     unreached: bool = False
     fault: Optional[Fault] = None
+    demand: Optional[Demand] = None
 
 
 class Relay:
@@ -152,6 +158,13 @@ class Relay:
         ):
             done(Ended(error=HostBusy("It has been asked often already.")))
 
+    def listen(self, host: Host, errand: Errand, done: Callable[[Ended], None]) -> None:
+        """Run an errand that goes on for as long as the host does; ``done`` is told once."""
+        if not self._of(host, "listen", _EARS, _EARS).run(
+            lambda: done(self._call(host, errand, _LISTEN_S))
+        ):
+            done(Ended(error=HostBusy("It is being listened to often already.")))
+
     def pulse(self, host: Host, seconds: float, done: Callable[[bool], None]) -> None:
         """Ask for a sign of life: ``done(whether there was one)``."""
 
@@ -214,9 +227,7 @@ class Relay:
         try:
             with self._connection(host) as channel:
                 result = errand.carry(channel, data, int(seconds * 1000))
-            if errand.method == "tools/call" and type(result.get("content")) is not list:
-                raise RemoteProtocolError("what it answers is no result")
-            return Ended(result)
+            return _result(errand, result)
         except Fault as fault:
             return Ended(fault=fault)
         except _NOT_REACHED as error:
@@ -240,6 +251,18 @@ class Relay:
         if type(content) is not dict:
             raise RemoteProtocolError("its answer is no JSON object")
         return content
+
+
+def _result(errand: Errand, result: Dict[str, Any]) -> Ended:
+    try:
+        demand = demand_in(result)
+    except ValueError as error:
+        raise RemoteProtocolError(str(error)) from None
+    if demand is not None:
+        return Ended(demand=demand)
+    if errand.method == "tools/call" and type(result.get("content")) is not list:
+        raise RemoteProtocolError("what it answers is no result")
+    return Ended(result)
 
 
 # What an error means, told to an agent: (kinds of error, words -> ToolError).
@@ -304,7 +327,7 @@ def _unusable(error: Any, name: str) -> ToolError:
 
 def silent(host: Host, seconds: float, sent: bool) -> ToolError:
     """Return what an agent is told when a host has given no sign of life for so long."""
-    name = "{} {}".format(host.dcc_type, host.instance_id[:8])
+    name = host.name
     text = "{} has given no sign of life for {:.0f} s".format(name, seconds)
     if not sent:
         return HostBusyNative(
@@ -332,7 +355,7 @@ def told(error: Exception, host: Host) -> ToolError:
     """Return what an agent is told of an error that a call to ``host`` ended with."""
     if isinstance(error, ToolError):
         return error
-    name = "{} {}".format(host.dcc_type, host.instance_id[:8])
+    name = host.name
     for kinds, words in _WORDS:
         if isinstance(error, kinds):  # type: ignore[arg-type]
             return words(error, name)

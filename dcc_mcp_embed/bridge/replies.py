@@ -31,6 +31,8 @@ class Replies:
 
     def ended(self, work: Work, ended: Ended, host: Host, label: str) -> Reply:
         """Return the reply to what a host has ended; uris in it begin with ``label``, if any."""
+        if ended.demand is not None:
+            return self._machine.input_required(work, *ended.demand)
         if ended.fault is not None:
             return self._refused(work, ended.fault, host)
         if ended.error is not None:
@@ -54,6 +56,9 @@ class Replies:
     def _refused(self, work: Work, fault: Fault, host: Host) -> Reply:
         """Return the reply for an error of JSON-RPC that the host has answered."""
         code, text, data = fault.code, fault.message, fault.data
+        if work.stateless and (code == MISSING_CAPABILITY or "requestState" in work.params):
+            # About the request, not about what it asks for.
+            return self._machine.fail(work, code, text, data)
         if isinstance(work, ToolCall):
             return self.failed(work, _FAULTS.get(code, HostError)(text), host)
         if type(data) is dict and data.get("code") == NotFound.code:

@@ -7,12 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcc_mcp_embed.bridge import dialect
-from dcc_mcp_embed.bridge.dialect import Implied, Listening
-from dcc_mcp_embed.wire.jsonrpc import Fault
+from dcc_mcp_embed.bridge.dialect import Heard
+from dcc_mcp_embed.wire import jsonrpc
+from dcc_mcp_embed.wire.mcp.implied import Implied
 from dcc_mcp_embed.wire.mcp.machine import McpMachine, Reply, ToolCall
 from fakes.bridged import MODERN
-
-KEY = "io.modelcontextprotocol/subscriptionId"
 
 
 def request(method, **params):
@@ -50,10 +49,6 @@ def test_a_call_agrees_with_its_own_headers_whatever_its_name(name):
 )
 def test_nothing_that_a_client_says_raises(value):
     machine = McpMachine({"name": "n", "version": "1"}, lambda member: [], "")
-    try:
-        dialect.listening(value)
-    except Fault:
-        pass
     machine.receive(value, Implied(value))
 
 
@@ -68,48 +63,33 @@ def test_the_eras_are_told_apart_by_the_message(machine):
     assert type(outcome) is Reply and outcome.message["error"]["code"] == -32022
 
 
-def test_what_is_offered_is_what_there_is(machine):
-    value = request("initialize", protocolVersion="2025-06-18", capabilities={})
-    message = machine.receive(value, Implied(value)).message
-    offered = dict(dialect.offer(message)["result"]["capabilities"])
-    assert offered.pop("tools") == {"listChanged": True}
-    assert offered == {"resources": {}, "prompts": {}, "completions": {}, "logging": {}}
-    # The machine's own answer is not touched.
-    assert message["result"]["capabilities"] != offered
+def test_a_notification_says_under_which_subscription_it_is_sent():
+    told = dialect.tagged(dialect.updated("a://b"), 7)
+    assert told["params"] == {
+        "uri": "a://b",
+        "_meta": {"io.modelcontextprotocol/subscriptionId": 7},
+    }
 
 
 @pytest.mark.parametrize(
-    ("wanted", "tools"),
-    [({"toolsListChanged": True}, True), ({"toolsListChanged": 1}, False), ({}, False)],
-)
-def test_listening(wanted, tools):
-    value = request("subscriptions/listen", notifications=wanted, _meta=MODERN)
-    found = dialect.listening(value)
-    assert found == Listening(7, tools)
-    said = dialect.acknowledged(found)["params"]
-    assert said["_meta"] == {KEY: 7}
-    assert said["notifications"] == ({"toolsListChanged": True} if tools else {})
-    assert dialect.changed(found)["params"]["_meta"] == {KEY: 7}
-    assert dialect.ended(found, {})["result"]["_meta"][KEY] == 7
-
-
-@pytest.mark.parametrize(
-    "value",
+    ("method", "params", "heard"),
     [
-        None,
-        [],
-        request("tools/list", _meta=MODERN),
-        request("subscriptions/listen", notifications={}),
-        {"jsonrpc": "2.0", "method": "subscriptions/listen", "params": {"_meta": MODERN}},
+        ("notifications/subscriptions/acknowledged", {"notifications": {}}, Heard(begins=True)),
+        ("notifications/tools/list_changed", {}, Heard(kind="tools")),
+        ("notifications/resources/list_changed", {}, Heard(kind="resources")),
+        ("notifications/prompts/list_changed", {}, Heard(kind="prompts")),
+        ("notifications/resources/updated", {"uri": "a://b"}, Heard(uri="a://b")),
+        ("notifications/resources/updated", {"uri": 1}, Heard()),
+        ("notifications/resources/updated", None, Heard()),
+        ("notifications/else/list_changed", {}, Heard()),
+        (1, {}, Heard()),
     ],
 )
-def test_what_is_not_listening(value):
-    assert dialect.listening(value) is None
+def test_what_a_host_says_of_changes(method, params, heard):
+    message = {"jsonrpc": "2.0", "method": method, "params": params}
+    assert dialect.news(jsonrpc.encode(message)) == heard
+    assert dialect.news(b"\xff") == dialect.news(b"[]") == Heard()
 
 
-@pytest.mark.parametrize("notifications", [None, [], "all"])
-def test_listening_to_what_is_nothing(notifications):
-    value = request("subscriptions/listen", notifications=notifications, _meta=MODERN)
-    with pytest.raises(Fault) as fault:
-        dialect.listening(value)
-    assert fault.value.code == -32602 and fault.value.id == 7
+def test_a_template_is_a_resource_where_changes_are_told():
+    assert dialect.list_changed("resourceTemplates") == dialect.list_changed("resources")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 from hypothesis import settings
@@ -65,6 +66,7 @@ class FakeRelay:
         self.calls = []
         self.lists = []
         self.pulses = []
+        self.ears = []
         self.tried = set()
         self.errands = {}
         self.cancelled = []
@@ -83,6 +85,9 @@ class FakeRelay:
 
     def list_tools(self, host, done):
         self.lists.append(done)
+
+    def listen(self, host, errand, done):
+        self.ears.append((host, errand, done))
 
     def pulse(self, host, seconds, done):
         self.pulses.append(done)
@@ -107,7 +112,6 @@ class Played(RuleBasedStateMachine):
         )
         self.bridge = Bridge(
             machine,
-            SERVER,
             catalog,
             Shelf(catalog.nobody),
             cache,
@@ -131,7 +135,7 @@ class Played(RuleBasedStateMachine):
         self.ran = {}
         self.flying = []
         self.lists = set()
-        self.last = 0
+        self.last = self.steps = 0
         self.now = []
 
     def log(self, level, text):
@@ -212,14 +216,15 @@ class Played(RuleBasedStateMachine):
         """A host tells how far it is, under the bridge's name for the call."""
         number, _ = data.draw(st.sampled_from(self.flying))
         errand = self.relay.errands[number]
-        params = {"progressToken": errand.id, "progress": 1}
+        self.steps += 1
+        params = {"progressToken": errand.id, "progress": self.steps}
         notification = {"jsonrpc": "2.0", "method": "notifications/progress", "params": params}
         before = len(self.pipe.said)
         errand._listen("mcp", json.dumps(notification).encode("ascii"))
         self.bridge.turn()
         said = [one["params"] for one in self.pipe.said[before:] if "progress" in str(one)]
         gone = number in self.cancelled or number in self.answers()
-        assert said == [] if gone else said == [{"progressToken": -number, "progress": 1}]
+        assert said == [] if gone else said == [{"progressToken": -number, "progress": self.steps}]
 
     @precondition(lambda self: self.relay.lists)
     @rule(good=st.booleans())
@@ -334,10 +339,11 @@ def test_what_a_host_says_of_a_call_that_is_over_or_cancelled_is_not_passed_on()
     it = Played()
     it.look({HOSTS[0]}, False)
     step = {"jsonrpc": "2.0", "method": "notifications/progress"}
+    steps = itertools.count(1)
 
     def heard(number):
         errand = it.relay.errands[number]
-        params = {"progressToken": errand.id, "progress": 1}
+        params = {"progressToken": errand.id, "progress": next(steps)}
         errand._listen("mcp", json.dumps(dict(step, params=params)).encode("ascii"))
         it.bridge.turn()
         return [one["params"] for one in it.pipe.said if one.get("method") == step["method"]]

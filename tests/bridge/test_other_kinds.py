@@ -33,12 +33,12 @@ def test_without_a_host_there_is_nothing_and_that_is_said(bridge):
     assert bridge.ask("resources/templates/list")["resourceTemplates"] == []
     for method, params in (
         ("resources/read", {"uri": "dcc://status"}),
+        ("resources/subscribe", {"uri": "dcc://status"}),
         ("prompts/get", {"name": "greet"}),
     ):
         error = refusal(bridge, method, params)
         assert error["data"]["code"] == "no_host"
         assert "No host is running" in error["message"]
-    assert refusal(bridge, "resources/subscribe", {"uri": "dcc://status"})["code"] == -32601
 
 
 def test_one_hosts_are_as_it_has_them(bridge, serve):

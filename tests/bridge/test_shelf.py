@@ -6,6 +6,7 @@ import pytest
 
 from dcc_mcp_embed.bridge.shelf import Shelf, asked, marked, request
 from dcc_mcp_embed.errors import Ambiguous, NoHost
+from dcc_mcp_embed.wire import jsonrpc
 from dcc_mcp_embed.wire.mcp.work import Completion, PromptGet, ResourceRead
 
 STATUS = {"uri": "dcc://status", "name": "status", "description": "How it is."}
@@ -80,10 +81,14 @@ def test_lists_that_are_none(shelf, odd):
 
 
 def test_hosts_are_asked_by_their_own_names():
-    read = ResourceRead(1, "maya+a://b", True, None, "c", {"uri": "maya+a://b", "_meta": {}})
+    def work(kind, **params):
+        message = {"jsonrpc": "2.0", "id": 1, "method": "m", "params": params}
+        return kind(jsonrpc.classify(message), True, "c")
+
+    read = work(ResourceRead, uri="maya+a://b", _meta={})
     assert asked(read) == ("resources", "maya+a://b")
     assert request(read, "a://b") == ("resources/read", {"uri": "a://b"})
-    get = PromptGet(1, "maya_p", {"x": "1"}, True, None, "c", {})
+    get = work(PromptGet, name="maya_p", arguments={"x": "1"})
     assert asked(get) == ("prompts", "maya_p")
     assert request(get, "p") == ("prompts/get", {"name": "p", "arguments": {"x": "1"}})
     params = {
@@ -92,7 +97,7 @@ def test_hosts_are_asked_by_their_own_names():
         "context": {"arguments": {}},
         "_meta": {},
     }
-    complete = Completion(1, "resource", "maya+a://{b}", "b", "x", {}, True, "c", params)
+    complete = work(Completion, **params)
     assert asked(complete) == ("resourceTemplates", "maya+a://{b}")
     method, sent = request(complete, "a://{b}")
     assert method == "completion/complete"

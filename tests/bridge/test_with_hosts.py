@@ -7,7 +7,7 @@ import time
 from types import SimpleNamespace
 
 import dcc_mcp_embed
-from fakes.bridged import MODERN, Within
+from fakes.bridged import Within
 from fakes.live import DEADLINE
 from fakes.served import Served
 
@@ -89,20 +89,3 @@ def test_a_host_that_holds_its_main_thread_delays_nobody(home, bridge, serve):
         assert bridge.told(holding[0])["ok"]
         assert bridge.call("standalone_list_objects")["ok"]
         assert holding[1] not in bridge.answers and ran == ["a"]
-
-
-def test_who_listens_in_the_stateless_era_is_told(bridge, serve):
-    meta = {"_meta": MODERN}
-    bridge.ask("tools/list", meta)
-    wanted = {"notifications": {"toolsListChanged": True, "promptsListChanged": True}}
-    ident = bridge.begin("subscriptions/listen", dict(wanted, **meta))
-    (first,) = bridge.until(lambda: bridge.notices)
-    key = "io.modelcontextprotocol/subscriptionId"
-    assert first["method"] == "notifications/subscriptions/acknowledged"
-    assert first["params"]["_meta"][key] == ident
-    assert first["params"]["notifications"] == {"toolsListChanged": True}
-    serve()
-    bridge.until(bridge.changes)
-    assert bridge.notices[-1]["params"]["_meta"][key] == ident
-    bridge.notify("notifications/cancelled", {"requestId": ident})
-    assert bridge.answer(ident)["result"]["_meta"][key] == ident

@@ -1,0 +1,258 @@
+"""Word of changes: hosts are listened to, and clients told what they want to hear of.
+
+One request to each host that runs is under way all the time, ``subscriptions/listen``; when more is
+to be heard of, another one takes its place before it is ended. What may have been missed in between
+two hosts, or two connections, is looked at anew, and told as if it had changed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Optional, Set
+
+from ..clock import Clock
+from ..errors import ToolError
+from ..wire import jsonrpc
+from . import dialect
+from .client import Client, Listener, Watched
+from .desk import Desk, Moments
+from .errand import Errand
+from .fleet import FIRST_S, Fleet
+from .hosts import Host
+from .lists import ShelfLists, ToolLists
+from .relay import Ended, Relay
+from .shelf import Shelf
+
+__all__ = ["News"]
+
+#: Seconds after which a host is listened to again that did not go on talking.
+_AGAIN_S = 5.0
+#: What a host of an earlier version answers.
+_NOT_SERVED = (jsonrpc.INVALID_REQUEST, jsonrpc.METHOD_NOT_FOUND)
+
+
+class _Ear:
+    """One request to be told of changes. ``missed``: there may have been some before it began."""
+
+    def __init__(self, label: str, host: Host, uris: FrozenSet[str], missed: bool) -> None:
+        self.label = label
+        self.host = host
+        self.uris = uris
+        self.missed = missed
+        self.heard = False
+        self.errand: Errand
+        #: The one that it takes the place of.
+        self.before: Optional[_Ear] = None
+
+
+class News(Moments):
+    """Listens to the hosts that run. The desk's thread. ``clients()``: those that there are."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        fleet: Fleet,
+        shelf: Shelf,
+        tools: ToolLists,
+        shelves: ShelfLists,
+        relay: Relay,
+        clock: Clock,
+        log: Callable[[str, str], None],
+        clients: Callable[[], Iterable[Client]],
+    ) -> None:
+        self._desk = desk
+        self._fleet = fleet
+        self._shelf = shelf
+        self._tools = tools
+        self._shelves = shelves
+        self._relay = relay
+        self._clock = clock
+        self._log = log
+        self._clients = clients
+        #: Label -> who listens to it.
+        self._ears: Dict[str, _Ear] = {}
+        #: Labels whose hosts were listened to before, and instances that cannot be.
+        self._known: Set[str] = set()
+        self._mute: Set[str] = set()
+        #: Label -> when to listen again.
+        self._again: Dict[str, float] = {}
+
+    # -- what clients want --------------------------------------------------------------------
+
+    def watch(self, client: Client, uri: str, done: Callable[[], None]) -> None:
+        """Have a client told of a resource's changes; ``done()`` once they are listened for.
+
+        Raises NoHost, Ambiguous.
+        """
+        route = self._shelf.route("resources", uri)
+        client.watched[uri] = Watched(route.label, route.tool)
+        self._then([route.label], done)
+
+    def unwatch(self, client: Client, uri: str) -> None:
+        """Tell it of that no more."""
+        watched = client.watched.pop(uri, None)
+        if watched is not None:
+            self._listen(watched.label)
+
+    def listen(self, client: Client, listener: Listener) -> None:
+        """Have a client told of what it listens for, having said that it is heard."""
+        client.listeners[listener.ident] = listener
+        for member, wish in dialect.WISHES.items():
+            if listener.wishes.get(wish):
+                self._expect(client, member)
+        listener.watched = {
+            uri: self._meant(uri) for uri in listener.wishes.get("resourceSubscriptions", ())
+        }
+        labels = {one.label for one in listener.watched.values() if one is not None}
+
+        def begin() -> None:
+            listener.open = True
+            listener.tell(dialect.acknowledged(listener.wishes))
+
+        self._then(sorted(labels), begin)
+
+    def unlisten(self, client: Client, listener: Listener) -> None:
+        """Tell it of that no more."""
+        if client.listeners.get(listener.ident) is listener:
+            del client.listeners[listener.ident]
+        self._listen_all()
+
+    def gone(self) -> None:
+        """Note that a client has gone, with all that it wanted."""
+        self._listen_all()
+
+    def _expect(self, client: Client, member: str) -> None:
+        lists: Any = self._tools if member == "tools" else self._shelves
+        client.expects(member, lists.listing(member))
+
+    def _meant(self, uri: str) -> Optional[Watched]:
+        try:
+            route = self._shelf.route("resources", uri)
+        except ToolError:
+            return None
+        return Watched(route.label, route.tool)
+
+    def _then(self, labels: List[str], done: Callable[[], None]) -> None:
+        for label in labels:
+            self._listen(label)
+
+        def ready() -> bool:
+            return all(self._settled(label) for label in labels)
+
+        if ready():
+            done()
+        else:
+            self._desk.when(ready, FIRST_S, done)
+
+    def _settled(self, label: str) -> bool:
+        """Return whether a host is listened to for all that is wanted, or not at all for now."""
+        ear = self._ears.get(label)
+        return ear is None or (ear.heard and ear.uris == self._wanted(label))
+
+    def _wanted(self, label: str) -> FrozenSet[str]:
+        return frozenset(uri for client in self._clients() for uri in client.watches(label))
+
+    # -- hosts --------------------------------------------------------------------------------
+
+    def hosts_changed(self, hosts: List[Host]) -> None:
+        """Listen to those that run now."""
+        running = self._fleet.running
+        self._mute.intersection_update(host.instance_id for host in hosts)
+        for label, ear in list(self._ears.items()):
+            if label not in running or running[label].instance_id != ear.host.instance_id:
+                del self._ears[label]
+        for client in self._clients():
+            for listener in client.listeners.values():
+                for uri in [one for one, meant in listener.watched.items() if meant is None]:
+                    listener.watched[uri] = self._meant(uri)
+        self._listen_all()
+        self._shelves.stale("prompts")
+        self._shelves.stale("resources")
+
+    def next(self) -> Optional[float]:
+        return min(self._again.values()) if self._again else None
+
+    def due(self, now: float) -> None:
+        for label in [one for one, when in self._again.items() if when <= now]:
+            del self._again[label]
+            self._listen(label)
+
+    def _listen_all(self) -> None:
+        for label in list(self._fleet.running):
+            self._listen(label)
+
+    def _listen(self, label: str) -> None:
+        """Listen to a host for all that is wanted of it now, if it runs."""
+        host = self._fleet.running.get(label)
+        if host is None or host.instance_id in self._mute:
+            return
+        uris, before = self._wanted(label), self._ears.get(label)
+        if before is not None and (before.uris == uris or not before.heard):
+            # One that has only begun is waited for first.
+            return
+        ear = _Ear(label, host, uris, before is None and label in self._known)
+        ear.before = before
+        wishes: Dict[str, Any] = dict.fromkeys(dialect.WISHES.values(), True)
+        if uris:
+            wishes["resourceSubscriptions"] = sorted(uris)
+        ear.errand = Errand(
+            dialect.LISTEN,
+            {"notifications": wishes},
+            self._clock,
+            heard=lambda data: self._desk.post(self._heard, ear, data),
+        )
+        self._again.pop(label, None)
+        self._known.add(label)
+        self._ears[label] = ear
+        self._relay.listen(host, ear.errand, lambda ended: self._desk.post(self._ended, ear, ended))
+
+    def _heard(self, ear: _Ear, data: bytes) -> None:
+        lost = ear.errand.passed_on()
+        if self._fleet.label_of(ear.host.instance_id) != ear.label:
+            return
+        heard = dialect.news(data)
+        if heard.begins:
+            # Twice if its connection has been made anew meanwhile.
+            lost = lost or ear.missed or ear.heard
+            ear.heard = True
+            self._stop(ear)
+            self._listen(ear.label)
+        if heard.kind is not None:
+            self._changed(ear, heard.kind)
+        elif heard.uri is not None:
+            self._updated(ear, heard.uri)
+        if lost:
+            self._missed(ear)
+
+    def _stop(self, ear: _Ear) -> None:
+        """End the one whose place it takes."""
+        before, ear.before = ear.before, None
+        if before is not None:
+            self._relay.cancel(before.host, before.errand, lambda: None)
+
+    def _missed(self, ear: _Ear) -> None:
+        ear.missed = False
+        for kind in ("tools", "prompts", "resources"):
+            self._changed(ear, kind)
+        for uri in sorted(ear.uris):
+            self._updated(ear, uri)
+
+    def _changed(self, ear: _Ear, kind: str) -> None:
+        if kind == "tools":
+            self._tools.stale(ear.host)
+        else:
+            self._shelves.stale(kind)
+
+    def _updated(self, ear: _Ear, uri: str) -> None:
+        for client in self._clients():
+            client.updated(Watched(ear.label, uri))
+
+    def _ended(self, ear: _Ear, ended: Ended) -> None:
+        if self._ears.get(ear.label) is not ear:
+            return
+        del self._ears[ear.label]
+        self._stop(ear)
+        if ended.fault is not None and ended.fault.code in _NOT_SERVED:
+            self._mute.add(ear.host.instance_id)
+            self._log("info", "{} tells of no changes".format(ear.label))
+        else:
+            self._again[ear.label] = self._clock.monotonic() + _AGAIN_S

@@ -1,0 +1,155 @@
+"""What is done about each message of a client, whichever way it came. The desk's thread."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict
+
+from ..errors import ToolError
+from ..wire import jsonrpc
+from ..wire.jsonrpc import Fault
+from ..wire.mcp.machine import (
+    Accepted,
+    Answered,
+    Cancel,
+    LevelSet,
+    Listen,
+    McpMachine,
+    Opened,
+    Reply,
+    Subscribe,
+)
+from ..wire.mcp.work import Completion, PromptGet, ResourceRead, ToolCall, Work
+from . import dialect
+from .catalog import Catalog
+from .client import Client, Listener
+from .flights import Flights
+from .lists import ShelfLists, ToolLists
+from .news import News
+from .shelf import SHELVES
+from .voice import Voice
+
+__all__ = ["Service"]
+
+#: Resources that one client may watch, and characters of a uri.
+_MOST_WATCHED = 256
+_LONGEST_URI = 2048
+_INITIALIZED = "notifications/initialized"
+
+
+class Service:
+    """Answers at once, or gives it to who does it."""
+
+    def __init__(
+        self,
+        machine: McpMachine,
+        catalog: Catalog,
+        tools: ToolLists,
+        shelves: ShelfLists,
+        flights: Flights,
+        news: News,
+    ) -> None:
+        self._machine = machine
+        self._catalog = catalog
+        self._tools = tools
+        self._shelves = shelves
+        self._flights = flights
+        self._news = news
+        #: Kind of outcome -> what is done with (client, outcome, voice).
+        self._doers: Dict[Any, Callable[[Client, Any, Voice], None]] = {
+            Opened: self._opened,
+            Reply: lambda client, outcome, voice: voice.reply(outcome.message),
+            LevelSet: self._level_set,
+            Subscribe: self._subscribe,
+            Listen: self._listen,
+            Cancel: self._cancel,
+            Answered: self._answered,
+        }
+        self._doers.update(dict.fromkeys((ToolCall, ResourceRead, PromptGet), self._work))
+        self._doers[Completion] = self._work
+
+    def take(self, client: Client, value: Any, headers: Any, voice: Voice) -> None:
+        """Take one decoded message, with the ``headers`` it came with."""
+        method: Any = value.get("method") if type(value) is dict else None
+        if method == "tools/list" and "id" in value:
+            self._tools.before(lambda: self._list(client, value, headers, voice, "tools"))
+        elif method in SHELVES and "id" in value:
+            member = SHELVES[method]
+            self._shelves.before(method, lambda: self._list(client, value, headers, voice, member))
+        else:
+            outcome = self._machine.receive(value, headers, client.name)
+            do = self._doers.get(type(outcome))
+            if do is not None:
+                do(client, outcome, voice)
+            elif type(outcome) is Accepted and method == _INITIALIZED:
+                client.initialized = True
+
+    def leave(self, client: Client) -> None:
+        """End all that a client has under way: it has gone."""
+        self._flights.leave(client)
+        client.listeners.clear()
+        client.watched.clear()
+        self._news.gone()
+
+    def _list(self, client: Client, value: Any, headers: Any, voice: Voice, member: str) -> None:
+        outcome = self._machine.receive(value, headers, client.name)
+        assert isinstance(outcome, Reply)
+        voice.reply(outcome.message)
+        if member == "tools":
+            self._catalog.listed()
+            client.shown(member, self._tools.listing(member))
+        else:
+            client.shown(member, self._shelves.listing(member))
+
+    def _opened(self, client: Client, outcome: Opened, voice: Voice) -> None:
+        client.opened(outcome)
+        voice.reply(outcome.message)
+
+    def _level_set(self, client: Client, outcome: LevelSet, voice: Voice) -> None:
+        client.level = outcome.level
+        voice.reply(outcome.message)
+
+    def _work(self, client: Client, outcome: Work, voice: Voice) -> None:
+        self._flights.begin(client, outcome, voice)
+
+    def _subscribe(self, client: Client, outcome: Subscribe, voice: Voice) -> None:
+        uri, done = outcome.uri, jsonrpc.result(outcome.id, {})
+        if not outcome.begins:
+            self._news.unwatch(client, uri)
+            voice.reply(done)
+        elif len(uri) > _LONGEST_URI or len(client.watched) >= _MOST_WATCHED:
+            text = "At most {} resources can be watched".format(_MOST_WATCHED)
+            voice.reply(jsonrpc.error(outcome.id, jsonrpc.INVALID_PARAMS, text))
+        else:
+            try:
+                self._news.watch(client, uri, lambda: voice.reply(done))
+            except ToolError as error:
+                text = "{} {}".format(error.message, error.hint or "").strip()
+                data = error.to_dict()
+                voice.reply(jsonrpc.error(outcome.id, jsonrpc.INTERNAL_ERROR, text, data))
+
+    def _listen(self, client: Client, outcome: Listen, voice: Voice) -> None:
+        kept = ("resourceSubscriptions", *dialect.WISHES.values())
+        wishes = {key: wish for key, wish in outcome.wishes.items() if wish and key in kept}
+        uris = wishes.get("resourceSubscriptions", ())
+        if len(uris) > _MOST_WATCHED or any(len(uri) > _LONGEST_URI for uri in uris):
+            text = "At most {} resources can be watched".format(_MOST_WATCHED)
+            fault = Fault(jsonrpc.INVALID_PARAMS, text, outcome.id)
+            voice.reply(self._machine.refuse(fault).message)
+        else:
+            self._news.listen(client, Listener(outcome.id, wishes, voice))
+
+    def _cancel(self, client: Client, outcome: Cancel, voice: Voice) -> None:
+        ident = outcome.id
+        if type(ident) not in (str, int):
+            return
+        listener = client.listeners.get(ident)
+        if listener is not None:
+            self._news.unlisten(client, listener)
+            listener.voice.reply(self._machine.listened(ident))
+        else:
+            self._flights.cancel(client, ident)
+
+    def _answered(self, client: Client, outcome: Answered, voice: Voice) -> None:
+        take = client.asked.pop(outcome.id, None) if type(outcome.id) is str else None
+        if take is not None:
+            take(outcome.result, outcome.error)

@@ -1,0 +1,216 @@
+"""Tools that ask, through the bridge: by requests in one era, by results in the other."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+import dcc_mcp_embed
+from dcc_mcp_embed.bridge import questions
+from fakes.bridged import INITIALIZE, MODERN, Within
+from fakes.live import DEADLINE
+from fakes.served import Served
+
+CAPABILITIES = {"elicitation": {}, "sampling": {}, "roots": {}}
+ASKING = dict(MODERN, **{"io.modelcontextprotocol/clientCapabilities": CAPABILITIES})
+NAME = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+NAMED = {"action": "accept", "content": {"name": "Ann"}}
+THOUGHT = {"role": "assistant", "content": {"type": "text", "text": "hm"}, "model": "m"}
+ROOTS = {"roots": [{"uri": "file:///a"}]}
+TOOLS = '''
+import dcc_mcp_embed
+
+@dcc_mcp_embed.tool
+def greet(ctx):
+    """Ask for a name."""
+    yield ctx.elicit("Your name?", {"type": "object", "properties": {}})
+    return "never"
+'''
+
+
+class Stage:
+    """Tools that ask, and what became of them."""
+
+    def __init__(self):
+        self.done = []
+        self.ended = threading.Semaphore(0)
+
+        @dcc_mcp_embed.tool
+        def greet(ctx):
+            """Ask for a name and greet."""
+            try:
+                self.done.append("began")
+                ctx.progress(1, 2, "asking")
+                answer = yield ctx.elicit("Your name?", NAME, key="user_name")
+                ctx.progress(2, 2, "asked")
+                if answer["action"] != "accept":
+                    return answer["action"]
+                return "Hello, {}!".format(answer["content"]["name"])
+            finally:
+                self.done.append("left")
+                self.ended.release()
+
+        @dcc_mcp_embed.tool(thread="worker", read_only=True)
+        def survey(ctx):
+            """Ask three things at once, then one more."""
+            answers = yield [ctx.elicit("Name?", NAME, key="a"), ctx.sample("x"), ctx.roots()]
+            thought = yield ctx.sample("again")
+            return {
+                "name": answers[0]["content"]["name"],
+                "model": answers[1]["model"],
+                "roots": [one["uri"] for one in answers[2]],
+                "again": thought["content"]["text"],
+            }
+
+        self.tools = SimpleNamespace(greet=greet, survey=survey)
+
+
+@pytest.fixture
+def stage(serve):
+    stage = Stage()
+    serve(stage.tools)
+    return stage
+
+
+@pytest.fixture
+def asked(home, monkeypatch, stage):
+    """Return a bridge whose client of the handshake era can be asked everything."""
+    with Within(home, monkeypatch) as bridge:
+        opens(bridge)
+        bridge.appears("greet")
+        yield bridge
+
+
+def opens(bridge, capabilities=CAPABILITIES):
+    bridge.ask("initialize", dict(INITIALIZE, capabilities=capabilities))
+    bridge.notify("notifications/initialized")
+
+
+def question(bridge, method, number=1):
+    """Wait for the ``number``-th request of a method to the client."""
+
+    def found():
+        return [one for one in bridge.notices if one["method"] == method and "id" in one]
+
+    return bridge.until(lambda: len(found()) >= number and found()[number - 1])
+
+
+def answers(bridge, one, result):
+    bridge.send({"jsonrpc": "2.0", "id": one["id"], "result": result})
+
+
+def text(bridge, ident):
+    return bridge.answer(ident)["result"]["content"][0]["text"]
+
+
+def test_a_client_of_the_handshake_era_is_asked_by_a_request(asked, stage):
+    params = {"name": "greet", "arguments": {}, "_meta": {"progressToken": "t"}}
+    ident = asked.begin("tools/call", params)
+    one = question(asked, "elicitation/create")
+    assert one["params"]["message"] == "Your name?"
+    assert one["params"]["requestedSchema"] == NAME
+    # Nothing else waits for it.
+    assert asked.call("list_objects")["ok"] and ident not in asked.answers
+    answers(asked, one, NAMED)
+    assert text(asked, ident) == "Hello, Ann!"
+    assert stage.done == ["began", "left"]
+    steps = [o["params"] for o in asked.notices if o["method"] == "notifications/progress"]
+    assert [step["progress"] for step in steps] == [1, 2]
+    assert {step["progressToken"] for step in steps} == {"t"}
+    # One that is late, or nobody's, is nothing.
+    answers(asked, one, NAMED)
+    answers(asked, {"id": "nobody"}, NAMED)
+    assert asked.ask("ping") == {}
+
+
+def test_several_things_are_asked_at_once_and_one_after_another(asked):
+    ident = asked.start_call("survey")
+    for method, result in (
+        ("roots/list", ROOTS),
+        ("sampling/createMessage", THOUGHT),
+        ("elicitation/create", NAMED),
+    ):
+        answers(asked, question(asked, method), result)
+    answers(asked, question(asked, "sampling/createMessage", 2), THOUGHT)
+    data = asked.told(ident)["data"]
+    assert data == {"name": "Ann", "model": "m", "roots": ["file:///a"], "again": "hm"}
+
+
+def test_a_client_that_answers_with_an_error_has_refused(asked, stage):
+    ident = asked.start_call("greet")
+    one = question(asked, "elicitation/create")
+    asked.send({"jsonrpc": "2.0", "id": one["id"], "error": {"code": -1, "message": "not now"}})
+    error = asked.told(ident)["error"]
+    assert error["code"] == "permission_denied" and "not now" in error["message"]
+    assert stage.done == ["began", "left"]
+
+
+def test_a_client_that_cancels_is_not_asked_any_more(asked, stage):
+    ident = asked.start_call("greet")
+    one = question(asked, "elicitation/create")
+    asked.notify("notifications/cancelled", {"requestId": ident})
+    assert stage.ended.acquire(timeout=DEADLINE)
+    asked.until(
+        lambda: any(
+            note["method"] == "notifications/cancelled" and note["params"]["requestId"] == one["id"]
+            for note in asked.notices
+        )
+    )
+    assert asked.call("list_objects")["ok"] and ident not in asked.answers
+
+
+def test_a_client_that_does_not_answer_in_time_has_refused(home, monkeypatch, stage):
+    monkeypatch.setattr(questions, "PATIENCE_S", 0.05)
+    with Within(home, monkeypatch) as bridge:
+        opens(bridge)
+        bridge.appears("greet")
+        error = bridge.error("greet")
+        assert error["code"] == "permission_denied" and "0.05 s" in error["message"]
+    assert stage.done == ["began", "left"]
+
+
+def test_a_client_that_cannot_be_asked_is_not(bridge, stage):
+    opens(bridge, {"sampling": {}})
+    bridge.appears("greet")
+    error = bridge.error("greet")
+    assert error["code"] == "unsupported" and "elicitation" in error["message"]
+
+
+def test_a_client_of_the_stateless_era_calls_again(bridge, stage):
+    def call(**more):
+        params = dict({"name": "greet", "arguments": {}, "_meta": ASKING}, **more)
+        return bridge.answer(bridge.begin("tools/call", params))
+
+    first = call()["result"]
+    assert first["resultType"] == "input_required"
+    assert first["inputRequests"]["user_name"]["method"] == "elicitation/create"
+    wrong = call(requestState="nothing", inputResponses={"user_name": NAMED})
+    assert wrong["error"]["code"] == -32602
+    state = first["requestState"]
+    done = call(requestState=state, inputResponses={"user_name": NAMED})["result"]
+    assert done["content"][0]["text"] == "Hello, Ann!" and done["resultType"] == "complete"
+    assert stage.done == ["began", "left"]
+    assert call(requestState=state)["error"]["code"] == -32602
+    # What it cannot be asked, it is told in the words of its era.
+    lacking = call(_meta=MODERN)["error"]
+    assert lacking["code"] == -32021
+    assert lacking["data"] == {"requiredCapabilities": {"elicitation": {}}}
+
+
+def test_a_call_whose_host_ends_while_it_asks_is_told_so(home, tmp_path, bridge):
+    path = tmp_path / "asking.py"
+    path.write_text(TOOLS)
+    with Served(home, "--tools", str(path)) as served:
+        opens(bridge)
+        bridge.appears("greet")
+        ident = bridge.start_call("greet")
+        one = question(bridge, "elicitation/create")
+        served.end(signal.SIGKILL)
+        # Nobody needs to answer: it is noticed.
+        error = bridge.told(ident)["error"]
+        assert error["code"] == "unknown_outcome" and "waited for an answer" in error["message"]
+        answers(bridge, one, NAMED)
+        assert bridge.ask("ping") == {}
