@@ -18,8 +18,9 @@ from ..tools.uri import MAX_URI
 from ..wire import jsonrpc
 from ..wire.jsonrpc import Fault
 from ..wire.mcp.machine import Answered, Cancel, McpMachine, Reply
+from ..wire.mcp.older import ALL_CONTENT, in_words_of
 from ..wire.mcp.param_headers import check_params
-from ..wire.mcp.revisions import MISSING_CAPABILITY
+from ..wire.mcp.revisions import HANDSHAKE, MISSING_CAPABILITY
 from ..wire.mcp.work import Completion, PromptGet, ResourceRead, ToolCall, Work
 from .calls import Calls
 from .dialogue import Dialogue
@@ -150,6 +151,7 @@ class Works:
         else:
             # In the other era an error may yet have a status of its own.
             sink.begin()
+            reply = _for_client(reply, exchange, sink)
         client = work.client or _user_agent(exchange)
         key = (exchange.head.headers.get("mcp-session-id"), work.id)
         dialogue = None
@@ -236,6 +238,26 @@ class Works:
         if running is not None:
             running.cancel()
         sink.nothing()
+
+
+def _for_client(
+    reply: Callable[[Any, Dict[str, Any]], Reply], exchange: Exchange, sink: Sink
+) -> Callable[[Any, Dict[str, Any]], Reply]:
+    """Return what makes the reply in words of the client's revision, if it has named one.
+
+    One that has named none gets everything: those that keep silent are not the old ones.
+    """
+    version = exchange.head.headers.get("mcp-protocol-version")
+    if version not in HANDSHAKE:
+        version = sink.session.version if sink.session is not None else HANDSHAKE[-1]
+    if version >= ALL_CONTENT:
+        return reply
+
+    def older(work: Work, result: Dict[str, Any]) -> Reply:
+        status, message = reply(work, result)
+        return Reply(status, in_words_of(version, message))
+
+    return older
 
 
 def _told(message: str, hint: Optional[str]) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
 import dcc_mcp_embed
 from dcc_mcp_embed.cli.main import _parser
 from dcc_mcp_embed.cli.serve import launch_command
-from fakes.live import starting
+from fakes.live import DEADLINE, starting
 from fakes.streaming import connecting, initialize
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -21,10 +22,22 @@ def greet() -> str:
     return "hello"
 
 
+@dcc_mcp_embed.tool(read_only=True, thread="worker")
+def hold() -> str:
+    """Return when the test says so."""
+    assert released.wait(DEADLINE)
+    return "held"
+
+
+released = threading.Event()
+
+
 @pytest.fixture
 def live(tmp_path, monkeypatch):
+    released.clear()
     with starting(str(tmp_path), monkeypatch, registered=False) as start:
-        yield start(always_stream=True, tools=[greet])
+        yield start(always_stream=True, tools=[greet, hold])
+        released.set()
 
 
 @pytest.fixture
@@ -61,6 +74,20 @@ def test_a_lost_answer_is_fetched(live, wire):
         other.listen(session, last=first.id)
         (message,) = other.messages()
     assert message["result"]["content"][0]["text"] == "hello"
+
+
+def test_a_call_begins_its_stream_before_it_is_done(live, wire):
+    session = initialize(wire)
+    wire.messages()
+    wire.rpc("tools/call", {"name": "hold"}, headers=session)
+    first = wire.event()
+    wire.close()
+    with connecting(live) as connect:
+        other = connect()
+        other.listen(session, last=first.id)
+        released.set()
+        (message,) = other.messages()
+    assert message["result"]["content"][0]["text"] == "held"
 
 
 @pytest.mark.parametrize(
