@@ -13,13 +13,14 @@ from ..wire import sse
 from .exchange import EVENT_STREAM, Exchange
 from .replays import Replays
 
-__all__ = ["RETRY_MS", "Channel", "Stream"]
+__all__ = ["RETRY_MS", "STANDING", "Channel", "Stream"]
 
 #: How long a client is to wait before it comes back for a stream that ended under it.
 RETRY_MS = 1000
 #: The first revision whose clients take an event without data, which only brings its id.
 _PRIMED = "2025-11-25"
-_STANDING = 0
+#: The number of a session's standing stream.
+STANDING = 0
 
 
 class Stream:
@@ -134,7 +135,7 @@ class Channel:
         # Whether its client has ever asked for the standing stream: others never come back for it.
         self._listened = False
         self.closed = False
-        self.standing: Stream = Stream(self, _STANDING)
+        self.standing: Stream = Stream(self, STANDING)
 
     def next_id(self, stream: int) -> Tuple[int, str]:
         """Return the next event's number and its id."""
@@ -155,7 +156,7 @@ class Channel:
     def listen(self, exchange: Exchange, last: Optional[str]) -> None:
         """Serve ``GET``: the stream to which the event ``last`` belongs, else the standing one."""
         number, after = self._parse(last)
-        if number == _STANDING:
+        if number == STANDING:
             self._listened = True
             self.standing.attach(exchange, after)
             return
@@ -189,8 +190,8 @@ class Channel:
         """Return the stream and number of an event id; those of a stranger mean a new stream."""
         parts = (last or "").split("-")
         if len(parts) != 3 or parts[0] != self._epoch:
-            return _STANDING, None
+            return STANDING, None
         numbers = [int(one) if one.isdecimal() and len(one) < 16 else -1 for one in parts[1:]]
         if not (0 <= numbers[0] <= self._streams and 0 <= numbers[1] <= self._number):
-            return _STANDING, None
+            return STANDING, None
         return numbers[0], numbers[1]

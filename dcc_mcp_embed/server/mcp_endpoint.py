@@ -24,13 +24,13 @@ from .sessions import Session, Sessions
 from .sinks import Gathered, Member, Single, Sink
 from .subscriptions import Subscriptions
 
-__all__ = ["McpEndpoint"]
+__all__ = ["MAX_BATCH", "McpEndpoint", "is_json"]
 
 _METHODS_ALLOWED = (("Allow", "GET, POST, DELETE"),)
 _SESSION = "Mcp-Session-Id"
 #: Messages in one batch. They are taken in one turn of the loop, and their answers, each larger
 #: than its request, are kept until the last is there.
-_BATCH = 100
+MAX_BATCH = 100
 
 
 class McpEndpoint:
@@ -104,13 +104,7 @@ class McpEndpoint:
 
     def _post(self, exchange: Exchange) -> None:
         headers = exchange.head.headers
-        kind = headers.get("content-type", "")
-        if (
-            kind != "application/json"
-            and kind.partition(";")[0].strip().lower() != "application/json"
-        ):
-            # Also what keeps a page from sending a "simple request" past the browser's checks.
-            exchange.reply(415, JSON, problem("The Content-Type is application/json."))
+        if not is_json(exchange):
             return
         if not takes(headers, "application/json"):
             exchange.reply(406, JSON, problem("The answer is application/json; accept that too."))
@@ -160,9 +154,9 @@ class McpEndpoint:
             refusal = "Batches are part of {} only; send one message per request".format(BATCHES)
         elif not values:
             refusal = "An empty batch has no answer"
-        elif len(values) > _BATCH:
+        elif len(values) > MAX_BATCH:
             refusal = "A batch holds at most {} messages; this one has {}".format(
-                _BATCH, len(values)
+                MAX_BATCH, len(values)
             )
         if refusal is not None:
             self._send(exchange, self._machine.refuse(Fault(jsonrpc.INVALID_REQUEST, refusal)))
@@ -173,3 +167,13 @@ class McpEndpoint:
 
     def _send(self, exchange: Exchange, reply: Reply) -> None:
         exchange.reply(reply.status, JSON, jsonrpc.encode(reply.message))
+
+
+def is_json(exchange: Exchange) -> bool:
+    """Return whether the body is JSON, by its own account; refuse it if not."""
+    kind = exchange.head.headers.get("content-type", "")
+    if kind != "application/json" and kind.partition(";")[0].strip().lower() != "application/json":
+        # Also what keeps a page from sending a "simple request" past the browser's checks.
+        exchange.reply(415, JSON, problem("The Content-Type is application/json."))
+        return False
+    return True

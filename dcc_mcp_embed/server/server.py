@@ -28,6 +28,7 @@ from .exec_gate import CHOICES, ExecGate
 from .front import Front
 from .http_connection import HttpConnection
 from .instructions import instructions
+from .late import Late
 from .local import LocalCalls
 from .mcp_endpoint import McpEndpoint
 from .mcp_works import Works
@@ -118,10 +119,13 @@ class Server:
         endpoint = McpEndpoint(
             machine, works, self.subscriptions, self.sessions, clock, settings.always_stream
         )
+        legacy = Late(loop, self._load_legacy, self._log)
         self.readiness = Readiness(lanes["main"], state_changed)
         safe_stop = SafeStop(instance, stop_pass, lanes, clock, loop.call_soon, stop, self._log)
         handlers: Dict[str, Callable[[Exchange], None]] = {
             "/mcp": endpoint.handle,
+            "/sse": legacy.handle,
+            "/messages": legacy.handle,
             "/": self._about,
             "/v1/readyz": self.readiness.readyz,
             "/health": self.readiness.health,
@@ -171,6 +175,14 @@ class Server:
             self._log,
         )
         self._loop.call_soon(self.front.speak, FRAMED, endpoint.connect)
+
+    def _load_legacy(self) -> Callable[[Exchange], None]:
+        """Load the transport of 2024-11-05. Any thread but the loop's."""
+        from .legacy_sse import LegacySse
+
+        return LegacySse(
+            self._machine, self._works, self.subscriptions, self.sessions, self._clock
+        ).handle
 
     # -- loop thread --------------------------------------------------------------------------
 

@@ -1,0 +1,64 @@
+"""A handler that is loaded when somebody first asks for it, so that only hosts pay that need it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Callable, List, Optional
+
+from .. import collector
+from ..net.loop import Loop
+from .exchange import JSON, Exchange, problem
+
+__all__ = ["Late"]
+
+Handler = Callable[[Exchange], None]
+
+
+class Late:
+    """Have ``load()`` return the handler, on a thread of its own: the loop thread imports nothing.
+
+    Whoever asks meanwhile waits. ``log(level, text)`` is told if it cannot be loaded; then the next
+    one who asks has it tried again. Loop thread, but for ``load``.
+    """
+
+    def __init__(
+        self, loop: Loop, load: Callable[[], Handler], log: Callable[[str, str], None]
+    ) -> None:
+        self._loop = loop
+        self._load = load
+        self._log = log
+        self._handler: Optional[Handler] = None
+        self._waiting: List[Exchange] = []
+
+    def handle(self, exchange: Exchange) -> None:
+        """Serve one request, once there is what serves it."""
+        if self._handler is not None:
+            self._handler(exchange)
+            return
+        self._waiting.append(exchange)
+        if len(self._waiting) == 1:
+            threading.Thread(target=self._run, name="dcc-mcp-embed loading", daemon=True).start()
+
+    def _run(self) -> None:
+        collector.guard()
+        collector.pause()
+        try:
+            handler: Handler = self._load()
+        except Exception as error:
+            self._log("error", "a part of the server cannot be loaded: {!r}".format(error))
+            self._loop.call_soon(self._loaded, None)
+        else:
+            self._loop.call_soon(self._loaded, handler)
+        finally:
+            collector.resume()
+            collector.unguard()
+
+    def _loaded(self, handler: Optional[Handler]) -> None:
+        self._handler = handler
+        waiting, self._waiting = self._waiting, []
+        for exchange in waiting:
+            (handler or _failed)(exchange)
+
+
+def _failed(exchange: Exchange) -> None:
+    exchange.reply(500, JSON, problem("The server failed on this request; see its log."))
