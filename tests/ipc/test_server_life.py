@@ -376,12 +376,17 @@ async def until_cancelled():
     asyncio.get_event_loop().call_later(0.01, lambda: print("listening", flush=True))
     await one.start()
 
+def say_when_it_runs():
+    while not one.running:
+        threading.Event().wait(0.001)
+    print("listening", flush=True)
+
 if how == "exit":
     one.start_background_sync()
     print("listening", flush=True)
     sys.stdin.readline()
 elif how == "start_sync":
-    threading.Timer(0.01, lambda: print("listening", flush=True)).start()
+    threading.Thread(target=say_when_it_runs, daemon=True).start()
     try:
         one.start_sync()
     except KeyboardInterrupt:
