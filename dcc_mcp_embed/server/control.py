@@ -107,6 +107,6 @@ class Control:
 
 
 # Jobs that are no calls, unless a tool has that name.
-_OURS = ("ask", "collect", "first-contact")
+_OURS = ("ask", "collect", "first-contact", "safe-stop")
 # The states an agent needs to tell apart.
 _SHOWN = {"detached": "running", "late": "finished", "done": "finished"}

@@ -80,7 +80,9 @@ class FramedMcp:
             ask = _Ask(connection, value)
 
             def done(message: Dict[str, Any]) -> None:
-                self._asks.pop(outcome.id, None)
+                # One that came under the same id, and was refused, is not the one to forget.
+                if self._asks.get(outcome.id) is ask:
+                    del self._asks[outcome.id]
                 answer(message)
 
             sink = _Sink(connection, done)
