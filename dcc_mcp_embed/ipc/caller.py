@@ -23,6 +23,7 @@ from ..transport_errors import ConnectionClosed
 from ..wire.frames import frame
 from ..wire.messages import OURS, Notify, Request, Shutdown, encode
 from .calls import Calls
+from .health import Health
 from .limits import MAX_FRAME
 from .outbox import Outbox
 from .tally import ServerTally
@@ -35,9 +36,6 @@ HIGH_WATER = 1024 * 1024
 _MOST_UNSENT = 16 * MAX_FRAME
 #: Seconds that a client may leave more than ``HIGH_WATER`` unread.
 _STALL = 30.0
-#: The part of a health check's interval in which a client has to answer: one that is gone since
-#: just after its last answer is dropped within two intervals.
-_ANSWER_PART = 0.75
 #: Seconds that a connection which is ending may go on writing to us; it is dropped.
 LINGER = 1.0
 #: Answers that are ready are sent together up to this size, bytes.
@@ -110,8 +108,9 @@ class Caller(Protocol):
         self._out: List[bytes] = []
         self._size = 0
         self._ending = False
+        #: Whether it has said anything before the end of its hello; then its health knows.
         self._heard = False
-        self._probe: Optional[Probe] = None
+        self._health: Optional[Health] = None
         self._stall: Optional[Timer] = None
         self.stream = Stream(loop, sock, self, HIGH_WATER)
         self._timer: Optional[Timer] = loop.call_later(HELLO_TIMEOUT, self._no_hello)
@@ -121,7 +120,11 @@ class Caller(Protocol):
     def receive_data(self, data: bytes) -> None:
         if self._ending:
             return
-        self._heard = True
+        health = self._health
+        if health is None:
+            self._heard = True
+        else:
+            health.heard = True
         peer = self._peer
         peer.unsent = self.stream.unsent
         for event in peer.receive_data(data):
@@ -154,6 +157,7 @@ class Caller(Protocol):
             if timer is not None:
                 timer.cancel()
         self._timer = self._stall = None
+        self._end_health()
         once, self._once = self._once, None
         if once is not None:
             # Its calls run on; its line waits for the next connection.
@@ -196,8 +200,7 @@ class Caller(Protocol):
 
     def _greeted(self, event: Greeted) -> None:
         # The end of the hello leaves before any answer to what was sent right after it.
-        self._say(self._peer.data_to_send())
-        self.flush()
+        self._say_peers()
         if self._ending:
             return  # it has gone: nobody would ever forget it
         hello, self._hello = self._hello, None
@@ -208,7 +211,10 @@ class Caller(Protocol):
             self._timer.cancel()
             self._timer = None
         room.greeted(self)
-        self._arm(1.0, self._check)
+        if room.health_interval is not None and not self._ending:
+            self._health = Health(
+                room.loop, room.health_interval, self._peer, self._say_peers, self._gone
+            )
 
     def _notified(self, event: Notify) -> None:
         try:
@@ -317,41 +323,30 @@ class Caller(Protocol):
     def _end_within(self, seconds: float) -> None:
         if self.stream.closed:
             return
+        self._end_health()
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._room.loop.call_later(seconds, self.abort)
 
     # -- deadlines ----------------------------------------------------------------------------
 
-    def _arm(self, part: float, check: Callable[[], None]) -> None:
-        """Have the client's health looked after when a part of the interval has passed."""
-        interval = self._room.health_interval
-        if interval is not None and not self._ending:
-            self._timer = self._room.loop.call_later(interval * part, check)
-
-    def _check(self) -> None:
-        """Ping the client."""
-        self._heard = False
-        self._probe = self._peer.ping()
+    def _say_peers(self) -> None:
+        """Send what the peer itself has to say."""
         self._say(self._peer.data_to_send())
         self.flush()
-        self._arm(_ANSWER_PART, self._look)
 
-    def _look(self) -> None:
-        """Drop the client if it has said nothing since the ping; else ping it again in time."""
-        if self._probe is not None:
-            if not self._heard:
-                interval = self._room.health_interval or 0.0
-                text = "it has not answered for {:g} s"
-                self._room.drop(self, text, interval * _ANSWER_PART)
-                return
-            self._peer.abandon(self._probe)
-            self._probe = None
-        self._arm(1.0 - _ANSWER_PART, self._check)
+    def _gone(self, seconds: float) -> None:
+        self._room.drop(self, "it has not answered for {:g} s", seconds)
 
     def _answered(self, event: Probe) -> None:
-        if event is self._probe:
-            self._probe = None
+        if self._health is not None:
+            self._health.answered(event)
+
+    def _end_health(self) -> None:
+        # Nothing is kept: it holds this connection.
+        health, self._health = self._health, None
+        if health is not None:
+            health.stop()
 
     def _no_hello(self) -> None:
         self._timer = None

@@ -491,9 +491,9 @@ HEALTHY = {"enable_health_check": False}
 def pinged(timed, raw):
     """Let a client read the ping that it has been sent; its answer has arrived on return."""
     (its,) = [one for one in timed.server._run.serving.door.callers if one.account == "lively"]
-    assert its._probe is not None
+    assert its._health._probe is not None
     raw.read()
-    until(lambda: its._probe is None)
+    until(lambda: its._health._probe is None)
 
 
 def test_a_half_open_client_is_dropped_within_two_intervals():
