@@ -282,7 +282,8 @@ class Peer:
         """End the connection, settle everything pending with ``error``; return the last events."""
         if self.ended is not None:
             return []
-        self.ended = Ended(error, reason)
+        # Kept with the frames that it came through, it would keep the whole connection.
+        self.ended = Ended(fresh(error), reason)
         events: List[Event] = []
         for pending in self._pending.values():
             pending.fail(fresh(error))
