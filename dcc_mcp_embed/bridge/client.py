@@ -11,12 +11,12 @@ from . import dialect
 from .errand import Wishes
 from .voice import Voice
 
-__all__ = ["Client", "Listener", "Watched"]
+__all__ = ["LEVEL", "Client", "Listener", "Watched"]
 
 Entries = List[Dict[str, Any]]
 
 #: From which level on a client is told what is logged, until it names one; as hosts have it.
-_LEVEL = "info"
+LEVEL = "info"
 
 
 class Watched(NamedTuple):
@@ -54,7 +54,7 @@ class Client:
         self.version: Optional[str] = None
         self.capabilities: Dict[str, Any] = {}
         self.initialized = False
-        self.level = _LEVEL
+        self.level = LEVEL
         #: Id -> who listens under it, in the stateless era.
         self.listeners: Dict[Any, Listener] = {}
         #: Uri, as the client has it -> what it means, in the handshake era.
@@ -69,7 +69,7 @@ class Client:
         self.version, self.name = outcome.version, outcome.client
         self.capabilities = outcome.capabilities or {}
         self.initialized = False
-        self.level = _LEVEL
+        self.level = LEVEL
 
     def wishes(self, work: Work) -> Wishes:
         """Return what it can be asked, and wants to hear, of work under way."""

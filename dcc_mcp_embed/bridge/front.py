@@ -1,4 +1,4 @@
-"""The bridge itself: its parts put together, and one client at its lines, to the last of them.
+"""The bridge of one client at its lines, from the first of them to the last.
 
 One thread, which waits for no host.
 """
@@ -9,14 +9,10 @@ from typing import Any, Callable, Optional
 
 from ..clock import Clock
 from ..wire.mcp.machine import McpMachine
-from .cache import ToolCache
-from .catalog import Catalog
 from .client import Client
 from .core import Core, MakeWatch
 from .desk import Moments
 from .reception import Reception
-from .relay import Relay
-from .shelf import Shelf
 from .stdio import LineReader, LineWriter
 from .voice import LineVoice
 
@@ -32,26 +28,16 @@ MakeWriter = Callable[[Callable[[], None]], LineWriter]
 
 
 class Bridge:
-    """One client's bridge: ``start``, then ``run``, which returns when the client has gone.
-
-    ``machine`` must list what ``catalog`` and ``shelf`` list.
-    """
+    """One client's bridge: ``start``, then ``run``, which returns when the client has gone."""
 
     def __init__(
-        self,
-        machine: McpMachine,
-        catalog: Catalog,
-        shelf: Shelf,
-        cache: ToolCache,
-        relay: Relay,
-        clock: Clock,
-        log: Callable[[str, str], None],
+        self, core: Core, machine: McpMachine, clock: Clock, log: Callable[[str, str], None]
     ) -> None:
+        self._core = core
         self._machine = machine
         self._log = log
-        self._core = Core(machine, catalog, shelf, cache, relay, clock, log)
-        self._end = _End(self._core, clock)
-        self._core.desk.add(self._end)
+        self._end = _End(core, clock)
+        core.desk.add(self._end)
         self._reader: LineReader
         self._writer: LineWriter
         self._reception: Reception

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import sys
-from typing import Any, Optional
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple, Optional
 
 from .. import __version__
 from ..clock import Clock, SystemClock
-from ..config import data_dir
+from ..config import data_dir, settings_from
 from ..transport.config import PoolConfig, SessionConfig, TransportConfig
 from ..transport.manager import TransportManager
 from ..wire.mcp.machine import McpMachine
 from .cache import ToolCache
 from .catalog import Catalog
+from .core import Core, MakeWatch
 from .front import Bridge
 from .hosts import Wanted, Watch
 from .relay import MOST_CALLS, Relay
 from .shelf import Shelf
 from .stdio import LineReader, LineWriter, take_over
 
-__all__ = ["bridge"]
+if TYPE_CHECKING:
+    from .web_server import WebBridge
+
+__all__ = ["bridge", "serve", "serve_http"]
 
 _INSTRUCTIONS = """\
 You are connected to the creative applications (Maya, Houdini, 3ds Max, Blender) that run on this \
@@ -46,14 +53,26 @@ _LOG_FLUSH_S = 0.2
 
 
 def bridge(options: Any) -> int:
-    """Serve the client at standard input and output until it closes them."""
+    """Serve the client at standard input and output until it closes them; or those on a port."""
     log = Log(SystemClock(), options.verbose)
+    which = (options.dcc, options.instance, options.registry_dir, log)
     try:
-        reading, writing = take_over()
-        serve(reading, writing, options.dcc, options.instance, options.registry_dir, log)
+        if options.http is not None:
+            serve_http(options.http, *which, _announce)
+        else:
+            reading, writing = take_over()
+            serve(reading, writing, *which)
     finally:
         log.close()
     return 0
+
+
+def _announce(web: WebBridge) -> None:
+    """Say on standard output how to reach it, and let signals end it. Main thread."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: web.stop())
+    sys.stdout.write(json.dumps(web.facts()) + "\n")
+    sys.stdout.flush()
 
 
 class Log:
@@ -93,9 +112,59 @@ def serve(
     dcc: Optional[str],
     instance: Optional[str],
     registry_dir: Optional[str],
-    log: Log,
+    log: Callable[[str, str], None],
 ) -> None:
     """Serve the client at two descriptors until it has gone. Raises RegistryFile, ConfigError."""
+    with _prepared(dcc, instance, registry_dir, log) as made:
+        front = Bridge(made.core, made.machine, made.clock, log)
+        front.start(
+            lambda deliver, ended: LineReader(reading, deliver, ended),
+            lambda broken: LineWriter(writing, broken, made.clock),
+            made.watch,
+        )
+        front.run()
+
+
+def serve_http(
+    port: int,
+    dcc: Optional[str],
+    instance: Optional[str],
+    registry_dir: Optional[str],
+    log: Callable[[str, str], None],
+    ready: Callable[[WebBridge], None],
+) -> None:
+    """Serve clients on a port until the bridge, which ``ready`` is given, is stopped.
+
+    Raises StartError, RegistryFile, ConfigError.
+    """
+    # Not for all who are started by their client.
+    from .web_server import WebBridge
+
+    with _prepared(dcc, instance, registry_dir, log) as made:
+        settings = settings_from(os.environ, sys.platform, port=port)
+        web = WebBridge(made.core, made.machine, settings, made.clock, log)
+        web.start(made.watch)
+        ready(web)
+        web.run()
+
+
+class _Made(NamedTuple):
+    """What every bridge is made of."""
+
+    core: Core
+    machine: McpMachine
+    clock: Clock
+    watch: MakeWatch
+
+
+@contextmanager
+def _prepared(
+    dcc: Optional[str],
+    instance: Optional[str],
+    registry_dir: Optional[str],
+    log: Callable[[str, str], None],
+) -> Iterator[_Made]:
+    """Make the parts; at the end the connections to hosts are closed."""
     clock = SystemClock()
     cache = ToolCache(data_dir(os.environ, sys.platform), clock, log)
     catalog = Catalog(cache.load().kinds, dcc)
@@ -111,15 +180,14 @@ def serve(
         _INSTRUCTIONS,
     )
     with TransportManager(registry_dir, config=_config(), heartbeat=False, log=log) as manager:
-        relay = Relay(manager, clock, log)
-        front = Bridge(machine, catalog, shelf, cache, relay, clock, log)
+        core = Core(machine, catalog, shelf, cache, Relay(manager, clock, log), clock, log)
         wanted = Wanted(dcc, instance)
-        front.start(
-            lambda deliver, ended: LineReader(reading, deliver, ended),
-            lambda broken: LineWriter(writing, broken, clock),
+        yield _Made(
+            core,
+            machine,
+            clock,
             lambda deliver: Watch(manager.registry, wanted, deliver, log),
         )
-        front.run()
 
 
 def _config() -> TransportConfig:

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict
 from ..errors import ToolError
 from ..wire import jsonrpc
 from ..wire.jsonrpc import Fault
+from ..wire.mcp.listing import LISTS
 from ..wire.mcp.machine import (
     Accepted,
     Answered,
@@ -70,18 +71,30 @@ class Service:
     def take(self, client: Client, value: Any, headers: Any, voice: Voice) -> None:
         """Take one decoded message, with the ``headers`` it came with."""
         method: Any = value.get("method") if type(value) is dict else None
-        if method == "tools/list" and "id" in value:
-            self._tools.before(lambda: self._list(client, value, headers, voice, "tools"))
-        elif method in SHELVES and "id" in value:
-            member = SHELVES[method]
-            self._shelves.before(method, lambda: self._list(client, value, headers, voice, member))
+        if method in LISTS and "id" in value:
+            self.list(client, value, headers, voice)
+            return
+        outcome = self._machine.receive(value, headers, client.name)
+        if type(outcome) is Accepted:
+            client.initialized = client.initialized or method == _INITIALIZED
         else:
-            outcome = self._machine.receive(value, headers, client.name)
-            do = self._doers.get(type(outcome))
-            if do is not None:
-                do(client, outcome, voice)
-            elif type(outcome) is Accepted and method == _INITIALIZED:
-                client.initialized = True
+            self.do(client, outcome, voice)
+
+    def list(self, client: Client, value: Any, headers: Any, voice: Voice) -> None:
+        """Answer the request for a list, once hosts have said what they have."""
+        method = value["method"]
+
+        def answer() -> None:
+            self._list(client, value, headers, voice, LISTS[method][0])
+
+        if method in SHELVES:
+            self._shelves.before(method, answer)
+        else:
+            self._tools.before(answer)
+
+    def do(self, client: Client, outcome: Any, voice: Voice) -> None:
+        """Do what a message asks for, which the machine has taken."""
+        self._doers[type(outcome)](client, outcome, voice)
 
     def leave(self, client: Client) -> None:
         """End all that a client has under way: it has gone."""

@@ -157,6 +157,12 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser(
         "bridge", help="serve an MCP client on stdin and stdout, with the tools of all hosts"
     )
+    command.add_argument(
+        "--http",
+        type=int,
+        metavar="PORT",
+        help="serve clients over HTTP on this loopback port instead, 0 for any free one",
+    )
     command.add_argument("--dcc", metavar="NAME", help="only hosts of this kind")
     command.add_argument(
         "--instance", metavar="PREFIX", help="only the instance whose id begins like this"

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from dcc_mcp_embed.bridge.cache import ToolCache
 from dcc_mcp_embed.bridge.catalog import Catalog
+from dcc_mcp_embed.bridge.core import Core
 from dcc_mcp_embed.bridge.front import Bridge
 from dcc_mcp_embed.bridge.hosts import Host
 from dcc_mcp_embed.bridge.relay import Ended
@@ -110,7 +111,7 @@ class Played(RuleBasedStateMachine):
         machine = McpMachine(
             SERVER, lambda member: catalog.listing() if member == "tools" else [], ""
         )
-        self.bridge = Bridge(
+        core = Core(
             machine,
             catalog,
             Shelf(catalog.nobody),
@@ -119,6 +120,7 @@ class Played(RuleBasedStateMachine):
             self.clock,
             self.log,
         )
+        self.bridge = Bridge(core, machine, self.clock, self.log)
         self.pipe, self.looks = Pipe(), Looks()
 
         def reader(deliver, ended):

@@ -276,3 +276,68 @@ class Within(Client):
     def __exit__(self, *_: Any) -> None:
         if not self._heard.closed:
             self.end()
+
+
+class Web:
+    """A bridge over HTTP on threads of this process; a server for ``fakes.live.Wire``."""
+
+    def __init__(self, home: str, monkeypatch: Any) -> None:
+        monkeypatch.setenv("DCC_MCP_EMBED_HOME", home)
+        self.log: List[str] = []
+        self._failed: List[BaseException] = []
+        self._ready = threading.Event()
+        self._thread = threading.Thread(
+            target=self._serve, args=(os.path.join(home, "registry"),), name="bridge"
+        )
+        self._thread.start()
+        assert self._ready.wait(DEADLINE)
+        if self._failed:
+            self._thread.join(DEADLINE)
+            raise self._failed[0]
+
+    def _serve(self, registry: str) -> None:
+        try:
+            bridge_main.serve_http(
+                0, None, None, registry, lambda *said: self.log.append(": ".join(said)), self._is_up
+            )
+        except BaseException as error:
+            self._failed.append(error)
+        finally:
+            self._ready.set()
+
+    def _is_up(self, web: Any) -> None:
+        self._web = web
+        self.facts = web.facts()
+        self._ready.set()
+
+    @property
+    def port(self) -> int:
+        port: int = self.facts["port"]
+        return port
+
+    @property
+    def address(self) -> Any:
+        return ("127.0.0.1", self.port)
+
+    @property
+    def authorization(self) -> Dict[str, str]:
+        return {"Authorization": "Bearer " + self.facts["token"]}
+
+    def connect(self) -> Any:
+        from fakes.live import Wire
+
+        return Wire(self)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        self._web.stop()
+        self._thread.join(DEADLINE)
+        assert not self._thread.is_alive()
+        assert not self._failed, self._failed
+        assert not [line for line in self.log if line.startswith("error")], self.log
+
+    def __enter__(self) -> Web:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._thread.is_alive():
+            self.close()

@@ -1,0 +1,307 @@
+"""The bridge over HTTP: who may come in, and what it does for one client and for several."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+import dcc_mcp_embed
+from dcc_mcp_embed.clock import SystemClock
+from dcc_mcp_embed.secret import open_secret
+from dcc_mcp_embed.server.ports import who_answers
+from fakes.bridged import MODERN, Web
+from fakes.live import DEADLINE, Wire, tries
+from fakes.served import environment, run
+from fakes.streaming import connecting, initialize
+
+KEY = "io.modelcontextprotocol/subscriptionId"
+ERA = "2026-07-28"
+NAME = {"type": "object", "properties": {"name": {"type": "string"}}}
+
+
+class Stage:
+    """Tools, and what they and a test tell each other."""
+
+    def __init__(self):
+        self.stop, self.ended = threading.Event(), threading.Semaphore(0)
+
+        @dcc_mcp_embed.tool(thread="worker")
+        def steps():
+            """Go on until nobody wants it any more; say so at the end."""
+            number = 0
+            try:
+                while not self.stop.wait(0.005):
+                    number += 1
+                    yield dcc_mcp_embed.Progress(number, None, "step")
+            finally:
+                self.ended.release()
+
+        @dcc_mcp_embed.tool
+        def greet(ctx):
+            """Ask for a name and greet."""
+            answer = yield ctx.elicit("Your name?", NAME, key="user_name")
+            return "Hello, {}!".format(answer["content"]["name"])
+
+        self.tools = SimpleNamespace(steps=steps, greet=greet)
+
+
+@pytest.fixture
+def stage(serve):
+    stage = Stage()
+    stage.live = serve(stage.tools)
+    yield stage
+    stage.stop.set()
+
+
+@pytest.fixture
+def web(home, monkeypatch):
+    with Web(home, monkeypatch) as web:
+        yield web
+
+
+@pytest.fixture
+def connect(web):
+    with connecting(web) as one_more:
+        yield one_more
+
+
+def appears(wire, name, headers=None):
+    """Wait until a tool is listed."""
+    for _ in tries():
+        listed = wire.rpc("tools/list", headers=headers).json["result"]["tools"]
+        if name in [tool["name"] for tool in listed]:
+            return
+    raise AssertionError(name)
+
+
+def modern(method, **params):
+    """Return what a client of the stateless era says, and its headers."""
+    name = params.get("name") or params.get("uri")
+    headers = {"MCP-Protocol-Version": ERA, "Mcp-Method": method}
+    if name:
+        headers["Mcp-Name"] = name
+    return {"method": method, "params": dict({"_meta": MODERN}, **params), "headers": headers}
+
+
+# Who may come in.
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Authorization": None}, 401),
+        ({"Authorization": "Bearer " + "0" * 40}, 401),
+        ({"Host": "example.com"}, 421),
+        ({"Origin": "https://example.com"}, 403),
+        ({"Origin": "http://localhost:3000"}, 200),
+        ({}, 200),
+    ],
+)
+def test_who_may_come_in(web, connect, headers, status):
+    assert connect().rpc("ping", headers=headers).status == status
+
+
+def test_it_is_on_loopback_only_and_proves_who_it_is(home, web, connect):
+    assert web._web._sock.getsockname()[0] == "127.0.0.1"
+    secret = open_secret(home, SystemClock())
+    assert web.facts["token"] == secret.token("bridge", web.port)
+    assert who_answers(web.port, secret, SystemClock(), DEADLINE) == ("ours", "bridge")
+    wire = connect()
+    about = wire.request("GET", "/", {"Authorization": None})
+    assert about.status == 200 and b"bridge" in about.body
+    assert web.facts["token"].encode() not in about.body
+    assert wire.request("GET", "/health").status == 404
+    path = "/{}/mcp".format(web.facts["token"])
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}).encode()
+    assert wire.request("POST", path, {"Authorization": None}, body).status == 200
+
+
+# What it does.
+
+
+def test_a_session_works_through_it(web, connect, stage):
+    wire = connect()
+    session = initialize(wire)
+    appears(wire, "steps", session)
+    made = wire.tool("create_object", {"kind": "cube"}, headers=session)["structuredContent"]
+    assert made["ok"] and made["instance"]["id"] == stage.live.server.instance_id[:8]
+    wrong = wire.rpc("resources/read", {"uri": "test://no"}, headers=session)
+    assert wrong.status == 200 and wrong.code == -32002
+    assert wire.rpc("resources/list", headers=session).json["result"]["resources"]
+    answers = wire.request("POST", "/mcp", session, b"[]")
+    assert answers.status == 400
+    assert wire.request("DELETE", "/mcp", session).status == 200
+    assert wire.rpc("ping", headers=session).status == 404
+    # Of its client nothing is left.
+    for _ in tries():
+        if not web._web._core._clients:
+            break
+    assert not web._web._core._clients
+
+
+def test_a_batch_is_answered_together(connect, stage):
+    wire = connect()
+    session = initialize(wire, version="2025-03-26")
+    batch = [
+        {"jsonrpc": "2.0", "id": 1, "method": "ping"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
+        {
+            "jsonrpc": "2.0",
+            "id": 3,
+            "method": "tools/call",
+            "params": {"name": "list_instances", "arguments": {}},
+        },
+    ]
+    answers = wire.request("POST", "/mcp", session, json.dumps(batch).encode()).json
+    assert sorted(one["id"] for one in answers) == [1, 2, 3]
+
+
+def test_calls_tell_how_far_they_are_and_are_cancelled_each_for_itself(connect, stage):
+    one, two = connect(), connect()
+    sessions = [initialize(one), initialize(two)]
+    appears(one, "steps")
+    params = {"name": "steps", "arguments": {}, "_meta": {"progressToken": "t"}}
+    one.rpc("tools/call", params, ident=7, headers=sessions[0])
+    said = one.message()
+    assert said["method"] == "notifications/progress" and said["params"]["progressToken"] == "t"
+    # The id of another session's call, and then its own.
+    cancel = {"requestId": 7}
+    assert two.rpc("notifications/cancelled", cancel, None, sessions[1]).status == 202
+    assert one.message()["method"] == "notifications/progress"
+    assert not stage.ended.acquire(blocking=False)
+    assert two.rpc("notifications/cancelled", cancel, None, sessions[0]).status == 202
+    assert stage.ended.acquire(timeout=DEADLINE)
+
+
+def test_the_stateless_era_works_and_is_cancelled_by_leaving(connect, stage):
+    wire = connect()
+    appears(wire, "steps")
+    listed = wire.rpc(**modern("tools/list"))
+    assert listed.status == 200 and listed.json["result"]["resultType"] == "complete"
+    wrong = wire.rpc(**modern("resources/read", uri="test://no"))
+    assert (wrong.status, wrong.code) == (400, -32602)
+    assert wire.rpc(**modern("nothing/such")).status == 404
+    called = wire.rpc(**modern("tools/call", name="list_instances", arguments={}))
+    assert called.json["result"]["resultType"] == "complete"
+    lacking = wire.rpc(**modern("tools/call", name="greet", arguments={}))
+    assert (lacking.status, lacking.code) == (400, -32021)
+    meta = dict(MODERN, progressToken="t")
+    said = modern("tools/call", name="steps", arguments={}, _meta=meta)
+    wire.rpc(**said)
+    assert wire.message()["method"] == "notifications/progress"
+    wire.close()
+    assert stage.ended.acquire(timeout=DEADLINE)
+
+
+def test_a_client_is_asked_on_the_stream_of_its_call(connect, stage):
+    wire, other = connect(), connect()
+    session = initialize(wire, {"elicitation": {}})
+    appears(other, "greet")
+    call = {"name": "greet", "arguments": {}}
+    wire.rpc("tools/call", call, headers=session)
+    asked = wire.message()
+    assert asked["method"] == "elicitation/create"
+    named = {"action": "accept", "content": {"name": "Ann"}}
+    # From another session it is nobody's answer.
+    assert other.answer(asked["id"], named, headers=initialize(other)).status == 202
+    assert other.answer(asked["id"], named, headers=session).status == 202
+    assert wire.message()["result"]["content"][0]["text"] == "Hello, Ann!"
+    # Who takes no stream cannot be asked.
+    plain = dict(session, Accept="application/json")
+    refused = other.rpc("tools/call", call, headers=plain).json["result"]
+    assert refused["structuredContent"]["error"]["code"] == "permission_denied"
+
+
+def test_sessions_are_told_of_changes_on_their_streams(connect, stage):
+    wire, ears, other = connect(), connect(), connect()
+    session = initialize(wire)
+    assert ears.listen(session).status == 200
+    appears(wire, "greet", session)
+    assert other.listen(initialize(wire)).status == 200
+
+    @dcc_mcp_embed.tool()
+    def fresh() -> str:
+        """Be new."""
+        return ""
+
+    subscribed = wire.rpc("resources/subscribe", {"uri": "test://a"}, headers=session)
+    assert subscribed.json["result"] == {}
+    assert wire.rpc("resources/subscribe", {"uri": "test://a"}).code == -32600
+    stage.live.server.resource_updated("test://a")
+    told = ears.message()
+    while "list_changed" in told["method"]:
+        told = ears.message()
+    assert told["params"] == {"uri": "test://a"}
+    stage.live.server.register_tools(SimpleNamespace(fresh=fresh))
+    assert ears.message()["method"] == "notifications/tools/list_changed"
+
+
+def test_who_listens_is_told_until_it_leaves(web, connect, stage):
+    wire, ears = connect(), connect()
+    appears(wire, "greet")
+    wanted = {"toolsListChanged": True, "resourceSubscriptions": ["test://a"]}
+    ears.rpc(**dict(modern("subscriptions/listen", notifications=wanted), ident="ear"))
+    first = ears.message()
+    assert first["method"] == "notifications/subscriptions/acknowledged"
+    assert first["params"] == {"notifications": wanted, "_meta": {KEY: "ear"}}
+    stage.live.server.resource_updated("test://a")
+    assert ears.message()["params"] == {"uri": "test://a", "_meta": {KEY: "ear"}}
+    ears.close()
+    for _ in tries():
+        if not web._web._core._clients:
+            break
+    assert not web._web._core._clients
+    last = connect()
+    last.rpc(**dict(modern("subscriptions/listen", notifications={}), ident="last"))
+    assert last.message()["method"] == "notifications/subscriptions/acknowledged"
+    web.close()
+    # The end is told.
+    (end,) = last.messages()
+    assert end["id"] == "last" and end["result"]["resultType"] == "complete"
+
+
+# As a process.
+
+
+def test_it_says_how_to_reach_it_and_ends_when_it_is_told_to(home):
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "dcc_mcp_embed", "bridge", "--http", "0"],
+        env=environment(home),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            facts = json.loads(process.stdout.readline())
+            assert facts["url"].startswith("http://127.0.0.1:{}/".format(facts["port"]))
+            bearer = {"Authorization": "Bearer " + facts["token"]}
+            there = SimpleNamespace(
+                port=facts["port"], address=("127.0.0.1", facts["port"]), authorization=bearer
+            )
+            with Wire(there) as wire:
+                assert wire.rpc("ping").json["result"] == {}
+                (tool,) = wire.rpc("tools/list").json["result"]["tools"]
+                assert tool["name"] == "list_instances"
+            process.send_signal(signal.SIGTERM)
+            assert process.communicate(timeout=DEADLINE) == (b"", b"")
+            assert process.returncode == 0
+        finally:
+            process.kill()
+
+
+def test_a_port_that_cannot_be_had_is_told(home):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen(1)
+        port = str(taken.getsockname()[1])
+        done = run(home, "bridge", "--http", port)
+    assert done.returncode == 1 and port in done.stderr and done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert run(home, "bridge", "--http", "70000").returncode == 2
