@@ -190,7 +190,7 @@ class _Pushed(Way):
         self, connection: FramedConnection, done: Callable[[Optional[Dict[str, Any]]], None]
     ) -> None:
         self._connection = connection
-        self._done = done
+        self._done: Optional[Callable[[Optional[Dict[str, Any]]], None]] = done
 
     @property
     def congested(self) -> bool:
@@ -200,4 +200,7 @@ class _Pushed(Way):
         self._connection.push(MCP, jsonrpc.encode(message))
 
     def end(self, last: Optional[Dict[str, Any]]) -> None:
-        self._done(last)
+        # It knows what ends this, which knows this: no knot is to be left.
+        done, self._done = self._done, None
+        if done is not None:
+            done(last)

@@ -7,7 +7,7 @@ is not what was asked for, a warning says so.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ..errors import InvalidArgument, NotFound, Unsupported
 from . import matrix as m
@@ -206,21 +206,21 @@ def delete_objects(ctx: ToolContext, paths: Sequence[str], dry_run: bool = False
     """
     scene = ctx.scene
     found: Dict[str, None] = {}
-    missing: List[str] = []
-    errors: List[NotFound] = []
-    for path in s.paths_of(paths):
+    # Path -> why it is not there, in words: a kept error would keep this very frame.
+    missing: Dict[str, Tuple[str, Optional[str]]] = {}
+    asked = s.paths_of(paths)
+    for path in asked:
         try:
             found[scene.resolve(path)] = None
         except NotFound as error:
-            missing.append(path)
-            errors.append(error)
+            if len(asked) == 1:
+                raise
+            missing[path] = (error.message, error.hint)
     if not found:
-        if len(errors) == 1:
-            raise errors[0]
         raise NotFound(
             "None of these exists: {}. Nothing was deleted.".format(", ".join(missing)),
-            hint=errors[0].hint,
-            details={"missing": missing},
+            hint=missing[asked[0]][1],
+            details={"missing": list(missing)},
         )
     expected = list(found)
     for path in found:
@@ -229,11 +229,11 @@ def delete_objects(ctx: ToolContext, paths: Sequence[str], dry_run: bool = False
     result: Dict[str, Any] = {
         "deleted": [path for path in gone if path in found],
         "also_deleted": [path for path in gone if path not in found],
-        "missing": missing,
+        "missing": list(missing),
         "dry_run": dry_run,
     }
-    for one in errors:
-        ctx.warn("{} {}".format(one.message, one.hint or "").rstrip())
+    for message, hint in missing.values():
+        ctx.warn("{} {}".format(message, hint or "").rstrip())
     if not dry_run:
         left = {row["path"] for row in scene.rows()}
         still_there = [path for path in dict.fromkeys(expected) if path in left]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import threading
 import types
@@ -12,8 +13,8 @@ import pytest
 import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
 from dcc_mcp_embed.wire.frames import frame
+from dcc_mcp_embed.wire.messages import Notify, encode
 from dcc_mcp_embed.wire.messages import Request as MessageRequest
-from dcc_mcp_embed.wire.messages import encode
 from fakes.framed import FramedWire, wire_key
 from fakes.live import Live
 from fakes.streaming import Streaming, initialize
@@ -260,6 +261,49 @@ def test_a_framed_connection_leaves_nothing_to_collect(live, resumes):
             assert wire.call("status")["verdict"] == "healthy"
 
     assert left_behind(come_and_go) < ROUNDS // 2
+
+
+def watching(ident):
+    params = {"notifications": {"toolsListChanged": True}, "_meta": META}
+    request = {"jsonrpc": "2.0", "method": "subscriptions/listen", "id": ident, "params": params}
+    return json.dumps(request).encode("ascii")
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_listening_over_the_framed_wire_leaves_nothing_to_collect(live, leaves):
+    heard = []
+
+    class Client(FramedWire):
+        def take(self, event):
+            heard.append(event)
+
+    def come_and_go():
+        with Client(live.port, wire_key()) as wire:
+            wire.greet()
+            wire.call("resume", {"ids": []})
+            del heard[:]
+            ident = wire.ask("mcp", watching("listening"))
+            while not any(isinstance(event, Notify) for event in heard):
+                wire.read()
+            if not leaves:
+                params = {"requestId": "listening"}
+                gone = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}
+                wire.send(wire.peer.notification("mcp", json.dumps(gone).encode("ascii")))
+                wire.answer(ident)
+
+    assert left_behind(come_and_go) < ROUNDS // 2
+
+
+@pytest.mark.parametrize("paths", [["/none"], ["/none", "/neither"], ["/it", "/none"]])
+def test_deleting_what_is_not_there_leaves_nothing_to_collect(live, paths):
+    with live.connect() as wire:
+
+        def delete():
+            wire.tool("create_object", {"kind": "empty", "name": "it"})
+            wire.tool("delete_objects", {"paths": paths})
+            wire.tool("delete_objects", {"paths": ["/it"]})
+
+        assert left_behind(delete) < ROUNDS // 2
 
 
 @pytest.mark.parametrize(
