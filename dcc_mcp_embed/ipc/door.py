@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import Any, Callable, Dict, List, Optional
 
-from ..net.listener import BACKLOG
+from ..net.listener import PER_TURN
 from ..net.loop import READ, Loop
 from ..net.stream import Protocol, Stream
 from ..net.timers import Timer
@@ -70,7 +70,7 @@ class Door(Room):
         self.loop.register(self._listening.sock, READ, self._ready)
 
     def _ready(self, events: int) -> None:
-        for _ in range(BACKLOG):
+        for _ in range(PER_TURN):
             if self._closing:
                 return
             try:

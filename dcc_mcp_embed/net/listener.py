@@ -10,10 +10,14 @@ from typing import Callable, Optional, Tuple
 from .loop import READ, Loop
 from .timers import Timer
 
-__all__ = ["Listener", "bind"]
+__all__ = ["BACKLOG", "PER_TURN", "Listener", "bind"]
 
-#: What one turn accepts at most; the same as the backlog, so that a burst is served in one turn.
-BACKLOG = 128
+#: How many connections may wait to be accepted. Whoever comes when the line is full is not told:
+#: over TCP its system tries again after a second, through a unix socket it may fail. So the line is
+#: as long as Linux makes any by default; where the system allows less it is shortened.
+BACKLOG = 4096
+#: What one turn accepts at most, so that a burst does not keep the others waiting.
+PER_TURN = 128
 # Nothing we can do about these but wait until somebody closes a file.
 _EXHAUSTED = frozenset(
     getattr(errno, name)
@@ -69,7 +73,7 @@ class Listener:
         loop.register(sock, READ, self._ready)
 
     def _ready(self, events: int) -> None:
-        for _ in range(BACKLOG):
+        for _ in range(PER_TURN):
             if self._closed:
                 return
             try:

@@ -7,8 +7,9 @@ import socket
 
 import pytest
 
-from dcc_mcp_embed.net.listener import Listener, bind
+from dcc_mcp_embed.net.listener import PER_TURN, Listener, bind
 from dcc_mcp_embed.net.loop import Loop
+from fakes.burst import burst
 from fakes.clock import FakeClock
 
 
@@ -38,6 +39,20 @@ def test_a_burst_is_accepted_in_one_turn_and_sends_at_once(loop):
     for client in clients:
         client.close()
     listener.close()
+    listener.close()
+
+
+def test_more_come_at_once_than_one_turn_takes_and_none_has_to_try_again(loop):
+    accepted = []
+    sock = bind("127.0.0.1", 0)
+    listener = Listener(loop, sock, lambda one, peer: accepted.append(one), pytest.fail)
+    clients = burst(sock.getsockname())
+    loop.turn()
+    assert len(accepted) == min(PER_TURN, len(clients))
+    while len(accepted) < len(clients):
+        loop.turn()
+    for one in accepted + clients:
+        one.close()
     listener.close()
 
 

@@ -20,6 +20,7 @@ from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.net import sockets
 from dcc_mcp_embed.net.sockets import bind_address, connect_address, is_own_user
 from dcc_mcp_embed.transport_errors import ConnectionTimeout, IpcConnectionFailed, IpcNotSupported
+from fakes.burst import burst
 from fakes.clock import FakeClock
 
 posix = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no unix sockets here")
@@ -223,6 +224,15 @@ def test_a_living_listener_keeps_its_path(folder):
         near, far = meet(one)
         near.close()
         far.close()
+
+
+@posix
+def test_nobody_in_a_burst_is_turned_away(folder):
+    path = os.path.join(folder, "a.sock")
+    with bound(TransportAddress.unix_socket(path)) as one:
+        clients = burst(path, socket.AF_UNIX)
+        for end in clients + [accept(one) for _ in clients]:
+            end.close()
 
 
 @posix
