@@ -80,15 +80,17 @@ class McpEndpoint:
 
     def _delete(self, exchange: Exchange) -> None:
         ident = exchange.head.headers.get("mcp-session-id")
-        if ident is None or not self._sessions.end(ident):
+        if _is_sessionless(exchange.head.headers):
+            self._refuse(exchange, "There are no sessions in this revision.")
+        elif ident is None or not self._sessions.end(ident):
             exchange.reply(404, JSON, problem("There is no such session."))
         else:
             exchange.reply(200, JSON, b"{}")
 
     def _get(self, exchange: Exchange) -> None:
         headers = exchange.head.headers
-        ident, version = headers.get("mcp-session-id"), headers.get("mcp-protocol-version")
-        if ident is None or (version is not None and version not in HANDSHAKE):
+        ident = headers.get("mcp-session-id")
+        if ident is None or _is_sessionless(headers):
             # Every client tried takes this 405 well: there is no stream for it.
             self._refuse(exchange, "A stream belongs to a session; POST without one.")
         elif self._sessions.ended(ident):
@@ -109,7 +111,7 @@ class McpEndpoint:
         if not takes(headers, "application/json"):
             exchange.reply(406, JSON, problem("The answer is application/json; accept that too."))
             return
-        ident = headers.get("mcp-session-id")
+        ident = None if _is_sessionless(headers) else headers.get("mcp-session-id")
         if ident is not None and self._sessions.ended(ident):
             exchange.reply(404, JSON, problem("This session was ended; initialize a new one."))
             return
@@ -167,6 +169,12 @@ class McpEndpoint:
 
     def _send(self, exchange: Exchange, reply: Reply) -> None:
         exchange.reply(reply.status, JSON, jsonrpc.encode(reply.message))
+
+
+def _is_sessionless(headers: Any) -> bool:
+    """Return whether the header names a revision that knows no sessions, or one unknown here."""
+    version = headers.get("mcp-protocol-version")
+    return version is not None and version not in HANDSHAKE
 
 
 def is_json(exchange: Exchange) -> bool:

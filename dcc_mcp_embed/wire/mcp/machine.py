@@ -268,11 +268,8 @@ class McpMachine:
 
 
 def version_of(headers: Any, session_version: Optional[str]) -> str:
-    """Return the handshake revision that a message is read by."""
-    header = headers.get("mcp-protocol-version")
-    if header in HANDSHAKE:
-        return str(header)
-    return session_version or ASSUMED
+    """Return the revision that a message is read by: whichever its header names, known or not."""
+    return headers.get("mcp-protocol-version") or session_version or ASSUMED
 
 
 def _subscribe(request: Request, begins: bool) -> Subscribe:
