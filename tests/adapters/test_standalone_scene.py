@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from dcc_mcp_embed.errors import Ambiguous, InvalidArgument, NotFound, Unsupported
 from dcc_mcp_embed.tools import matrix as m
+from examples import examples
 
 coordinate = st.floats(-100, 100)
 angle = st.floats(-360, 360)
@@ -169,7 +170,7 @@ class Undoing(RuleBasedStateMachine):
 
 
 TestUndoing = Undoing.TestCase
-TestUndoing.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestUndoing.settings = settings(max_examples=examples(60), stateful_step_count=40, deadline=None)
 
 
 @given(triple_of["translate"], triple_of["rotate"], even, st.data())

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcc_mcp_embed.errors import ConfigError
+from examples import examples
 from fakes.texts import NAME, json_files, toml_files
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
@@ -138,7 +139,7 @@ def files(draw, client):
 
 
 @pytest.mark.parametrize("key", KEYS)
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(data=st.data())
 def test_writing_and_removing_gives_back_the_same_bytes(key, data):
     client = find(key)
@@ -152,7 +153,7 @@ def test_writing_and_removing_gives_back_the_same_bytes(key, data):
 
 
 @pytest.mark.parametrize("key", KEYS)
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(data=st.data())
 def test_changing_one_entry_for_another_is_undone_too(key, data):
     client = find(key)

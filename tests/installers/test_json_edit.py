@@ -18,6 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dcc_mcp_embed.errors import ConfigError
+from examples import examples
 from fakes.texts import NAME, json_files
 
 PATH = ("mcpServers", NAME)
@@ -107,7 +108,7 @@ def test_what_is_put_in_looks_like_what_is_around_it(case):
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(data=st.data())
 def test_putting_and_dropping_gives_back_the_same_text(name, data):
     dialect = DIALECTS[name]

@@ -13,6 +13,7 @@ from dcc_mcp_embed.address import TransportAddress
 from dcc_mcp_embed.registry import making, rows
 from dcc_mcp_embed.registry.document import row_of
 from dcc_mcp_embed.registry.status import ServiceStatus
+from examples import examples
 from fakes.registry import ID, raw_row
 
 deep, deep_object = [], {}
@@ -207,7 +208,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     st.fixed_dictionaries(
         {

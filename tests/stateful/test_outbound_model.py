@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from dcc_mcp_embed.rpc.outbound import DeliveryReceipt, OutboundTracker, RouteKey, TrackerFull
+from examples import examples
 from fakes.clock import FakeClock
 
 TTL = 3.0
@@ -131,4 +132,4 @@ class TrackerMachine(RuleBasedStateMachine):
 
 
 TestTracker = TrackerMachine.TestCase
-TestTracker.settings = settings(max_examples=100, stateful_step_count=50)
+TestTracker.settings = settings(max_examples=examples(100), stateful_step_count=50)

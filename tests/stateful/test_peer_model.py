@@ -16,6 +16,7 @@ from dcc_mcp_embed.rpc.peer import Ended, Peer
 from dcc_mcp_embed.rpc.pending import Call, Probe
 from dcc_mcp_embed.transport_errors import ConnectionClosed, TransportError
 from dcc_mcp_embed.wire.messages import OURS, REFERENCE, Notify, Request, Response
+from examples import examples
 from fakes.clock import FakeClock
 
 SIDES = st.sampled_from([0, 1])
@@ -35,7 +36,7 @@ class Connection(RuleBasedStateMachine):
         self.wires = [b"", b""]  # what each side has said and the other has not got
         self.ended = [False, False]
         self.settled = Counter()
-        self.expected = {}  # call -> what a right answer holds
+        self.begun = [[], []]  # calls and pings
         self.open = [{}, {}]  # requests that a side has got: id -> params
         self.answers = {}  # request id -> payload that was answered first
         self.said = [[], []]  # notifications
@@ -70,12 +71,13 @@ class Connection(RuleBasedStateMachine):
     def call(self, side, params, patience):
         peer = self.peers[side]
         try:
-            pending = peer.call("m", params, self.clock.now + patience, patience * 1000)
+            pending, data = peer.compose("m", params, self.clock.now + patience, patience * 1000)
+            peer.begin(pending)
         except TransportError:
             assert self.ended[side]
             return None
-        self.expected[pending] = params
-        self.flush(side)
+        self.begun[side].append(pending)
+        self.wires[side] += data
         return side, pending
 
     @rule(target=pendings, side=SIDES, patience=st.integers(1, 5))
@@ -85,7 +87,7 @@ class Connection(RuleBasedStateMachine):
         except TransportError:
             assert self.ended[side]
             return None
-        self.expected[pending] = None
+        self.begun[side].append(pending)
         self.flush(side)
         return side, pending
 
@@ -96,19 +98,16 @@ class Connection(RuleBasedStateMachine):
         ident = data.draw(st.sampled_from(sorted(self.open[side])))
         payload = self.open[side][ident] + payload
         for _ in range(1 + twice):
-            self.peers[side].respond(ident, True, payload)
+            self.wires[side] += self.peers[side].answer(ident, True, payload)
         self.answers.setdefault(ident, payload)
         if not twice:
             del self.open[side][ident]
-            self.open[side].pop(ident, None)
-        self.flush(side)
 
     @rule(side=SIDES, content=CONTENT)
     def notify(self, side, content):
         if self.peers[side].ended is None:
-            self.peers[side].notify("t", content)
+            self.wires[side] += self.peers[side].notification("t", content)
             self.said[side].append(Notify(None, "t", content))
-            self.flush(side)
 
     @rule(side=SIDES, size=st.integers(1, 200))
     def carry(self, side, size):
@@ -125,7 +124,9 @@ class Connection(RuleBasedStateMachine):
     def wait(self, seconds):
         self.clock.advance(seconds)
         for side in (0, 1):
-            self.took(side, self.peers[side].expire(self.clock.now))
+            for pending in self.begun[side]:
+                if pending.deadline <= self.clock.now:
+                    self.give_up((side, pending))
 
     @rule(one=pendings)
     def give_up(self, one):
@@ -133,6 +134,7 @@ class Connection(RuleBasedStateMachine):
             side, pending = one
             before = pending.done
             self.peers[side].abandon(pending)
+            assert pending.done
             self.settled[pending] += not before
 
     @rule(side=SIDES, how=st.sampled_from(["shutdown", "eof", "end"]))
@@ -150,9 +152,9 @@ class Connection(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_settled_twice_and_nothing_waits_after_the_end(self):
-        for pending in self.expected:
-            assert self.settled[pending] == int(pending.done)
         for side in (0, 1):
+            for pending in self.begun[side]:
+                assert self.settled[pending] == int(pending.done)
             assert self.ended[side] == (self.peers[side].ended is not None)
             if self.ended[side]:
                 assert self.peers[side].in_flight == 0
@@ -166,9 +168,9 @@ class Connection(RuleBasedStateMachine):
     def teardown(self):
         for side in (0, 1):
             self.took(side, self.peers[side].receive_eof())
-        for pending in self.expected:
-            assert self.settled[pending] == 1
+            for pending in self.begun[side]:
+                assert self.settled[pending] == 1
 
 
-Connection.TestCase.settings = settings(max_examples=40, stateful_step_count=40)
+Connection.TestCase.settings = settings(max_examples=examples(40), stateful_step_count=40)
 TestConnection = Connection.TestCase

@@ -36,6 +36,7 @@ from dcc_mcp_embed.rpc.receipts import (
     split,
 )
 from dcc_mcp_embed.rpc.resume import SEND, SETTLE, WAIT, ResumeClient, ResumeServer
+from examples import examples
 from fakes.clock import FakeClock
 
 TTL = 5.0
@@ -473,9 +474,9 @@ class Line(World):
 
 
 TestStore = Store.TestCase
-TestStore.settings = settings(max_examples=100, stateful_step_count=40)
+TestStore.settings = settings(max_examples=examples(100), stateful_step_count=40)
 TestLine = Line.TestCase
-TestLine.settings = settings(max_examples=100, stateful_step_count=50)
+TestLine.settings = settings(max_examples=examples(100), stateful_step_count=50)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -18,6 +18,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from dcc_mcp_embed.registry.document import parse
 from dcc_mcp_embed.registry.status import ServiceStatus
+from examples import examples
 from fakes.clock import FakeClock
 from fakes.registry import Opened, raw_row
 
@@ -216,4 +217,4 @@ class Registries(RuleBasedStateMachine):
 
 
 TestRegistries = Registries.TestCase
-TestRegistries.settings = settings(max_examples=25, stateful_step_count=25)
+TestRegistries.settings = settings(max_examples=examples(25), stateful_step_count=25)

@@ -18,6 +18,7 @@ from dcc_mcp_embed.transport_errors import FrameTooLarge, Serialization
 from dcc_mcp_embed.wire import frames
 from dcc_mcp_embed.wire.frames import MAX_FRAME, FrameReader, frame, pack, unpack
 from dcc_mcp_embed.wire.heads import MAX_DEPTH, MAX_ELEMENTS
+from examples import examples
 
 
 def drained(reader: FrameReader) -> List[bytes]:
@@ -201,7 +202,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(values, st.binary(max_size=4))
 def test_a_value_comes_back_whatever_follows(value: Any, tail: bytes) -> None:
     data = pack(value)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from dcc_mcp_embed.transport_errors import Serialization
 from dcc_mcp_embed.wire import heads
 from dcc_mcp_embed.wire.heads import MAX_DEPTH, MAX_ELEMENTS, measure, read_head
+from examples import examples
 
 values = st.recursive(
     st.none()
@@ -29,7 +30,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(values, st.binary(max_size=4), st.binary(max_size=4), st.floats(0, 1, exclude_max=True))
 def test_a_value_ends_where_msgpack_ended_it(
     value: Any, before: bytes, after: bytes, part: float
