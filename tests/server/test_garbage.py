@@ -141,10 +141,11 @@ def left_behind(action):
     for _ in range(3):
         action()
     threshold = gc.get_threshold()
+    gc.collect()
+    # No collection from here on looks at the objects of a whole test session again.
+    gc.freeze()
     # Not gc.disable(): that switch is the server's own to restore.
     gc.set_threshold(10_000_000)
-    # What there is stays out of it, garbage or not: no need to look at a whole session's objects.
-    gc.freeze()
     try:
         for _ in range(ROUNDS):
             action()
