@@ -255,11 +255,12 @@ def test_a_port_that_is_taken_is_refused_in_words(home):
     ],
     ids=["no such file", "syntax error", "raises", "no tools"],
 )
-def test_tools_that_cannot_be_loaded_are_refused_in_words(home, content, wanted):
+def test_tools_that_cannot_be_loaded_are_refused_in_words(home, here, monkeypatch, content, wanted):
     if content is not None:
         with open(os.path.join(home, "missing.py"), "w") as file:
             file.write(content)
-    done = run(home, "serve", "--port", "0", "--tools", "missing.py")
+    monkeypatch.chdir(home)
+    done = here("serve", "--port", "0", "--tools", "missing.py")
     assert done.returncode == 2
     assert done.stdout == ""
     assert wanted in done.stderr
@@ -312,7 +313,7 @@ def test_the_launch_command_of_a_row_starts_another_such_server(home, here):
         facts = json.loads(process.stdout.readline())
         assert facts["token"] is None
         assert facts["host_rpc"].startswith("qtserver://")
-        assert "stuck" in run(home, "tools", facts["plain_url"]).stdout
+        assert "stuck" in here("tools", facts["plain_url"]).stdout
         (row,) = until(here, lambda rows: [one for one in rows if one["pid"] == facts["pid"]])
         assert command == row["metadata"]["launch_command"]
     finally:
@@ -342,13 +343,13 @@ def test_serving_goes_on_when_nobody_reads_the_log(home):
 # -- clients ----------------------------------------------------------------------------------
 
 
-def test_tools_lists_them(shared):
-    done = run(shared.home, "tools", shared.facts["plain_url"])
+def test_tools_lists_them(shared, inside):
+    done = inside(shared.home, "tools", shared.facts["plain_url"])
     assert done.returncode == 0, done
     lines = done.stdout.splitlines()
     assert any(line.startswith("create_object ") for line in lines)
     assert any(line.startswith("get_status ") for line in lines)
-    done = run(shared.home, "tools", shared.facts["plain_url"], "--json")
+    done = inside(shared.home, "tools", shared.facts["plain_url"], "--json")
     found = json.loads(done.stdout)
     assert {"name", "description", "inputSchema"} <= set(found[0])
 
@@ -375,8 +376,8 @@ def test_call_reads_its_arguments_from_stdin(shared):
     assert json.loads(done.stdout)["error"]["code"] == "not_found"
 
 
-def test_call_of_a_tool_that_does_not_exist(shared):
-    done = run(shared.home, "call", shared.facts["plain_url"], "nope")
+def test_call_of_a_tool_that_does_not_exist(shared, inside):
+    done = inside(shared.home, "call", shared.facts["plain_url"], "nope")
     assert done.returncode == 1
     assert "nope" in done.stderr
     assert done.stdout == ""
@@ -390,19 +391,19 @@ def test_arguments_that_are_no_object_are_refused(here, arguments):
     assert "Traceback" not in done.stderr
 
 
-def test_status_says_how_it_is(shared):
-    done = run(shared.home, "status", shared.facts["plain_url"])
+def test_status_says_how_it_is(shared, inside):
+    done = inside(shared.home, "status", shared.facts["plain_url"])
     assert done.returncode == 0
     found = json.loads(done.stdout)
     assert found["verdict"] == "healthy"
     assert found["versions"]["dcc_mcp_embed"] == shared.facts["version"]
 
 
-def test_status_of_a_port_where_nobody_is(home):
+def test_status_of_a_port_where_nobody_is(here):
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    done = run(home, "status", "http://127.0.0.1:{}/mcp".format(port))
+    done = here("status", "http://127.0.0.1:{}/mcp".format(port))
     assert done.returncode == 3
     found = json.loads(done.stdout)
     assert found["verdict"] == "unreachable"
@@ -475,10 +476,10 @@ def test_a_stranger_on_the_port_is_told_nothing(here, home, reply, command):
         assert b"uthorization" not in stranger.heard
 
 
-def test_a_port_that_accepts_and_says_nothing_is_a_held_host(home):
+def test_a_port_that_accepts_and_says_nothing_is_a_held_host(here):
     with Stranger(None) as stranger:
         url = "http://127.0.0.1:{}/mcp".format(stranger.port)
-        done = run(home, "status", url, "--timeout", "0.3")
+        done = here("status", url, "--timeout", "0.3")
         assert done.returncode == 1
         assert json.loads(done.stdout)["verdict"] == "host_busy_native"
 
@@ -760,10 +761,10 @@ def test_values_that_cannot_be_used_are_refused_in_words(here, arguments):
     assert done.stdout == ""
 
 
-def test_a_rotated_secret_ends_every_token_with_the_next_start(home):
+def test_a_rotated_secret_ends_every_token_with_the_next_start(home, here):
     with Served(home) as served:
         before = served.facts
-    done = run(home, "secret", "rotate")
+    done = here("secret", "rotate")
     assert done.returncode == 0
     with Served(home, port=before["port"]) as served:
         assert served.facts["token"] != before["token"]
@@ -775,10 +776,10 @@ def test_a_rotated_secret_ends_every_token_with_the_next_start(home):
             assert "rotated" in answer.json["error"]
 
 
-def test_a_server_from_before_the_rotation_is_not_trusted(home):
+def test_a_server_from_before_the_rotation_is_not_trusted(home, here):
     with Served(home) as served:
-        assert run(home, "secret", "rotate").returncode == 0
-        done = run(home, "status", served.facts["plain_url"])
+        assert here("secret", "rotate").returncode == 0
+        done = here("status", served.facts["plain_url"])
         assert done.returncode == 3
         assert "rotated" in json.loads(done.stdout)["message"]
 
