@@ -5,7 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, Optional, Tuple
 
-__all__ = ["LEGACY", "MODERN", "TEXT", "LARGE_TEXT", "call", "initialize", "initialized"]
+__all__ = [
+    "LARGE_TEXT",
+    "LEGACY",
+    "MODERN",
+    "TEXT",
+    "call",
+    "initialize",
+    "initialized",
+    "modern",
+    "post",
+    "stateless",
+]
 
 LEGACY = "2025-11-25"
 MODERN = "2026-07-28"
@@ -18,13 +29,17 @@ LARGE_TEXT = TEXT * 768
 _CLIENT = {"name": "bench", "version": "1.0"}
 
 
-def _post(
-    port: int, token: Optional[str], message: Dict[str, Any], headers: Tuple[Tuple[str, str], ...]
+def post(
+    port: int,
+    token: Optional[str],
+    message: Dict[str, Any],
+    headers: Tuple[Tuple[str, str], ...] = (),
+    path: str = "/mcp",
 ) -> bytes:
     """Return one POST; every target gets a token, so that the requests are of the same size."""
     body = json.dumps(message).encode("utf-8")
     lines = [
-        "POST /mcp HTTP/1.1",
+        "POST {} HTTP/1.1".format(path),
         "Host: 127.0.0.1:{}".format(port),
         "User-Agent: bench/1.0",
         "Accept: application/json, text/event-stream",
@@ -45,13 +60,13 @@ def initialize(port: int, token: Optional[str]) -> bytes:
     """Return the first request of the handshake era."""
     params = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": _CLIENT}
     message = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}
-    return _post(port, token, message, ())
+    return post(port, token, message, ())
 
 
 def initialized(port: int, token: Optional[str], session: Optional[str]) -> bytes:
     """Return the notification that ends the handshake."""
     message = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-    return _post(port, token, message, _session(session))
+    return post(port, token, message, _session(session))
 
 
 def call(
@@ -59,17 +74,25 @@ def call(
 ) -> bytes:
     """Return ``tools/call`` in the form of its era: ``LEGACY`` or ``MODERN``."""
     params: Dict[str, Any] = {"name": tool, "arguments": {"text": text}}
-    headers = _session(session)
     if era == MODERN:
-        params["_meta"] = {
-            "io.modelcontextprotocol/protocolVersion": MODERN,
-            "io.modelcontextprotocol/clientInfo": _CLIENT,
-            "io.modelcontextprotocol/clientCapabilities": {},
-        }
-        headers = (
-            ("MCP-Protocol-Version", MODERN),
-            ("Mcp-Method", "tools/call"),
-            ("Mcp-Name", tool),
-        )
+        return modern(port, token, "tools/call", params)
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-    return _post(port, token, message, headers)
+    return post(port, token, message, _session(session))
+
+
+def stateless(method: str, params: Dict[str, Any]) -> Dict[str, Any]:
+    """Return a message of the stateless era."""
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientInfo": _CLIENT,
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": dict(params, _meta=meta)}
+
+
+def modern(port: int, token: Optional[str], method: str, params: Dict[str, Any]) -> bytes:
+    """Return a request of the stateless era, with the headers that it has to have."""
+    headers = [("MCP-Protocol-Version", MODERN), ("Mcp-Method", method)]
+    if "name" in params:
+        headers.append(("Mcp-Name", params["name"]))
+    return post(port, token, stateless(method, params), tuple(headers))
