@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from conformance.watch import as_the_specification_says  # noqa: F401
 from fakes.bridged import Within
 from fakes.live import Live
 

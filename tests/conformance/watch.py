@@ -1,0 +1,247 @@
+"""A watch over all that servers and bridges say to the clients of our tests: see ``specification``.
+
+It stands at the two places where those clients read: the connections of :mod:`fakes.live` and
+:mod:`fakes.streaming`, and the pipes of :mod:`fakes.bridged`.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+
+import pytest
+
+from conformance.specification import REVISIONS, specification
+from dcc_mcp_embed.wire.mcp.revisions import (
+    BATCHES,
+    HANDSHAKE,
+    LATEST_HANDSHAKE,
+    META_SUBSCRIPTION,
+    META_VERSION,
+    STATELESS,
+)
+from dcc_mcp_embed.wire.sse import SseParser
+from fakes.bridged import Client
+from fakes.live import Answer, Wire
+from fakes.streaming import Streaming
+
+__all__ = ["Watch", "as_the_specification_says"]
+
+_CAN_CHECK = find_spec("jsonschema") is not None
+#: What tests of streams have a server say.
+_MADE_UP = "notifications/test is nothing that a server says"
+#: Paths at which MCP is spoken.
+_PLACES = ("/mcp", "/sse", "/messages")
+
+
+@pytest.fixture(autouse=True)
+def as_the_specification_says() -> Iterator[None]:
+    """Fail a test in which a message was sent that no schema of the specification allows.
+
+    A conftest that imports it has it for all tests beside it. Nothing is checked without
+    ``jsonschema``.
+    """
+    if not _CAN_CHECK:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        watch = Watch(patch)
+        yield
+    problems = [one for one in watch.problems if _MADE_UP not in one]
+    if problems:
+        pytest.fail("\n".join(problems[:20]), pytrace=False)
+
+
+class Asked(NamedTuple):
+    """A request; ``tool`` is the one that it calls."""
+
+    revision: str
+    method: str
+    tool: Optional[str]
+
+
+#: Id of a request -> the request.
+Book = Dict[Any, Asked]
+
+
+class Watch:
+    """Checks every message that clients of our tests are sent, until ``monkeypatch`` is undone.
+
+    ``count`` messages were seen, ``kinds`` are (revision, what was said), ``problems`` tell of what
+    no schema allows. A client that names no revision is taken for one of the last handshake.
+    """
+
+    def __init__(self, monkeypatch: Any) -> None:
+        self.problems: List[str] = []
+        self.count = 0
+        self.kinds: Set[Tuple[str, str]] = set()
+        #: Session -> its revision.
+        self._sessions: Dict[str, str] = {}
+        #: Of all clients: an answer may come by another connection than its request.
+        self._book: Book = {}
+        #: Tool -> the schema of what it returns.
+        self._outputs: Dict[str, Any] = {}
+        self._watch_wires(monkeypatch)
+        self._watch_pipes(monkeypatch)
+
+    # -- where messages come by ---------------------------------------------------------------
+
+    def _watch_wires(self, monkeypatch: Any) -> None:
+        watch = self
+        request, read, event = Wire.request, Wire.read, Streaming.event
+
+        def asking(
+            wire: Any,
+            method: str,
+            path: str,
+            headers: Optional[Dict[str, Optional[str]]] = None,
+            body: bytes = b"",
+            version: str = "1.1",
+        ) -> Answer:
+            wire.book = {}
+            wire.revision = watch._posted(wire.book, path, headers or {}, body)
+            answer = request(wire, method, path, headers, body, version)
+            if "mcp-session-id" in answer.headers:
+                watch._sessions[answer.headers["mcp-session-id"]] = wire.revision
+            return answer
+
+        def reading(wire: Any, method: str = "GET") -> Answer:
+            answer = read(wire, method)
+            if wire.__dict__.get("revision") and b'"jsonrpc"' in answer.body:
+                if answer.headers["content-type"] == "application/json":
+                    watch.said(wire.revision, answer.json, wire.book)
+                else:
+                    for one in SseParser().receive_data(answer.body):
+                        if one.data:
+                            watch.said(wire.revision, json.loads(one.data), wire.book)
+            return answer
+
+        def happening(wire: Any) -> Any:
+            found = event(wire)
+            if found is not None and found.event == "endpoint":
+                wire.session = found.data.partition("sessionId=")[2]
+            elif found is not None and found.data and wire.__dict__.get("revision"):
+                # A client of the oldest transport opens its stream before it names its revision.
+                session = watch._sessions.get(wire.__dict__.get("session", ""))
+                watch.said(session or wire.revision, json.loads(found.data), wire.book)
+            return found
+
+        monkeypatch.setattr(Wire, "request", asking)
+        monkeypatch.setattr(Wire, "read", reading)
+        monkeypatch.setattr(Streaming, "event", happening)
+
+    def _watch_pipes(self, monkeypatch: Any) -> None:
+        watch = self
+        send, join = Client.send, Client._join
+
+        def sending(client: Any, message: Any) -> None:
+            book = client.__dict__.setdefault("book", {})
+            usual = client.__dict__.get("revision", LATEST_HANDSHAKE)
+            revision = _named(message, usual)
+            if type(message) is dict and message.get("method") == "initialize":
+                client.revision = revision
+            _note(book, revision, message)
+            send(client, message)
+
+        def joining(client: Any) -> None:
+            join(client)
+            usual = client.__dict__.get("revision", LATEST_HANDSHAKE)
+            for message in [*client.answers.values(), *client.errors, *client.notices]:
+                told = (message.get("params") or {}).get("_meta") or {}
+                revision = STATELESS[-1] if META_SUBSCRIPTION in told else usual
+                watch.said(revision, message, client.__dict__.get("book", {}))
+
+        monkeypatch.setattr(Client, "send", sending)
+        monkeypatch.setattr(Client, "_join", joining)
+
+    def _posted(
+        self, book: Book, path: str, headers: Dict[str, Optional[str]], body: bytes
+    ) -> Optional[str]:
+        """Note what is asked and return the revision of its answer; None if it is not MCP's."""
+        place, _, query = path.partition("?")
+        if not place.rstrip("/").endswith(_PLACES):
+            return None
+        low = {name.lower(): value for name, value in headers.items()}
+        session = query.partition("sessionId=")[2] or low.get("mcp-session-id") or ""
+        revision = self._sessions.get(session, LATEST_HANDSHAKE)
+        if low.get("mcp-protocol-version") in REVISIONS:
+            revision = str(low["mcp-protocol-version"])
+        try:
+            value = json.loads(body.decode("utf-8"))
+        except (ValueError, RecursionError):
+            return revision
+        if type(value) is list:
+            for one in value:
+                _note(book, BATCHES, one)
+        else:
+            revision = _named(value, revision)
+            if query and type(value) is dict and value.get("method") == "initialize":
+                self._sessions[session] = revision
+            _note(book, revision, value)
+        self._book.update(book)
+        return revision
+
+    # -- what they say ------------------------------------------------------------------------
+
+    def said(self, revision: str, message: Any, book: Book) -> None:
+        """Check one message, or a batch of answers, to who has asked what is in ``book``."""
+        if type(message) is list:
+            # There is one revision only that has batches.
+            for one in message:
+                self.said(BATCHES, one, book)
+            return
+        self.count += 1
+        ident = message.get("id") if type(message) is dict else None
+        asked: Optional[Asked] = None
+        if type(ident) in (str, int) and "method" not in message:
+            asked = book.get(ident) or self._book.get(ident)
+        if asked is not None:
+            revision = asked.revision
+        found = specification(revision).problems(message, asked and asked.method)
+        if not found and asked is not None and "result" in message:
+            found = self._contradictions(asked, message["result"])
+        kind = "result" if "result" in message else "error"
+        of = asked.method if asked is not None else "?"
+        self.kinds.add((revision, message.get("method") or "{} of {}".format(kind, of)))
+        self.problems += [
+            "{}: {}\n    in {}".format(revision, one, json.dumps(message)[:600]) for one in found
+        ]
+
+    def _contradictions(self, asked: Asked, result: Any) -> List[str]:
+        """Return where a tool returns something else than it has said it would."""
+        import jsonschema
+
+        if asked.method == "tools/list":
+            for tool in result["tools"]:
+                self._outputs[tool["name"]] = tool.get("outputSchema")
+        schema = self._outputs.get(asked.tool or "")
+        if schema is None or result.get("isError") or "content" not in result:
+            return []
+        validator = jsonschema.Draft202012Validator(schema)
+        wrong = validator.iter_errors(result.get("structuredContent"))
+        return ["outputSchema: " + one.message[:300] for one in wrong]
+
+
+def _named(message: Any, usual: str) -> str:
+    """Return the revision that a message names, else the usual one of its sender."""
+    params = message.get("params") if type(message) is dict else None
+    if type(params) is not dict:
+        return usual
+    meta = params.get("_meta")
+    if type(meta) is dict and META_VERSION in meta:
+        return STATELESS[-1]
+    if message.get("method") == "initialize":
+        opened = params.get("protocolVersion")
+        return str(opened) if opened in HANDSHAKE else LATEST_HANDSHAKE
+    return usual
+
+
+def _note(book: Book, revision: str, message: Any) -> None:
+    if type(message) is not dict or type(message.get("method")) is not str:
+        return
+    if type(message.get("id")) in (str, int):
+        params = message.get("params")
+        tool = params.get("name") if type(params) is dict else None
+        calls = message["method"] == "tools/call" and type(tool) is str
+        book[message["id"]] = Asked(revision, message["method"], tool if calls else None)
