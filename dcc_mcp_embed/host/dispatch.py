@@ -172,8 +172,9 @@ class Dispatcher:
     def cancel(self, job_id: str) -> Tuple[str, str]:
         """Cancel a job and return (its state before, the effect). Any thread. Raises NotFound.
 
-        Effects: ``removed_from_queue`` (it never runs), ``cancel_requested`` (a generator ends
-        before its next step, other tools only if they look), ``already_done``.
+        Effects: ``removed_from_queue`` (it never runs), ``cancel_requested`` (a generator or what
+        is polled ends now, if it is between two steps, or after the one that runs; other tools only
+        if they look), ``already_done``.
         """
         with self._lane.lock:
             job = self._lane.live.get(job_id) or self._lane.kept.get(job_id)
@@ -181,14 +182,16 @@ class Dispatcher:
                 raise refusals.unknown_job(job_id, KEPT_RESULTS)
             before = job.state
             removed = before == QUEUED and job.claim_locked(CANCELLED)
-            parked = job.parked
+            idle = False
             if removed:
                 self._lane.forget(job)
             elif before in (RUNNING, DETACHED):
                 job.cancel_requested = True
-                if parked:
-                    self._unpark(job)
-        if parked:
+                # Its end is its next step, which is not to wait for anything.
+                idle = job.parked or job.waits
+                if idle:
+                    self._requeue(job)
+        if idle:
             self._executor.wake(self.pump)
         if removed:
             refuse(job, refusals.cancelled_in_time())
@@ -205,12 +208,12 @@ class Dispatcher:
             if not job.parked or self._lane.shut is not None:
                 return False
             job.sent = (answer, error)
-            self._unpark(job)
+            self._requeue(job)
         self._executor.wake(self.pump)
         return True
 
-    def _unpark(self, job: Job) -> None:
-        job.parked = False
+    def _requeue(self, job: Job) -> None:
+        job.parked = job.waits = False
         self._lane.queue.append(job)
 
     def find(self, job_id: str) -> Job:

@@ -104,6 +104,7 @@ class Job:
         "stepper",
         "undo_label",
         "undo_steps",
+        "waits",
         "writes",
     )
 
@@ -135,6 +136,8 @@ class Job:
         self.asked = asked
         #: Whether its generator waits for an answer: it is in no queue then and has no thread.
         self.parked = False
+        #: Whether somebody is to look at it later: it is in no queue until then.
+        self.waits = False
         #: (answer, error) that its generator is to be sent next.
         self.sent: Any = None
         self.state = QUEUED

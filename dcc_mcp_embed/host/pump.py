@@ -122,12 +122,12 @@ class Pump:
                 settled(job, None, HostError("{} broke off: {!r}".format(job.name, raised)))
             except Exception as again:
                 self._log("error", "{} was not told: {!r}".format(job.client, again))
-        if job.stepper is not None:
-            self._close_stepper(job)
+        self._close(job)
         job.release()
 
     def _step(self, job: Job) -> Optional[KeyboardInterrupt]:
-        if job.writes and not self._writable(job):
+        # The end of a call that was cancelled is no step: no dialog holds it up.
+        if job.writes and not job.cancel_requested and not self._writable(job):
             return None
         if job.started is None:
             if not job.claim(RUNNING):
@@ -163,9 +163,10 @@ class Pump:
         if suspended and error is None:
             self._suspend(job, value)
         else:
-            # The step may have gone well and only its undo step not; then the tool is told here.
-            if job.stepper is not None:
-                self._close_stepper(job)
+            # The step may have gone well and only its undo step not, or it was cancelled; then the
+            # tool is told here.
+            if error is not None:
+                self._close(job)
             self._end(job, value, error, now)
         try:
             return interrupt
@@ -186,8 +187,7 @@ class Pump:
             self._log("error", text)
             modal = None
             if job.started is not None:
-                if job.stepper is not None:
-                    self._close_stepper(job)
+                self._close(job)
                 self._end(job, None, HostError(text), self._clock.monotonic())
                 return False
             refusal = HostError(text, state="not_started")
@@ -205,7 +205,7 @@ class Pump:
         if claimed:
             refuse(job, refusal)
         elif job.started is not None:
-            self._later(MODAL_EVERY, self._look_again, job)
+            self._wait(job, MODAL_EVERY)
         return False
 
     def _chunk(self, job: Job) -> Optional[UndoChunk]:
@@ -220,10 +220,10 @@ class Pump:
             self._park(job, value)
             return
         job.latest = value if value is not None else job.latest
-        waits = job.poll is not None
+        polled = job.poll is not None
         with self._lane.lock:
             shut = self._lane.shut is not None
-            if not shut and not waits:
+            if not shut and not polled:
                 self._lane.queue.append(job)
         if shut:
             self._close(job)
@@ -233,8 +233,8 @@ class Pump:
                 job.progress(value)
             except Exception as raised:
                 self._log("warning", "Progress of {} is lost: {!r}".format(job.name, raised))
-        if waits:
-            self._later(getattr(job.poll, "every", POLL_EVERY), self._look_again, job)
+        if polled:
+            self._wait(job, getattr(job.poll, "every", POLL_EVERY))
 
     def _park(self, job: Job, question: Any) -> None:
         """Leave a job until somebody has answered: it holds no thread, and no other writer up."""
@@ -254,10 +254,20 @@ class Pump:
             except Exception as raised:
                 self._log("error", "A question of {} is lost: {!r}".format(job.name, raised))
 
+    def _wait(self, job: Job, delay: float) -> None:
+        """Have the next step of a job come ``delay`` seconds later, or once it is cancelled."""
+        with self._lane.lock:
+            job.waits = not job.cancel_requested
+            if not job.waits and self._lane.shut is None:
+                self._lane.queue.append(job)
+        if job.waits:
+            self._later(delay, self._look_again, job)
+
     def _look_again(self, job: Job) -> None:
         with self._lane.lock:
-            if self._lane.shut is not None:
+            if not job.waits or self._lane.shut is not None:
                 return
+            job.waits = False
             self._lane.queue.append(job)
         self._executor.wake(self.run)
 
@@ -335,10 +345,6 @@ def _advance(job: Job) -> Tuple[bool, Any]:
         if job.stepper is not None:
             # Its ``finally`` blocks run here, on the host's thread and inside the undo step.
             job.stepper.close()
-        else:
-            close = closing(job)
-            if close is not None:
-                close()
         raise Cancelled("The call was cancelled between two steps.")
     if job.poll is not None:
         value = job.poll()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dcc_mcp_embed import errors
 from dcc_mcp_embed.host import holder, pump
 from dcc_mcp_embed.host.adapter import UndoChunk
 from fakes.caller import Caller
@@ -298,6 +299,90 @@ def test_a_writer_takes_no_step_while_a_dialog_is_open_and_goes_on_afterwards(ma
         if calls.laters:
             calls.later()
     assert calls.told["paint"] == [("value", "value")]
+    alive(calls)
+
+
+class Render:
+    """What a tool returns whose work goes on by itself; it is looked at once a minute."""
+
+    every = 60
+
+    def __init__(self, calls, check=lambda: None):
+        self.calls = calls
+        self.check = check
+
+    def __call__(self):
+        self.calls.effects.append("look")
+        return self.check()
+
+    def close(self):
+        self.calls.effects.append(("closed", self.calls.host.main))
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_what_is_polled_ends_when_it_is_cancelled_not_at_its_next_look(writes):
+    calls = Caller()
+    one = calls.submit("render", lambda: Render(calls), writes=writes)
+    calls.host.run()
+    calls.later()
+    calls.host.run()
+    assert [delay for delay, _, _ in calls.laters] == [60]
+    assert calls.dispatcher.cancel(one.job_id) == ("running", "cancel_requested")
+    calls.dispatcher.cancel(one.job_id)
+    calls.host.run()
+    assert isinstance(calls.told["render"][0][1], errors.Cancelled)
+    assert calls.effects == ["look", ("closed", True)]
+    calls.later()
+    calls.host.run()
+    assert calls.effects == ["look", ("closed", True)]
+    assert len(calls.told["render"]) == 1
+    alive(calls)
+
+
+def test_what_is_cancelled_while_it_is_looked_at_waits_for_no_other_look():
+    calls = Caller()
+
+    def check():
+        calls.dispatcher.cancel("id-render")
+
+    calls.submit("render", lambda: Render(calls, check))
+    calls.host.run()
+    calls.later()
+    calls.host.run()
+    assert calls.laters == []
+    assert isinstance(calls.told["render"][0][1], errors.Cancelled)
+    assert calls.effects == ["look", ("closed", True)]
+
+
+def test_what_is_polled_ends_with_the_call_when_a_look_fails():
+    calls = Caller()
+    calls.submit("render", lambda: Render(calls, raising(RuntimeError("no tiles"))))
+    calls.host.run()
+    calls.later()
+    calls.host.run()
+    assert "no tiles" in str(calls.told["render"][0][1])
+    assert calls.effects == ["look", ("closed", True)]
+    alive(calls)
+
+
+@pytest.mark.parametrize("make", [polling, stepping])
+def test_a_writer_that_waits_for_a_dialog_to_go_is_cancelled_at_once(make):
+    calls = Caller(budget=0.0)
+    suspended(calls, make)
+    before = list(calls.effects)
+    calls.host.modal = "Save changes?"
+    if make is polling:
+        calls.later()
+    calls.host.run()
+    assert [delay for delay, _, _ in calls.laters] == [pump.MODAL_EVERY]
+    calls.dispatcher.cancel("id-paint")
+    calls.host.run()
+    assert isinstance(calls.told["paint"][0][1], errors.Cancelled)
+    assert calls.effects == before
+    calls.later()
+    calls.host.run()
+    assert calls.laters == []
+    calls.host.modal = None
     alive(calls)
 
 
