@@ -137,19 +137,9 @@ class Peer:
         return len(self._pending)
 
     @property
-    def requests(self) -> int:
-        """How many requests of the peer's are kept in mind until they are answered."""
-        return len(self._requests)
-
-    @property
     def mid_frame(self) -> bool:
         """Whether a frame has begun to arrive."""
         return self._reader.mid_frame
-
-    def next_deadline(self) -> Optional[float]:
-        """Return when :meth:`expire` has something to do next, in monotonic seconds."""
-        deadlines = [one.deadline for one in self._pending.values() if one.deadline is not None]
-        return min(deadlines) if deadlines else None
 
     # -- what we say --------------------------------------------------------------------------
 
@@ -196,16 +186,9 @@ class Peer:
             raise Internal("too many calls in flight (max: {})".format(self._quotas.in_flight))
         self._pending[pending.id] = pending
 
-    def call(
-        self,
-        method: str,
-        params: bytes,
-        deadline: Optional[float] = None,
-        timeout_ms: int = 0,
-        ident: Optional[bytes] = None,
-    ) -> Call:
+    def call(self, method: str, params: bytes) -> Call:
         """Say a request and wait for its answer. Raises Serialization, FrameTooLarge, Internal."""
-        call, data = self.compose(method, params, deadline, timeout_ms, ident)
+        call, data = self.compose(method, params)
         self.begin(call)
         self._out.append(data)
         return call
@@ -226,9 +209,9 @@ class Peer:
         ident = self.new_id()
         return ident, request_frame(ident, method, params, self._form)
 
-    def notification(self, topic: str, data: bytes, ident: Optional[bytes] = None) -> bytes:
+    def notification(self, topic: str, data: bytes) -> bytes:
         """Return a notification's frame. Any thread. Raises Serialization, FrameTooLarge."""
-        return frame(encode(Notify(ident, topic, data), self._form))
+        return frame(encode(Notify(None, topic, data), self._form))
 
     def answer(
         self, request_id: bytes, success: bool, payload: bytes = b"", error: Optional[str] = None
@@ -238,16 +221,6 @@ class Peer:
         data = response_frame(request_id, success, payload, error, form)
         self._requests.pop(request_id, None)
         return data
-
-    def notify(self, topic: str, data: bytes) -> None:
-        """Say a notification. Raises Serialization, FrameTooLarge."""
-        self._out.append(self.notification(topic, data))
-
-    def respond(
-        self, request_id: bytes, success: bool, payload: bytes = b"", error: Optional[str] = None
-    ) -> None:
-        """Say the answer to a request, in that request's form. Raises as above."""
-        self._out.append(self.answer(request_id, success, payload, error))
 
     def shutdown(self, reason: Optional[str] = None) -> None:
         """Say that the connection is over; the shell sends it and closes."""
@@ -294,19 +267,6 @@ class Peer:
             self.greeting.fail(fresh(error))
         events.append(self.ended)
         return events
-
-    # -- time ---------------------------------------------------------------------------------
-
-    def expire(self, now: float) -> List[Union[Call, Probe]]:
-        """Settle what is past its deadline with the error for that, and return it."""
-        late = [
-            one
-            for one in self._pending.values()
-            if one.deadline is not None and one.deadline <= now
-        ]
-        for pending in late:
-            self.abandon(pending)
-        return late
 
     def abandon(self, pending: Union[Call, Probe]) -> None:
         """Wait for this no longer: settle it with the error for the end of its time."""

@@ -133,10 +133,10 @@ class FramedPeer:
                     heard += data
                     self._lock.notify_all()
                 events = peer.receive_data(data) if data else peer.receive_eof()
+                said = peer.data_to_send()
                 for event in events:
                     if isinstance(event, Request):
-                        self._respond(peer, event)
-                said = peer.data_to_send()
+                        said += self._respond(peer, event)
                 try:
                     sock.sendall(said if number >= self.deaf else b"")
                 except OSError:
@@ -145,11 +145,11 @@ class FramedPeer:
                 self._open.remove(sock)
                 self._lock.notify_all()
 
-    def _respond(self, peer: Peer, request: Request) -> None:
+    def _respond(self, peer: Peer, request: Request) -> bytes:
         with self._lock:
             self.requests.append((request.method, request.params))
             self._lock.notify_all()
         try:
-            peer.respond(request.id, True, self._answer(request.method, request.params))
+            return peer.answer(request.id, True, self._answer(request.method, request.params))
         except ValueError as error:
-            peer.respond(request.id, False, b"", str(error))
+            return peer.answer(request.id, False, b"", str(error))

@@ -41,6 +41,21 @@ class Link:
         #: Topics of what the client notified.
         self.heard: List[str] = []
         self.ended: Optional[Ended] = None
+        self._out = b""
+
+    @property
+    def has_data(self) -> bool:
+        return bool(self._out) or self.peer.has_data
+
+    def data_to_send(self) -> bytes:
+        out, self._out = self._out + self.peer.data_to_send(), b""
+        return out
+
+    def notify(self, topic: str, data: bytes) -> None:
+        self._out = self.data_to_send() + self.peer.notification(topic, data)
+
+    def respond(self, ident: bytes, *answer: Any) -> None:
+        self._out = self.data_to_send() + self.peer.answer(ident, *answer)
 
     def receive(self, data: bytes) -> None:
         for event in self.peer.receive_data(data):
@@ -60,7 +75,7 @@ class Link:
             self.server.ran[json.loads(request.params.decode())] += 1
             self.server.running[request.id] = (request, None if judgement.kept else self)
         for answer in judgement.answers:
-            self.peer.respond(*answer)
+            self.respond(*answer)
 
 
 class Server:
@@ -94,7 +109,7 @@ class Server:
         links = [link] if link else self.receipts.finish(ident, *answer, error, self.clock.now)
         for one in links:
             if one.peer.ended is None:
-                one.peer.respond(ident, *answer, error)
+                one.respond(ident, *answer, error)
 
     def finish_all(self) -> None:
         while self.running:
@@ -190,7 +205,7 @@ class World:
     def carry_down(self, size: Optional[int] = None) -> None:
         if self.link is None:
             return
-        self.down += self.link.peer.data_to_send()
+        self.down += self.link.data_to_send()
         data = self.down if size is None else self.down[:size]
         self.down = self.down[len(data) :]
         if data:
@@ -199,7 +214,7 @@ class World:
 
     def run(self) -> None:
         """Carry everything, both ways, until nothing is left to say."""
-        while self.link is not None and (self.up or self.down or self.link.peer.has_data):
+        while self.link is not None and (self.up or self.down or self.link.has_data):
             self.carry_up()
             self.carry_down()
 

@@ -433,7 +433,7 @@ def test_a_bad_answer_to_resume_is_a_failed_attempt(world, payload):
     world.run()
     link = world.link
     question = next(iter(link.peer._requests))
-    link.peer.respond(question, True, payload)
+    link.respond(question, True, payload)
     world.carry_down()
     assert world.link is None and world.session.state == "reconnecting"
     assert "resume" in world.session.tally.last_error
@@ -451,8 +451,8 @@ def test_a_connection_ends_once():
     world.connect(1)
     world.run()
     question = next(iter(world.link.peer._requests))
-    world.link.peer.respond(question, True, b"{}")
-    world.link.peer.notify("news", b"1")
+    world.link.respond(question, True, b"{}")
+    world.link.notify("news", b"1")
     world.link.peer.shutdown("goodbye")
     world.carry_down()
     assert (world.pushes, world.answers) == ([], {})
@@ -469,7 +469,7 @@ def test_what_was_to_be_sent_on_a_lost_connection_is_not_sent_on_the_next(world)
     world.run()
     world.server.finish_all()
     world.link.peer.shutdown()
-    world.session.receive_data(world.clock.now, world.link.peer.data_to_send())
+    world.session.receive_data(world.clock.now, world.link.data_to_send())
     assert world.session.data_to_send() == b"", "an acknowledgement"
     world.look()
     assert len(values(world)) == 32
@@ -481,7 +481,7 @@ def test_a_resume_that_is_refused_is_a_failed_attempt():
     world.connect(1)
     world.run()
     question = next(iter(world.link.peer._requests))
-    world.link.peer.respond(question, False, b"", "no such method")
+    world.link.respond(question, False, b"", "no such method")
     world.carry_down()
     assert "refused to resume: no such method" in world.session.tally.last_error
     world.server.mute = False
@@ -639,7 +639,7 @@ def test_a_dead_connection_is_noticed_within_two_intervals(interval):
 def test_whoever_says_something_else_is_alive(world):
     world.advance(30.0)
     world.up = b""  # the ping is lost
-    world.link.peer.notify("news", b"1")
+    world.link.notify("news", b"1")
     world.clock.advance(1.0)
     world.carry_down()
     world.advance(22.0)
@@ -694,13 +694,13 @@ def test_a_health_check_asks_now(world):
 
 
 def test_pushes_come_in_order_also_after_a_break(world):
-    world.link.peer.notify("news", b"1")
-    world.link.peer.notify("news", b"2")
+    world.link.notify("news", b"1")
+    world.link.notify("news", b"2")
     world.run()
     world.kill()
     world.advance(1.0)
     world.run()
-    world.link.peer.notify("other", b"3")
+    world.link.notify("other", b"3")
     world.run()
     assert world.pushes == [("news", b"1"), ("news", b"2"), ("other", b"3")]
 

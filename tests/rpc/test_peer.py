@@ -57,7 +57,11 @@ def framed(*messages, form=REFERENCE):
 
 def said(one):
     """Return the messages that a peer wants sent, with their forms."""
-    data, found = one.data_to_send(), []
+    return messages_in(one.data_to_send())
+
+
+def messages_in(data):
+    found = []
     while data:
         size = int.from_bytes(data[:4], "big")
         found.append(decode(data[4 : 4 + size]))
@@ -161,28 +165,29 @@ def test_a_pong_does_not_settle_a_call_nor_an_answer_a_ping(clock):
 # Time.
 
 
-def test_deadlines_are_data(clock):
+def test_what_is_abandoned_says_how_long_it_was_waited_for(clock):
     one = peer(clock)
-    assert one.next_deadline() is None
-    late = one.call("slow", b"", clock.now + 3, 3000)
+    late, data = one.compose("slow", b"", clock.now + 3, 3000)
+    assert messages_in(data)[0][0] == Request(late.id, "slow", b"")
+    one.begin(late)
     soon = one.ping(clock.now + 1, 1000)
+    assert (late.deadline, soon.deadline) == (clock.now + 3, clock.now + 1)
     one.call("for ever", b"")
-    assert one.next_deadline() == clock.now + 1
-    assert one.expire(clock.now + 0.9) == []
-    assert one.expire(clock.now + 1) == [soon]
+    one.abandon(soon)
+    assert soon.done and not late.done
     assert isinstance(soon.error, PingTimeout) and str(soon.error) == "ping timed out after 1000ms"
-    assert one.expire(clock.now + 99) == [late]
+    one.abandon(late)
     with pytest.raises(CallTimeout) as caught:
         late.result()
     assert str(caught.value) == "call 'slow' timed out after 3000ms"
-    assert one.in_flight == 1 and one.next_deadline() is None
+    assert one.in_flight == 1
 
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_a_late_answer_is_an_event_only_where_that_is_wanted(clock, wanted):
     one = peer(clock, late_answers=wanted)
-    call = one.call("m", b"", clock.now)
-    one.expire(clock.now)
+    call = one.call("m", b"")
+    one.abandon(call)
     answer = Response(call.id, True, b"late", None)
     assert one.receive_data(framed(answer)) == ([answer] if wanted else [])
     assert isinstance(call.error, CallTimeout) and call.response is None
@@ -250,10 +255,10 @@ def test_an_answer_has_the_form_of_its_request(clock, form):
     one = peer(clock)
     request = Request(ID, "m", b"\xffpay")
     assert one.receive_data(framed(request, form=form)) == [request]
-    one.respond(ID, True, b"\xffload")
-    assert said(one) == [(Response(ID, True, b"\xffload", None), form)]
-    one.respond(ID, False, b"", "again")
-    assert said(one) == [(Response(ID, False, b"", "again"), REFERENCE)], "once per request"
+    answer = messages_in(one.answer(ID, True, b"\xffload"))
+    assert answer == [(Response(ID, True, b"\xffload", None), form)]
+    answer = messages_in(one.answer(ID, False, b"", "again"))
+    assert answer == [(Response(ID, False, b"", "again"), REFERENCE)], "once per request"
 
 
 @pytest.mark.parametrize("shape", ["tagged", "map"])
@@ -267,17 +272,16 @@ def test_what_we_begin_has_our_form(clock):
     for form in (REFERENCE, OURS):
         one = peer(clock, form=form)
         one.call("m", b"x")
-        one.notify("t", b"x")
-        assert [found for _, found in said(one)] == [form, form]
+        data = one.data_to_send() + one.notification("t", b"x") + one.request("m", b"x")[1]
+        assert [found for _, found in messages_in(data)] == [form, form, form]
 
 
 def test_a_failed_answer_can_be_tried_again_in_the_same_form(clock):
     one = peer(clock)
     one.receive_data(framed(Request(ID, "m", b"x"), form=OURS))
     with pytest.raises(Serialization):
-        one.respond(ID, False, b"", "\ud800")
-    one.respond(ID, False, b"x", "no")
-    assert said(one)[0][1] == OURS
+        one.answer(ID, False, b"", "\ud800")
+    assert messages_in(one.answer(ID, False, b"x", "no"))[0][1] == OURS
 
 
 # Requests of the peer.
@@ -287,13 +291,12 @@ def test_requests_over_the_quota_are_refused_where_that_is_wanted(clock):
     one = peer(clock, quotas=Quotas(requests=2, refuse=True))
     requests = [Request(bytes([n]) * 16, "m", b"") for n in range(4)]
     assert one.receive_data(framed(*requests, form=OURS)) == requests[:2]
-    assert one.requests == 2
     refusals = said(one)
     assert [message.id for message, _ in refusals] == [requests[2].id, requests[3].id]
     message, form = refusals[0]
     assert not message.success and message.error == "too many requests at once (max: 2)"
     assert form.shape == "tagged"
-    one.respond(requests[0].id, True)
+    one.answer(requests[0].id, True)
     assert one.receive_data(framed(requests[3])) == [requests[3]]
 
 
@@ -302,10 +305,9 @@ def test_requests_that_nobody_answers_do_not_pile_up(clock):
     for number in range(1000):
         request = Request(struct.pack(">QQ", 0, number), "m", b"")
         assert one.receive_data(framed(request, form=FORMS[5])) == [request]
-    assert one.requests == 10
-    one.respond(struct.pack(">QQ", 0, 999), True)
-    one.respond(struct.pack(">QQ", 0, 0), True)
-    assert [form.shape for _, form in said(one)] == ["map", "tagged"]
+    answers = [one.answer(struct.pack(">QQ", 0, number), True) for number in range(1000)]
+    shapes = [messages_in(answer)[0][1].shape for answer in answers]
+    assert shapes == ["tagged"] * 990 + ["map"] * 10, "the last ten are kept in mind"
 
 
 # The end.
@@ -391,8 +393,7 @@ def test_after_the_hello_both_ends_speak_bin(clock):
     call = client.call("m", b"\xff" * 10)
     assert b"\xc4\x0a" + b"\xff" * 10 in client.data_to_send()
     server.receive_data(framed(Request(call.id, "m", b""), form=OURS))
-    server.respond(call.id, True, b"\xfe" * 10)
-    assert b"\xc4\x0a" + b"\xfe" * 10 in server.data_to_send()
+    assert b"\xc4\x0a" + b"\xfe" * 10 in server.answer(call.id, True, b"\xfe" * 10)
 
 
 def test_before_the_hello_nothing_else_is_heard_and_little_is_taken(clock):
@@ -410,8 +411,7 @@ def test_before_the_hello_nothing_else_is_heard_and_little_is_taken(clock):
 def test_after_the_hello_frames_may_be_large(clock):
     client, server, _ = greeted(clock, quotas=Quotas(frame=5000))
     exchange(client, server)
-    client.notify("t", bytes(4900))
-    assert len(exchange(client, server)[1]) == 1
+    assert len(server.receive_data(client.notification("t", bytes(4900)))) == 1
     assert server.receive_data((5001).to_bytes(4, "big")) != []
 
 

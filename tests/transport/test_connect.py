@@ -61,11 +61,12 @@ class Server:
                 self.heard += data
                 if self._mute:
                     continue
-                for event in self.peer.receive_data(data):
+                events = self.peer.receive_data(data)
+                out = self.peer.data_to_send()
+                for event in events:
                     if isinstance(event, Request):
                         self.answering.wait(DEADLINE)
-                        self.peer.respond(event.id, True, event.params)
-                out = self.peer.data_to_send()
+                        out += self.peer.answer(event.id, True, event.params)
                 if out:
                     sock.sendall(out)
 
