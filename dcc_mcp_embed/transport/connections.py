@@ -13,7 +13,6 @@ from typing import Any, Callable, Deque, Dict, Iterator, Optional, Tuple
 
 from ..clock import Clock
 from ..host.guard import blocking
-from ..records import NamedTuple
 from ..registry.entry import ServiceEntry
 from ..transport_errors import (
     AcquireTimeout,
@@ -28,19 +27,11 @@ from .config import Seconds, TransportConfig, wait_time
 from .loan import LentChannel
 from .pool import Place, PoolTable, Waiter
 
-__all__ = ["Connections", "Lease"]
+__all__ = ["Connections"]
 
 #: Whoever is in line looks this often for threads that have ended with what they had reserved:
 #: nobody tells of them.
 _LOOK = 0.5
-
-
-class Lease(NamedTuple):
-    """A connection that was reserved for the calling thread until it gives it back."""
-
-    waiter: Waiter
-    place: Place
-    channel: FramedChannel
 
 
 class Connections:
@@ -60,7 +51,7 @@ class Connections:
         self._dial = dial
         self._table = PoolTable(config.pool, clock.uuid, threading.Thread.is_alive)
 
-    def borrow(self, row: ServiceEntry, timeout: Optional[Seconds] = None) -> Lease:
+    def borrow(self, row: ServiceEntry, timeout: Optional[Seconds] = None) -> Place:
         """Reserve a live connection to ``row``, waiting in line for at most ``timeout`` seconds.
 
         It is this thread's until it is given back, or the thread has ended and somebody needs it
@@ -72,9 +63,9 @@ class Connections:
         waiter, gate = _waiter(row, threading.current_thread())
         try:
             try:
-                channel = self._obtain(waiter, gate, row, timeout)
+                self._obtain(waiter, gate, row, timeout)
                 assert waiter.place is not None
-                return Lease(waiter, waiter.place, channel)
+                return waiter.place
             except BaseException:
                 self._end(waiter, False)
                 raise
@@ -115,10 +106,6 @@ class Connections:
                 if loan is not None:
                     _ended(loan)
                 self._end(waiter, False)
-
-    def give_back(self, lease: Lease, sound: bool = True) -> None:
-        """End a reservation; a connection that is not ``sound`` is closed."""
-        self._end(lease.waiter, sound)
 
     def give_back_oldest(self, dcc_type: str, instance_id: str) -> None:
         """End the calling thread's oldest reservation of an instance, if it has one.

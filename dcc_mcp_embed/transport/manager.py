@@ -258,8 +258,7 @@ class TransportManager(Services):
         It counts as in use until :meth:`release_connection`, or until somebody needs it and the
         thread has ended. Raises as :meth:`connection`.
         """
-        lease = self._reach(self._connections.borrow, dcc_type, instance_id)
-        return lease.place.connection_id
+        return self._reach(self._connections.borrow, dcc_type, instance_id).connection_id
 
     def release_connection(self, dcc_type: str, instance_id: str) -> None:
         """Give back the connection to an instance that this thread reserved first.

@@ -81,8 +81,16 @@ class Bench:
     def use(self, row):
         """Borrow, call, give back."""
         lease = self.pool.borrow(row)
-        assert lease.channel.call("echo", b"x")["payload"] == b"x"
-        self.pool.give_back(lease)
+        assert lease.handle.call("echo", b"x")["payload"] == b"x"
+        self.give_back(row)
+
+    def reserve(self, row):
+        """Borrow and give back: the other end is sent nothing."""
+        self.pool.borrow(row, 0)
+        self.give_back(row)
+
+    def give_back(self, row):
+        self.pool.give_back_oldest(row.dcc_type, row.instance_id)
 
 
 @pytest.fixture
@@ -121,8 +129,8 @@ class Waiting:
 
 def test_a_borrowed_connection_works(bench, peer):
     lease = bench.pool.borrow(row_of(peer))
-    assert lease.channel.call("echo", b"x")["payload"] == b"x"
-    assert lease.place.connection_id == lease.place.connection_id.lower()
+    assert lease.handle.call("echo", b"x")["payload"] == b"x"
+    assert lease.connection_id == lease.connection_id.lower()
     assert bench.pool.size() == 1
     assert bench.pool.in_flight("maya") == {FIRST: 1}
 
@@ -134,21 +142,15 @@ def test_what_was_given_back_is_lent_again(bench, peer):
     assert bench.pool.size() == 1
 
 
-def test_what_is_not_sound_is_closed(bench, peer):
-    bench.pool.give_back(bench.pool.borrow(row_of(peer)), sound=False)
-    assert bench.pool.size() == 0
-    peer.wait(lambda: peer.connections == 1 and peer.open == 0)
-
-
 def test_a_dead_connection_is_replaced_before_it_is_lent(bench, peer):
     bench.use(row_of(peer))
-    identity = bench.pool.borrow(row_of(peer)).place.connection_id
-    bench.pool.give_back_oldest("maya", FIRST)
+    identity = bench.pool.borrow(row_of(peer)).connection_id
+    bench.give_back(row_of(peer))
     peer.cut()
     peer.wait(lambda: peer.open == 0)
     second = bench.pool.borrow(row_of(peer))
-    assert second.channel.call("echo", b"x")["payload"] == b"x"
-    assert second.place.connection_id != identity
+    assert second.handle.call("echo", b"x")["payload"] == b"x"
+    assert second.connection_id != identity
     assert peer.connections == 2
     assert bench.pool.size() == 1
 
@@ -188,20 +190,20 @@ def test_a_peer_that_does_not_accept_is_given_up_after_the_connect_timeout(tmp_p
 
 
 def test_who_waits_gets_what_is_given_back(bench, peer):
-    lease = bench.pool.borrow(row_of(peer))
+    channel = bench.pool.borrow(row_of(peer)).handle
     waiting = Waiting(bench.pool, row_of(peer))
-    bench.pool.give_back(lease)
-    assert waiting.join().channel is lease.channel
+    bench.give_back(row_of(peer))
+    assert waiting.join().handle is channel
 
 
 def test_who_waits_for_another_instance_gets_a_new_connection_in_place_of_the_old(bench, peer):
     with FramedPeer() as other:
-        lease = bench.pool.borrow(row_of(peer))
+        bench.pool.borrow(row_of(peer))
         peer.wait(lambda: peer.open)
         waiting = Waiting(bench.pool, row_of(other, SECOND))
-        bench.pool.give_back(lease)
+        bench.give_back(row_of(peer))
         got = waiting.join()
-        assert got.channel.call("echo", b"y")["payload"] == b"y"
+        assert got.handle.call("echo", b"y")["payload"] == b"y"
         assert other.connections == 1
         peer.wait(lambda: peer.open == 0)
         assert bench.pool.size() == 1
@@ -227,7 +229,7 @@ def test_who_waits_gets_the_place_of_a_failed_connect(peer):
     assert begun.wait(DEADLINE)
     waiting = Waiting(bench.pool, row_of(peer))
     go.set()
-    assert waiting.join().channel.call("echo", b"x")["payload"] == b"x"
+    assert waiting.join().handle.call("echo", b"x")["payload"] == b"x"
     first.join(DEADLINE)
     bench.pool.shut()
 
@@ -271,13 +273,13 @@ def test_acquire_timeout_is_the_default_and_zero_is_no_wait(peer):
     ],
 )
 def test_waiting_and_working_end_when_the_manager_or_the_instance_does(bench, peer, end, failure):
-    lease = bench.pool.borrow(row_of(peer))
+    channel = bench.pool.borrow(row_of(peer)).handle
     waiting = Waiting(bench.pool, row_of(peer))
     end(bench.pool)
     assert type(waiting.join()) is failure
-    assert not lease.channel.alive()
+    assert not channel.alive()
     peer.wait(lambda: peer.open == 0)
-    bench.pool.give_back(lease)
+    bench.give_back(row_of(peer))
     assert bench.pool.size() == 0
 
 
@@ -298,18 +300,18 @@ def test_connection_made_while_the_end_came_is_closed(peer):
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals to threads here")
 def test_ctrl_c_ends_a_wait_and_leaves_the_line(bench, peer):
-    lease = bench.pool.borrow(row_of(peer))
+    channel = bench.pool.borrow(row_of(peer)).handle
     line = bench.pool._table._lines.setdefault("maya", deque())
     with pytest.raises(KeyboardInterrupt), ctrl_c(lambda: line):
         bench.pool.borrow(row_of(peer), DEADLINE)
     assert not line
-    bench.pool.give_back(lease)
-    assert bench.pool.borrow(row_of(peer), 0).channel is lease.channel
+    bench.give_back(row_of(peer))
+    assert bench.pool.borrow(row_of(peer), 0).handle is channel
 
 
 def test_release_gives_back_the_oldest_of_this_thread(peer):
     bench = Bench(max_connections_per_type=3)
-    mine = [bench.pool.borrow(row_of(peer)) for _ in range(2)]
+    mine = [bench.pool.borrow(row_of(peer)).handle for _ in range(2)]
     with Reserving(bench, row_of(peer)):
         releasing(bench, row_of(peer), mine)
     bench.pool.shut()
@@ -317,7 +319,7 @@ def test_release_gives_back_the_oldest_of_this_thread(peer):
 
 def releasing(bench, row, mine):
     bench.pool.give_back_oldest("maya", FIRST)
-    assert bench.pool.borrow(row, 0).channel is mine[0].channel
+    assert bench.pool.borrow(row, 0).handle is mine[0]
     for _ in range(4):
         bench.pool.give_back_oldest("maya", FIRST)
     assert bench.pool.in_flight("maya") == {FIRST: 1}, "the other thread's"
@@ -357,7 +359,7 @@ def test_what_a_thread_had_reserved_is_there_again_when_it_has_ended(bench, peer
         bench.pool.give_back_oldest("maya", FIRST)
         with pytest.raises(PoolExhausted):
             bench.pool.borrow(row_of(peer), 0)
-    bench.pool.give_back(bench.pool.borrow(row_of(peer), 0))
+    bench.reserve(row_of(peer))
     # The peer has been sent nothing: it may still be about to take the connection.
     until(lambda: peer.connections == 1)
 
@@ -366,7 +368,7 @@ def test_whoever_is_in_line_notices_the_end_of_a_thread(bench, peer, monkeypatch
     monkeypatch.setattr(connections, "_LOOK", 0.002)
     with Reserving(bench, row_of(peer)):
         waiting = Waiting(bench.pool, row_of(peer))
-    assert waiting.join().channel.call("echo", b"x")["payload"] == b"x"
+    assert waiting.join().handle.call("echo", b"x")["payload"] == b"x"
 
 
 def test_release_gives_back_what_a_thread_that_has_ended_had(bench, peer):
@@ -404,13 +406,13 @@ def test_a_block_may_be_left_on_another_thread_and_is_not_released(bench, peer):
 def test_one_of_us_is_asked_after_a_long_rest():
     bench = Bench(key=KEY)
     with FramedPeer(key=KEY, instance_id=FIRST) as peer:
-        bench.pool.give_back(bench.pool.borrow(row_of(peer)))
+        bench.reserve(row_of(peer))
         bench.clock.advance(5)
         heard = len(peer.received[0])
-        bench.pool.give_back(bench.pool.borrow(row_of(peer)))
+        bench.reserve(row_of(peer))
         assert len(peer.received[0]) == heard, "it has just been in use"
         bench.clock.advance(5.001)
-        bench.pool.give_back(bench.pool.borrow(row_of(peer)))
+        bench.reserve(row_of(peer))
         peer.wait(lambda: len(peer.received[0]) > heard)
         assert peer.connections == 1
         bench.pool.shut()
@@ -419,18 +421,18 @@ def test_one_of_us_is_asked_after_a_long_rest():
 def test_one_of_us_that_does_not_answer_is_connected_to_anew():
     bench = Bench(key=KEY, connect_timeout=0.2)
     with FramedPeer(key=KEY, instance_id=FIRST) as peer:
-        bench.pool.give_back(bench.pool.borrow(row_of(peer)))
+        bench.reserve(row_of(peer))
         bench.clock.advance(6)
         peer.deaf = 1
         waiting = Waiting(bench.pool, row_of(peer))
         peer.wait(lambda: peer.connections == 2)
-        assert waiting.join().channel.call("echo", b"x")["payload"] == b"x"
+        assert waiting.join().handle.call("echo", b"x")["payload"] == b"x"
         bench.pool.shut()
 
 
 def test_a_stranger_is_sent_nothing_that_nobody_asked_for(bench, peer):
     for _ in range(3):
-        bench.pool.give_back(bench.pool.borrow(row_of(peer)))
+        bench.reserve(row_of(peer))
         bench.clock.advance(100)
     bench.pool.shut()
     peer.wait(lambda: peer.connections == 1 and peer.open == 0)
@@ -640,7 +642,7 @@ def test_what_came_between_two_borrowers_is_nobodys():
         return raw_channel(made.pop(), row.effective_address(), SystemClock())
 
     bench.pool._dial = dial
-    bench.pool.give_back(bench.pool.borrow(HERE))
+    bench.reserve(HERE)
     other.sendall(frame(encode(Notify(None, "selection", b"a secret"))))
     with pytest.raises(IndexError):
         bench.pool.borrow(HERE)
@@ -746,7 +748,7 @@ def test_ctrl_c_at_any_line_of_giving_back_leaves_nobody_in_line(peer, monkeypat
                 block.__exit__(None, None, None)
         except KeyboardInterrupt:
             pass
-        assert waiting.join().channel.call("echo", b"x")["payload"] == b"x"
+        assert waiting.join().handle.call("echo", b"x")["payload"] == b"x"
         bench.pool.shut()
         if interrupt.left >= 0:
             break
