@@ -76,8 +76,9 @@ class Single(Sink):
             self._begun()
 
     def reply(self, reply: Reply) -> None:
-        self.over = True
+        # Before anything is over: what JSON cannot say is not sent.
         body = jsonrpc.encode(reply.message)
+        self.over = True
         if self._always and reply.status == 200:
             self._begun()
         if self._stream is not None:
