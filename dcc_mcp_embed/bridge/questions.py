@@ -85,7 +85,10 @@ class Questions:
         ident = "bridge-{}".format(next(self._numbers))
         message = {"jsonrpc": "2.0", "id": ident, "method": one["method"]}
         if type(one.get("params")) is dict:
-            message["params"] = one["params"]
+            message["params"] = params = dict(one["params"])
+            if params.get("mode") == "url":
+                # The era of the client knows such a question by a name, that of the host does not.
+                params["elicitationId"] = ident
         inquiry.ids.append(ident)
         inquiry.client.asked[ident] = lambda result, error: self._take(
             inquiry, key, ident, result, error

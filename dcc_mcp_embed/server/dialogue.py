@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
-from ..errors import HostBusy, InvalidArgument, PermissionDenied, ToolError, Unsupported
+from ..errors import HostBusy, HostError, InvalidArgument, PermissionDenied, ToolError, Unsupported
 from ..net.loop import Loop
 from ..net.timers import Timer
 from ..tools.asking import Ask, NotOffered
@@ -37,6 +37,9 @@ _LEVEL = "info"
 _HAIR = 0.001
 #: How long a call waits for its client to come back once the stream with its question has broken.
 COME_BACK = 30.0
+#: The revision since which capabilities have parts, and the parts that the whole had meant before.
+_PARTED = "2025-11-25"
+_WHOLE = ("sampling.context",)
 
 Resume = Callable[[Any, Optional[ToolError]], None]
 
@@ -62,6 +65,8 @@ class Dialogue:
     _ids: List[str] = []
     _resume: Optional[Resume] = None
     _timer: Optional[Timer] = None
+    # Runs while the stream with a question has no connection.
+    _away: Optional[Timer] = None
 
     def __init__(
         self, loop: Loop, machine: McpMachine, questions: Questions, work: Work, sink: Sink
@@ -103,12 +108,15 @@ class Dialogue:
         self._post(self._step_out)
 
     def offers(self, capability: str) -> bool:
-        """Return whether the client can be asked."""
-        offered = self._offered().get(capability)
+        """Return whether the client can be asked; ``sampling.tools`` is a part of a capability."""
+        name, _, part = capability.partition(".")
+        offered = self._offered().get(name)
         if type(offered) is not dict:
             return False
         # Without a mode it is the form, which is all there is before 2025-11-25.
-        return capability != "elicitation" or not offered or "form" in offered
+        if capability == "elicitation" and offered:
+            part = "form"
+        return not part or part in offered or capability in _WHOLE and self._older()
 
     def demand(self, capability: str) -> None:
         """Raise NotOffered unless the client can be asked."""
@@ -120,12 +128,23 @@ class Dialogue:
         self._keys += 1
         return "input_{}".format(self._keys)
 
+    def elicited(self, asked: Ask) -> None:
+        """Say that a question at a URL is settled there, in the era that has a word for it."""
+        if asked.ident is not None:
+            params = {"elicitationId": asked.ident}
+            message = jsonrpc.notification("notifications/elicitation/complete", params)
+            self._post(self._event, message)
+
     def _offered(self) -> Dict[str, Any]:
         if self.work.stateless:
             offered = self._meta().get(META_CAPABILITIES)
             return offered if type(offered) is dict else {}
         session = self.sink.session
         return (session.capabilities or {}) if session is not None else {}
+
+    def _older(self) -> bool:
+        session = None if self.work.stateless else self.sink.session
+        return session is not None and session.version < _PARTED
 
     def _meta(self) -> Dict[str, Any]:
         # Over HTTP it has been checked; other ways need not have one.
@@ -192,10 +211,20 @@ class Dialogue:
             )
         if problem is not None:
             self._go_on(problem)
-        elif self.work.stateless:
-            self._demand_input()
-        else:
-            self._send_requests()
+            return
+        # From the first time it is asked on: a client that calls again does not get more.
+        stateless = self.work.stateless
+        self._timer = self._loop.call_later(
+            self._questions.patience, self.cancel if stateless else self._too_late
+        )
+        self._try(self._demand_input if stateless else self._send_requests)
+
+    def _try(self, ask: Callable[[], None]) -> None:
+        """Ask; whatever goes wrong there, the call does not wait for an answer to nothing."""
+        try:
+            ask()
+        except Exception as error:
+            self._go_on(HostError("The client could not be asked: {!r}".format(error)))
 
     def over(self) -> None:
         """The caller has its answer: nothing is asked any more."""
@@ -214,9 +243,10 @@ class Dialogue:
     def _withdraw(self) -> None:
         """Take back what is still asked, and what was set to wait for it."""
         self._questions.leave(self)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._away):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._away = None
         stream = self.sink.stream()
         if stream is not None:
             stream.left = None
@@ -242,7 +272,11 @@ class Dialogue:
         assert session is not None
         for ask in self._asks:
             ident = self._questions.next_id()
-            message = {"jsonrpc": "2.0", "id": ident, "method": ask.method, "params": ask.params}
+            params = ask.params
+            if params.get("mode") == "url":
+                ask.ident = ident
+                params = dict(params, elicitationId=ident)
+            message = {"jsonrpc": "2.0", "id": ident, "method": ask.method, "params": params}
             if not self.sink.ask(message):
                 if session.channel is None or not session.channel.standing.attached:
                     self._go_on(
@@ -255,7 +289,6 @@ class Dialogue:
         stream = self.sink.stream()
         if stream is not None:
             stream.left = self._left
-        self._timer = self._loop.call_later(self._questions.patience, self._too_late)
 
     def _taker(self, ask: Ask, ident: str) -> Callable[[Any, Any], None]:
         def take(result: Any, error: Any) -> None:
@@ -277,8 +310,9 @@ class Dialogue:
 
     def _left(self) -> None:
         """The stream that carried the question has broken: the client may come back for it."""
-        if self._resume is not None:
-            self._loop.call_later(COME_BACK, self._still_away)
+        if self._away is not None:
+            self._away.cancel()
+        self._away = self._loop.call_later(COME_BACK, self._still_away)
 
     def _still_away(self) -> None:
         stream = self.sink.stream()
@@ -314,9 +348,6 @@ class Dialogue:
             self._go_on()
             return
         state = self._questions.suspend(self, self.work)
-        if self._timer is None:
-            # From the first time it is asked on: a client that calls again does not get more.
-            self._timer = self._loop.call_later(self._questions.patience, self.cancel)
         self.sink.reply(self._machine.input_required(self.work, _requests(missing), state))
 
     def retry(self, work: Work, sink: Sink) -> None:
@@ -324,7 +355,7 @@ class Dialogue:
         self.work = work
         self.sink = sink
         self._done = None
-        self._demand_input()
+        self._try(self._demand_input)
 
 
 def _requests(asks: Sequence[Ask]) -> Dict[str, Any]:

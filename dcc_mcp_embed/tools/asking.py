@@ -5,33 +5,43 @@ A generator tool yields one (or a list of them) and is sent the answer; see :cla
 
 from __future__ import annotations
 
-from collections import abc
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
+import re
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-from ..errors import InvalidArgument, Unsupported
+from ..errors import ConfigError, InvalidArgument, Unsupported
+from .coerce import Converter, Misfit
+from .rules import compile_rule
+from .tidy import decode, encode
 
-__all__ = ["Ask", "NotOffered", "elicitation", "roots", "sampling"]
+__all__ = ["Ask", "NotOffered", "elicitation", "roots", "sampling", "visit"]
 
 _ACTIONS = ("accept", "decline", "cancel")
-_TYPES: Dict[str, Any] = {
-    "string": str,
-    "integer": int,
-    "number": (int, float),
-    "boolean": bool,
-    "array": list,
+#: An absolute URI, of whatever scheme.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s]+")
+#: Members of a sampling request -> the part of the capability that they need.
+_PARTS = {
+    "tools": "sampling.tools",
+    "toolChoice": "sampling.tools",
+    "includeContext": "sampling.context",
 }
 
 
 class NotOffered(Unsupported):
-    """The client has not said that it can do what a tool asks of it."""
+    """The client has not said that it can do what a tool asks of it.
+
+    ``capability`` is its name, or its name and that of a part: ``sampling.tools``.
+    """
 
     def __init__(self, capability: str) -> None:
+        needed: Dict[str, Any] = {}
+        for name in reversed(capability.split(".")):
+            needed = {name: needed}
         super().__init__(
             "This tool asks its client for '{}', which the client does not offer.".format(
                 capability
             ),
             hint="Use a client that declares the capability '{}'.".format(capability),
-            details={"required_capabilities": {capability: {}}},
+            details={"required_capabilities": needed},
         )
         self.capability = capability
 
@@ -39,26 +49,29 @@ class NotOffered(Unsupported):
 class Ask:
     """One question to the client.
 
-    ``key`` names it within its call, ``capability`` is what the client must offer, ``method`` and
-    ``params`` are the request; ``read(result)`` returns what the tool is sent for the client's
-    result, and raises InvalidArgument for one that has not the shape it must have.
+    ``key`` names it within its call, ``capabilities`` are what the client must offer, ``method``
+    and ``params`` are the request; ``read(result)`` returns what the tool is sent for the client's
+    result, and raises InvalidArgument for one that has not the shape it must have. ``params`` are
+    copied; raises ValueError for what JSON cannot say.
     """
 
-    __slots__ = ("capability", "key", "method", "params", "read")
+    __slots__ = ("capabilities", "ident", "key", "method", "params", "read")
 
     def __init__(
         self,
         key: str,
-        capability: str,
+        capabilities: Tuple[str, ...],
         method: str,
         params: Dict[str, Any],
         read: Callable[[Any], Any],
     ) -> None:
         self.key = key
-        self.capability = capability
+        self.capabilities = capabilities
         self.method = method
-        self.params = params
+        self.params: Dict[str, Any] = _said(params)
         self.read = read
+        #: What the client knows it by once it was asked, None as long as it was not.
+        self.ident: Optional[str] = None
 
     def __repr__(self) -> str:
         return "<Ask {} {}>".format(self.key, self.method)
@@ -66,11 +79,30 @@ class Ask:
 
 def elicitation(key: str, message: str, schema: Mapping[str, Any]) -> Ask:
     """Ask the person at the client to fill in a form of primitive members."""
-    shown = dict(schema)
-    if shown.get("type") != "object" or not isinstance(shown.get("properties"), abc.Mapping):
+    shown = _said(dict(schema))
+    members = shown.get("properties")
+    if shown.get("type") != "object" or not isinstance(members, dict):
         raise ValueError("the schema of elicit() is {'type': 'object', 'properties': {...}}")
+    try:
+        rule = compile_rule(shown)
+    except ConfigError as error:
+        raise ValueError("the schema of elicit() is none: {}".format(error)) from error
     params = {"message": str(message), "requestedSchema": shown}
-    return Ask(key, "elicitation", "elicitation/create", params, lambda one: _filled(one, shown))
+    return Ask(
+        key,
+        ("elicitation",),
+        "elicitation/create",
+        params,
+        lambda result: _filled(result, members, rule),
+    )
+
+
+def visit(key: str, message: str, url: str) -> Ask:
+    """Ask the person at the client to go to a URL."""
+    if not _URL.fullmatch(url):
+        raise ValueError("elicit_url() takes a URL with its scheme, not {!r}".format(url))
+    params = {"mode": "url", "message": str(message), "url": url}
+    return Ask(key, ("elicitation.url",), "elicitation/create", params, _decided)
 
 
 def sampling(
@@ -80,34 +112,43 @@ def sampling(
     if isinstance(messages, str):
         messages = [{"role": "user", "content": {"type": "text", "text": messages}}]
     params = dict({"messages": list(messages), "maxTokens": int(max_tokens)}, **more)
-    return Ask(key, "sampling", "sampling/createMessage", params, _sampled)
+    parts = {part for name, part in _PARTS.items() if params.get(name, "none") != "none"}
+    return Ask(key, ("sampling", *sorted(parts)), "sampling/createMessage", params, _sampled)
 
 
 def roots(key: str) -> Ask:
     """Ask which folders the client works in."""
-    return Ask(key, "roots", "roots/list", {}, _listed)
+    return Ask(key, ("roots",), "roots/list", {}, _listed)
 
 
-def _filled(result: Any, schema: Dict[str, Any]) -> Dict[str, Any]:
+def _said(params: Dict[str, Any]) -> Any:
+    """Return a copy as JSON says it: what the tool does to its own later changes no question."""
+    try:
+        return decode(encode(params))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError("JSON cannot say what is asked: {}".format(error)) from error
+
+
+def _decided(result: Any) -> Dict[str, Any]:
     if type(result) is not dict or result.get("action") not in _ACTIONS:
         raise InvalidArgument("The answer has no action; it is accept, decline or cancel.")
-    found = {"action": result["action"], "content": {}}
-    if result["action"] != "accept":
+    return {"action": result["action"], "content": {}}
+
+
+def _filled(result: Any, members: Dict[str, Any], rule: Converter) -> Dict[str, Any]:
+    found = _decided(result)
+    if found["action"] != "accept":
         return found
     content = result.get("content", {})
     if type(content) is not dict:
         raise InvalidArgument("The content of the answer is no object.")
-    for name in schema.get("required", ()):
-        if name not in content:
-            raise InvalidArgument("The answer has no '{}'.".format(name))
-    for name, one in schema["properties"].items():
-        kind = _TYPES.get(one.get("type", "")) if isinstance(one, abc.Mapping) else None
-        if name not in content or kind is None:
-            continue
-        value = content[name]
-        if not isinstance(value, kind) or (isinstance(value, bool) and one["type"] != "boolean"):
-            raise InvalidArgument("'{}' of the answer is no {}.".format(name, one["type"]))
-    found["content"] = content
+    try:
+        # What was not asked for is left out.
+        found["content"] = rule({name: content[name] for name in members if name in content})
+    except Misfit as misfit:
+        where = misfit.where()
+        what = "'{}' of the answer".format(where) if where else "The answer"
+        raise InvalidArgument("{} {}.".format(what, misfit.text), hint=misfit.hint) from None
     return found
 
 

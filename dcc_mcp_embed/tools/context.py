@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
 from ..errors import Unsupported
-from .asking import Ask, elicitation, roots, sampling
+from .asking import Ask, elicitation, roots, sampling, visit
 
 __all__ = ["LOG_LEVELS", "ToolContext"]
 
@@ -91,7 +91,10 @@ class ToolContext:
             self.wire.step_out()
 
     def offers(self, capability: str) -> bool:
-        """Return whether the client can be asked: for "elicitation", "sampling" or "roots"."""
+        """Return whether the client can be asked: for "elicitation", "sampling" or "roots".
+
+        Parts of them: "elicitation.url", "sampling.tools", "sampling.context".
+        """
         return self.wire is not None and bool(self.wire.offers(capability))
 
     def elicit(self, message: str, schema: Mapping[str, Any], key: Optional[str] = None) -> Ask:
@@ -102,6 +105,21 @@ class ToolContext:
         "cancel") and "content". Raises Unsupported if the client cannot be asked.
         """
         return self._possible(elicitation(self._key(key), message, schema))
+
+    def elicit_url(self, message: str, url: str, key: Optional[str] = None) -> Ask:
+        """Ask the person at the client to go to ``url``, a page for what no form may ask.
+
+        To be yielded. The answer is a dict of "action" and an empty "content"; "accept" means that
+        the person goes there. What comes of it the tool learns from whoever serves the page, and
+        then may tell the client by :meth:`elicited`. Raises Unsupported if the client cannot be
+        asked.
+        """
+        return self._possible(visit(self._key(key), message, url))
+
+    def elicited(self, asked: Ask) -> None:
+        """Tell the client that what ``asked`` (of :meth:`elicit_url`) was for is done there."""
+        if self.wire is not None:
+            self.wire.elicited(asked)
 
     def sample(
         self,
@@ -114,7 +132,7 @@ class ToolContext:
 
         ``messages`` is a text or a list of MCP's SamplingMessages, ``more`` other members of the
         request (``systemPrompt``). The answer is MCP's CreateMessageResult. Raises Unsupported if
-        the client cannot be asked.
+        the client cannot be asked, or not with ``tools`` or an ``includeContext``.
         """
         return self._possible(sampling(self._key(key), messages, max_tokens, more))
 
@@ -128,11 +146,12 @@ class ToolContext:
 
     def _key(self, given: Optional[str]) -> str:
         if given is not None:
-            return given
+            return str(given)
         return str(self.wire.next_key()) if self.wire is not None else ""
 
     def _possible(self, ask: Ask) -> Ask:
         if self.wire is None:
             raise Unsupported("This call comes by a way on which its client cannot be asked.")
-        self.wire.demand(ask.capability)
+        for capability in ask.capabilities:
+            self.wire.demand(capability)
         return ask

@@ -65,7 +65,13 @@ class Stage:
                 "again": thought["content"]["text"],
             }
 
-        self.tools = SimpleNamespace(greet=greet, survey=survey)
+        @dcc_mcp_embed.tool(read_only=True)
+        def sign_in(ctx):
+            """Send the person to a page."""
+            answer = yield ctx.elicit_url("Sign in", "https://example.org/login")
+            return answer["action"]
+
+        self.tools = SimpleNamespace(greet=greet, survey=survey, sign_in=sign_in)
 
 
 @pytest.fixture
@@ -124,6 +130,22 @@ def test_a_client_of_the_handshake_era_is_asked_by_a_request(asked, stage):
     answers(asked, one, NAMED)
     answers(asked, {"id": "nobody"}, NAMED)
     assert asked.ask("ping") == {}
+
+
+def test_a_page_has_a_name_in_the_era_of_the_client(home, monkeypatch, stage):
+    with Within(home, monkeypatch) as bridge:
+        opens(bridge, {"elicitation": {"url": {}}})
+        bridge.appears("greet")
+        ident = bridge.start_call("sign_in")
+        one = question(bridge, "elicitation/create")
+        assert one["params"].pop("elicitationId")
+        assert one["params"] == {
+            "mode": "url",
+            "message": "Sign in",
+            "url": "https://example.org/login",
+        }
+        answers(bridge, one, {"action": "accept"})
+        assert text(bridge, ident) == "accept"
 
 
 def test_several_things_are_asked_at_once_and_one_after_another(asked):

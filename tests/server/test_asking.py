@@ -10,6 +10,7 @@ import pytest
 import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
 from dcc_mcp_embed.errors import ToolError
+from dcc_mcp_embed.server import dialogue
 from fakes.live import starting, tries
 from fakes.stage import declared_among
 from fakes.streaming import Streaming, connecting, initialize
@@ -17,7 +18,21 @@ from fakes.streaming import Streaming, connecting, initialize
 MODERN = "2026-07-28"
 DEADLINE = 10.0
 ALL = {"elicitation": {}, "sampling": {}, "roots": {}}
+CAPABILITIES = (
+    "elicitation",
+    "elicitation.url",
+    "sampling",
+    "sampling.tools",
+    "sampling.context",
+    "roots",
+)
+LOGIN = "https://example.org/login?state=1"
+NAN = {"type": "number", "default": float("nan")}
 NAME = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+
+
+def accepted(**content):
+    return {"action": "accept", "content": content}
 
 
 class Stage:
@@ -67,9 +82,39 @@ class Stage:
                 return "told: {}".format(error.message)
 
         @dcc_mcp_embed.tool(read_only=True)
+        def unsayable(ctx, how: str):
+            """Ask what JSON cannot say."""
+            try:
+                if how == "nan":
+                    one = ctx.elicit("Size?", {"type": "object", "properties": {"a": NAN}})
+                elif how == "bytes":
+                    one = ctx.sample([{"role": "user", "content": {"data": b"abc"}}])
+                else:
+                    one = ctx.roots()
+                    one.params["changed"] = {"since"}
+                yield one
+            except (ValueError, ToolError) as error:
+                return "told: {}".format(error)
+
+        @dcc_mcp_embed.tool(read_only=True)
+        def reason(ctx):
+            """Ask the model, with tools and all that it has in mind."""
+            tools = [{"name": "t", "inputSchema": {"type": "object"}}]
+            thought = yield ctx.sample("x", tools=tools, includeContext="allServers")
+            return thought["content"]["text"]
+
+        @dcc_mcp_embed.tool(read_only=True)
+        def sign_in(ctx):
+            """Send the person to a page, and wait until it was used."""
+            asked = ctx.elicit_url("Sign in", LOGIN, key="login")
+            answer = yield asked
+            ctx.elicited(asked)
+            return answer["action"]
+
+        @dcc_mcp_embed.tool(read_only=True)
         def adapt(ctx):
             """Ask only for what the client offers."""
-            offered = [one for one in ("elicitation", "sampling", "roots") if ctx.offers(one)]
+            offered = [one for one in CAPABILITIES if ctx.offers(one)]
             return ",".join(offered)
 
         @dcc_mcp_embed.tool(read_only=True, thread="worker")
@@ -173,10 +218,6 @@ def call(wire, session, name, arguments=None, ident=7):
     return wire.rpc("tools/call", params, ident=ident, headers=session)
 
 
-def accepted(**content):
-    return {"action": "accept", "content": content}
-
-
 def test_a_client_is_asked_on_the_stream_of_the_call(live, stage, connect):
     wire, other = connect(), connect()
     session = initialize(wire, ALL)
@@ -253,9 +294,9 @@ def test_people_may_refuse(connect, action):
         (None, "strange", "The client did not answer: no reason"),
         (None, None, "The answer has no action; it is accept, decline or cancel."),
         ({"action": "maybe"}, None, "The answer has no action; it is accept, decline or cancel."),
-        ({"action": "accept"}, None, "The answer has no 'name'."),
+        ({"action": "accept"}, None, "The answer lacks 'name'; it needs name."),
         ({"action": "accept", "content": []}, None, "The content of the answer is no object."),
-        ({"action": "accept", "content": {"name": 5}}, None, "'name' of the answer is no string."),
+        (accepted(name=5), None, "'name' of the answer must be text, not 5."),
     ],
 )
 def test_what_is_no_answer_is_raised_in_the_tool(connect, result, error, told):
@@ -287,6 +328,10 @@ def test_an_answer_of_another_session_does_not_count(connect):
         ("greet", {"elicitation": {"url": {}}}, "elicitation"),
         ("greet", {"elicitation": True}, "elicitation"),
         ("think", {"elicitation": {}}, "sampling"),
+        ("reason", {"sampling": {"tools": {}}}, "sampling.context"),
+        ("reason", {"sampling": {"context": {}}}, "sampling.tools"),
+        ("sign_in", {"elicitation": {}}, "elicitation.url"),
+        ("sign_in", {"elicitation": {"form": {}}}, "elicitation.url"),
     ],
 )
 def test_who_does_not_offer_it_is_not_asked(connect, name, capabilities, lacking):
@@ -296,9 +341,32 @@ def test_who_does_not_offer_it_is_not_asked(connect, name, capabilities, lacking
     error = answer.json["result"]["structuredContent"]["error"]
     assert (error["code"], error["details"]) == (
         "unsupported",
-        {"required_capabilities": {lacking: {}}},
+        {"required_capabilities": written(lacking)},
     )
     assert lacking in error["message"]
+
+
+def written(capability):
+    """Return a capability, perhaps a part of one, as clients declare it."""
+    name, _, part = capability.partition(".")
+    return {name: {part: {}} if part else {}}
+
+
+@pytest.mark.parametrize(
+    ("version", "declared", "offered"),
+    [
+        ("2025-11-25", {"elicitation": {}}, "elicitation"),
+        ("2025-11-25", {"elicitation": {"url": {}}}, "elicitation.url"),
+        ("2025-11-25", {"sampling": {}}, "sampling"),
+        ("2025-11-25", {"sampling": {"tools": {}}}, "sampling,sampling.tools"),
+        # Before there were parts, the whole meant this one.
+        ("2025-06-18", {"sampling": {}}, "sampling,sampling.context"),
+    ],
+)
+def test_parts_are_offered_by_name(connect, version, declared, offered):
+    wire = connect()
+    session = initialize(wire, declared, version)
+    assert text(call(wire, session, "adapt").json["result"]) == offered
 
 
 def test_a_form_is_what_an_empty_capability_means(connect):
@@ -357,6 +425,74 @@ def test_who_does_not_come_back_ends_the_call(live, stage, connect, monkeypatch)
     wire.close()
     assert stage.ended.acquire(timeout=DEADLINE)
     until(lambda: waiting(live) == 0)
+
+
+def test_each_leaving_has_all_of_the_time_to_come_back(live, stage, connect, monkeypatch):
+    timers = []
+    real = live.server._loop.call_later
+
+    def call_later(delay, *callback):
+        timer = real(delay, *callback)
+        if delay == dialogue.COME_BACK:
+            timers.append(timer)
+        return timer
+
+    monkeypatch.setattr(live.server._loop, "call_later", call_later)
+    wire, again, third = connect(), connect(), connect()
+    session = initialize(wire, ALL)
+    call(wire, session, "greet")
+    first = wire.event().id
+    question = wire.message()
+    wire.close()
+    until(lambda: len(timers) == 1)
+    again.listen(session, first)
+    assert again.message() == question
+    again.close()
+    until(lambda: len(timers) == 2)
+    assert [one.cancelled for one in timers] == [True, False]
+    third.listen(session, first)
+    assert third.message() == question
+    connect().answer(question["id"], accepted(name="Ann"), headers=session)
+    assert text(third.messages()[0]["result"]) == "Hello, Ann!"
+    assert [one.cancelled for one in timers] == [True, True]
+
+
+UNSAYABLE = [
+    ("nan", "told: JSON cannot say what is asked: Out of range float values"),
+    ("bytes", "told: JSON cannot say what is asked: Object of type bytes"),
+    ("changed", "told: The client could not be asked: TypeError('Object of type set"),
+]
+
+
+@pytest.mark.parametrize(("how", "told"), UNSAYABLE)
+def test_what_json_cannot_say_is_not_asked(live, connect, how, told):
+    wire = connect()
+    answer = call(wire, initialize(wire, ALL), "unsayable", {"how": how})
+    result = answer.json if answer.body else wire.message()
+    assert text(result["result"]).startswith(told)
+    assert waiting(live) == 0
+    # The other era.
+    answer = ask(connect(), "unsayable", arguments={"how": how})
+    assert text(given(answer)).startswith(told)
+    assert waiting(live) == 0
+
+
+def test_a_person_is_sent_to_a_page_and_the_client_told_when_it_was_used(connect):
+    wire, other = connect(), connect()
+    session = initialize(wire, {"elicitation": {"url": {}}})
+    call(wire, session, "sign_in")
+    question = wire.message()
+    asked = dict(question["params"])
+    ident = asked.pop("elicitationId")
+    assert question["method"] == "elicitation/create"
+    assert asked == {"mode": "url", "message": "Sign in", "url": LOGIN}
+    other.answer(question["id"], {"action": "accept"}, headers=session)
+    done, result = wire.messages()
+    assert (done["method"], done["params"]) == (
+        "notifications/elicitation/complete",
+        {"elicitationId": ident},
+    )
+    assert text(result["result"]) == "accept"
 
 
 def test_cancelling_closes_the_generator(live, stage, connect):
@@ -520,6 +656,20 @@ def test_round_after_round(connect):
     assert found["structuredContent"]["data"] == {"thought": "hm", "roots": ["file:///a"]}
 
 
+def test_the_stateless_era_has_no_name_for_a_page_and_no_word_for_its_end(connect):
+    wire, url = connect(), {"elicitation": {"url": {}}}
+    asked, state = demanded(ask(wire, "sign_in", url))
+    assert asked == {
+        "login": {
+            "method": "elicitation/create",
+            "params": {"mode": "url", "message": "Sign in", "url": LOGIN},
+        }
+    }
+    answers = {"login": {"action": "accept"}}
+    answer = ask(wire, "sign_in", url, inputResponses=answers, requestState=state)
+    assert text(given(answer)) == "accept"
+
+
 def test_what_is_missing_is_demanded_again(connect):
     wire = connect()
     asked, state = demanded(ask(wire, "survey"))
@@ -644,14 +794,20 @@ def test_calling_again_without_answers_gains_no_time(start, stage):
 
 @pytest.mark.parametrize(
     ("name", "capabilities", "lacking"),
-    [("greet", {}, "elicitation"), ("think", {"elicitation": {}}, "sampling")],
+    [
+        ("greet", {}, "elicitation"),
+        ("think", {"elicitation": {}}, "sampling"),
+        ("reason", {"sampling": {"context": {}}}, "sampling.tools"),
+        ("reason", {"sampling": {}}, "sampling.context"),
+        ("sign_in", {"elicitation": {}}, "elicitation.url"),
+    ],
 )
 def test_a_capability_that_is_lacking_is_an_error_of_the_protocol(
     connect, name, capabilities, lacking
 ):
     answer = ask(connect(), name, capabilities)
     assert (answer.status, answer.code) == (400, -32021)
-    assert answer.json["error"]["data"] == {"requiredCapabilities": {lacking: {}}}
+    assert answer.json["error"]["data"] == {"requiredCapabilities": written(lacking)}
 
 
 def test_who_leaves_while_the_call_goes_on_ends_it(stage, connect):
