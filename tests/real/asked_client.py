@@ -1,6 +1,7 @@
 """An official MCP SDK client that is asked and told things; runs where the SDK is installed.
 
     python asked_client.py URL MODE
+    python asked_client.py '["python3", "-m", …]' MODE      a server at its stdin and stdout
 
 Works with ``mcp`` 1.x (which has no modes) and 2.x. It calls tools of the conformance fixture,
 answers what they ask, and prints one JSON object: the texts of their results, what it was told, and
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import json
+import os
 import sys
 from typing import Any, Dict, List
 
@@ -92,12 +94,23 @@ async def wait_for_change(session: Any) -> Dict[str, Any]:
     return {"changed": changed.is_set()}
 
 
+def over_stdio(command: str) -> Any:
+    from mcp import StdioServerParameters
+    from mcp.client.stdio import stdio_client
+
+    program, *arguments = json.loads(command)
+    return stdio_client(
+        StdioServerParameters(command=program, args=arguments, env=dict(os.environ))
+    )
+
+
 async def main(url: str, mode: str) -> None:
+    started = over_stdio(url) if url.startswith("[") else None
     if OLD:
         from mcp import ClientSession
         from mcp.client.streamable_http import streamable_http_client
 
-        async with streamable_http_client(url) as streams:
+        async with started or streamable_http_client(url) as streams:
             async with ClientSession(streams[0], streams[1], **CALLBACKS) as session:
                 await session.initialize()
                 found = await talk(session)
@@ -105,7 +118,7 @@ async def main(url: str, mode: str) -> None:
     else:
         from mcp import Client
 
-        async with Client(url, mode=mode, **CALLBACKS) as session:
+        async with Client(started or url, mode=mode, **CALLBACKS) as session:
             found = await talk(session)
             if mode == "legacy":
                 found.update(await wait_for_change(session))

@@ -1,29 +1,48 @@
-"""Official clients are asked and told things by tools of a real server, in both eras."""
+"""Official clients are asked and told things by tools of a real server, also through the bridge."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 
 import helpers
-from fakes.served import Served
+from fakes.bridged import Bridged
+from fakes.served import Served, environment
 from real.conversation import PEER_PYTHON, PEERS
+from real.processes import Process
 
 pytestmark = pytest.mark.heavy
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+BRIDGE = [sys.executable, "-m", "dcc_mcp_embed", "bridge"]
 FIXTURE = os.path.join(os.path.dirname(HERE), "conformance", "fixture.py")
 
 
 @pytest.mark.parametrize(("sdk", "mode"), [("1.x", "-"), ("2.x", "legacy"), ("2.x", "2026-07-28")])
-def test_an_official_client_is_asked_and_told(tmp_path, sdk, mode):
+@pytest.mark.parametrize("way", ["host", "bridge", "bridge over http"])
+def test_an_official_client_is_asked_and_told(tmp_path, way, sdk, mode):
     python = helpers.peer_venv("mcp-" + sdk, [PEERS[sdk]], helpers.python(PEER_PYTHON))
-    with Served(str(tmp_path), "--tools", FIXTURE, "--no-auth") as server:
+    home = str(tmp_path)
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(Served(home, "--tools", FIXTURE, "--no-auth"))
+        target = server.facts["plain_url"]
+        if way != "host":
+            # It has been seen, so that no client comes too early.
+            with Bridged(home) as first:
+                first.initialize()
+                first.appears("test_elicitation")
+            target = json.dumps(BRIDGE)
+        if way == "bridge over http":
+            web = stack.enter_context(Process([*BRIDGE, "--http", "0"], environment(home), home))
+            target = web.json_line()["url"]
         done = subprocess.run(
-            [python, os.path.join(HERE, "asked_client.py"), server.facts["plain_url"], mode],
+            [python, os.path.join(HERE, "asked_client.py"), target, mode],
+            env=environment(home),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             timeout=120,
@@ -31,9 +50,10 @@ def test_an_official_client_is_asked_and_told(tmp_path, sdk, mode):
     assert done.returncode == 0, done.stderr.decode("utf-8", "replace")[-4000:]
     found = json.loads(done.stdout.decode("utf-8"))
     assert found["texts"] == [
-        "User response: action=accept, content={}".format(json.dumps(CONTENT)),
+        # Of what the client has filled in, a tool gets what it has asked for.
+        'User response: action=accept, content={"username": "ann", "email": "ann@x"}',
         "LLM response: thought",
-        "{} thought 1".format(CONTENT),
+        "{'name': 'Ann'} thought 1",
         "Ann likes blue",
         "Tool with logging executed successfully",
         "Reconnection test completed successfully",
@@ -51,6 +71,3 @@ def test_an_official_client_is_asked_and_told(tmp_path, sdk, mode):
     # In the stateless era a request has to ask for it.
     assert found["told"] == ([] if mode == "2026-07-28" else [["info", one] for one in logs])
     assert found["changed"]
-
-
-CONTENT = {"username": "ann", "email": "ann@x", "name": "Ann", "color": "blue"}
