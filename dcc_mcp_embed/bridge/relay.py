@@ -29,6 +29,7 @@ from ..transport_errors import (
     AcquireTimeout,
     CallFailed,
     CallTimeout,
+    ConnectionClosed,
     ConnectionFailed,
     ConnectionTimeout,
     FrameTooLarge,
@@ -36,6 +37,7 @@ from ..transport_errors import (
     PoolExhausted,
     RegistryFile,
     ServiceNotFound,
+    Shutdown,
 )
 from ..wire import jsonrpc
 from ..wire.jsonrpc import Fault
@@ -316,6 +318,15 @@ def _too_large(error: Any, name: str) -> ToolError:
     )
 
 
+def _lost(error: Any, name: str) -> ToolError:
+    return UnknownOutcome(
+        "The connection to {} ended during the call ({}); whether it ran is not known.".format(
+            name, error
+        ),
+        hint=LOOK_FIRST,
+    )
+
+
 def _unusable(error: Any, name: str) -> ToolError:
     return UnknownOutcome(
         "What {} answered cannot be understood ({}); whether the call ran is not known.".format(
@@ -348,6 +359,7 @@ _WORDS = (
     (_NOT_REACHED, _unreachable),
     ((AcquireTimeout, PoolExhausted), _no_room),
     (FrameTooLarge, _too_large),
+    ((ConnectionClosed, Shutdown), _lost),
 )
 
 

@@ -7,11 +7,14 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from typing import IO, Any, Callable, Dict, List, Optional
 
 from dcc_mcp_embed.bridge import main as bridge_main
 from fakes.served import DEADLINE, environment
 
+#: Seconds after which the bridge is asked again for what it does not tell by itself.
+AGAIN = 0.05
 INITIALIZE = {
     "protocolVersion": "2025-11-25",
     "capabilities": {},
@@ -66,12 +69,21 @@ class Client:
             self._changed.notify_all()
 
     def until(self, ready: Callable[[], Any], deadline: float = DEADLINE) -> Any:
-        """Wait until ``ready()`` is true for what has come, and return it."""
+        """Wait until ``ready()`` is true, and return it.
+
+        It is asked when something has come; if it asks the bridge itself, also now and then.
+        """
+        end = time.monotonic() + deadline
         with self._changed:
-            found = self._changed.wait_for(lambda: ready() or self._closed, deadline)
-            value = ready()
-            assert value, (found, self.log, self.notices, self.errors)
-            return value
+            while True:
+                asked = self._ids
+                value = ready()
+                if value:
+                    return value
+                left = end - time.monotonic()
+                told = (self._closed, self.log, self.notices, self.errors)
+                assert left > 0 and not self._closed, told
+                self._changed.wait(left if self._ids == asked else min(left, AGAIN))
 
     # -- what a client says -------------------------------------------------------------------
 
