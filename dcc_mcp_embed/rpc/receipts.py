@@ -160,18 +160,9 @@ class Receipts:
         return len(self._finished) + self.running
 
     @property
-    def lines(self) -> int:
-        """How many lines are known."""
-        return len(self._lines)
-
-    @property
     def result_bytes(self) -> int:
         """How many bytes of results are held."""
         return self._held
-
-    def knows(self, line: bytes) -> bool:
-        """Whether a line has been opened and not been forgotten."""
-        return line in self._lines
 
     def next_sweep(self) -> Optional[float]:
         """Return when :meth:`sweep` has something to do next, in monotonic seconds; None: never.

@@ -12,6 +12,7 @@ from dcc_mcp_embed.errors import UnknownOutcome
 from dcc_mcp_embed.ipc.answers import NotConnected, NotSent, RequestFailed
 from dcc_mcp_embed.transport_errors import CallTimeout
 from fakes.ipc_world import World
+from fakes.receipts import lines_of
 
 
 @pytest.fixture
@@ -592,7 +593,7 @@ def test_the_line_goes_on_after_disconnecting(world):
     world.session.disconnect(world.clock.now, "disconnect")
     world.look()
     world.greet()
-    assert world.server.receipts.lines == 1
+    assert len(lines_of(world.server.receipts)) == 1
     world.ask()
     world.run()
     world.server.finish_all()

@@ -34,6 +34,7 @@ from dcc_mcp_embed.rpc.resume import (
 )
 from dcc_mcp_embed.wire.messages import id_text
 from fakes.clock import FakeClock
+from fakes.receipts import lines_of
 
 EPOCH, NEXT_EPOCH = "epoch-1", "epoch-2"
 
@@ -452,7 +453,7 @@ def test_a_malformed_question_is_refused_and_changes_nothing(pair, params):
     with pytest.raises(RemoteProtocolError):
         end.resume(params)
     assert end.line is None
-    assert pair.receipts.lines == 0
+    assert not lines_of(pair.receipts)
     with pytest.raises(RemoteProtocolError):
         end.acknowledge(params)
 

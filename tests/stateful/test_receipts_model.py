@@ -38,6 +38,7 @@ from dcc_mcp_embed.rpc.receipts import (
 from dcc_mcp_embed.rpc.resume import SEND, SETTLE, WAIT, ResumeClient, ResumeServer
 from examples import examples
 from fakes.clock import FakeClock
+from fakes.receipts import lines_of
 
 TTL = 5.0
 LIMITS = st.builds(
@@ -149,7 +150,7 @@ class Store(World):
             assert action == UNKNOWN
             # A call that runs is always known, and what is new only becomes unknown for a reason.
             assert finished or not ran
-            known = self.store.knows(split(request_id)[0])
+            known = split(request_id)[0] in lines_of(self.store)
             acknowledged = finished and self.happened("ack", request_id)
             assert acknowledged or not known or self.evicted_or_released(request_id)
 
@@ -240,7 +241,7 @@ class Store(World):
             assert store.running == len(self.running())
             assert 0 <= store.result_bytes <= self.limits.result_bytes
             assert len(store) - store.running <= self.limits.entries
-            assert all(store.knows(line) for line, count in self.attached.items() if count)
+            assert {line for line, count in self.attached.items() if count} <= lines_of(store)
 
     def teardown(self):
         if not hasattr(self, "store"):
@@ -255,7 +256,7 @@ class Store(World):
                 self.attached[line] -= 1
         assert len(self.store) == self.store.result_bytes == 0
         self.store.sweep(self.now + TTL)
-        assert self.store.lines == 0
+        assert not lines_of(self.store)
 
 
 class Link:
