@@ -75,7 +75,8 @@ class Job:
     ``answer`` from ``finish``, or ``error`` (a ToolError) if there is no answer and will be none
     for this caller. ``progress(value)`` gets what a generator yields; ``asked(value)`` gets what it
     yields of type ``question``, and then it is parked until the dispatcher's ``resume``. The last
-    three must be quick and thread-safe.
+    three must be quick and thread-safe. ``read(value)``, if given, makes what is yielded fit to be
+    passed on, on the job's thread; what it raises ends the job.
     """
 
     __slots__ = (
@@ -96,6 +97,7 @@ class Job:
         "progress",
         "question",
         "ran",
+        "read",
         "run",
         "sent",
         "settled",
@@ -121,6 +123,7 @@ class Job:
         progress: Optional[Callable[[Any], None]] = None,
         question: Any = (),
         asked: Optional[Callable[[Any], None]] = None,
+        read: Optional[Callable[[Any], Any]] = None,
     ) -> None:
         self._lock: Optional[threading.Lock] = None
         self.job_id = job_id
@@ -134,6 +137,7 @@ class Job:
         self.progress = progress
         self.question = question
         self.asked = asked
+        self.read = read
         #: Whether its generator waits for an answer: it is in no queue then and has no thread.
         self.parked = False
         #: Whether somebody is to look at it later: it is in no queue until then.

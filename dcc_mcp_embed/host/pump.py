@@ -150,6 +150,8 @@ class Pump:
             else:
                 with chunk:
                     suspended, value = _advance(job)
+            if suspended and job.read is not None and value is not None and not _asks(job, value):
+                value = job.read(value)
         except BaseException as raised:
             error = raised
             interrupt = raised if isinstance(raised, KeyboardInterrupt) else None
@@ -216,7 +218,7 @@ class Pump:
 
     def _suspend(self, job: Job, value: Any) -> None:
         """Put a job that has more to do behind the others."""
-        if job.asked is not None and isinstance(value, job.question):
+        if _asks(job, value):
             self._park(job, value)
             return
         job.latest = value if value is not None else job.latest
@@ -324,6 +326,11 @@ class Pump:
             job.stepper.close()
         except BaseException as error:
             self._log("warning", "{} did not end cleanly: {!r}".format(job.name, error))
+
+
+def _asks(job: Job, value: Any) -> bool:
+    """Return whether what a job has yielded is a question that can be passed on."""
+    return job.asked is not None and isinstance(value, job.question)
 
 
 def closing(job: Job) -> Optional[Callable[[], Any]]:

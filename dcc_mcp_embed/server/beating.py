@@ -1,20 +1,23 @@
 """Tell a client that asked for progress that its call is still under way. Loop thread.
 
 Clients give up on a call from which they hear nothing (Claude Code, Cursor); whatever they hear
-starts their clock anew. What a tool reports itself goes out besides.
+starts their clock anew. What a tool reports itself goes out besides, as fast as it can be told.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict
+from collections import deque
+from typing import Any, Callable, Deque, Dict
 
 from ..net.loop import Loop
 from .running import Running
 
-__all__ = ["EVERY", "Beat"]
+__all__ = ["AHEAD", "EVERY", "Beat", "Steps"]
 
 #: Seconds between two reports: with what a timer may be late, less than two.
 EVERY = 1.9
+#: Steps of one call that are on their way to the loop thread; the oldest give way to the newest.
+AHEAD = 8
 
 Answer = Callable[[Dict[str, Any]], None]
 
@@ -45,6 +48,31 @@ class Beat:
     def _beat(self) -> None:
         self._timer = self._loop.call_later(EVERY, self._beat)
         self._tell(_state(self._running, self._loop.clock.monotonic(), self._began))
+
+
+class Steps:
+    """The way of a tool's own reports to ``tell``: the last arrives, however fast they come."""
+
+    __slots__ = ("_coming", "_loop", "_steps", "_tell")
+
+    def __init__(self, loop: Loop, tell: Callable[[Any], None]) -> None:
+        self._loop = loop
+        self._tell = tell
+        self._steps: Deque[Any] = deque(maxlen=AHEAD)
+        self._coming = False
+
+    def take(self, step: Any) -> None:
+        """Pass one report on. The tool's own thread."""
+        self._steps.append(step)
+        # Looked at after that, and lowered before they are taken: none is left behind.
+        if not self._coming:
+            self._coming = True
+            self._loop.call_soon(self._report)
+
+    def _report(self) -> None:
+        self._coming = False
+        for _ in range(len(self._steps)):
+            self._tell(self._steps.popleft())
 
 
 def _state(running: Running, now: float, began: float) -> str:

@@ -18,7 +18,8 @@ from ..tools.context import ToolContext
 from ..tools.entries import Tool
 from ..tools.jobs import Later
 from ..tools.results import failure, success
-from .beating import Beat
+from ..tools.steps import read_step
+from .beating import Beat, Steps
 from .exec_gate import ExecGate
 from .gateway import admit
 from .running import Running
@@ -246,10 +247,6 @@ class Calls:
             timer.cancel()
             answer(result)
 
-        def stepped(value: Any) -> None:
-            if progress is not None:
-                loop.call_soon(progress, value)
-
         def asked(question: Any) -> None:
             loop.call_soon(ask, question)
 
@@ -275,7 +272,8 @@ class Calls:
             client=client,
             writes=not tool.read_only,
             undo_label="MCP: " + tool.name if undo and on_main else None,
-            progress=stepped if progress is not None else None,
+            progress=Steps(loop, progress).take if progress is not None else None,
+            read=read_step,
         )
         if wire is not None and tool.stepwise:
             job.question, job.asked = _QUESTIONS, asked

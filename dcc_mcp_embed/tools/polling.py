@@ -14,8 +14,8 @@ class Poll:
 
     It returns None or :class:`Progress` for as long as there is none; the host is free meanwhile.
     ``close()``, if given, ends the work: it is called there, once, when the call is cancelled or
-    fails, or the server ends. A plain callable does as well, is asked every 0.05 s and cannot report. What
-    the work changes in the scene meanwhile is no part of the call's undo step.
+    fails, or the server ends. A plain callable does as well, is asked every 0.05 s and cannot
+    report. What the work changes in the scene meanwhile is no part of the call's undo step.
     """
 
     __slots__ = ("_close", "check", "every", "latest")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+from types import SimpleNamespace
 
 import pytest
 from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 
 import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
+from dcc_mcp_embed.server.beating import AHEAD, Steps
 from dcc_mcp_embed.tools.declare import Progress
 from fakes.live import starting, tries
 from fakes.stage import declared_among
@@ -274,6 +276,98 @@ def test_progress_arrives_while_the_tool_still_works(start, stage):
     assert stage.done == [0]
     stage.next.release()
     assert len(events(pending.answer())) == 3
+
+
+class Turns:
+    """A loop that turns when the test says so."""
+
+    def __init__(self):
+        self.calls = []
+
+    def call_soon(self, function, *args):
+        self.calls.append((function, args))
+
+    def turn(self):
+        calls, self.calls = self.calls, []
+        for function, args in calls:
+            function(*args)
+
+
+def test_reports_wait_in_a_line_of_bounded_length_whose_end_is_told():
+    loop, told = Turns(), []
+    steps = Steps(loop, told.append)
+    for number in range(1000):
+        steps.take(number)
+    assert len(loop.calls) == 1
+    loop.turn()
+    assert told == list(range(1000 - AHEAD, 1000))
+    for number in range(2):
+        steps.take(number)
+    loop.turn()
+    assert told[AHEAD:] == [0, 1]
+    assert loop.calls == []
+
+
+def test_a_report_that_comes_while_others_are_told_is_told_too():
+    loop, told = Turns(), []
+
+    def tell(step):
+        told.append(step)
+        if step < 3:
+            steps.take(step + 1)
+
+    steps = Steps(loop, tell)
+    steps.take(0)
+    while loop.calls:
+        loop.turn()
+    assert told == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("token", [None, 1])
+@pytest.mark.parametrize("bad", [float("nan"), "3", object()])
+def test_a_report_that_cannot_be_told_is_an_error_of_the_tool(start, stage, token, bad):
+    left = []
+
+    @dcc_mcp_embed.tool(read_only=True, thread="worker")
+    def wrong():
+        """Report."""
+        try:
+            yield Progress(bad, 2)
+            left.append("went on")
+        finally:
+            left.append("left")
+
+    live = start()
+    live.server.register_tools(SimpleNamespace(wrong=wrong))
+    meta = {} if token is None else {"_meta": {"progressToken": token}}
+    answer = Pending(live, "wrong", {}, **meta).answer()
+    error = answer.json["result"]["structuredContent"]["error"]
+    assert error["code"] == "host_error"
+    assert "whose done is a" in error["message"]
+    assert "Progress(done, total, message)" in error["hint"]
+    assert left == ["left"]
+
+
+def test_a_report_of_a_host_object_spoils_no_list(start, stage):
+    class Node:
+        def __str__(self):
+            return "|root|node"
+
+    @dcc_mcp_embed.tool(read_only=True, thread="worker")
+    def visit():
+        """Report."""
+        yield Progress(1, 2, Node())
+        stage.entered.release()
+        assert stage.next.acquire(timeout=DEADLINE)
+
+    live = start()
+    live.server.register_tools(SimpleNamespace(visit=visit))
+    pending = Pending(live, "visit", {})
+    assert stage.entered.acquire(timeout=DEADLINE)
+    (shown,) = data(ask(live, "list_jobs"))["items"]
+    assert shown["progress"] == {"done": 1, "total": 2, "message": "|root|node"}
+    stage.next.release()
+    assert data(pending.answer().json["result"]) == {}
 
 
 def test_who_did_not_ask_gets_plain_json(start, stage):
