@@ -1,4 +1,4 @@
-"""Frames: a length, then that many bytes of MessagePack. And MessagePack itself, in pure Python.
+"""Frames: a length, then that many bytes of MessagePack. And reading that, in pure Python.
 
 The length is four bytes, big-endian, and does not count itself (reference: dcc-mcp-core 0.12).
 Bytes in, payloads out; nothing is ever allocated because a header says so.
@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, Tuple, Union
 
 # The fallback by name, so that a compiled part is not even looked for: one behaviour everywhere.
-from .._vendor.msgpack.fallback import Packer, unpackb
+from .._vendor.msgpack.fallback import unpackb
 from ..transport_errors import FrameTooLarge, Serialization
-from .heads import MAX_ELEMENTS, measure
+from .heads import measure
 
-__all__ = ["MAX_FRAME", "PREFIX", "FrameReader", "frame", "pack", "unpack", "unpack_at"]
+__all__ = ["MAX_FRAME", "PREFIX", "FrameReader", "frame", "unpack_at"]
 
 #: Bytes of payload in one frame at most (reference; equal is allowed).
 MAX_FRAME = 268_435_456
@@ -43,11 +43,6 @@ class FrameReader:
         # Immutable as long as one read is enough, a bytearray from the second read on.
         self._data: Union[bytes, bytearray] = b""
         self._at = 0
-
-    @property
-    def buffered(self) -> int:
-        """Bytes that were received and not yet handed out."""
-        return len(self._data) - self._at
 
     @property
     def mid_frame(self) -> bool:
@@ -110,35 +105,12 @@ class FrameReader:
         return payload
 
 
-def pack(value: Any) -> bytes:
-    """Return ``value`` in MessagePack, each part in its shortest form; bytes become ``bin``.
-
-    Takes None, booleans, integers of 64 bits, floats, texts, bytes, lists, tuples and mappings of
-    these. Raises Serialization for anything else and for what ``unpack`` would refuse.
-    """
-    try:
-        data: bytes = Packer().pack(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise Serialization(str(error)) from None
-    except RecursionError:
-        raise Serialization("nested too deeply") from None
-    measure(data)
-    return data
-
-
-def unpack(data: bytes) -> Any:
-    """Return the first value in ``data``; what follows it is ignored, as the reference does.
-
-    Texts are UTF-8, the keys of a map are texts or bytes and differ, there are no extension types,
-    and the limits of ``heads`` hold. Raises Serialization otherwise.
-    """
-    return unpack_at(data, 0, MAX_ELEMENTS)[0]
-
-
 def unpack_at(data: bytes, at: int, elements: int) -> Tuple[Any, int, int]:
     """Return the value at ``at``, the index after it and how many elements it has.
 
-    As ``unpack``, with at most so many elements.
+    Texts are UTF-8, the keys of a map are texts or bytes and differ, there are no extension types,
+    there are at most ``elements`` of them all, and the limits of ``heads`` hold. Raises
+    Serialization otherwise.
     """
     end, counted = measure(data, at, elements)
     try:

@@ -7,6 +7,7 @@ import socket
 import threading
 
 import pytest
+from dcc_mcp_embed._vendor.msgpack import packb
 
 from dcc_mcp_embed.ipc import caller, door
 from dcc_mcp_embed.ipc.limits import MAX_FRAME
@@ -14,7 +15,7 @@ from dcc_mcp_embed.net.sockets import connect_address
 from dcc_mcp_embed.rpc.hello import ClientHello, place
 from dcc_mcp_embed.transport.connect import open_channel
 from dcc_mcp_embed.transport_errors import ConnectionFailed, IpcConnectionFailed
-from dcc_mcp_embed.wire.frames import frame, pack
+from dcc_mcp_embed.wire.frames import frame
 from dcc_mcp_embed.wire.messages import OURS, Request, encode
 from fakes.ipc_raw import CLOCK, DEADLINE, Raw, end_of, target, until
 from ipc.stages import Gate, Timed, posix, same, server
@@ -45,7 +46,7 @@ STRANGE = {
     "large": (b"\x00\x00\x10\x01", "frame too large: 4097 bytes"),
     "nothing": (frame(b""), "serialization error"),
     "noise": (frame(os.urandom(200)), ""),
-    "no message": (frame(pack({"a": 1})), "serialization error"),
+    "no message": (frame(packb({"a": 1})), "serialization error"),
     "no hello": (frame(encode(Request(b"i" * 16, "echo", b"1"), OURS)), "say hello first"),
     "half a hello": (frame(encode(Request(b"i" * 16, "hello", b"{}"), OURS)), "the hello's wire"),
 }
@@ -140,7 +141,7 @@ def oversized(size):
 
 BROKEN = {
     "noise": (frame(b"\xc1" * 50), "serialization error"),
-    "no message": (frame(pack(["request", 1])), "serialization error"),
+    "no message": (frame(packb(["request", 1])), "serialization error"),
     "no text": (frame(b"\x94\xa7request\xc4\x10" + b"i" * 16 + b"\xa1\xff\xc4\x00"), "serial"),
     "oversized": (oversized(MAX_FRAME + 1), "frame too large: {} bytes".format(MAX_FRAME + 1)),
     "enormous": (b"\xff\xff\xff\xff", "frame too large: 4294967295 bytes"),

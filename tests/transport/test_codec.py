@@ -6,6 +6,7 @@ import uuid
 from typing import Any, Dict
 
 import pytest
+from dcc_mcp_embed._vendor.msgpack import packb
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +14,6 @@ import dcc_mcp_embed
 from dcc_mcp_embed import decode_envelope, encode_notify, encode_request, encode_response
 from dcc_mcp_embed.transport_errors import FrameTooLarge, Serialization
 from dcc_mcp_embed.wire import frames
-from dcc_mcp_embed.wire.frames import pack
 from dcc_mcp_embed.wire.messages import Ping, Pong, Shutdown, encode
 
 TEXT_ID = "00112233-4455-6677-8899-aabbccddeeff"
@@ -64,17 +64,17 @@ def test_exact_bytes_of_a_notification() -> None:
 
 
 DICTIONARIES = [
-    (pack(["request", RAW_ID, "m", [1]]), {"id": TEXT_ID, "method": "m", "params": b"\x01"}),
+    (packb(["request", RAW_ID, "m", [1]]), {"id": TEXT_ID, "method": "m", "params": b"\x01"}),
     (
-        pack(["response", RAW_ID, False, [], "boom"]),
+        packb(["response", RAW_ID, False, [], "boom"]),
         {"id": TEXT_ID, "success": False, "payload": b"", "error": "boom"},
     ),
     (
-        pack(["response", RAW_ID, True, b"ok", None]),
+        packb(["response", RAW_ID, True, b"ok", None]),
         {"id": TEXT_ID, "success": True, "payload": b"ok", "error": None},
     ),
-    (pack(["notify", None, "t", [255]]), {"id": None, "topic": "t", "data": b"\xff"}),
-    (pack(["notify", TEXT_ID.upper(), "t", []]), {"id": TEXT_ID, "topic": "t", "data": b""}),
+    (packb(["notify", None, "t", [255]]), {"id": None, "topic": "t", "data": b"\xff"}),
+    (packb(["notify", TEXT_ID.upper(), "t", []]), {"id": TEXT_ID, "topic": "t", "data": b""}),
     (encode(Ping(RAW_ID, 1700000000123)), {"id": TEXT_ID, "timestamp_ms": 1700000000123}),
     (encode(Pong(RAW_ID, 5)), {"id": TEXT_ID, "timestamp_ms": 5}),
     (encode(Shutdown(None)), {"reason": None}),

@@ -8,10 +8,12 @@ from __future__ import annotations
 import uuid
 from typing import Any, Dict, List, Tuple
 
+from dcc_mcp_embed._vendor.msgpack import packb
 from hypothesis import strategies as st
 
 from dcc_mcp_embed.transport_errors import Serialization
-from dcc_mcp_embed.wire.frames import pack, unpack
+from dcc_mcp_embed.wire.frames import unpack_at
+from dcc_mcp_embed.wire.heads import MAX_ELEMENTS
 from dcc_mcp_embed.wire.messages import (
     Form,
     Notify,
@@ -106,7 +108,7 @@ def shaped(value: Any) -> Tuple[str, Any, List[Any]]:
 def by_the_rules(payload: bytes) -> Any:
     """Return what ``decode`` must return."""
     try:
-        shape, kind, values = shaped(unpack(payload))
+        shape, kind, values = shaped(unpack_at(payload, 0, MAX_ELEMENTS)[0])
         names = ["id?" if (kind, name) == (Notify, "id") else name for name in kind._fields]
         if len(values) != len(names):
             raise ValueError("number of fields")
@@ -209,12 +211,12 @@ def nearly_right(draw: Any) -> bytes:
     if draw(st.booleans()):
         if draw(st.integers(0, 3)) == 0:
             del pairs[0]
-        return pack([value for _, value in pairs])
+        return packb([value for _, value in pairs])
     pairs += draw(st.lists(st.tuples(_keys, fields), max_size=1))
     pairs = draw(st.permutations(pairs))
     if draw(st.integers(0, 3)) == 0:
         del pairs[0]
-    return bytes([0x80 + len(pairs)]) + b"".join(pack(part) for pair in pairs for part in pair)
+    return bytes([0x80 + len(pairs)]) + b"".join(packb(part) for pair in pairs for part in pair)
 
 
 def edited(payload: bytes, edits: List[Tuple[str, int, int]]) -> bytes:
@@ -250,6 +252,6 @@ near_messages = st.one_of(
     nearly_right(),
     st.builds(edited, nearly_right(), edits),
     st.builds(edited, st.builds(encode, messages, forms), edits),
-    st.lists(fields, max_size=6).map(pack),
+    st.lists(fields, max_size=6).map(packb),
     st.binary(max_size=40),
 )

@@ -10,13 +10,13 @@ from time import perf_counter
 from typing import Any, List
 
 import pytest
-from dcc_mcp_embed._vendor.msgpack import ExtType, packb
+from dcc_mcp_embed._vendor.msgpack import packb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcc_mcp_embed.transport_errors import FrameTooLarge, Serialization
 from dcc_mcp_embed.wire import frames
-from dcc_mcp_embed.wire.frames import MAX_FRAME, FrameReader, frame, pack, unpack
+from dcc_mcp_embed.wire.frames import MAX_FRAME, FrameReader, frame, unpack_at
 from dcc_mcp_embed.wire.heads import MAX_DEPTH, MAX_ELEMENTS
 from examples import examples
 
@@ -74,12 +74,10 @@ def test_every_payload_arrives_however_the_bytes_do(payloads: List[bytes], data:
         if data.draw(st.booleans()):
             found += drained(reader)
             handed_out = sum(4 + len(payload) for payload in found)
-            assert reader.buffered == sent - handed_out
-            assert reader.mid_frame == (reader.buffered > 0)
+            assert reader.mid_frame == (handed_out < sent)
             assert found == payloads[: len(found)]
     found += drained(reader)
     assert found == payloads
-    assert reader.buffered == 0
     assert not reader.mid_frame
 
 
@@ -138,7 +136,6 @@ def test_a_header_of_200_mib_allocates_nothing() -> None:
     finally:
         tracemalloc.stop()
     assert reader.mid_frame
-    assert reader.buffered == 1004
     assert peak < 20_000
 
 
@@ -169,7 +166,7 @@ def test_a_byte_at_a_time_is_not_quadratic() -> None:
             reader.receive_data(piece)
         took.append(perf_counter() - began)
         assert reader.next_frame() is None
-    reader.receive_data(stream[reader.buffered :])
+    reader.receive_data(stream[100 * part :])
     assert reader.next_frame() == stream[4:]
     # Were all copied again for each byte, the last parts would take a hundred times the first.
     assert min(took[-10:]) < 5 * min(took[:10])
@@ -182,10 +179,15 @@ def test_many_small_frames_in_one_read() -> None:
         reader.receive_data(stream[start : start + 100_003])
         for payload in drained(reader):
             assert payload == b"x" * 12
-    assert reader.buffered == 0
+    assert not reader.mid_frame
 
 
-# MessagePack for everything that is no envelope.
+# MessagePack.
+
+
+def unpack(data: bytes) -> Any:
+    return unpack_at(data, 0, MAX_ELEMENTS)[0]
+
 
 values = st.recursive(
     st.none()
@@ -205,9 +207,9 @@ values = st.recursive(
 @settings(max_examples=examples(50))
 @given(values, st.binary(max_size=4))
 def test_a_value_comes_back_whatever_follows(value: Any, tail: bytes) -> None:
-    data = pack(value)
-    assert data == packb(value)
-    assert unpack(data + tail) == value
+    data = packb(value)
+    found, end, _ = unpack_at(b"\xc1" + data + tail, 1, MAX_ELEMENTS)
+    assert (found, end) == (value, 1 + len(data))
 
 
 @given(st.binary(max_size=40))
@@ -216,13 +218,7 @@ def test_any_bytes_are_a_value_or_refused(data: bytes) -> None:
         value = unpack(data)
     except Serialization:
         return
-    assert unpack(pack(value)) == value or "nan" in repr(value)
-
-
-def _loop() -> List[Any]:
-    loop: List[Any] = []
-    loop.append(loop)
-    return loop
+    assert unpack(packb(value)) == value or "nan" in repr(value)
 
 
 def _deep(levels: int) -> Any:
@@ -230,28 +226,6 @@ def _deep(levels: int) -> Any:
     for _ in range(levels):
         value = [value]
     return value
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        object(),
-        1 << 64,
-        -(1 << 63) - 1,
-        "\ud800",
-        {1, 2},
-        1j,
-        ExtType(5, b"x"),
-        _loop(),
-        _deep(MAX_DEPTH + 1),
-        _deep(1500),
-        [None] * (MAX_ELEMENTS + 1),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_what_cannot_be_said_is_refused(value: Any) -> None:
-    with pytest.raises(Serialization):
-        pack(value)
 
 
 @pytest.mark.parametrize(
@@ -271,7 +245,9 @@ def test_what_cannot_be_said_is_refused(value: Any) -> None:
         (b"\xdf\xff\xff\xff\xff" + b"\xc0" * 1000, "ends"),
         (b"\xc6\xff\xff\xff\xff", "ends"),
         (b"\x91" * 100_000, "too deeply"),
+        (packb(_deep(MAX_DEPTH + 1)), "too deeply"),
         (b"\xdd\x00\x01\x86\xa0" + b"\x90" * 100_000, "too many elements"),
+        (packb([None] * (MAX_ELEMENTS + 1)), "too many elements"),
     ],
 )
 def test_what_is_no_value_is_refused_with_a_reason(data: bytes, text: str) -> None:
@@ -280,11 +256,10 @@ def test_what_is_no_value_is_refused_with_a_reason(data: bytes, text: str) -> No
 
 
 def test_equal_keys_of_different_kinds_are_different_keys() -> None:
-    assert unpack(pack({"a": 1, b"a": 2})) == {"a": 1, b"a": 2}
+    assert unpack(packb({"a": 1, b"a": 2})) == {"a": 1, b"a": 2}
 
 
 def test_the_pure_python_msgpack_runs_even_where_a_compiled_one_could_be() -> None:
-    assert frames.Packer.__module__.endswith("_vendor.msgpack.fallback")
     assert frames.unpackb.__module__.endswith("_vendor.msgpack.fallback")
 
 
@@ -292,7 +267,7 @@ def test_it_works_deep_in_a_callers_stack() -> None:
     """A host calls from wherever it is; the limit is ours, not what is left of the stack."""
 
     def at_depth(levels: int) -> Any:
-        return at_depth(levels - 1) if levels else unpack(pack(_deep(MAX_DEPTH - 1)))
+        return at_depth(levels - 1) if levels else unpack(packb(_deep(MAX_DEPTH - 1)))
 
     assert at_depth(sys.getrecursionlimit() // 2) == _deep(MAX_DEPTH - 1)
 

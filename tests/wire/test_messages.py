@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dcc_mcp_embed.transport_errors import Serialization
-from dcc_mcp_embed.wire.frames import frame, pack
+from dcc_mcp_embed.wire.frames import frame
 from dcc_mcp_embed.wire.heads import MAX_DEPTH, MAX_ELEMENTS
 from dcc_mcp_embed.wire.messages import (
     OURS,
@@ -258,7 +258,7 @@ REQUEST = Request(ID, "m", b"\x05\xff")
     ids=repr,
 )
 def test_every_accepted_form_of_a_request(value: Any) -> None:
-    found, form = decode(pack(value))
+    found, form = decode(packb(value))
     assert found == REQUEST
     assert type(found) is Request
     shape = "map" if isinstance(value, dict) else "bare" if len(value) == 3 else "tagged"
@@ -284,22 +284,22 @@ def test_tags_are_numbered_in_the_order_of_the_reference(number: int, tag: str) 
     }
     values = fields.get(TAGS[tag], [ID, 5])
     for written in (tag, tag.encode(), number):
-        found, _ = decode(pack([written, *values]))
+        found, _ = decode(packb([written, *values]))
         assert (type(found), list(found)) == (TAGS[tag], values)
 
 
 def test_only_a_map_may_leave_out_what_is_optional() -> None:
-    assert decode(pack({"type": "shutdown"}))[0] == Shutdown(None)
-    assert decode(pack({"type": "notify", "topic": "t", "data": []}))[0] == Notify(None, "t", b"")
+    assert decode(packb({"type": "shutdown"}))[0] == Shutdown(None)
+    assert decode(packb({"type": "notify", "topic": "t", "data": []}))[0] == Notify(None, "t", b"")
     response = {"type": "response", "id": ID, "success": True, "payload": b""}
-    assert decode(pack(response))[0] == Response(ID, True, b"", None)
+    assert decode(packb(response))[0] == Response(ID, True, b"", None)
     for required in ("id", "success", "payload"):
         short = {name: value for name, value in response.items() if name != required}
         with pytest.raises(Serialization, match=required):
-            decode(pack(short))
+            decode(packb(short))
     for cut in (["shutdown"], ["notify", "t", b""], ["response", ID, True, b""]):
         with pytest.raises(Serialization):
-            decode(pack(cut))
+            decode(packb(cut))
 
 
 @pytest.mark.parametrize(
@@ -311,42 +311,42 @@ def test_only_a_map_may_leave_out_what_is_optional() -> None:
         (b'{"type": "request"}', "array of at most 5"),
         (b"\xc1", "0xc1"),
         (b"\x90", "no known tag"),
-        (pack(["colour", 1]), "no known tag"),
-        (pack([6, ID, "m", b""]), "no known tag"),
-        (pack([-1, ID, "m", b""]), "no known tag"),
-        (pack([True, ID, "m", b""]), "no known tag"),
-        (pack(["request", ID, "m"]), "request has 3 fields, not 2"),
-        (pack(["request", ID, "m", b"", None]), "request has 3 fields, not 4"),
-        (pack([ID, "m", b"", b"", None]), "no known tag"),
-        (pack(["response", ID, True, b"", None, None]), "array of at most 5"),
-        (pack(["request", None, "m", b""]), "id of a request: takes a UUID"),
-        (pack(["request", ID[:15], "m", b""]), "id of a request: takes a UUID"),
-        (pack(["request", "no-uuid", "m", b""]), "id of a request: invalid UUID: 'no-uuid'"),
-        (pack(["request", ID, 5, b""]), "method of a request: takes a text"),
-        (pack(["request", ID, b"\xff", b""]), "method of a request: 'utf-8'"),
-        (pack(["request", ID, "m", "text"]), "params of a request: takes bytes"),
-        (pack(["request", ID, "m", None]), "params of a request: takes bytes"),
-        (pack(["request", ID, "m", [1, 256]]), "not one of integers 0..255"),
-        (pack(["request", ID, "m", [1, -1]]), "not one of integers 0..255"),
-        (pack(["request", ID, "m", [1, True]]), "not one of integers 0..255"),
-        (pack(["request", ID, "m", [1, 2.0]]), "not one of integers 0..255"),
-        (pack(["request", ID, "m", {}]), "a map stands where none can be"),
-        (pack(["response", ID, 1, b"", None]), "success of a response: takes true or false"),
-        (pack(["response", ID, True, b"", 5]), "error of a response: takes a text"),
-        (pack(["ping", ID, 1.5]), "timestamp_ms of a ping: takes an integer"),
-        (pack(["ping", ID, -1]), "timestamp_ms of a ping: takes an integer"),
-        (pack(["pong", ID, True]), "timestamp_ms of a pong: takes an integer"),
-        (pack(["notify", 5, "t", b""]), "id of a notify: takes a UUID"),
-        (pack({}), "known 'type'"),
-        (pack({"type": "colour"}), "known 'type'"),
-        (pack({"id": ID, "method": "m", "success": True}), "known 'type'"),
-        (pack({"id": ID, "type": "request", "params": b""}), "method of a request"),
-        (b"\x82" + pack("type") + pack(5) + pack("type") + pack(5), "'type' is there twice"),
-        (b"\x82" + pack("type") + pack(5) + pack(b"type") + pack(5), "'type' is there twice"),
-        (b"\x81" + pack(5) + pack(5), "keys of a map are texts"),
-        (b"\x81" + pack(b"\xff") + pack(5), "utf-8"),
+        (packb(["colour", 1]), "no known tag"),
+        (packb([6, ID, "m", b""]), "no known tag"),
+        (packb([-1, ID, "m", b""]), "no known tag"),
+        (packb([True, ID, "m", b""]), "no known tag"),
+        (packb(["request", ID, "m"]), "request has 3 fields, not 2"),
+        (packb(["request", ID, "m", b"", None]), "request has 3 fields, not 4"),
+        (packb([ID, "m", b"", b"", None]), "no known tag"),
+        (packb(["response", ID, True, b"", None, None]), "array of at most 5"),
+        (packb(["request", None, "m", b""]), "id of a request: takes a UUID"),
+        (packb(["request", ID[:15], "m", b""]), "id of a request: takes a UUID"),
+        (packb(["request", "no-uuid", "m", b""]), "id of a request: invalid UUID: 'no-uuid'"),
+        (packb(["request", ID, 5, b""]), "method of a request: takes a text"),
+        (packb(["request", ID, b"\xff", b""]), "method of a request: 'utf-8'"),
+        (packb(["request", ID, "m", "text"]), "params of a request: takes bytes"),
+        (packb(["request", ID, "m", None]), "params of a request: takes bytes"),
+        (packb(["request", ID, "m", [1, 256]]), "not one of integers 0..255"),
+        (packb(["request", ID, "m", [1, -1]]), "not one of integers 0..255"),
+        (packb(["request", ID, "m", [1, True]]), "not one of integers 0..255"),
+        (packb(["request", ID, "m", [1, 2.0]]), "not one of integers 0..255"),
+        (packb(["request", ID, "m", {}]), "a map stands where none can be"),
+        (packb(["response", ID, 1, b"", None]), "success of a response: takes true or false"),
+        (packb(["response", ID, True, b"", 5]), "error of a response: takes a text"),
+        (packb(["ping", ID, 1.5]), "timestamp_ms of a ping: takes an integer"),
+        (packb(["ping", ID, -1]), "timestamp_ms of a ping: takes an integer"),
+        (packb(["pong", ID, True]), "timestamp_ms of a pong: takes an integer"),
+        (packb(["notify", 5, "t", b""]), "id of a notify: takes a UUID"),
+        (packb({}), "known 'type'"),
+        (packb({"type": "colour"}), "known 'type'"),
+        (packb({"id": ID, "method": "m", "success": True}), "known 'type'"),
+        (packb({"id": ID, "type": "request", "params": b""}), "method of a request"),
+        (b"\x82" + packb("type") + packb(5) + packb("type") + packb(5), "'type' is there twice"),
+        (b"\x82" + packb("type") + packb(5) + packb(b"type") + packb(5), "'type' is there twice"),
+        (b"\x81" + packb(5) + packb(5), "keys of a map are texts"),
+        (b"\x81" + packb(b"\xff") + packb(5), "utf-8"),
         (b"\x94\xa7request\xc4\x10" + ID + b"\xa1\xff\xc4\x00", "utf-8"),
-        (pack({"type": 5, "x": 5})[:-1] + b"\xd4\x01\x01", "0xd4"),
+        (packb({"type": 5, "x": 5})[:-1] + b"\xd4\x01\x01", "0xd4"),
     ],
 )
 def test_what_is_no_message_is_refused_with_a_reason(payload: bytes, text: str) -> None:
@@ -395,8 +395,10 @@ def test_a_bomb_is_refused_and_costs_no_more_memory_than_its_bytes(bomb: str) ->
 def test_unknown_keys_share_one_budget_of_elements() -> None:
     many = [None] * (MAX_ELEMENTS // 4)
     fits = {"type": "shutdown", "a": many, "b": many, "c": many}
-    assert decode(pack(fits))[0] == Shutdown(None)
-    too_many = b"\x85" + b"".join(pack(key) + pack(many) for key in "abcd") + pack("type") + b"\x05"
+    assert decode(packb(fits))[0] == Shutdown(None)
+    too_many = (
+        b"\x85" + b"".join(packb(key) + packb(many) for key in "abcd") + packb("type") + b"\x05"
+    )
     with pytest.raises(Serialization, match="too many elements"):
         decode(too_many)
 
@@ -405,9 +407,9 @@ def test_unknown_keys_may_be_as_deep_as_anything() -> None:
     deep: Any = None
     for _ in range(MAX_DEPTH - 1):
         deep = [deep]
-    assert decode(pack({"type": "shutdown", "x": deep}))[0] == Shutdown(None)
+    assert decode(packb({"type": "shutdown", "x": deep}))[0] == Shutdown(None)
     with pytest.raises(Serialization, match="too deeply"):
-        decode(b"\x82" + pack("type") + b"\x05" + pack("x") + b"\x91\x91" + pack(deep))
+        decode(b"\x82" + packb("type") + b"\x05" + packb("x") + b"\x91\x91" + packb(deep))
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
