@@ -63,7 +63,7 @@ class WebFront:
         self._core = core
         self._machine = machine
         self._loop = loop
-        self._sessions = Sessions(epoch=clock.token_bytes(4).hex())
+        self._sessions = Sessions(clock, epoch=clock.token_bytes(4).hex())
         #: Session id -> its client, once it has asked for anything.
         self._clients: Dict[str, Client] = {}
         #: Streams that listen, with what ends each.

@@ -137,6 +137,11 @@ class Channel:
         self.closed = False
         self.standing: Stream = Stream(self, STANDING)
 
+    @property
+    def attached(self) -> bool:
+        """Return whether there is a connection for any of them now."""
+        return self.standing.attached or any(one.attached for one in self._open.values())
+
     def next_id(self, stream: int) -> Tuple[int, str]:
         """Return the next event's number and its id."""
         self._number += 1

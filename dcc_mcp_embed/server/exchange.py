@@ -75,6 +75,11 @@ class Exchange:
         return self._connection.peer if self._connection is not None else ("", 0)
 
     @property
+    def guest(self) -> bool:
+        """Return whether it came through the gateway."""
+        return self._guest
+
+    @property
     def origin(self) -> Tuple[Any, ...]:
         """Return what tells this connection from every other one, also from later ones.
 
@@ -95,6 +100,8 @@ class Exchange:
         """Start an answer that comes in pieces, if the peer can take one (:attr:`can_stream`)."""
         if self._connection is not None and not self._streaming:
             self._streaming = True
+            # A stream may stand for days, and what it was asked for has been read.
+            self.body = b""
             self._connection.stream.write(http1.stream_head(200, headers))
 
     @property

@@ -15,7 +15,7 @@ from ..errors import PermissionDenied
 from ..records import NamedTuple
 from ..tools.entries import Tool
 
-__all__ = ["Guest", "admit", "make_token", "withheld"]
+__all__ = ["Guest", "admit", "make_token", "share", "withheld"]
 
 #: Capability -> what a tool that has it does.
 _WITHHELD = {
@@ -36,6 +36,11 @@ class Guest(NamedTuple):
 def make_token(clock: Clock) -> str:
     """Return a new token, of the shape that a path segment is known by; good for one run."""
     return clock.token_bytes(20).hex()
+
+
+def share(limit: int) -> int:
+    """Return how much of what there is ``limit`` of all guests together may hold."""
+    return max(1, limit // 4)
 
 
 def withheld(tool: Tool) -> Optional[str]:

@@ -31,6 +31,17 @@ _SESSION = "Mcp-Session-Id"
 #: Messages in one batch. They are taken in one turn of the loop, and their answers, each larger
 #: than its request, are kept until the last is there.
 MAX_BATCH = 100
+#: Told to whoever comes back for the stream of a session of which nothing is known any more.
+_FORGOTTEN = jsonrpc.notification(
+    "notifications/message",
+    {
+        "level": "warning",
+        "logger": "dcc_mcp_embed",
+        "data": "Nothing is known of this session any more (the host was restarted, or there were "
+        "too many). It goes on, but what it had subscribed to is to be subscribed to again, and "
+        "nothing is asked of it before it is initialized anew.",
+    },
+)
 
 
 class McpEndpoint:
@@ -98,11 +109,15 @@ class McpEndpoint:
         elif not takes(headers, "text/event-stream") or not exchange.can_stream:
             exchange.reply(406, JSON, problem("The answer is text/event-stream, over HTTP/1.1."))
         else:
-            session = self._sessions.known(ident, version_of(headers, None))
+            session = self._sessions.known(ident, version_of(headers, None), exchange.guest)
             if session is None:
                 self._refuse(exchange, "That is no session id.")
-            else:
-                session.streams().listen(exchange, headers.get("last-event-id"))
+                return
+            forgotten = not session.introduced and session.channel is None
+            channel = session.streams()
+            channel.listen(exchange, headers.get("last-event-id"))
+            if forgotten:
+                channel.tell(jsonrpc.encode(_FORGOTTEN).decode("ascii"))
 
     def _post(self, exchange: Exchange) -> None:
         headers = exchange.head.headers
@@ -115,7 +130,9 @@ class McpEndpoint:
         if ident is not None and self._sessions.ended(ident):
             exchange.reply(404, JSON, problem("This session was ended; initialize a new one."))
             return
-        session = self._sessions.get(ident) if ident is not None else None
+        session = None
+        if ident is not None:
+            session = self._sessions.known(ident, version_of(headers, None), exchange.guest)
         try:
             value = jsonrpc.decode(exchange.body)
         except Fault as fault:
@@ -138,7 +155,9 @@ class McpEndpoint:
             sink.reply(self._machine.refuse(fault))
             return
         ident = self._clock.token_bytes(16).hex()
-        self._sessions.open(ident, outcome.version, outcome.client, outcome.capabilities)
+        self._sessions.open(
+            ident, outcome.version, outcome.client, outcome.capabilities, exchange.guest
+        )
         sink.headers = ((_SESSION, ident),)
         sink.reply(Reply(outcome.status, outcome.message))
 

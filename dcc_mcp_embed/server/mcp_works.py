@@ -29,7 +29,6 @@ from .gateway import Guest
 from .gateway_skills import called
 from .questions import Questions
 from .running import Running
-from .sessions import Sessions
 from .sinks import Sink
 
 __all__ = ["Works"]
@@ -43,7 +42,6 @@ class Works:
         machine: McpMachine,
         table: ToolTable,
         calls: Calls,
-        sessions: Sessions,
         loop: Loop,
         questions: Questions,
         instance: Callable[[], Dict[str, Any]],
@@ -51,7 +49,6 @@ class Works:
         self._machine = machine
         self._table = table
         self._calls = calls
-        self._sessions = sessions
         self._loop = loop
         self._questions = questions
         self._instance = instance
@@ -145,15 +142,17 @@ class Works:
         if work.stateless:
             # Whatever id it sends: this era knows no sessions.
             sink.session = None
-            if "requestState" in work.params:
-                self._go_on(exchange, work, sink)
-                return
         else:
             # In the other era an error may yet have a status of its own.
             sink.begin()
             reply = _for_client(reply, exchange, sink)
+        work.principal = _principal(exchange, sink)
+        if work.stateless and "requestState" in work.params:
+            self._go_on(exchange, work, sink)
+            return
         client = work.client or _user_agent(exchange)
-        key = (exchange.head.headers.get("mcp-session-id"), work.id)
+        ident = None if work.stateless else exchange.head.headers.get("mcp-session-id")
+        key = (ident, work.id)
         dialogue = None
         # Whom a redirect will lead to is not known yet.
         if tool.takes_context or work.token is not None or tool.redirect is not None:
@@ -180,11 +179,9 @@ class Works:
             def progress(step: Any) -> None:
                 dialogue.report(step.done, step.total, step.message)
 
-        # A name is a claim. A session id that we gave out, or the connection, is not.
-        identity = exchange.origin
-        if type(identity) is not Guest and key[0] and self._sessions.get(key[0]):
-            identity = key[0]
-        running = self._calls.start(tool, arguments, client, identity, answer, progress, dialogue)
+        running = self._calls.start(
+            tool, arguments, client, work.principal, answer, progress, dialogue
+        )
         if running is None or sink.over:
             return
         if dialogue is not None:
@@ -240,6 +237,17 @@ class Works:
         sink.nothing()
 
 
+def _principal(exchange: Exchange, sink: Sink) -> Any:
+    """Return who asks for the work, by what it cannot choose.
+
+    A name is a claim. A session that was opened here, or the connection, is not.
+    """
+    origin, session = exchange.origin, sink.session
+    if type(origin) is Guest or session is None or not session.introduced:
+        return origin
+    return session.session_id
+
+
 def _for_client(
     reply: Callable[[Any, Dict[str, Any]], Reply], exchange: Exchange, sink: Sink
 ) -> Callable[[Any, Dict[str, Any]], Reply]:
@@ -247,9 +255,10 @@ def _for_client(
 
     One that has named none gets everything: those that keep silent are not the old ones.
     """
-    version = exchange.head.headers.get("mcp-protocol-version")
+    version, session = exchange.head.headers.get("mcp-protocol-version"), sink.session
     if version not in HANDSHAKE:
-        version = sink.session.version if sink.session is not None else HANDSHAKE[-1]
+        said = session is not None and session.introduced and session.version
+        version = said or HANDSHAKE[-1]
     if version >= ALL_CONTENT:
         return reply
 

@@ -94,7 +94,7 @@ class Server:
         self._listener: Optional[Listener] = None
         mode = settings.exec_mode or ("confirm" if interactive else "off")
         self.gate = ExecGate(mode, self._ask if interactive else None, clock)
-        self.sessions = Sessions(limits.sessions, clock.token_bytes(4).hex())
+        self.sessions = Sessions(clock, limits.sessions, clock.token_bytes(4).hex())
         control = Control(clock, version, instance, lanes, logbook, self._facts, table)
         self.calls = Calls(
             loop, clock, limits, instance, lanes, self.gate, adapter, scene, control, self._log
@@ -111,7 +111,7 @@ class Server:
         )
         questions = self.questions = Questions(clock, limits.asking_calls, limits.answer_timeout)
         works = self._works = Works(
-            machine, table, self.calls, self.sessions, loop, questions, lambda: instance.block
+            machine, table, self.calls, loop, questions, lambda: instance.block
         )
         self.subscriptions = Subscriptions(loop, machine, table, self.sessions)
         table.changed = self.subscriptions.lists_changed

@@ -6,7 +6,7 @@ subscribed to), and ``subscriptions/listen`` (stateless era: a stream that says 
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, List, Optional, Set
+from typing import Any, Callable, Collection, Dict, Iterable, List, Optional, Set
 
 from ..errors import NotFound
 from ..net.loop import Loop
@@ -14,7 +14,7 @@ from ..tools.table import ToolTable
 from ..tools.uri import MAX_URI
 from ..wire import jsonrpc, sse
 from ..wire.jsonrpc import Fault
-from ..wire.mcp.machine import Listen, McpMachine, Reply, Subscribe, version_of
+from ..wire.mcp.machine import Listen, McpMachine, Reply, Subscribe
 from ..wire.mcp.revisions import META_SUBSCRIPTION, RESOURCE_NOT_FOUND
 from .exchange import EVENT_STREAM, Exchange, takes
 from .sessions import Sessions
@@ -26,6 +26,11 @@ __all__ = ["Subscriptions", "Way"]
 _TOGETHER = 0.02
 #: Resources that one client may watch.
 _MAX_WATCHED = 256
+#: Characters of their uris together, and of the id under which it wants to be told.
+_MAX_CHARACTERS = 32 * 1024
+_TOO_MANY = "At most {} resources can be watched, their uris of {} characters together".format(
+    _MAX_WATCHED, _MAX_CHARACTERS
+)
 #: What is new when the scene is.
 _SCENE = "scene://"
 #: List -> the member of a subscription that asks for its changes.
@@ -124,21 +129,15 @@ class Subscriptions:
 
     def subscribe(self, exchange: Exchange, outcome: Subscribe, sink: Sink) -> None:
         """Begin or end to watch a resource for a session."""
-        session = sink.session
-        if session is None:
-            ident = exchange.head.headers.get("mcp-session-id")
-            if ident is not None:
-                session = self._sessions.known(ident, version_of(exchange.head.headers, None))
-        uri = outcome.uri
+        session, uri = sink.session, outcome.uri
         if session is None:
             text = "Watching a resource needs a session; initialize one"
             sink.reply(Reply(200, jsonrpc.error(outcome.id, jsonrpc.INVALID_REQUEST, text)))
         elif not outcome.begins:
             session.subscriptions.discard(uri)
             sink.reply(Reply(200, jsonrpc.result(outcome.id, {})))
-        elif len(uri) > MAX_URI or len(session.subscriptions) >= _MAX_WATCHED:
-            text = "At most {} resources can be watched".format(_MAX_WATCHED)
-            sink.reply(Reply(200, jsonrpc.error(outcome.id, jsonrpc.INVALID_PARAMS, text)))
+        elif _too_many(session.subscriptions | {uri}):
+            sink.reply(Reply(200, jsonrpc.error(outcome.id, jsonrpc.INVALID_PARAMS, _TOO_MANY)))
         else:
             try:
                 self._table.resource(uri)
@@ -178,9 +177,8 @@ class Subscriptions:
             if wish and (key == "resourceSubscriptions" or key in _WISHES.values())
         }
         uris = wishes.get("resourceSubscriptions", ())
-        if len(uris) > _MAX_WATCHED or any(len(uri) > MAX_URI for uri in uris):
-            text = "At most {} resources can be watched".format(_MAX_WATCHED)
-            raise Fault(jsonrpc.INVALID_PARAMS, text, outcome.id)
+        if _too_many(uris, len(str(outcome.id))):
+            raise Fault(jsonrpc.INVALID_PARAMS, _TOO_MANY, outcome.id)
         return wishes
 
     def _watch(self, way: Way, ident: Any, wishes: Dict[str, Any]) -> Callable[[], None]:
@@ -240,6 +238,16 @@ class Subscriptions:
         if listener in self._listeners:
             self._listeners.remove(listener)
             listener.way.end(last)
+
+
+def _too_many(uris: Collection[str], more: int = 0) -> bool:
+    """Return whether one client may not watch all these, with ``more`` characters beside them."""
+    sizes = [len(uri) for uri in uris]
+    return (
+        len(sizes) > _MAX_WATCHED
+        or sum(sizes) + more > _MAX_CHARACTERS
+        or max(sizes, default=0) > MAX_URI
+    )
 
 
 _UPDATED = "notifications/resources/updated"

@@ -168,12 +168,18 @@ def test_ending_the_session_ends_its_stream(live, connect):
 
 
 def test_a_session_that_makes_room_ends_its_stream(live, connect):
-    wire, ears = connect(), connect()
-    ears.listen(initialize(wire))
-    ears.event()
+    wire, listening = connect(), []
     for _ in range(4):
-        initialize(wire)
-    assert ears.event() is None
+        listening.append(connect())
+        listening[-1].listen(initialize(wire))
+        listening[-1].event()
+    initialize(wire)
+    assert listening[0].event() is None
+    # Those that nobody listens to go first, from then on.
+    others = [initialize(wire) for _ in range(4)]
+    tell(live, 1)
+    assert [numbers(ears.message()) for ears in listening[1:]] == [[1]] * 3
+    assert wire.request("DELETE", "/mcp", others[-1]).status == 200
 
 
 def test_a_session_of_an_earlier_process_lives_on_under_its_id(live, connect):
@@ -181,10 +187,20 @@ def test_a_session_of_an_earlier_process_lives_on_under_its_id(live, connect):
     wire, ears = connect(), connect()
     assert ears.listen(session, "beef-0-7").status == 200
     assert ears.event().data == ""
+    # It is told that the server knows no more than its id.
+    told = ears.message()
+    assert told["method"] == "notifications/message"
+    assert told["params"]["level"] == "warning"
+    assert "subscribed to again" in told["params"]["data"]
     tell(live, 1)
     assert numbers(ears.message()) == [1]
+    # Once, and not when it merely comes back.
+    again = connect()
+    again.listen(session, ears.seen[-1].id)
+    tell(live, 2)
+    assert numbers(again.message()) == [2]
     assert wire.request("DELETE", "/mcp", session).status == 200
-    assert ears.event() is None
+    assert again.event() is None
 
 
 def call(wire, session, name, arguments, token=None):

@@ -312,7 +312,29 @@ def test_a_session_of_an_earlier_process_can_watch(live, connect):
     answer = wire.rpc("resources/subscribe", {"uri": "test://watched"}, headers=session)
     assert answer.json["result"] == {}
     ears.listen(session)
+    assert ears.message()["method"] == "notifications/message"
     assert mark(live, ears) == []
+
+
+def test_the_uris_that_one_client_watches_have_a_size(live, connect):
+    wire = connect()
+    session = initialize(wire)
+    long = "scene://object//" + "x" * 2000
+    answers = [
+        wire.rpc("resources/subscribe", {"uri": long + str(n)}, headers=session) for n in range(20)
+    ]
+    taken = [one.json.get("error") is None for one in answers]
+    assert taken == [True] * 16 + [False] * 4
+    assert "characters" in answers[-1].json["error"]["message"]
+    # What it watches already it may name again, and others watch as before.
+    again = wire.rpc("resources/subscribe", {"uri": long + "0"}, headers=session)
+    assert again.json["result"] == {}
+    assert wire.rpc("resources/unsubscribe", {"uri": long + "0"}, headers=session).status == 200
+    assert (
+        wire.rpc("resources/subscribe", {"uri": long + "a"}, headers=session).json["result"] == {}
+    )
+    assert listen(wire, resourceSubscriptions=[long + str(n) for n in range(20)]).status == 400
+    assert listen(wire, "x" * 40000, resourceSubscriptions=[long]).status == 400
 
 
 def test_a_session_watches_a_bounded_number(connect):

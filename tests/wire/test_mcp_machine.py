@@ -66,9 +66,9 @@ def modern(method, params=None, drop=(), headers=(), meta=None, ident=1, machine
 
 
 def told(outcome):
-    """Return what an outcome says, by name, without the params that it was read from."""
+    """Return what an outcome says, by name: not the params it was read from, nor who it is from."""
     slots = [slot for kind in type(outcome).__mro__[:-1] for slot in kind.__slots__]
-    return {slot: getattr(outcome, slot) for slot in slots if slot != "params"}
+    return {slot: getattr(outcome, slot) for slot in slots if slot not in ("params", "principal")}
 
 
 BOTH = pytest.mark.parametrize("era", [ask, modern], ids=["handshake", "stateless"])
@@ -99,6 +99,23 @@ def test_initialize_echoes_what_it_knows_and_else_offers_its_latest(wanted, give
     assert result["serverInfo"] == SERVER
     assert "tools" in result["capabilities"]
     assert result["instructions"]
+
+
+@pytest.mark.parametrize(
+    ("offered", "kept"),
+    [
+        ({"elicitation": {}, "roots": {"listChanged": True}}, {"elicitation": {}, "roots": {}}),
+        ({"elicitation": {"form": {"x": 1}, "url": {}}}, {"elicitation": {"form": {}, "url": {}}}),
+        ({"elicitation": {"url": {}}, "roots": None}, {"elicitation": {"url": {}}}),
+        ({"sampling": {"tools": {}, "more": [[]] * 99}}, {"sampling": {"tools": {}}}),
+        ({"experimental": {"x": [[]] * 99}, "sampling": {}}, {"sampling": {}}),
+        ({"elicitation": True}, {}),
+        (["elicitation"], {}),
+        (None, {}),
+    ],
+)
+def test_of_what_a_client_offers_that_is_kept_which_is_asked_for(offered, kept):
+    assert ask("initialize", {"capabilities": offered}).capabilities == kept
 
 
 def test_methods_of_the_handshake_era():

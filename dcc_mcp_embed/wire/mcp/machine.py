@@ -59,6 +59,9 @@ __all__ = [
 #: can change at any moment, and few clients listen for it.
 TTL_MS = 0
 
+#: What a client may offer -> the parts that there are of it.
+_OFFERS = {"elicitation": ("form", "url"), "sampling": ("context", "tools"), "roots": ()}
+
 Outcome = Union[Reply, Opened, LevelSet, Accepted, Answered, Cancel, Subscribe, Listen, Work]
 
 
@@ -202,14 +205,8 @@ class McpMachine:
             "instructions": self._instructions,
         }
         label = _client_label(params.get("clientInfo"))
-        offered = params.get("capabilities")
-        return Opened(
-            200,
-            jsonrpc.result(request.id, result),
-            version,
-            label,
-            offered if type(offered) is dict else {},
-        )
+        offered = _offered(params.get("capabilities"))
+        return Opened(200, jsonrpc.result(request.id, result), version, label, offered)
 
     def _ping(self, request: Request) -> Outcome:
         return Reply(200, jsonrpc.result(request.id, {}))
@@ -298,6 +295,20 @@ def _no_method(request: Request) -> Fault:
         "Method {!r} is not known here".format(request.method[:100]),
         request.id,
     )
+
+
+def _offered(capabilities: Any) -> Dict[str, Any]:
+    """Return those of a client's capabilities that anybody asks for.
+
+    They are kept for as long as its session, and it may send megabytes of others.
+    """
+    found: Dict[str, Any] = {}
+    if type(capabilities) is dict:
+        for name, parts in _OFFERS.items():
+            offered = capabilities.get(name)
+            if type(offered) is dict:
+                found[name] = {part: {} for part in parts if part in offered}
+    return found
 
 
 def _client_label(info: Any) -> str:

@@ -29,7 +29,10 @@ class Reply(NamedTuple):
 
 
 class Opened:
-    """The answer to ``initialize``: a session begins with this version and client."""
+    """The answer to ``initialize``: a session begins with this version and client.
+
+    ``capabilities``: those that are ever asked for, and the names of their parts.
+    """
 
     __slots__ = ("capabilities", "client", "message", "status", "version")
 

@@ -1,8 +1,8 @@
 """What a request asks somebody else to do, read from its params or refused.
 
 Everything here has ``id``, ``stateless`` (its era), ``token`` (its progress token or None),
-``client`` (what it calls itself) and ``params`` (all of them), so that whoever does the work need
-not ask what it is.
+``client`` (what it calls itself), ``params`` (all of them) and ``principal`` (who it is, set by
+whoever knows), so that whoever does the work need not ask what it is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _REFERENCES = {"ref/prompt": ("prompt", "name"), "ref/resource": ("resource", "u
 class _Asked:
     """What is asked of somebody else. Reading it raises Fault for params of another shape."""
 
-    __slots__ = ("client", "id", "params", "stateless", "token")
+    __slots__ = ("client", "id", "params", "principal", "stateless", "token")
 
     def __init__(self, request: Request, stateless: bool, client: str, token: Any) -> None:
         self.id: Id = request.id
@@ -33,6 +33,7 @@ class _Asked:
         self.stateless = stateless
         self.client = client
         self.token = token
+        self.principal: Any = None
 
 
 class _Named(_Asked):
