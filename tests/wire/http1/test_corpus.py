@@ -14,6 +14,7 @@ from typing import Any, List, Tuple
 import pytest
 
 from dcc_mcp_embed.wire import http1
+from examples import some
 from wire.http_events import CORPUS, cut, events_of, ours, theirs
 
 
@@ -79,7 +80,7 @@ def test_split_anywhere_it_means_the_same(path: str) -> None:
     # Long ones repeat themselves: every offset of both ends, and of what surrounds the limits.
     places = set(range(min(len(data), 1200))) | set(range(max(0, len(data) - 300), len(data)))
     places |= {8191, 8192, 8193, 8194, 8195, 16383, 16384, 16385, 16386}
-    for place in sorted(places):
+    for place in some(sorted(places)):
         assert ours(cut(data, [place])) == whole, place
 
 
