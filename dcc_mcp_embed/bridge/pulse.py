@@ -8,18 +8,25 @@ lose patience (after 60 s, most of them), its calls are told so.
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Optional
+from typing import Dict, List, Mapping, NamedTuple, Optional
 
-__all__ = ["ASK_S", "Pulses"]
+__all__ = ["PACE", "Pace", "Pulses"]
 
-#: Seconds that a call may take before anybody wonders.
-_WONDER_S = 15.0
-#: Seconds between two questions.
-_EVERY_S = 10.0
-#: Seconds that a host has for its answer.
-ASK_S = 5.0
-#: Seconds after which a call to a host that has left two questions unanswered is given up.
-_LOST_S = 45.0
+
+class Pace(NamedTuple):
+    """How much time is given, seconds."""
+
+    #: To a call before anybody wonders.
+    wonder: float
+    #: Between two questions.
+    every: float
+    #: To a host for its answer.
+    answer: float
+    #: To a call to a host that has left two questions unanswered; then it is given up.
+    lost: float
+
+
+PACE = Pace(15.0, 10.0, 5.0, 45.0)
 
 
 class _Pulse:
@@ -39,7 +46,8 @@ class Pulses:
     ``oldest``, wherever it is taken: instance -> when its oldest call under way began.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pace: Pace = PACE) -> None:
+        self._pace = pace
         self._known: Dict[str, _Pulse] = {}
 
     def next(self, oldest: Mapping[str, float]) -> Optional[float]:
@@ -48,7 +56,7 @@ class Pulses:
         for instance, began in oldest.items():
             pulse = self._known.get(instance)
             if pulse is None:
-                moments.append(began + _WONDER_S)
+                moments.append(began + self._pace.wonder)
             elif not pulse.asking:
                 moments.append(pulse.when)
         return min(moments) if moments else None
@@ -59,7 +67,7 @@ class Pulses:
             del self._known[gone]
         due = []
         for instance, began in oldest.items():
-            if began + _WONDER_S > now:
+            if began + self._pace.wonder > now:
                 continue
             pulse = self._known.setdefault(instance, _Pulse(now))
             if not pulse.asking and pulse.when <= now:
@@ -73,10 +81,10 @@ class Pulses:
         if pulse is None:
             return
         pulse.asking = False
-        pulse.when = now + (_EVERY_S if alive else _EVERY_S - ASK_S)
+        pulse.when = now + self._pace.every - (0 if alive else self._pace.answer)
         pulse.missed = 0 if alive else pulse.missed + 1
 
     def lost(self, now: float, instance: str, began: float) -> bool:
         """Return whether a call that began then is to be given up."""
         pulse = self._known.get(instance)
-        return pulse is not None and pulse.missed > 1 and now - began >= _LOST_S
+        return pulse is not None and pulse.missed > 1 and now - began >= self._pace.lost

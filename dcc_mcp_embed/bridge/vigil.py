@@ -7,7 +7,7 @@ from typing import Optional
 from ..clock import Clock
 from .desk import Desk, Moments
 from .flights import Flights
-from .pulse import ASK_S, Pulses
+from .pulse import PACE, Pulses
 from .relay import Relay
 
 __all__ = ["Vigil"]
@@ -21,7 +21,8 @@ class Vigil(Moments):
         self._flights = flights
         self._relay = relay
         self._clock = clock
-        self._pulses = Pulses()
+        self._pace = PACE
+        self._pulses = Pulses(self._pace)
 
     def next(self) -> Optional[float]:
         return self._pulses.next(self._flights.oldest())
@@ -32,7 +33,11 @@ class Vigil(Moments):
 
     def _feel(self, instance: str) -> None:
         host = self._flights.host(instance)
-        self._relay.pulse(host, ASK_S, lambda alive: self._desk.post(self._felt, instance, alive))
+        self._relay.pulse(
+            host,
+            self._pace.answer,
+            lambda alive: self._desk.post(self._felt, instance, alive),
+        )
 
     def _felt(self, instance: str, alive: bool) -> None:
         now = self._clock.monotonic()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dcc_mcp_embed.bridge.pulse import ASK_S, Pulses
+from dcc_mcp_embed.bridge.pulse import PACE, Pulses
 
 
 def test_nobody_wonders_about_a_short_call():
@@ -39,7 +39,7 @@ def test_one_that_is_silent_is_given_up_before_a_client_loses_patience():
     now, lost_at = 15.0, None
     while lost_at is None:
         assert pulses.to_ask(now, {"a": 0.0}) == ["a"]
-        now += ASK_S
+        now += PACE.answer
         pulses.answered(now, "a", False)
         if pulses.lost(now, "a", 0.0):
             lost_at = now
