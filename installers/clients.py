@@ -9,7 +9,7 @@ from __future__ import annotations
 import ntpath
 import posixpath
 import re
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 from urllib.parse import urlsplit
 
 from ..errors import ConfigError
@@ -23,7 +23,9 @@ __all__ = [
     "Place",
     "add",
     "find",
+    "holds_more",
     "is_blank",
+    "ours",
     "place",
     "remove",
     "snippet",
@@ -307,14 +309,31 @@ def remove(content: bytes, client: Client, name: str) -> bytes:
     if old is None:
         return content
     _must_be_ours(old, name)
-    if client.dialect is None:
-        return _encoded(bom + toml_edit.drop(text, path))
-    return _encoded(bom + json_edit.drop(text, client.dialect, path))
+    return _encoded(bom + _drop(text, client, path))
+
+
+def ours(content: bytes, client: Client) -> List[str]:
+    """Return what servers of this package are called in a file. Raises ConfigError."""
+    section = _get(_decoded(content)[1], client, (client.section,))
+    if not isinstance(section, dict):
+        return []
+    return [name for name, entry in section.items() if _is_ours(entry)]
+
+
+def holds_more(content: bytes, client: Client) -> bool:
+    """Return whether a file says anything besides our servers. Raises ConfigError."""
+    text = _decoded(content)[1]
+    for name in ours(content, client):
+        text = _drop(text, client, (client.section, name))
+    return not _says_nothing(text, client)
 
 
 def is_blank(content: bytes, client: Client) -> bool:
     """Return whether a file says nothing at all."""
-    text = _decoded(content)[1]
+    return _says_nothing(_decoded(content)[1], client)
+
+
+def _says_nothing(text: str, client: Client) -> bool:
     if client.dialect is None:
         return not text.strip()
     return json_edit.is_empty(text, client.dialect)
@@ -328,10 +347,16 @@ def _path(client: Client, name: str) -> Tuple[str, str]:
     return client.section, name
 
 
-def _get(text: str, client: Client, path: Tuple[str, str]) -> Any:
+def _get(text: str, client: Client, path: Tuple[str, ...]) -> Any:
     if client.dialect is None:
         return toml_edit.get(text, path)
     return json_edit.get(text, client.dialect, path)
+
+
+def _drop(text: str, client: Client, path: Tuple[str, ...]) -> str:
+    if client.dialect is None:
+        return toml_edit.drop(text, path)
+    return json_edit.drop(text, client.dialect, path)
 
 
 def _must_be_ours(entry: Any, name: str) -> None:

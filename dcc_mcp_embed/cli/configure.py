@@ -135,7 +135,8 @@ def _write(clients: Any, client: Any, path: str, name: str, server: Any) -> int:
         say("{} already has the server {!r} in {}.".format(client.title, name, path))
         return 0
     private = isinstance(server, clients.Endpoint)
-    backup = rewriting.rewrite(path, before, after, SystemClock().sleep, private)
+    keep = _is_original(clients, client, before, rewriting.backup_of(path))
+    backup = rewriting.rewrite(path, before, after, SystemClock().sleep, private, keep)
     say("{} has the server {!r} now, in {}.".format(client.title, name, path))
     _tell(backup, client.reread, client.seen)
     return 0
@@ -152,12 +153,32 @@ def _remove(clients: Any, client: Any, path: str, name: str) -> int:
         say("{} has no server {!r} in {}.".format(client.title, name, path))
         return 0
     # Without a backup there was no file before we wrote one.
-    ours = not os.path.exists(os.path.realpath(path) + rewriting.BACKUP)
-    gone = ours and clients.is_blank(after, client)
-    backup = rewriting.rewrite(path, before, None if gone else after, SystemClock().sleep)
+    kept = rewriting.backup_of(path)
+    gone = not os.path.exists(kept) and clients.is_blank(after, client)
+    others = clients.ours(after, client)
+    keep = bool(others) and _is_original(clients, client, before, kept)
+    backup = rewriting.rewrite(
+        path, before, None if gone else after, SystemClock().sleep, keep=keep
+    )
+    if not others:
+        # It may hold a token, and there is nothing of ours left to be taken back.
+        rewriting.forget(path)
     say("{} no longer has the server {!r}, in {}.".format(client.title, name, path))
     _tell(backup, client.reread)
     return 0
+
+
+def _is_original(clients: Any, client: Any, before: Optional[bytes], kept: str) -> bool:
+    """Return whether ``before`` is to be kept: what the user had before we first changed it.
+
+    ``kept`` is the path of the backup, which may be there already. Of a file that holds servers of
+    ours only there is nothing to keep.
+    """
+    if before is None:
+        return False
+    if not clients.ours(before, client):
+        return True
+    return not os.path.exists(kept) and clients.holds_more(before, client)
 
 
 def _tell(backup: Optional[str], *advice: str) -> None:

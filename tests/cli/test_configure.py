@@ -114,6 +114,47 @@ def test_writing_and_removing_gives_back_the_file(config, cursor):
     assert "has no server 'dcc'" in config("cursor", "--remove").stdout
 
 
+def test_the_backup_is_what_the_user_had_for_as_long_as_there_is_a_server_of_ours(config, cursor):
+    before = '{"keep": 1}'
+    make(cursor, before)
+    assert cursor + BACKUP in config("cursor", "--write").stdout
+    for arguments in (("--write", "--name", "two"), ("--remove", "--name", "two")):
+        done = config("cursor", *arguments)
+        assert done.returncode == 0 and BACKUP not in done.stdout, done
+        assert read(cursor + BACKUP) == before
+    assert config("cursor", "--remove").returncode == 0
+    assert json.loads(read(cursor)) == {"keep": 1}
+    assert os.listdir(os.path.dirname(cursor)) == ["mcp.json"]
+
+
+def test_an_old_backup_gives_way_to_what_the_user_has_now(config, cursor):
+    make(cursor, '{"keep": 1}')
+    make(cursor + BACKUP, '{"old": 1}')
+    config("cursor", "--write")
+    assert read(cursor + BACKUP) == '{"keep": 1}'
+
+
+def test_a_file_that_the_user_has_put_our_server_into_has_a_backup_too(config, cursor):
+    ours = config("cursor").stdout
+    pasted = ours.replace("{", '{"keep": 1,', 1)
+    make(cursor, pasted)
+    assert config("cursor", "--write", "--name", "two").returncode == 0
+    assert read(cursor + BACKUP) == pasted
+    # Of what says nothing else there is nothing to be kept.
+    os.unlink(cursor + BACKUP)
+    make(cursor, ours)
+    assert config("cursor", "--write", "--name", "two").returncode == 0
+    assert not os.path.exists(cursor + BACKUP)
+
+
+@pytest.mark.parametrize("client", ["cursor", "codex", "vscode", "gemini"])
+def test_two_of_ours_in_a_file_that_was_not_there_go_again(config, home, client):
+    for act in ("--write", "--remove"):
+        for name in ("one", "two"):
+            assert config(client, act, "--name", name).returncode == 0
+    assert [names for _, _, names in os.walk(home) if names] == []
+
+
 def test_a_file_that_was_not_there_goes_again(config, home):
     path = os.path.join(home, ".codex", "config.toml")
     assert "has no server" in config("codex", "--remove").stdout
@@ -192,8 +233,15 @@ def test_a_running_host_is_written_with_its_token(config, home, cursor):
         refused = config("claude-desktop", "--http", "--dcc", "standalone")
         assert (refused.returncode, refused.stdout) == (2, "")
         assert "--bridge" in refused.stderr
+        # Its owner changes another thing: what is kept from before has no token.
+        token = server.facts["token"]
+        make(cursor, read(cursor).replace("{", '{"mine": 1, ', 1))
+        assert config("cursor", "--write", "--name", "two").returncode == 0
+        assert token in read(cursor) and token not in read(cursor + BACKUP)
+    assert config("cursor", "--remove", "--name", "two").returncode == 0
     assert config("cursor", "--remove", "--dcc", "standalone").returncode == 0
-    assert read(cursor) == "{}"
+    assert json.loads(read(cursor)) == {"mine": 1}
+    assert os.listdir(os.path.dirname(cursor)) == ["mcp.json"]
     assert config("cursor", "--http", "--dcc", "standalone").returncode == 3
 
 

@@ -7,7 +7,7 @@ import stat
 
 import pytest
 from dcc_mcp_embed.installers import rewriting
-from dcc_mcp_embed.installers.rewriting import BACKUP, read, rewrite
+from dcc_mcp_embed.installers.rewriting import BACKUP, backup_of, forget, read, rewrite
 
 from dcc_mcp_embed.errors import ConfigError
 
@@ -53,6 +53,54 @@ def test_a_changed_file_keeps_its_mode_and_has_a_backup(path):
     assert rewrite(path, b"new", b"newer", never) == path + BACKUP
     assert read(path + BACKUP) == b"new"
     assert files(path) == ["mcp.json", "mcp.json" + BACKUP]
+
+
+def test_what_was_kept_before_stays_the_backup(path):
+    make(path)
+    rewrite(path, b"old", b"new", never)
+    assert rewrite(path, b"new", b"newer", never, keep=False) is None
+    assert (read(path), read(backup_of(path))) == (b"newer", b"old")
+    forget(path)
+    forget(path)
+    assert files(path) == ["mcp.json"]
+
+
+def test_a_backup_that_cannot_be_deleted_is_said(path):
+    make(path)
+    os.makedirs(backup_of(path))
+    with pytest.raises(ConfigError, match="cannot be deleted"):
+        forget(path)
+
+
+def owners(folder):
+    found = {}
+    for place, _, names in os.walk(folder):
+        for one in [place, *(os.path.join(place, name) for name in names)]:
+            found[os.path.relpath(one, folder)] = (os.stat(one).st_uid, os.stat(one).st_gid)
+    return found
+
+
+def test_what_root_writes_for_somebody_is_theirs(tmp_path):
+    theirs = (12345, 12346) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    os.chown(str(tmp_path), *theirs)
+    new = str(tmp_path / "deep" / "down" / "mcp.json")
+    rewrite(new, None, b"new", never)
+    old = str(tmp_path / "old" / "mcp.json")
+    make(old)
+    os.chown(old, *theirs)
+    os.chown(os.path.dirname(old), *theirs)
+    rewrite(old, b"old", b"new", never)
+    found = owners(str(tmp_path))
+    assert set(found.values()) == {theirs}, found
+    assert len(found) == 7
+
+
+def test_nobody_else_gives_anything_away(path, monkeypatch):
+    """Whoever is not root cannot: a new file in a folder of somebody else is theirs."""
+    monkeypatch.setattr(rewriting, "_is_root", lambda: False)
+    monkeypatch.setattr(os, "chown", never)
+    rewrite(path, None, b"new", never)
+    assert read(path) == b"new"
 
 
 def test_what_holds_a_token_is_for_the_user_alone(path):
