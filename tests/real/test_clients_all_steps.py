@@ -1,4 +1,4 @@
-"""Every official SDK does every step, over HTTP, through the bridge and through ``mcp-remote``.
+"""Every official SDK does every step, over HTTP, HTTP+SSE, by the bridge and by ``mcp-remote``.
 
 Connect, list, call with progress, cancel a call that runs, read a resource, get a prompt: the steps
 are in ``clients/``, one script for each SDK, and what comes of them is the same for all.
@@ -93,6 +93,16 @@ def test_an_sdk_does_every_step(served, home, kind, way):
     name = "{} {}".format("-".join(kind), way)
     target = [served.facts["url"]] if way == "http" else BRIDGE
     check(play(script(kind, name, target), home), name, KINDS[kind])
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if kind[2] in ("", "legacy")], ids="-".join
+)
+def test_an_sdk_does_every_step_over_http_and_sse(served, home, kind):
+    name = "-".join(kind) + " sse"
+    url = served.facts["url"]
+    assert url.endswith("/mcp")
+    check(play(script(kind, name, [url[: -len("mcp")] + "sse"]), home), name, LEGACY)
 
 
 def test_so_does_one_behind_mcp_remote(served, home):

@@ -1,8 +1,9 @@
 """What the official Python SDK, 1.x or 2.x, does once it is connected; what came of it as JSON.
 
-    python sdk.py NAME MODE URL          streamable HTTP; MODE: legacy, auto or a revision (2.x)
+    python sdk.py NAME MODE URL          streamable HTTP, or HTTP+SSE where it ends in /sse
     python sdk.py NAME MODE COMMAND...   stdio
 
+MODE, for 2.x: legacy, auto or a revision.
 The steps are those of ``steps.mjs``.
 """
 
@@ -25,10 +26,14 @@ TRIES = 400
 @contextlib.asynccontextmanager
 async def connect(name: str, mode: str, target: List[str]) -> AsyncIterator[Any]:
     """Yield (session, revision, name of the server)."""
-    if target[0].startswith("http:"):
+    if target[0].endswith("/sse"):
+        from mcp.client.sse import sse_client
+
+        transport: Any = sse_client(target[0])
+    elif target[0].startswith("http:"):
         from mcp.client.streamable_http import streamable_http_client
 
-        transport: Any = streamable_http_client(target[0])
+        transport = streamable_http_client(target[0])
     else:
         from mcp import StdioServerParameters
         from mcp.client.stdio import stdio_client
