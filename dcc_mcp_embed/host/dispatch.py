@@ -177,7 +177,7 @@ class Dispatcher:
         if they look), ``already_done``.
         """
         with self._lane.lock:
-            job = self._lane.live.get(job_id) or self._lane.kept.get(job_id)
+            job = self._lane.find(job_id, self._clock.monotonic())
             if job is None:
                 raise refusals.unknown_job(job_id, KEPT_RESULTS)
             before = job.state
@@ -219,7 +219,7 @@ class Dispatcher:
     def find(self, job_id: str) -> Job:
         """Return a job that waits, runs or outlived its caller. Any thread. Raises NotFound."""
         with self._lane.lock:
-            job = self._lane.live.get(job_id) or self._lane.kept.get(job_id)
+            job = self._lane.find(job_id, self._clock.monotonic())
         if job is None:
             raise refusals.unknown_job(job_id, KEPT_RESULTS)
         return job
@@ -227,7 +227,26 @@ class Dispatcher:
     def jobs(self) -> List[Job]:
         """Return all jobs that are known, oldest first. Any thread."""
         with self._lane.lock:
+            self._lane.sweep(self._clock.monotonic())
             return list(self._lane.kept.values()) + list(self._lane.live.values())
+
+    def watch(self, job: Job, told: Callable[[], None]) -> Callable[[], None]:
+        """Call ``told()`` once ``job`` is over, now if it is; return what takes that back.
+
+        Any thread, as is ``told``, which must be quick and raise nothing.
+        """
+        with self._lane.lock:
+            live = self._lane.live.get(job.job_id) is job
+            if live:
+                job.watchers += (told,)
+        if not live:
+            told()
+
+        def leave() -> None:
+            with self._lane.lock:
+                job.watchers = tuple(one for one in job.watchers if one is not told)
+
+        return leave
 
     def hold(self, peer: str) -> _Hold:
         """Return a context in which the executor's own thread blocks waiting for ``peer``.
@@ -265,6 +284,7 @@ class Dispatcher:
                     dropped.append((job, job.settled, "running" if started else "not_started"))
             orphans = [job for job in self._lane.live.values() if closing(job) is not None]
             self._lane.orphans = orphans
+            watched = list(self._lane.live.values())
             self._lane.queue.clear()
             self._lane.live.clear()
             if self._lane.writer is not self._lane.current:
@@ -275,6 +295,8 @@ class Dispatcher:
             settled(job, None, HostShuttingDown(reason, state=state))
             if state == "not_started":
                 job.release()
+        for job in watched:
+            job.tell_watchers()
         if self._executor.is_main_thread():
             self._pump.close_orphans()
         elif orphans:

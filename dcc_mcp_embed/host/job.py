@@ -7,7 +7,7 @@ it is decided by :meth:`Job.claim`, one compare-and-set under the dispatcher's l
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, Dict, FrozenSet, Optional
+from typing import Any, Callable, Dict, FrozenSet, Optional, Tuple
 
 from ..records import NamedTuple
 
@@ -89,6 +89,7 @@ class Job:
         "deadline",
         "ended",
         "finish",
+        "guest",
         "job_id",
         "latest",
         "name",
@@ -107,6 +108,8 @@ class Job:
         "undo_label",
         "undo_steps",
         "waits",
+        "watchers",
+        "weight",
         "writes",
     )
 
@@ -124,6 +127,7 @@ class Job:
         question: Any = (),
         asked: Optional[Callable[[Any], None]] = None,
         read: Optional[Callable[[Any], Any]] = None,
+        guest: bool = False,
     ) -> None:
         self._lock: Optional[threading.Lock] = None
         self.job_id = job_id
@@ -138,6 +142,8 @@ class Job:
         self.question = question
         self.asked = asked
         self.read = read
+        #: Whether its caller is one who is to see nothing of what others do.
+        self.guest = guest
         #: Whether its generator waits for an answer: it is in no queue then and has no thread.
         self.parked = False
         #: Whether somebody is to look at it later: it is in no queue until then.
@@ -156,6 +162,19 @@ class Job:
         self.poll: Optional[Callable[[], Any]] = None
         self.latest: Any = None
         self.answer: Any = None
+        #: Bytes of the answer that is kept for a caller who is gone.
+        self.weight = 0
+        #: What is called once it is over, see the dispatcher's ``watch``.
+        self.watchers: Tuple[Callable[[], None], ...] = ()
+
+    def tell_watchers(self) -> None:
+        """Tell whoever watches it that it is over. Any thread."""
+        if self.watchers:
+            assert self._lock is not None
+            with self._lock:
+                watchers, self.watchers = self.watchers, ()
+            for told in watchers:
+                told()
 
     def release(self) -> None:
         """Let go of what the run needed; what is left says how it ended. Once, at the very end.
@@ -165,6 +184,7 @@ class Job:
         """
         self.stepper = self.poll = self.progress = self.asked = self.sent = None
         self.run = self.finish = self.settled = _over
+        self.tell_watchers()
 
     def attach(self, lock: threading.Lock, now: float) -> None:
         """Give the job to the dispatcher whose ``lock`` guards its state from now on."""

@@ -6,16 +6,23 @@ Everything here is guarded by :attr:`Lane.lock`; the two that share it, the call
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import OrderedDict, deque
-from typing import Deque, Dict, List, Optional, Tuple
+from typing import Any, Deque, Dict, List, Optional, Tuple
 
 from .job import ABANDONED, CANCELLED, DROPPED, LATE, Job
 
-__all__ = ["KEPT_RESULTS", "STALLED_AFTER", "Lane"]
+__all__ = ["KEPT_BYTES", "KEPT_FOR", "KEPT_RESULTS", "STALLED_AFTER", "Lane", "weight_of"]
 
-#: Jobs that outlived their caller and can still be asked for; the oldest go first.
+#: Jobs that outlived their caller and can still be asked for, and the bytes of their answers; the
+#: oldest go first.
 KEPT_RESULTS = 64
+KEPT_BYTES = 8 * 1024 * 1024
+#: Seconds for which they can. What is over goes when one is kept or asked for.
+KEPT_FOR = 600.0
+_PLAIN = (dict, list, tuple, str, bytes)
+_OTHER = 32
 #: After so many time-outs in a row new calls are refused at once until the thread shows life.
 STALLED_AFTER = 2
 
@@ -31,6 +38,7 @@ class Lane:
         self.live: Dict[str, Job] = {}
         #: Over, and nobody was told the result, by id.
         self.kept: OrderedDict[str, Job] = OrderedDict()
+        self._kept_bytes = 0
         #: Why no new jobs are taken, once that is so.
         self.shut: Optional[str] = None
         #: Why no new jobs are taken while those that are there come to their end.
@@ -60,6 +68,7 @@ class Lane:
         self.queue.clear()
         self.live.clear()
         self.kept.clear()
+        self._kept_bytes = 0
         self.orphans = []
         self.writer = self.held_by = None
 
@@ -105,8 +114,45 @@ class Lane:
         if job.state in (ABANDONED, CANCELLED, DROPPED, LATE) and job in self.queue:
             self.queue.remove(job)
         if job.state == LATE:
-            self.kept[job.job_id] = job
-            while len(self.kept) > KEPT_RESULTS:
-                self.kept.popitem(last=False)
+            self._keep(job)
         if self.writer is job:
             self.writer = None
+
+    def find(self, job_id: str, now: float) -> Optional[Job]:
+        """Return a job that waits, runs or outlived its caller, None if there is none."""
+        self.sweep(now)
+        return self.live.get(job_id) or self.kept.get(job_id)
+
+    def sweep(self, now: float) -> None:
+        """Drop what was kept long enough."""
+        while self.kept:
+            oldest = next(iter(self.kept.values()))
+            if (oldest.ended or 0.0) + KEPT_FOR > now:
+                return
+            self._lose_oldest()
+
+    def _keep(self, job: Job) -> None:
+        self.sweep(job.ended or 0.0)
+        self.kept[job.job_id] = job
+        self._kept_bytes += job.weight
+        while len(self.kept) > KEPT_RESULTS or self._kept_bytes > KEPT_BYTES:
+            self._lose_oldest()
+
+    def _lose_oldest(self) -> None:
+        self._kept_bytes -= self.kept.popitem(last=False)[1].weight
+
+
+def weight_of(answer: Any) -> int:
+    """Return about how many bytes of memory an answer takes, or one that is no more kept."""
+    weight, seen, rest = 0, set(), [answer]
+    while rest and weight <= KEPT_BYTES:
+        one = rest.pop()
+        kind = type(one)
+        if kind in (dict, list, tuple):
+            if id(one) in seen:
+                continue
+            seen.add(id(one))
+            rest.extend(one.values() if kind is dict else one)
+        # Nothing is asked of what is the host's.
+        weight += sys.getsizeof(one) if kind in _PLAIN else _OTHER
+    return weight

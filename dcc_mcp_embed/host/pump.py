@@ -13,8 +13,8 @@ from ..clock import Clock
 from ..errors import Cancelled, HostError, ToolError
 from . import refusals
 from .adapter import UndoChunk
-from .job import CANCELLED, DONE, DROPPED, LATE, RUNNING, Job, Report
-from .lane import Lane
+from .job import CANCELLED, DETACHED, DONE, DROPPED, LATE, RUNNING, Job, Report
+from .lane import Lane, weight_of
 
 __all__ = ["MODAL_EVERY", "POLL_EVERY", "Pump", "closing", "refuse"]
 
@@ -112,6 +112,7 @@ class Pump:
         self._log("error", "The call of {} could not be handled: {!r}".format(job.name, raised))
         with self._lane.lock:
             self._lane.current = None
+            job.ended = self._clock.monotonic()
             settled = job.settled
             claimed = job.claim_locked(DROPPED)
             if not claimed:
@@ -291,14 +292,23 @@ class Pump:
         ending = CANCELLED if isinstance(error, Cancelled) and job.cancel_requested else DONE
         with self._lane.lock:
             settled = job.claim_locked(ending)
-            if settled or job.claim_locked(LATE):
+            if settled:
                 job.answer = answer
                 self._lane.forget(job)
         if settled:
             job.settled(job, answer, failure)
-        elif job.state == LATE:
-            self._log("info", "{} ended after {:.1f} s".format(job.name, job.ran))
+        elif job.state == DETACHED:
+            self._keep(job, answer)
         job.release()
+
+    def _keep(self, job: Job, answer: Any) -> None:
+        """Have the answer of a job that outlived its caller be there for a while."""
+        job.weight = weight_of(answer)
+        with self._lane.lock:
+            if job.claim_locked(LATE):
+                job.answer = answer
+                self._lane.forget(job)
+        self._log("info", "{} ended after {:.1f} s".format(job.name, job.ran))
 
     def close_orphans(self) -> None:
         """End generators nobody waits for on the thread that ran them: they hold host objects."""

@@ -86,7 +86,8 @@ def modal(title: str) -> HostModal:
 def unknown_job(job_id: str, kept: int) -> NotFound:
     return NotFound(
         "No job {!r} is known here.".format(job_id),
-        hint="Results are kept for the last {} calls that outlived their time.".format(kept),
+        hint="Results of calls that outlived their time are kept for ten minutes, those of the "
+        "last {} at most; large ones go sooner.".format(kept),
     )
 
 
