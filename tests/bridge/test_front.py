@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from dcc_mcp_embed.bridge.cache import ToolCache
 from dcc_mcp_embed.bridge.catalog import Catalog
 from dcc_mcp_embed.bridge.core import Core
+from dcc_mcp_embed.bridge.demand import Demand
 from dcc_mcp_embed.bridge.front import Bridge
 from dcc_mcp_embed.bridge.hosts import Host
 from dcc_mcp_embed.bridge.relay import Ended
@@ -27,6 +28,7 @@ HOSTS = [
     Host(dcc, "{}-{}".format(dcc, number), "1", 1, 1, "", True, float(number))
     for number, dcc in enumerate(("maya", "maya", "blender", "maya"))
 ]
+QUESTION = {"method": "elicitation/create", "params": {"message": "?"}}
 RESULT = {"content": [], "isError": False, "structuredContent": {"ok": True}}
 
 
@@ -69,14 +71,19 @@ class FakeRelay:
         self.pulses = []
         self.ears = []
         self.tried = set()
+        #: State that a call goes on with -> the call, and the instance that gave it out.
+        self.states = {}
         self.errands = {}
         self.cancelled = []
 
     def call(self, host, errand, starts, done):
-        # Nobody is tried twice with the same call.
-        number = errand.params["arguments"]["n"]
-        assert (number, host.instance_id) not in self.tried
-        self.tried.add((number, host.instance_id))
+        # Nobody is tried twice with the same call, nor told the same answers twice.
+        number, state = errand.params["arguments"]["n"], errand.params.get("requestState")
+        assert (number, host.instance_id, state) not in self.tried
+        self.tried.add((number, host.instance_id, state))
+        if state is not None:
+            # It is suspended there, and nowhere else.
+            assert self.states[state] == (number, host.instance_id)
         self.errands[number] = errand
         self.calls.append((host, number, starts, done))
 
@@ -139,6 +146,11 @@ class Played(RuleBasedStateMachine):
         self.lists = set()
         self.last = self.steps = 0
         self.now = []
+        #: Requests to the client that it has answered.
+        self.told = set()
+        opening = {"protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}}}
+        self.say(id=0, method="initialize", params=opening)
+        del self.pipe.said[:]
 
     def log(self, level, text):
         if level == "error":
@@ -149,7 +161,18 @@ class Played(RuleBasedStateMachine):
         self.bridge.turn()
 
     def answers(self):
-        return [one["id"] for one in self.pipe.said if "id" in one]
+        return [one["id"] for one in self.pipe.said if "id" in one and "method" not in one]
+
+    def asked(self):
+        """Return the requests to the client that want an answer still."""
+        ids = [one["id"] for one in self.pipe.said if "id" in one and "method" in one]
+        assert len(set(ids)) == len(ids)
+        taken_back = {
+            one["params"]["requestId"]
+            for one in self.pipe.said
+            if one.get("method") == "notifications/cancelled"
+        }
+        return [one for one in ids if one not in self.told | taken_back]
 
     @rule(name=st.sampled_from(NAMES))
     def call(self, name):
@@ -178,7 +201,7 @@ class Played(RuleBasedStateMachine):
                 # That it was said.
                 self.bridge.turn()
             # Its host is told when the request may have gone there.
-            begun = not again and any(number == ident for number, done in self.flying)
+            begun = not again and any(number == ident for number, _, _ in self.flying)
             assert not begun or self.relay.cancelled[told:] == [self.relay.errands[ident]]
 
     @rule(who=st.sets(st.sampled_from(HOSTS)), late=st.booleans())
@@ -194,12 +217,18 @@ class Played(RuleBasedStateMachine):
         one = data.draw(st.integers(0, len(self.relay.calls) - 1))
         host, number, starts, done = self.relay.calls.pop(one)
         if starts():
-            self.flying.append((number, done))
+            self.flying.append((number, done, host))
 
     @precondition(lambda self: self.flying)
-    @rule(data=st.data(), how=st.sampled_from(["good", "unreached", "busy", "unknown"]))
+    @rule(
+        data=st.data(),
+        how=st.sampled_from(["good", "unreached", "busy", "unknown", "asks", "asks"]),
+    )
     def land(self, data, how):
-        number, done = self.flying.pop(data.draw(st.integers(0, len(self.flying) - 1)))
+        number, done, host = self.flying.pop(data.draw(st.integers(0, len(self.flying) - 1)))
+        state = "state {}".format(len(self.relay.states))
+        if how == "asks":
+            self.relay.states[state] = (number, host.instance_id)
         if how in ("good", "unknown"):
             self.ran[number] = self.ran.get(number, 0) + 1
         done(
@@ -208,15 +237,24 @@ class Played(RuleBasedStateMachine):
                 "unreached": Ended(error=NoHost("gone"), unreached=True),
                 "busy": Ended(error=HostBusy("busy")),
                 "unknown": Ended(error=UnknownOutcome("lost")),
+                "asks": Ended(demand=Demand({"a": QUESTION}, state)),
             }[how]
         )
         self.bridge.turn()
+
+    @precondition(lambda self: self.asked())
+    @rule(data=st.data(), good=st.booleans())
+    def answer(self, data, good):
+        ident = data.draw(st.sampled_from(self.asked()))
+        self.told.add(ident)
+        answered = {"result": {"action": "decline"}} if good else {"error": {"code": 1}}
+        self.say(id=ident, **answered)
 
     @precondition(lambda self: self.flying)
     @rule(data=st.data())
     def heard(self, data):
         """A host tells how far it is, under the bridge's name for the call."""
-        number, _ = data.draw(st.sampled_from(self.flying))
+        number, _, _ = data.draw(st.sampled_from(self.flying))
         errand = self.relay.errands[number]
         self.steps += 1
         params = {"progressToken": errand.id, "progress": self.steps}
@@ -263,10 +301,13 @@ class Played(RuleBasedStateMachine):
         for _ in range(6):
             # Hosts that do not list their tools keep no list of the client's waiting.
             self.look(set(self.now), False)
+            for ident in self.asked():
+                self.told.add(ident)
+                self.say(id=ident, result={})
             while self.relay.calls:
                 host, number, starts, done = self.relay.calls.pop()
                 if starts():
-                    self.flying.append((number, done))
+                    self.flying.append((number, done, host))
             while self.flying:
                 self.flying.pop()[1](Ended(RESULT))
                 self.bridge.turn()
@@ -362,3 +403,49 @@ def test_what_a_host_says_of_a_call_that_is_over_or_cancelled_is_not_passed_on()
         it.bridge.turn()
         assert len(heard(number)) == number
     assert it.relay.cancelled == [it.relay.errands[2]]
+
+
+def asking():
+    """Return a bridge whose client was asked by a tool, and the request."""
+    it = Played()
+    it.look({HOSTS[0]}, False)
+    it.call("undo")
+    host, number, starts, done = it.relay.calls.pop()
+    assert starts()
+    it.relay.states["s"] = (number, host.instance_id)
+    done(Ended(demand=Demand({"a": QUESTION, "b": QUESTION}, "s")))
+    it.bridge.turn()
+    return it, it.asked()
+
+
+def test_a_call_that_cannot_go_on_where_it_asked_goes_on_nowhere():
+    it, idents = asking()
+    for ident in idents:
+        assert it.relay.calls == []
+        it.say(id=ident, result={"action": "decline"})
+    host, number, starts, done = it.relay.calls.pop()
+    assert it.relay.errands[number].params["inputResponses"] == dict.fromkeys(
+        ("a", "b"), {"action": "decline"}
+    )
+    assert starts()
+    done(Ended(error=NoHost("gone"), unreached=True))
+    it.bridge.turn()
+    error = it.pipe.said[-1]["result"]["structuredContent"]["error"]
+    assert error["code"] == "unknown_outcome" and it.answers() == [1]
+    it.look({HOSTS[1]}, False)
+    assert it.relay.calls == [] and it.errors == []
+
+
+def test_a_client_is_told_when_its_answer_is_not_needed_any_more():
+    it, (first, second) = asking()
+    it.told.add(first)
+    it.say(id=first, result={"action": "decline"})
+    # It gives no sign of life.
+    for seconds in (16.0, 11.0, 11.0, 11.0, 11.0):
+        it.time_goes_on(seconds)
+        if it.relay.pulses and not it.answers():
+            it.relay.pulses.pop()(False)
+            it.bridge.turn()
+    assert it.answers() == [1] and it.asked() == []
+    it.say(id=second, result={"action": "decline"})
+    assert it.relay.calls == [] and it.errors == []
