@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 import sys
 from typing import Union
 
 from ..clock import Clock
 from ..config import data_dir
+from ..digest import hmac_sha256
 from ..errors import ConfigError
 from ..secret import Secret, open_secret
 
@@ -37,7 +36,7 @@ def key_of(secret: SecretLike, clock: Clock) -> bytes:
     if isinstance(secret, str):
         secret = secret.encode("utf-8", "surrogatepass")
     if isinstance(secret, bytes):
-        return hmac.new(secret, b"ipc", hashlib.sha256).digest()
+        return hmac_sha256(secret, b"ipc")
     if secret is None:
         secret = open_secret(data_dir(os.environ, sys.platform), clock)
     return secret.wire_key()
@@ -45,4 +44,4 @@ def key_of(secret: SecretLike, clock: Clock) -> bytes:
 
 def mixed(key: bytes, file_key: str) -> bytes:
     """Return the key of a place whose file has ``file_key``: neither is enough alone."""
-    return hmac.new(key, b"ipc|" + file_key.encode("ascii"), hashlib.sha256).digest()
+    return hmac_sha256(key, b"ipc|" + file_key.encode("ascii"))

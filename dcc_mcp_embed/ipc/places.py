@@ -13,7 +13,6 @@ Blocking, for moments; any thread.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import socket
@@ -21,6 +20,7 @@ from typing import Any, Callable, NamedTuple, Optional, Union
 
 from ..address import TransportAddress, private_directories
 from ..clock import Clock
+from ..digest import sha256
 from ..errors import ConfigError
 from ..net.sockets import BoundSocket, bind_address
 from ..transport_errors import IpcConnectionFailed
@@ -202,7 +202,7 @@ def _default_path(account_id: Optional[str]) -> str:
     name = "default" if account_id is None else account_id
     if not isinstance(name, str):
         raise TypeError("account_id must be a text, not {!r}".format(account_id))
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     # Readable, and still another name for each account: also where case does not count.
     file = "ipc-{}-{}.sock".format(_UNSAFE.sub("_", name)[:_READABLE], digest)
     directories = private_directories()
