@@ -297,7 +297,7 @@ def test_the_launch_command_of_a_row_starts_another_such_server(home, here):
         home, "--no-auth", "--tools", "mine.py", "--exec", "off", "--gateway", "--qtserver"
     ) as served:
         (row,) = until(here, lambda rows: rows)
-        command = row["metadata"]["launch_command"]
+        command = row["metadata"]["restart_command"]
         served.end()
     environ = environment(home)
     del environ["PYTHONPATH"]

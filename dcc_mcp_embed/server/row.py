@@ -3,7 +3,7 @@
 Keys and meanings are the ecosystem's, which reads rows with ``install_lifecycle`` and with its
 gateway; ours begin with ``dcc_mcp_embed_``. Metadata is texts only: one value of another kind and
 every reader sets the whole file aside. A key stands there only when it is true, so none says
-``gateway_runtime_mode`` or ``restart_command`` as long as there is no such thing.
+``gateway_runtime_mode`` as long as there is no such thing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class About(NamedTuple):
     """What does not change while a server runs.
 
     ``package``: the folder of this package. ``launch_command``: what a shell can be given to start
-    another one like it, None where nobody knows (a host that a person started). ``guest_token``:
+    another one like it, and so this one again once it has ended; None where nobody knows (a host
+    that a person started). ``guest_token``:
     what the dcc-mcp gateway is let in with, None if it is not; whoever reaches the gateway sees it.
     ``host_rpc``: the URI at which a sidecar reaches the host, None if there is none.
     """
@@ -65,7 +66,7 @@ class About(NamedTuple):
         }
         found.update(other_versions(sys.modules))
         if self.launch_command is not None:
-            found["launch_command"] = self.launch_command
+            found["launch_command"] = found["restart_command"] = self.launch_command
         if self.host_rpc is not None:
             found["host_rpc_uri"] = self.host_rpc
             found["host_rpc_scheme"] = self.host_rpc.partition(":")[0]

@@ -38,6 +38,19 @@ def hold(seconds: float) -> str:
 """
 
 
+LIFECYCLE = (
+    "role",
+    "owner",
+    "session",
+    "sidecar_pid",
+    "supports_safe_stop",
+    "safe_stop_url",
+    "safe_stop_method",
+    "restartable",
+    "restart_command",
+)
+
+
 def instances(gateway):
     url = "http://127.0.0.1:{}/v1/instances".format(gateway.port)
     with urllib.request.urlopen(url, timeout=10.0) as answer:
@@ -113,6 +126,19 @@ def test_it_ends_by_the_gateways_safe_stop_for_whoever_names_its_owner_and_sessi
     wait_until(lambda: ident in instances(gateway), "it is listed")
     registry = open_registry(str(tmp_path / "registry"), {}, SystemClock())
     metadata = registry.get("standalone", ident).metadata
+    # What it shows an operator beforehand, of what its documentation lists.
+    lifecycle = instances(gateway)[ident]["lifecycle"]
+    assert {name: lifecycle[name] for name in LIFECYCLE} == {
+        "role": "runtime",
+        "owner": metadata["owner"],
+        "session": metadata["session"],
+        "sidecar_pid": None,
+        "supports_safe_stop": True,
+        "safe_stop_url": "http://127.0.0.1:{}/safe-stop".format(served.port),
+        "safe_stop_method": "POST",
+        "restartable": True,
+        "restart_command": metadata["launch_command"],
+    }
     path = "/v1/dcc/standalone/instances/{}/stop".format(ident)
     right = {"expected_owner": metadata["owner"], "expected_session": metadata["session"]}
     status, said = ask(gateway, path, dict(right, expected_session="0" * 32))

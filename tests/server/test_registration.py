@@ -72,7 +72,8 @@ def test_a_server_has_a_row_as_long_as_it_runs(start):
     metadata = found.metadata
     assert metadata["mcp_url"] == live.server.plain_url
     assert metadata["install_root"] == os.path.dirname(os.path.abspath(dcc_mcp_embed.__file__))
-    assert not {"host_rpc_uri", "gateway_runtime_mode", "launch_command"} & set(metadata)
+    untrue = {"host_rpc_uri", "gateway_runtime_mode", "launch_command", "restart_command"}
+    assert not untrue & set(metadata)
     assert os.path.exists(found.sentinel_path)
     live.close()
     assert rows(live.registry_dir) == []

@@ -36,7 +36,7 @@ def test_the_lasting_part():
 
 def test_a_command_is_there_if_there_is_one():
     metadata = ABOUT._replace(launch_command="python3 -m x serve").metadata()
-    assert metadata["launch_command"] == "python3 -m x serve"
+    assert metadata["launch_command"] == metadata["restart_command"] == "python3 -m x serve"
 
 
 @pytest.mark.parametrize(
