@@ -33,6 +33,7 @@ class Connection(Protocol):
         self.peer: Tuple[str, int] = peer
         self.opened: float = opened
         self.authenticated = False
+        self._as_guest = False
         self._ending = False
         self._eof = False
         self._room = 0
@@ -62,11 +63,17 @@ class Connection(Protocol):
 
     # -- in and out ---------------------------------------------------------------------------
 
-    def authenticate(self) -> None:
-        """Count the peer as one of ours from now on."""
-        if not self.authenticated:
-            self.authenticated = True
-            self._front.authenticated(self.stream)
+    def authenticate(self, guest: bool = False) -> Optional[Refused]:
+        """Count the peer as one of ours from now on, or as a guest; return why not, if it is not.
+
+        Who was one of ours is no guest any more.
+        """
+        if self.authenticated and (guest or not self._as_guest):
+            return None
+        refused = self._front.authenticated(self.stream, guest)
+        if refused is None:
+            self.authenticated, self._as_guest = True, guest
+        return refused
 
     def connection_lost(self, error: Optional[Exception]) -> None:
         self._ending = True

@@ -13,6 +13,7 @@ from .admission import Admission, Refused
 from .arrival import Arrival, Speaker
 from .connection import AHEAD
 from .exchange import JSON, Exchange, problem
+from .gateway import share
 
 __all__ = ["Front"]
 
@@ -48,6 +49,7 @@ class Front:
         self._connections: Dict[Stream, None] = {}
         # When each came, in that order: the first one is the first to go.
         self._strangers: Dict[Stream, float] = {}
+        self._guests: Dict[Stream, None] = {}
         self._refused: Dict[Stream, None] = {}
         self._waiting: List[Arrival] = []
         # Strangers that made room and were not logged yet; None: nobody has for a while.
@@ -64,13 +66,14 @@ class Front:
         if full:
             # Whoever has just come may be one of ours, and whoever fills all places is not: then
             # the next moment counts for more than the grace of each.
-            full = not self._evict_stranger(0.0)
+            full = not (self._evict_stranger(0.0) or self._evict_guest())
         elif len(self._strangers) >= self.limits.unauthenticated:
             self._evict_stranger(self.limits.connect_grace)
         if full and len(self._refused) >= self.limits.unauthenticated:
             self._turn_away(sock)
             return
-        arrival = Arrival(self, sock, peer, self._too_many() if full else None)
+        refusal = _too_many(self.limits.connections) if full else None
+        arrival = Arrival(self, sock, peer, refusal)
         if full:
             self._refused[arrival.stream] = None
             return
@@ -88,16 +91,9 @@ class Front:
         """Have ``arrival`` go on once another protocol is spoken."""
         self._waiting.append(arrival)
 
-    def _too_many(self) -> Refused:
-        return Refused(
-            503,
-            "{} connections are open already; close some.".format(self.limits.connections),
-            (("Retry-After", "1"),),
-        )
-
     def _turn_away(self, sock: socket.socket) -> None:
         """Refuse in words without keeping anything of a connection; best effort."""
-        refused = self._too_many()
+        refused = _too_many(self.limits.connections)
         try:
             sock.setblocking(False)
             sock.send(
@@ -123,6 +119,13 @@ class Front:
             return True
         return False
 
+    def _evict_guest(self) -> bool:
+        """Drop the connection that has been a guest's for the longest time, if there is one."""
+        for stream in self._guests:
+            stream.abort()
+            return True
+        return False
+
     def _tell_of_evicted(self) -> None:
         """Log the first one, and then how many more there were, once in a while."""
         if self._evicted is not None:
@@ -142,9 +145,19 @@ class Front:
         else:
             self._evicted = None
 
-    def authenticated(self, stream: Stream) -> None:
-        """Note that the peer has shown a token: it need not make room for others any more."""
+    def authenticated(self, stream: Stream, guest: bool) -> Optional[Refused]:
+        """Note that the peer has shown a token: it need not make room for others any more.
+
+        A guest has to, for those who are none; return why there is no room for one more of them.
+        """
+        if not guest:
+            self._guests.pop(stream, None)
+        elif len(self._guests) >= share(self.limits.connections):
+            return _too_many(len(self._guests), " of guests")
+        else:
+            self._guests[stream] = None
         self._strangers.pop(stream, None)
+        return None
 
     def make_room(self, size: int) -> Optional[Refused]:
         """Count ``size`` bytes of bodies under way, or return why there is no room for them."""
@@ -167,6 +180,7 @@ class Front:
         """Note that a connection is gone."""
         self._connections.pop(stream, None)
         self._strangers.pop(stream, None)
+        self._guests.pop(stream, None)
         self._refused.pop(stream, None)
         self._check_done()
 
@@ -199,3 +213,11 @@ class Front:
 
     def _streams(self) -> List[Stream]:
         return list(self._connections) + list(self._refused)
+
+
+def _too_many(count: int, whose: str = "") -> Refused:
+    return Refused(
+        503,
+        "{} connections{} are open already; close some.".format(count, whose),
+        (("Retry-After", "1"),),
+    )

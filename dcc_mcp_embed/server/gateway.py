@@ -3,7 +3,8 @@
 The gateway shows every row to whoever can reach it, and asks nobody who they are. So with the
 setting ``gateway`` our row tells a token of its own, made anew at each start, and whoever shows
 that one is a *guest*: every tool, but none that runs code or writes files that the caller names.
-The user's consent is no part of it: a guest is not even asked about.
+The user's consent is no part of it: a guest is not even asked about. Of places (connections,
+sessions, calls that wait for answers) guests have a share, so that they shut nobody out.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from ..errors import PermissionDenied
 from ..records import NamedTuple
 from ..tools.entries import Tool
 
-__all__ = ["Guest", "admit", "make_token", "share", "withheld"]
+__all__ = ["MAX_BODY", "Guest", "admit", "make_token", "share", "withheld"]
 
+#: What a guest may send in one request, bytes.
+MAX_BODY = 1024 * 1024
 #: Capability -> what a tool that has it does.
 _WITHHELD = {
     "code": "runs code that its caller sends",

@@ -14,6 +14,7 @@ from ..wire import http1
 from .admission import Admitted, Refused
 from .connection import AHEAD, Connection
 from .exchange import JSON, Carrier, Exchange, Headers, problem
+from .gateway import MAX_BODY
 
 if TYPE_CHECKING:
     from .front import Front
@@ -150,7 +151,10 @@ class HttpConnection(Connection, Carrier):
         self._path, self._guest = verdict
         allowed = front.public.get(verdict.path)
         if allowed is None:
-            self.authenticate()
+            full = self.authenticate(self._guest)
+            if full is not None:
+                self.refuse(full)
+                return
         elif head.body_length is None or head.body_length > allowed:
             # Strangers come here: they may not send much.
             self.refuse(Refused(413, _too_much(verdict.path, allowed)))
@@ -163,7 +167,10 @@ class HttpConnection(Connection, Carrier):
 
     def _claim_room(self, size: int) -> bool:
         """Have ``size`` bytes of the body counted; else refuse the request and return False."""
-        refused = self.make_room(size)
+        if self._guest and size > MAX_BODY:
+            refused: Optional[Refused] = Refused(413, _too_much(self._path, MAX_BODY))
+        else:
+            refused = self.make_room(size)
         if refused is not None:
             self.refuse(refused)
         return refused is None

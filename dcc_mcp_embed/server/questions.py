@@ -2,7 +2,8 @@
 
 A state names a suspended call and is signed with a key of this start, together with what was called
 and by whom: what comes back must be what went out, from who got it, for the same call, and it can
-be used once. Loop thread.
+be used once. Nobody holds all places: guests together have some of their own, and any one else has
+half of them. Loop thread.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ..digest import compare_digest, hmac_sha256
 from ..wire import jsonrpc
 from ..wire.jsonrpc import Fault
 from ..wire.mcp.work import ResourceRead, Work
+from .gateway import Guest, share
 
 if TYPE_CHECKING:
     from .dialogue import Dialogue
@@ -46,7 +48,10 @@ class Questions:
 
     def enter(self, one: Dialogue) -> bool:
         """Count a call that begins to wait; False if too many do."""
-        if len(self._waiting) >= self._limit:
+        holder = _holder(one.work)
+        held = sum(_holder(other.work) == holder for other in self._waiting)
+        allowed = share(self._limit) if holder is Guest else (self._limit + 1) // 2
+        if held >= allowed or len(self._waiting) >= self._limit:
             return False
         self._waiting.add(one)
         return True
@@ -92,8 +97,14 @@ class Questions:
             named = work.uri
         else:
             named = [work.name, work.arguments]  # type: ignore[union-attr]
-        bound = json.dumps([ident, type(work).__name__, work.client, named], sort_keys=True)
+        guest = type(work.principal) is Guest
+        bound = json.dumps([ident, type(work).__name__, work.client, guest, named], sort_keys=True)
         return hmac_sha256(self._key, bound.encode("ascii")).hex()
+
+
+def _holder(work: Work) -> Any:
+    """Return by whom a place is held: all guests are one."""
+    return Guest if type(work.principal) is Guest else work.principal
 
 
 def _invalid(work: Work) -> Fault:
