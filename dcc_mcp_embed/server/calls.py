@@ -21,7 +21,7 @@ from ..tools.results import failure, success
 from ..tools.steps import read_step
 from .beating import Beat, Steps
 from .exec_gate import ExecGate
-from .gateway import admit
+from .gateway import Guest, admit
 from .running import Running
 
 __all__ = ["Calls"]
@@ -86,9 +86,10 @@ class Calls:
         where the tool's questions go.
         """
         self.total += 1
+        control = self.control if type(identity) is not Guest else self.control.guests
         try:
             while tool.redirect is not None:
-                tool, arguments = tool.redirect(self.control, tool.bind(arguments))
+                tool, arguments = tool.redirect(control, tool.bind(arguments))
             admit(tool, identity)
             kwargs = tool.bind(arguments)
             wanted = self._wishes(tool, kwargs)
@@ -96,7 +97,7 @@ class Calls:
             answer(failure(error, self._instance.block))
             return None
         if tool.thread == "loop":
-            result = self._run_here(tool, kwargs, client, wire)
+            result = self._run_here(tool, kwargs, client, wire, control)
             if isinstance(result, Later):
                 # Cancelled in the same way.
                 return cast(
@@ -112,10 +113,12 @@ class Calls:
                 identity,
                 answer,
                 running,
-                lambda: self._queue(tool, kwargs, wanted, client, answer, progress, running, wire),
+                lambda: self._queue(
+                    tool, kwargs, wanted, client, answer, progress, running, wire, control
+                ),
             )
         else:
-            self._queue(tool, kwargs, wanted, client, answer, progress, running, wire)
+            self._queue(tool, kwargs, wanted, client, answer, progress, running, wire, control)
         return running
 
     def _beating(self, running: Running, wire: Any, answer: Answer) -> Answer:
@@ -124,9 +127,9 @@ class Calls:
         return Beat(self._loop, running, wire.beat, answer).answered
 
     def _run_here(
-        self, tool: Tool, kwargs: Dict[str, Any], client: str, wire: Any
+        self, tool: Tool, kwargs: Dict[str, Any], client: str, wire: Any, control: Any
     ) -> Union[Dict[str, Any], Later]:
-        context = ToolContext(control=self.control, client=client, wire=wire)
+        context = ToolContext(control=control, client=client, wire=wire)
         start = self._clock.monotonic()
         try:
             value = tool.invoke(context, kwargs)
@@ -195,6 +198,7 @@ class Calls:
         progress: Optional[Progress],
         running: Running,
         wire: Any,
+        control: Any,
     ) -> None:
         loop = self._loop
         lane = self._lanes[tool.thread]
@@ -205,7 +209,7 @@ class Calls:
             host=self._host if on_main else None,
             scene=self._scene if on_main else None,
             client=client,
-            control=self.control,
+            control=control,
             wire=wire,
         )
 
@@ -274,6 +278,7 @@ class Calls:
             undo_label="MCP: " + tool.name if undo and on_main else None,
             progress=Steps(loop, progress).take if progress is not None else None,
             read=read_step,
+            guest=control is not self.control,
         )
         if wire is not None and tool.stepwise:
             job.question, job.asked = _QUESTIONS, asked

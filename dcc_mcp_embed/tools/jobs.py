@@ -19,8 +19,6 @@ __all__ = ["META_JOB", "Later", "cancel_job", "get_job", "job_result", "list_job
 META_JOB = "dcc-mcp-embed/job"
 #: The longest that a client may wait in one call, milliseconds.
 MAX_WAIT_MS = 30000
-#: How often it is looked meanwhile whether the job has ended, seconds. Only while somebody waits.
-LOOK_EVERY = 0.05
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -32,51 +30,39 @@ _JOB_ID = text("From list_jobs, or a timeout_running error.")
 class Later:
     """What a ``raw`` tool of the loop thread returns whose answer may take a while.
 
-    ``look()`` returns the CallToolResult, None as long as there is none; ``give_up()`` returns
-    what is answered when ``wait`` seconds are over. Both on the loop thread, quick.
+    ``watch(told)`` has ``told()`` called, on any thread, when there is more to tell, and returns
+    what takes that back; ``give_up()`` returns the CallToolResult that can be given now, which is
+    the answer then, or when ``wait`` seconds are over. Both on the loop thread, quick.
     """
 
-    __slots__ = ("_answer", "_loop", "_timer", "_until", "give_up", "look", "wait")
+    __slots__ = ("_answer", "_leave", "_timer", "give_up", "wait", "watch")
 
     def __init__(
         self,
-        look: Callable[[], Optional[Dict[str, Any]]],
+        watch: Callable[[Callable[[], None]], Callable[[], None]],
         give_up: Callable[[], Dict[str, Any]],
         wait: float,
     ) -> None:
-        self.look = look
+        self.watch = watch
         self.give_up = give_up
         self.wait = wait
-        self._timer: Any = None
         self._answer: Optional[Callable[[Dict[str, Any]], None]] = None
 
     def begin(self, loop: Any, answer: Callable[[Dict[str, Any]], None]) -> Later:
         """See to it that ``answer`` gets the result. Loop thread, once."""
-        self._loop, self._answer = loop, answer
-        self._until = loop.clock.monotonic() + self.wait
-        self._again()
+        self._answer = answer
+        self._timer = loop.call_later(self.wait, self.cancel)
+        self._leave: Any = self.watch(lambda: loop.call_soon(self.cancel))
         return self
 
     def cancel(self) -> None:
         """Answer at once with what is known. Loop thread; what is over already is left alone."""
-        if self._answer is not None:
-            self._timer.cancel()
-            self._settle(self.give_up())
-
-    def _again(self) -> None:
-        found = self.look()
-        if found is None and self._loop.clock.monotonic() >= self._until:
-            found = self.give_up()
-        if found is None:
-            self._timer = self._loop.call_later(LOOK_EVERY, self._again)
-        else:
-            self._settle(found)
-
-    def _settle(self, result: Dict[str, Any]) -> None:
         answer, self._answer = self._answer, None
-        self._timer = None
-        assert answer is not None
-        answer(result)
+        if answer is not None:
+            self._timer.cancel()
+            self._leave()
+            self._timer = self._leave = None
+            answer(self.give_up())
 
 
 @tool(
@@ -103,27 +89,21 @@ def get_job(ctx: Any, job_id: str, wait_ms: int = 0, offset: int = 0) -> Any:
     if whole is not None:
         return success(_part(job_id, whole, offset), None, control.instance())
 
-    def look() -> Optional[Dict[str, Any]]:
-        state, result = control.job(job_id)
+    def look() -> Dict[str, Any]:
+        try:
+            state, result = control.job(job_id)
+        except NotFound as error:
+            # Its result may have had to go while it was waited for.
+            return failure(error, control.instance())
         if result is None:
-            return None
+            return success(state, None, control.instance())
         return dict(result, _meta=dict(result.get("_meta") or {}, **{META_JOB: state}))
 
-    def give_up() -> Dict[str, Any]:
-        return look() or success(control.job(job_id)[0], None, control.instance())
-
-    def told(ask: Callable[[], Any]) -> Any:
-        # Its result may have had to go while it was waited for.
-        try:
-            return ask()
-        except NotFound as error:
-            return failure(error, control.instance())
-
-    found = look()
-    if wait_ms <= 0 or found is not None:
-        return found or give_up()
+    if wait_ms <= 0 or control.job(job_id)[1] is not None:
+        return look()
+    control.demand_room()
     wait = min(wait_ms, MAX_WAIT_MS) / 1000
-    return Later(lambda: told(look), lambda: told(give_up), wait)
+    return Later(lambda told: control.watch(job_id, told), look, wait)
 
 
 def _part(job_id: str, whole: Whole, offset: int) -> Dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import dcc_mcp_embed
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.errors import PermissionDenied
+from dcc_mcp_embed.host import dispatch
 from dcc_mcp_embed.registry.file_registry import open_registry
 from dcc_mcp_embed.server.gateway import Guest, admit, make_token
 from dcc_mcp_embed.tools.declare import declared
@@ -226,3 +228,138 @@ def test_skills_are_nothing_to_others_and_a_tool_of_that_name_goes_first(start):
 
     live.server.register_tools(SimpleNamespace(load_skill=load_skill))
     assert proxied(live, "load_skill", {})["content"][0]["text"] == "mine"
+
+
+# -- what others do ---------------------------------------------------------------------------
+
+
+class Busy:
+    """Tools that go on past their time, until the test lets them go."""
+
+    def __init__(self):
+        self.entered = threading.Semaphore(0)
+        self.leave = threading.Event()
+        entered, leave = self.entered, self.leave
+
+        @dcc_mcp_embed.tool(timeout=0.1, thread="worker")
+        def long(secret: str) -> str:
+            """Go on for long."""
+            entered.release()
+            assert leave.wait(20)
+            return "the " + secret
+
+        @dcc_mcp_embed.tool(capabilities=("code",), timeout=20)
+        def run(code: str):
+            """Run code in steps."""
+            entered.release()
+            while not leave.is_set():
+                yield
+                leave.wait(0.01)
+            return code
+
+        self.tools = SimpleNamespace(long=long, run=run)
+
+
+@pytest.fixture
+def busy():
+    one = Busy()
+    yield one
+    one.leave.set()
+
+
+def asked(live, tool, **arguments):
+    """Return what a tool of the server gives to the user's own client."""
+    with live.connect() as wire:
+        return wire.tool(tool, arguments)
+
+
+def late(live, busy, ask):
+    """Return the job of a call that has outlived its time; ``ask`` makes it."""
+    found = ask(live, "long", secret="secret")["structuredContent"]["error"]
+    assert found["code"] == "timeout_running"
+    assert busy.entered.acquire(timeout=20)
+    return found["details"]["job_id"]
+
+
+def as_guest(live, tool, **arguments):
+    return proxied(live, tool, arguments)
+
+
+def read_as_guest(live, uri):
+    message = {"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": uri}}
+    return through(live, "/mcp", message).json
+
+
+def items(result):
+    return [one["job_id"] for one in result["structuredContent"]["data"]["items"]]
+
+
+def code(result):
+    return result["structuredContent"]["error"]["code"]
+
+
+def test_a_guest_sees_nothing_of_the_users_calls_and_ends_none(start, busy):
+    live = start()
+    live.server.register_tools(busy.tools)
+    job = late(live, busy, asked)
+    assert items(asked(live, "list_jobs")) == [job]
+    assert items(as_guest(live, "list_jobs")) == []
+    for wait in (0, 5000):
+        assert code(as_guest(live, "get_job", job_id=job, wait_ms=wait)) == "not_found"
+    assert code(as_guest(live, "call_tool", name="get_job", arguments={"job_id": job})) == (
+        "not_found"
+    )
+    assert code(as_guest(live, "cancel_job", job_id=job)) == "not_found"
+    assert "error" in read_as_guest(live, "job://{}/result".format(job))
+    busy.leave.set()
+    found = asked(live, "get_job", job_id=job, wait_ms=20000)
+    assert found["content"][0]["text"] == "the secret"
+    assert items(as_guest(live, "list_jobs")) == []
+    assert code(as_guest(live, "get_job", job_id=job)) == "not_found"
+    told = read_as_guest(live, "job://{}/result".format(job))
+    assert "error" in told
+    assert "the secret" not in repr(told)
+
+
+def test_a_guest_does_not_end_code_that_runs(start, busy):
+    live = start()
+    live.server.register_tools(busy.tools)
+    answers = []
+    running = threading.Thread(target=lambda: answers.append(asked(live, "run", code="x = 1")))
+    running.start()
+    assert busy.entered.acquire(timeout=20)
+    (job,) = items(asked(live, "list_jobs"))
+    assert items(as_guest(live, "list_jobs")) == []
+    assert code(as_guest(live, "cancel_job", job_id=job)) == "not_found"
+    busy.leave.set()
+    running.join(20)
+    assert answers[0]["content"][0]["text"] == "x = 1"
+
+
+def test_guests_have_jobs_of_their_own(start, busy):
+    live = start()
+    live.server.register_tools(busy.tools)
+    job = late(live, busy, as_guest)
+    assert items(as_guest(live, "list_jobs")) == [job]
+    assert items(asked(live, "list_jobs")) == [job], "the user sees everything"
+    cancelled = as_guest(live, "cancel_job", job_id=job)["structuredContent"]["data"]
+    assert cancelled["effect"] == "cancel_requested"
+    busy.leave.set()
+    found = as_guest(live, "get_job", job_id=job, wait_ms=20000)
+    assert found["content"][0]["text"] == "the secret"
+
+
+def test_a_guest_reads_no_log_and_no_stack(start, busy, monkeypatch):
+    monkeypatch.setattr(dispatch, "STACK_AFTER", 0.0)
+    live = start()
+    live.server.register_tools(busy.tools)
+    job = late(live, busy, asked)
+    live.server.logbook.error("dispatch", "run did not end cleanly: KeyError('my code')")
+    assert code(as_guest(live, "get_log")) == "permission_denied"
+    assert "my code" not in repr(read_as_guest(live, "log://recent"))
+    assert "my code" in repr(asked(live, "get_log"))
+    for name, stack in ((asked, True), (as_guest, False)):
+        holder = name(live, "get_status")["structuredContent"]["data"]["worker"]["holder"]
+        assert holder["job_id"] == job
+        assert ("stack" in holder) == stack
+    assert "stack" not in repr(read_as_guest(live, "dcc://status"))

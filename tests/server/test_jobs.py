@@ -9,6 +9,8 @@ import time
 import pytest
 
 import dcc_mcp_embed
+from dcc_mcp_embed.server import control
+from dcc_mcp_embed.tools import jobs
 from fakes.live import Live, tries
 from fakes.stage import declared_among
 
@@ -155,6 +157,55 @@ def test_who_waits_and_leaves_harms_nobody(live, stage):
         ask(live, "get_status")
     stage.leave.set()
     assert data(ask(live, "get_job", job_id=job, wait_ms=20000)) == {"blocked": True}
+
+
+def test_only_so_many_calls_wait_at_once_and_the_others_are_told(live, stage, monkeypatch):
+    monkeypatch.setattr(control, "MOST_WAITING", 2)
+    job = late(live, stage)
+    arguments = {"job_id": job, "wait_ms": 20000}
+    params = {"name": "get_job", "arguments": arguments}
+    messages = [
+        {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
+        for number in range(3)
+    ]
+    headers = {"MCP-Protocol-Version": "2025-03-26"}
+    body = json.dumps(messages).encode("ascii")
+    monkeypatch.setattr(jobs, "MAX_WAIT_MS", 100)
+    with live.connect() as wire:
+        answers = wire.request("POST", "/mcp", headers, body).json
+    results = [one["result"] for one in sorted(answers, key=lambda one: one["id"])]
+    assert [data(one)["state"] for one in results[:2]] == ["running"] * 2
+    error = results[2]["structuredContent"]["error"]
+    assert (error["code"], error["retry_after_ms"]) == ("host_busy", 5000)
+    assert "2 calls wait for the end of jobs" in error["message"]
+    # Those two have gone, and left room.
+    assert data(ask(live, "get_job", job_id=job, wait_ms=1))["state"] == "running"
+
+
+def test_a_wait_ends_with_the_connection_of_the_stateless_era(live, stage, monkeypatch):
+    monkeypatch.setattr(control, "MOST_WAITING", 1)
+    job = late(live, stage)
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    arguments = {"job_id": job, "wait_ms": 30000}
+    params = {"name": "get_job", "arguments": arguments, "_meta": meta}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    body = json.dumps(message).encode("ascii")
+    with live.connect() as wire:
+        head = ["POST /mcp HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
+        head += ["MCP-Protocol-Version: 2026-07-28", "Mcp-Method: tools/call", "Mcp-Name: get_job"]
+        head += ["Content-Length: {}".format(len(body))]
+        head += ["{}: {}".format(*one) for one in live.authorization.items()]
+        wire.send("\r\n".join(head).encode("ascii") + b"\r\n\r\n" + body)
+        for _ in tries():
+            if ask(live, "get_job", job_id=job, wait_ms=1)["isError"]:
+                break
+    for _ in tries():
+        if not ask(live, "get_job", job_id=job, wait_ms=1)["isError"]:
+            return
+    raise AssertionError("it still waits")
 
 
 def test_the_end_of_the_server_is_the_end_of_waiting(live, stage):

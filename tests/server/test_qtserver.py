@@ -40,6 +40,13 @@ def wait() -> str:
     return threading.current_thread().name
 
 
+@dcc_mcp_embed.tool(timeout=0.1, thread="worker")
+def long() -> str:
+    """Go on past its time."""
+    assert GO.wait(DEADLINE)
+    return "long"
+
+
 class Peer:
     """What a sidecar is: one connection, lines."""
 
@@ -340,3 +347,16 @@ def test_a_forked_child_holds_neither_the_port_nor_its_connections(tmp_path):
         timeout=DEADLINE,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+def test_a_sidecar_sees_no_job_of_others(live):
+    live.server.register_tools(SimpleNamespace(long=long))
+    with live.connect() as wire:
+        error = wire.tool("long", {})["structuredContent"]["error"]
+    assert error["code"] == "timeout_running"
+    with Peer(live) as peer:
+        listed = peer.ask(dispatch("list_jobs"))["result"]
+        assert listed["structuredContent"]["data"]["items"] == []
+        for action in ("get_job", "cancel_job"):
+            refused = peer.ask(dispatch(action, {"job_id": error["details"]["job_id"]}))["result"]
+            assert refused["structuredContent"]["error"]["code"] == "not_found"

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dcc_mcp_embed.errors import NotFound
+from dcc_mcp_embed.errors import HostBusy, NotFound
 from dcc_mcp_embed.net.timers import Timers
 from dcc_mcp_embed.tools.jobs import MAX_WAIT_MS, Later, get_job
 from fakes.clock import FakeClock
@@ -24,6 +24,9 @@ class FakeLoop:
     def call_later(self, delay, function, *args):
         return self.timers.add(self.clock.monotonic() + delay, function, *args)
 
+    def call_soon(self, function, *args):
+        self.call_later(0, function, *args)
+
     def pass_time(self, seconds):
         for _ in range(round(seconds / 0.05)):
             self.clock.advance(0.05)
@@ -38,6 +41,23 @@ class FakeControl:
         self.result = None
         self.known = True
         self.kept = {}
+        self.watching = []
+        self.room = 1
+
+    def end(self, result=None):
+        self.result = result
+        self.known = result is not None
+        for told in list(self.watching):
+            told()
+
+    def demand_room(self):
+        if len(self.watching) >= self.room:
+            raise HostBusy("full")
+
+    def watch(self, job_id, told):
+        assert job_id == "j"
+        self.watching.append(told)
+        return lambda: self.watching.remove(told)
 
     def job(self, job_id):
         if not self.known:
@@ -74,13 +94,15 @@ def test_the_answer_comes_with_the_end_of_the_job(control, loop):
     _, answers = wait(control, loop, 10000)
     loop.pass_time(5)
     assert answers == []
-    control.result = {"content": [], "isError": False}
+    assert len(loop.timers) == 1, "nobody looks in the meantime"
+    control.end({"content": [], "isError": False})
     loop.pass_time(0.1)
     (answer,) = answers
     assert answer["_meta"]["dcc-mcp-embed/job"]["state"] == "finished"
     loop.pass_time(20)
     assert len(answers) == 1
     assert len(loop.timers) == 0
+    assert control.watching == []
 
 
 @pytest.mark.parametrize("wait_ms", [200, 10000, MAX_WAIT_MS, 10 * MAX_WAIT_MS])
@@ -92,20 +114,31 @@ def test_nobody_waits_longer_than_asked_for_and_allowed(control, loop, wait_ms):
     loop.pass_time(0.2)
     assert [state(one) for one in answers] == ["running"]
     assert len(loop.timers) == 0
+    assert control.watching == []
 
 
 def test_who_no_longer_wants_to_wait_is_told_at_once(control, loop):
     later, answers = wait(control, loop, 10000)
     later.cancel()
     assert [state(one) for one in answers] == ["running"]
+    assert control.watching == []
     later.cancel()
     loop.pass_time(20)
     assert len(answers) == 1
 
 
+def test_only_so_many_wait_at_once(control, loop):
+    later, _ = wait(control, loop, 10000)
+    with pytest.raises(HostBusy):
+        wait(control, loop, 10000)
+    assert state(get_job(SimpleNamespace(control=control), "j")) == "running"
+    later.cancel()
+    wait(control, loop, 10000)
+
+
 def test_a_job_that_is_forgotten_meanwhile_is_an_answer_too(control, loop):
     _, answers = wait(control, loop, 10000)
-    control.known = False
+    control.end()
     loop.pass_time(0.1)
     (answer,) = answers
     assert answer["structuredContent"]["error"]["code"] == "not_found"
@@ -132,9 +165,9 @@ def test_nothing_of_it_needs_a_collection(control, loop, end):
     gc.disable()
     try:
         later.begin(loop, answer)
-        waiting = weakref.ref(later.look)
+        waiting = weakref.ref(later.give_up)
         if end == "found":
-            control.result = {"content": [], "isError": False}
+            control.end({"content": [], "isError": False})
         if end == "cancelled":
             later.cancel()
         loop.pass_time(1)
