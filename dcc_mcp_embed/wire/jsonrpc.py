@@ -59,8 +59,6 @@ class Request(NamedTuple):
     id: Id
     method: str
     params: Dict[str, Any]
-    #: Whether the message had params at all; some methods demand them.
-    has_params: bool
 
 
 class Notification(NamedTuple):
@@ -132,7 +130,6 @@ def classify(value: Any) -> Message:
     if type(method) is not str:
         raise Fault(INVALID_REQUEST, "The method is a string", known)
     params = value.get("params")
-    has_params = params is not None
     if params is None:
         params = {}
     elif type(params) is not dict:
@@ -141,7 +138,7 @@ def classify(value: Any) -> Message:
         return Notification(method, params)
     if known is None:
         raise Fault(INVALID_REQUEST, "The id of a request is a string or an integer")
-    return Request(known, method, params, has_params)
+    return Request(known, method, params)
 
 
 def result(id: Id, value: Any) -> Dict[str, Any]:

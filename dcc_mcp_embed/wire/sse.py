@@ -8,7 +8,7 @@ from typing import List, Optional
 from ..errors import LocalProtocolError, RemoteProtocolError
 from ..records import NamedTuple
 
-__all__ = ["Event", "SseParser", "comment", "encode"]
+__all__ = ["Event", "SseParser", "encode"]
 
 _EOL = re.compile("\r\n|\n|\r")
 _EOL_BYTES = re.compile(rb"\r\n|\n|\r")
@@ -51,13 +51,6 @@ def encode(
     return text.encode("utf-8")
 
 
-def comment(text: str = "") -> bytes:
-    """Return a comment: read by nobody, it keeps a connection alive."""
-    return ("\n".join(": " + line if line else ":" for line in _EOL.split(text)) + "\n\n").encode(
-        "utf-8"
-    )
-
-
 def _one_line(what: str, text: str) -> str:
     if "\n" in text or "\r" in text:
         raise LocalProtocolError("the {} of an event is one line: {!r}".format(what, text))
@@ -68,8 +61,7 @@ class SseParser:
     """Turn the bytes of one stream into events. One thread.
 
     ``max_event`` in bytes; more than that unfinished raises RemoteProtocolError. An event that is
-    cut off by the end of the stream never happened. ``last_id`` and ``retry`` (milliseconds) are
-    what a reconnect needs.
+    cut off by the end of the stream never happened.
     """
 
     __slots__ = (
@@ -78,11 +70,10 @@ class SseParser:
         "_data",
         "_event",
         "_held",
+        "_last_id",
         "_max_event",
         "_partial",
         "_retry",
-        "last_id",
-        "retry",
     )
 
     def __init__(self, max_event: int = 64 * 1024 * 1024) -> None:
@@ -94,8 +85,7 @@ class SseParser:
         self._held = 0
         self._event = ""
         self._retry: Optional[int] = None
-        self.last_id: Optional[str] = None
-        self.retry: Optional[int] = None
+        self._last_id: Optional[str] = None
 
     def receive_data(self, data: bytes) -> List[Event]:
         """Take bytes and return the events they complete. Raises RemoteProtocolError."""
@@ -138,16 +128,16 @@ class SseParser:
             self._event = value
         elif field == "id":
             if "\0" not in value:
-                self.last_id = value
+                self._last_id = value
         elif field == "retry" and re.fullmatch("[0-9]{1,9}", value):
-            self.retry = self._retry = int(value)
+            self._retry = int(value)
 
     def _dispatch(self, events: List[Event]) -> None:
         self._at_start = False
         self._held = 0
         if self._data:
             text = "\n".join(self._data)
-            events.append(Event(self._event or "message", text, self.last_id, self._retry))
+            events.append(Event(self._event or "message", text, self._last_id, self._retry))
         self._data = []
         self._event = ""
         self._retry = None

@@ -24,7 +24,7 @@ JSON = st.recursive(
 @pytest.mark.parametrize("ident", [0, 1, -1, "", "a", "server-discover-probe-1", 2**60])
 def test_ids_are_kept_as_they_are(ident):
     found = jsonrpc.classify({"jsonrpc": "2.0", "id": ident, "method": "ping"})
-    assert found == jsonrpc.Request(ident, "ping", {}, False)
+    assert found == jsonrpc.Request(ident, "ping", {})
     assert jsonrpc.error(ident, -1, "x")["id"] == ident
 
 

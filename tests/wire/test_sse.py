@@ -60,10 +60,8 @@ def test_encode_refuses_what_would_be_read_otherwise(arguments: dict) -> None:  
         sse.encode("x", **arguments)
 
 
-@pytest.mark.parametrize("text", ["", "ping", "a\nb", "data: x\r\n\r\ndata: y"])
-def test_a_comment_is_nothing_to_a_reader(text: str) -> None:
-    data = sse.comment(text)
-    assert data.endswith(b"\n\n")
+@pytest.mark.parametrize("data", [b":\n\n", b": ping\n\n", b": a\n: b\r\n\r\n", b":data: x\r\r"])
+def test_a_comment_is_nothing_to_a_reader(data: bytes) -> None:
     assert read(data + sse.encode("real")) == [Event("message", "real", None, None)]
 
 
@@ -122,11 +120,11 @@ def test_streams_split_anywhere(data: bytes, expected: List[Event]) -> None:
         assert read(data, size) == expected, size
 
 
-def test_what_a_reconnect_needs_is_kept() -> None:
+def test_an_id_without_an_event_is_that_of_the_next_and_a_retry_is_not() -> None:
     parser = SseParser()
     assert parser.receive_data(b"id: 5\nretry: 250\n\n") == []
-    assert (parser.last_id, parser.retry) == ("5", 250)
     assert parser.receive_data(b"") == []
+    assert parser.receive_data(b"data: x\n\n") == [Event("message", "x", "5", None)]
 
 
 @pytest.mark.parametrize("data", [b"data: " + b"x" * 30, b"data: xxxxxxx\n" * 3, b"y" * 21])

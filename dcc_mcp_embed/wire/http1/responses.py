@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Optional, Union
 
-from ...errors import LocalProtocolError, RemoteProtocolError
+from ...errors import RemoteProtocolError
 from ...records import NamedTuple
 from ..buffer import ReceiveBuffer
 from .bodies import ChunkedReader
@@ -59,7 +59,7 @@ ResponseEvent = Union[ResponseHead, Data, End, Failure, Closed, None]
 
 
 class ResponseParser:
-    """Turn the bytes of one connection into a response, after :meth:`restart` into the next one.
+    """Turn the bytes of one connection into a response; the next one is for another parser.
 
     ``method`` is that of the request: an answer to HEAD has no body. Interim responses (1xx) are
     skipped. ``max_body`` in bytes, None for no limit (the pieces are handed out as they come).
@@ -111,18 +111,6 @@ class ResponseParser:
     def receive_eof(self) -> None:
         """Note that the server sends no more; it may be the end of the body."""
         self._eof = True
-
-    def restart(self, method: str = "GET") -> None:
-        """Read another response, to a request sent after the last one ended.
-
-        Raises LocalProtocolError before :class:`End`, or when the connection is not kept alive.
-        """
-        if self._step is not _complete or not self._keep_alive:
-            raise LocalProtocolError(
-                "take events until End, and open a new connection if keep_alive was False"
-            )
-        self._method = method
-        self._step = ResponseParser._read_head if not self._buffer else ResponseParser._unasked
 
     # -- out ----------------------------------------------------------------------------------
 
@@ -234,9 +222,6 @@ class ResponseParser:
         self._chunks = None
         self._step = _complete
         return End()
-
-    def _unasked(self) -> ResponseEvent:
-        return self._fail("the server sent more than it was asked for")
 
     def _too_long(self) -> Malformed:
         return Malformed(502, "the body is longer than {} bytes".format(self._max_body))

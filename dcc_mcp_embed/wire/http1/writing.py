@@ -149,17 +149,16 @@ def response(
     )
 
 
-def stream_head(status: int, headers: Fields, keep_alive: bool = True) -> bytes:
+def stream_head(status: int, headers: Fields) -> bytes:
     """Return the head of a chunked response, for HTTP/1.1 clients only.
 
     Then come any number of :func:`chunk` and at last :data:`LAST_CHUNK`. Raises LocalProtocolError.
     """
     if status in _BODILESS:
         raise LocalProtocolError("a response {} has no body".format(status))
-    return b"%b%b%bTransfer-Encoding: chunked\r\n\r\n" % (
+    return b"%b%bTransfer-Encoding: chunked\r\n\r\n" % (
         _START.get(status) or _start(status),
         _block(headers),
-        b"" if keep_alive else b"Connection: close\r\n",
     )
 
 

@@ -6,7 +6,6 @@ from typing import Any, List, Sequence
 
 import pytest
 
-from dcc_mcp_embed.errors import LocalProtocolError
 from dcc_mcp_embed.wire import http1
 from dcc_mcp_embed.wire.http1 import CLOSED, Data, End, Failure, ResponseHead, ResponseParser
 from wire.http_events import cut, events_of
@@ -106,44 +105,14 @@ def test_keep_alive(line: bytes, fields: bytes, expected: bool) -> None:
     assert head.keep_alive is expected
 
 
-# -- one after the other --------------------------------------------------------------------------
+# -- the end --------------------------------------------------------------------------------------
 
 
-def test_restart() -> None:
-    parser = ResponseParser()
-    assert type(events_of(parser, [OK], eof=False)[-1]) is End
-    assert parser.next_event() is None
-    parser.restart("HEAD")
-    events = events_of(parser, [b"HTTP/1.1 405 No\r\nContent-Length: 7\r\n\r\n"], eof=False)
-    assert [type(event) for event in events] == [ResponseHead, End]
-    parser.restart()
-    assert body_of(events_of(parser, [OK], eof=False)) == b"body"
-
-
-def test_the_next_response_is_looked_at_from_its_start() -> None:
-    parser = ResponseParser()
-    assert type(events_of(parser, cut(OK, range(len(OK))), eof=False)[-1]) is End
-    parser.restart()
-    parser.receive_data(b"HTTP/1.1 200 OK\n")
-    assert type(parser.next_event()) is Failure
-
-
-def test_restart_refuses_a_response_nobody_asked_for() -> None:
+def test_what_follows_a_response_is_left_alone() -> None:
     parser = ResponseParser()
     assert type(events_of(parser, [OK + OK], eof=False)[-1]) is End
     assert parser.buffered == len(OK)
-    parser.restart()
-    assert type(parser.next_event()) is Failure
-
-
-@pytest.mark.parametrize(
-    "data", [b"", OK[:-1], OK.replace(b"OK\r\n", b"OK\r\nConnection: close\r\n")]
-)
-def test_restart_out_of_turn(data: bytes) -> None:
-    parser = ResponseParser()
-    events_of(parser, [data], eof=False)
-    with pytest.raises(LocalProtocolError):
-        parser.restart()
+    assert parser.next_event() is None
 
 
 def test_closed_after_the_last() -> None:
