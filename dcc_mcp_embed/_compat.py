@@ -11,7 +11,7 @@ import os
 import stat
 import sys
 import typing
-from typing import TYPE_CHECKING, Any, Callable, List, Sequence
+from typing import TYPE_CHECKING, Any, Callable, List
 
 __all__ = [
     "Annotated",
@@ -89,18 +89,13 @@ def rmtree(path: str) -> None:
         raise kept[0] if kept else OSError(errno.ENOTEMPTY, "could not be deleted", path)
 
 
-def replace(
-    source: str,
-    target: str,
-    sleep: Callable[[float], None],
-    delays: Sequence[float] = RETRY_DELAYS,
-) -> None:
+def replace(source: str, target: str, sleep: Callable[[float], None]) -> None:
     """Do ``os.replace`` and try again while somebody holds one of the files for a moment.
 
     ``sleep`` takes seconds. Only PermissionError (Windows: access denied, sharing violation) is
     retried, once per delay; after that, and for any other OSError, it is raised.
     """
-    for delay in delays:
+    for delay in RETRY_DELAYS:
         try:
             os.replace(source, target)
         except PermissionError:

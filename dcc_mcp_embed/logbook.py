@@ -60,9 +60,6 @@ class LogBook:
         if sink is not None:
             sink(line)
 
-    def debug(self, source: str, text: str) -> None:
-        self.add("debug", source, text)
-
     def info(self, source: str, text: str) -> None:
         self.add("info", source, text)
 

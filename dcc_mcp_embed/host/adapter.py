@@ -16,7 +16,6 @@ __all__ = ["Choice", "HostAdapter", "Question", "UndoChunk"]
 #: Answers to a :class:`Question`. ``once``: this call; ``process``: as long as the host runs;
 #: ``client``: this client as long as the host runs; ``never``: refuse from now on.
 Choice = str
-CHOICES = ("once", "process", "client", "never")
 
 
 class Question(NamedTuple):

@@ -53,11 +53,6 @@ class Loop:
         """Return whether the caller is the loop's own thread. Any thread."""
         return threading.get_ident() == self._thread_id
 
-    @property
-    def thread_id(self) -> int:
-        """Identify the thread that runs the loop, 0 before it runs. Any thread."""
-        return self._thread_id
-
     def call_soon(self, function: Callable[..., Any], *args: Any) -> None:
         """Run ``function(*args)`` on the loop thread in its next turn. Any thread, never blocks.
 
