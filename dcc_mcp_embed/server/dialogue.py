@@ -40,6 +40,8 @@ COME_BACK = 30.0
 #: The revision since which capabilities have parts, and the parts that the whole had meant before.
 _PARTED = "2025-11-25"
 _WHOLE = ("sampling.context",)
+#: Capability -> the first revision that has it, if that is not the first of all.
+_SINCE = {"elicitation": "2025-06-18"}
 
 Resume = Callable[[Any, Optional[ToolError]], None]
 
@@ -110,6 +112,10 @@ class Dialogue:
     def offers(self, capability: str) -> bool:
         """Return whether the client can be asked; ``sampling.tools`` is a part of a capability."""
         name, _, part = capability.partition(".")
+        session = None if self.work.stateless else self.sink.session
+        if session is not None and session.version < _SINCE.get(name, ""):
+            # Whatever it says: its revision has no word for it.
+            return False
         offered = self._offered().get(name)
         if type(offered) is not dict:
             return False
@@ -203,6 +209,10 @@ class Dialogue:
             problem = Unsupported("The call has outlived its caller: nobody can be asked.")
         elif not self._asks or not all(isinstance(one, Ask) for one in self._asks):
             problem = InvalidArgument("A tool yields Progress, questions or lists of questions.")
+        elif self._older() and any(map(_has_lists, self._asks)):
+            problem = Unsupported(
+                "The client's revision of MCP has no form in which one field takes many answers."
+            )
         elif len({one.key for one in self._asks}) < len(self._asks):
             problem = InvalidArgument("Two questions of one list have the same key.")
         elif not self._questions.enter(self):
@@ -356,6 +366,11 @@ class Dialogue:
         self.sink = sink
         self._done = None
         self._try(self._demand_input)
+
+
+def _has_lists(asked: Ask) -> bool:
+    members = asked.params.get("requestedSchema", {}).get("properties", {})
+    return any(type(one) is dict and one.get("type") == "array" for one in members.values())
 
 
 def _requests(asks: Sequence[Ask]) -> Dict[str, Any]:

@@ -51,7 +51,7 @@ class LegacySse(McpEndpoint):
             exchange.reply(406, JSON, problem("The answer is text/event-stream, over HTTP/1.1."))
             return
         ident = self._clock.token_bytes(16).hex()
-        session = self._sessions.open(ident, HANDSHAKE[0], "")
+        session = self._sessions.open(ident, HANDSHAKE[0], "", None, exchange.guest)
         channel = session.streams()
         channel.standing = _Line(channel, lambda: self._sessions.end(ident))
         exchange.begin_stream(EVENT_STREAM)
@@ -163,6 +163,7 @@ class _Posted:
             headers=_Headers(session.session_id, exchange.head.headers.get("user-agent"))
         )
         self.origin = exchange.origin
+        self.guest = exchange.guest
         self.gone: Optional[Callable[[], None]] = None
 
 
