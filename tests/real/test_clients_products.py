@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 
@@ -92,9 +93,10 @@ def test_the_inspector_lists_calls_reads_and_gets(inspect, era):
 
 def claude_code(installed):
     """Return (command, environment) of Claude Code on this machine, and skip the test if none."""
-    platform = {"linux": "linux-x64", "darwin": "darwin-arm64"}.get(sys.platform)
-    program = installed.binary("@anthropic-ai/claude-code-{}".format(platform), "claude")
-    helpers.require(os.path.isfile(program), "Claude Code for {}".format(sys.platform))
+    machine = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    kind = "{}-{}".format(sys.platform, machine)
+    program = installed.binary("@anthropic-ai/claude-code-" + kind, "claude")
+    helpers.require(os.path.isfile(program), "Claude Code for " + kind)
     # It is to look at our servers, and at nothing else.
     quiet = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1"}
     return [program], quiet
