@@ -62,8 +62,8 @@ class Dispatcher:
 
     # -- callers: any thread ------------------------------------------------------------------
 
-    def submit(self, job: Job, deadline: Optional[float] = None) -> None:
-        """Queue ``job``; its caller must call :meth:`expire` once ``deadline`` has passed.
+    def submit(self, job: Job) -> None:
+        """Queue ``job``; its caller must call :meth:`expire` once it waits no longer.
 
         Raises HostShuttingDown or HostBusy, and then the job is not queued and never settled.
         """
@@ -85,7 +85,7 @@ class Dispatcher:
             elif len(self._lane.queue) >= self._limit:
                 refusal = refusals.queue_full(self._limit)
             else:
-                self._add(job, now, deadline)
+                self._add(job, now)
         if refusal is None or probe:
             self._executor.wake(self.pump)
         if refusal is not None:
@@ -103,7 +103,7 @@ class Dispatcher:
         with self._lane.lock:
             shut = self._lane.shut
             if shut is None:
-                self._add(job, self._clock.monotonic(), None)
+                self._add(job, self._clock.monotonic())
         if shut is not None:
             raise HostShuttingDown(shut, state="not_started")
         self._executor.wake(self.pump)
@@ -112,9 +112,8 @@ class Dispatcher:
         """Wake the thread again, in case that it was not heard. Any thread."""
         self._executor.wake(self.pump)
 
-    def _add(self, job: Job, now: float, deadline: Optional[float]) -> None:
+    def _add(self, job: Job, now: float) -> None:
         job.attach(self._lane.lock, now)
-        job.deadline = deadline
         self._lane.queue.append(job)
         self._lane.live[job.job_id] = job
 
@@ -133,7 +132,7 @@ class Dispatcher:
             over.set()
 
         job.settled = settled
-        self.submit(job, self._clock.monotonic() + timeout)
+        self.submit(job)
         if not over.wait(timeout):
             self.expire(job)
             over.wait()

@@ -86,7 +86,6 @@ class Job:
         "cancel_requested",
         "client",
         "created",
-        "deadline",
         "ended",
         "finish",
         "guest",
@@ -153,7 +152,6 @@ class Job:
         self.state = QUEUED
         self.cancel_requested = False
         self.created = 0.0
-        self.deadline: Optional[float] = None
         self.started: Optional[float] = None
         self.ended: Optional[float] = None
         self.ran = 0.0

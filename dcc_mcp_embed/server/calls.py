@@ -285,10 +285,9 @@ class Calls:
         context.cancelled = job.cancelled
         running.job, running.lane = job, lane
         assert timeout is not None
-        deadline = self._clock.monotonic() + timeout
-        timer = loop.call_at(deadline, lane.expire, job)
+        timer = loop.call_later(timeout, lane.expire, job)
         try:
-            lane.submit(job, deadline)
+            lane.submit(job)
         except ToolError as error:
             job.release()
             timer.cancel()

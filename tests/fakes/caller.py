@@ -50,9 +50,9 @@ class Caller:
 
         return job.Job("id-" + name, name, run or default, finish, settled, **options)
 
-    def submit(self, name, run=None, deadline=None, **options):
+    def submit(self, name, run=None, **options):
         one = self.job(name, run, **options)
-        self.dispatcher.submit(one, deadline)
+        self.dispatcher.submit(one)
         return one
 
     def later(self):

@@ -108,7 +108,7 @@ class Watched:
 
     def time_out(self, count, **options):
         for number in range(count):
-            job = self.caller.submit("job {}".format(number), deadline=1.0, **options)
+            job = self.caller.submit("job {}".format(number), **options)
             self.caller.dispatcher.expire(job)
 
 
