@@ -217,6 +217,7 @@ class Traces:
                 break
             if attempt == 0:
                 gc.collect()  # one that waits for the collector says so itself: ResourceWarning
+                gc.freeze()  # and the next collection need not look at all the rest again
             elif attempt < slices:
                 threading.Event().wait(grace / slices)
         return [
