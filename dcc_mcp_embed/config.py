@@ -62,6 +62,8 @@ class Limits(NamedTuple):
     #: Unsent bytes at which a connection is no longer read, so that a peer that does not read its
     #: answers cannot make us hold more of them.
     high_water: int = 1024 * 1024
+    #: Unsent bytes of all connections together; past this whoever is furthest behind is dropped.
+    unsent: int = 64 * 1024 * 1024
     queued_jobs: int = 64
     #: Calls of one framed connection that are under way at once; more are told that it is busy.
     framed_calls: int = 64

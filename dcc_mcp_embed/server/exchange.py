@@ -37,6 +37,10 @@ class Carrier:
         """Send the whole answer to ``exchange``."""
         raise NotImplementedError
 
+    def begin_stream(self, headers: Headers) -> None:
+        """Send the beginning of a streamed answer."""
+        raise NotImplementedError
+
     def finish_stream(self, piece: bytes) -> None:
         """Send the end of a streamed answer."""
         raise NotImplementedError
@@ -102,7 +106,7 @@ class Exchange:
             self._streaming = True
             # A stream may stand for days, and what it was asked for has been read.
             self.body = b""
-            self._connection.stream.write(http1.stream_head(200, headers))
+            self._connection.begin_stream(headers)
 
     @property
     def can_stream(self) -> bool:

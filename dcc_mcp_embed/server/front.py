@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import Callable, Dict, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..config import Limits
 from ..net.loop import Loop
@@ -15,10 +15,15 @@ from .connection import AHEAD
 from .exchange import JSON, Exchange, problem
 from .gateway import share
 
+if TYPE_CHECKING:
+    from .http_connection import HttpConnection
+
 __all__ = ["Front"]
 
 #: How long strangers that make room are counted before a line is logged about them, seconds.
 _TELL_EVERY = 10.0
+#: A stream on which nothing is said gets a sign of life that often, seconds.
+KEEP_ALIVE = 25.0
 
 
 class Front:
@@ -54,6 +59,9 @@ class Front:
         self._waiting: List[Arrival] = []
         # Strangers that made room and were not logged yet; None: nobody has for a while.
         self._evicted: Optional[int] = None
+        #: Connections whose answer is a stream of events under way.
+        self.streaming: Dict[HttpConnection, None] = {}
+        self._keeping = False
         self._bodies = 0
         self._done: Optional[Callable[[], None]] = None
 
@@ -175,6 +183,32 @@ class Front:
     def free_room(self, size: int) -> None:
         """Undo what :meth:`make_room` has counted."""
         self._bodies -= size
+
+    def relieve(self) -> None:
+        """Drop whoever is furthest behind in reading, while too much is unsent altogether.
+
+        A guest is as far behind with a quarter of the bytes.
+        """
+
+        def behind(stream: Stream) -> int:
+            return stream.unsent * (4 if stream in self._guests else 1)
+
+        while sum(stream.unsent for stream in self._connections) > self.limits.unsent:
+            last = max(self._connections, key=behind)
+            self.log("warning", "a client that has {} bytes to read is dropped".format(last.unsent))
+            last.abort()
+
+    def keep_alive_later(self) -> None:
+        """See to it that streams show a sign of life now and then, for as long as there are any."""
+        if not self._keeping:
+            self._keeping = True
+            self.loop.call_later(KEEP_ALIVE, self._keep_alive)
+
+    def _keep_alive(self) -> None:
+        self._keeping = False
+        for connection in list(self.streaming):
+            self.keep_alive_later()
+            connection.keep_alive()
 
     def forget(self, stream: Stream) -> None:
         """Note that a connection is gone."""

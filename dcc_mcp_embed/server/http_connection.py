@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["HttpConnection"]
 
+#: A comment in a stream of server-sent events.
+_KEEP_ALIVE = http1.chunk(b":\n\n")
+
 
 class HttpConnection(Connection, Carrier):
     """Drive the parser, ask admission, hand exchanges to the front, mind the deadlines."""
@@ -74,6 +77,7 @@ class HttpConnection(Connection, Carrier):
             self._advance()
 
     def lost(self) -> None:
+        self._front.streaming.pop(self, None)
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.lose()
@@ -88,11 +92,28 @@ class HttpConnection(Connection, Carrier):
                 status, headers, body, self._keep_alive, head.method == "HEAD", head.version
             )
         )
-        self._next()
+        self._sent()
+
+    def begin_stream(self, headers: Headers) -> None:
+        """Send the beginning of an answer that comes in pieces."""
+        self._front.streaming[self] = None
+        self._front.keep_alive_later()
+        self.stream.write(http1.stream_head(200, headers))
 
     def finish_stream(self, piece: bytes) -> None:
         """Send the end of a streamed answer."""
+        self._front.streaming.pop(self, None)
         self.stream.write(http1.chunk(piece) + http1.LAST_CHUNK)
+        self._sent()
+
+    def keep_alive(self) -> None:
+        """Send what nobody reads, so that whatever stands between does not end the stream."""
+        if not self.blocked:
+            self.stream.write(_KEEP_ALIVE)
+
+    def _sent(self) -> None:
+        if self.blocked:
+            self._front.relieve()
         self._next()
 
     def _next(self) -> None:

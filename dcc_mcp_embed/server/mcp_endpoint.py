@@ -31,6 +31,7 @@ _SESSION = "Mcp-Session-Id"
 #: Messages in one batch. They are taken in one turn of the loop, and their answers, each larger
 #: than its request, are kept until the last is there.
 MAX_BATCH = 100
+_NOT_BEGUN = "It was not begun: the answers to this batch are too large already; send it by itself"
 #: Told to whoever comes back for the stream of a session of which nothing is known any more.
 _FORGOTTEN = jsonrpc.notification(
     "notifications/message",
@@ -184,7 +185,12 @@ class McpEndpoint:
             return
         gathered = Gathered(exchange, len(values), self._always)
         for value in values:
-            self._single(exchange, value, Member(gathered, session))
+            member = Member(gathered, session)
+            if gathered.full and type(value) is dict and type(value.get("id")) in (str, int):
+                fault = Fault(jsonrpc.INTERNAL_ERROR, _NOT_BEGUN, value["id"])
+                member.reply(self._machine.refuse(fault))
+            else:
+                self._single(exchange, value, member)
 
     def _send(self, exchange: Exchange, reply: Reply) -> None:
         exchange.reply(reply.status, JSON, jsonrpc.encode(reply.message))

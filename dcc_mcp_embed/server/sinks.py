@@ -18,6 +18,12 @@ from .sessions import Session
 __all__ = ["Gathered", "Member", "Single", "Sink"]
 
 _EVENTS = "text/event-stream"
+#: Bytes of the answers to one batch: more than any single one has.
+_MAX_ANSWERS = 4 * 1024 * 1024
+_TOO_LARGE = (
+    "It was done, but the answers to this batch are larger than 4 MiB together, and this one was "
+    "left out; read it by itself"
+)
 
 
 class Sink:
@@ -137,35 +143,45 @@ class Single(Sink):
 class Gathered:
     """The answers of a batch, sent together when the last one is there.
 
-    ``always``: as a stream, an event for each, if the client takes one.
+    ``always``: as a stream, an event for each, if the client takes one. ``full``: there was no room
+    for one of them.
     """
 
     def __init__(self, exchange: Exchange, count: int, always: bool = False) -> None:
         self._exchange = exchange
         self._always = always
         self._missing = count
-        self._messages: List[Dict[str, Any]] = []
+        self._room = _MAX_ANSWERS
+        self._texts: List[bytes] = []
+        self.full = False
 
     def arrived(self, message: Optional[Dict[str, Any]]) -> None:
         """Take what came of one message, None for nothing; send all once it was the last."""
-        self._missing -= 1
         if message is not None:
-            self._messages.append(message)
+            self._texts.append(self._fitting(message))
+        self._missing -= 1
         if self._missing:
             return
         exchange = self._exchange
-        if not self._messages:
+        if not self._texts:
             exchange.reply(202, (), b"")
         elif self._always and exchange.can_stream and takes(exchange.head.headers, _EVENTS):
             exchange.begin_stream(EVENT_STREAM)
             exchange.end_stream(
-                b"".join(
-                    sse.encode(jsonrpc.encode(one).decode("ascii"), event="message")
-                    for one in self._messages
-                )
+                b"".join(sse.encode(one.decode("ascii"), event="message") for one in self._texts)
             )
         else:
-            exchange.reply(200, JSON, jsonrpc.encode(self._messages))
+            exchange.reply(200, JSON, b"[" + b",".join(self._texts) + b"]")
+
+    def _fitting(self, message: Dict[str, Any]) -> bytes:
+        text = jsonrpc.encode(message)
+        if len(text) > self._room:
+            self.full = True
+            text = jsonrpc.encode(
+                jsonrpc.error(message.get("id"), jsonrpc.INTERNAL_ERROR, _TOO_LARGE)
+            )
+        self._room -= len(text)
+        return text
 
 
 class Member(Sink):
