@@ -20,7 +20,7 @@ from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.registry.file_registry import open_registry
 from dcc_mcp_embed.registry.heartbeat import Heartbeat
 
-#: Seconds between beats; a real one is 5, which would make for little traffic in 12 s.
+#: Seconds between beats; a real one is 5, which would make for little traffic in 30 s.
 INTERVAL = 0.25
 
 READY = json.dumps({"process": True, "dcc": True, "dispatcher": True}).encode("ascii")

@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX"),
 ]
 
-SECONDS = 12
+SECONDS = 30
 #: The gateway looks at the file every two seconds, at the rows' readiness every five, and sweeps
 #: every fifteen.
 GATEWAY_SWEEP = 30.0
