@@ -6,7 +6,7 @@ import pytest
 
 from conformance.watch import as_the_specification_says  # noqa: F401
 from fakes.bridged import Within
-from fakes.live import Live
+from fakes.live import starting
 
 
 @pytest.fixture
@@ -23,13 +23,5 @@ def bridge(home, monkeypatch):
 @pytest.fixture
 def serve(home, monkeypatch):
     """Return what starts a host in this process, with tools of the test's own."""
-    running = []
-
-    def start(*tools, **options):
-        running.append(Live(home, monkeypatch, tools=tools, **options))
-        return running[-1]
-
-    yield start
-    for live in running:
-        if live.serving:
-            live.close()
+    with starting(home, monkeypatch) as start:
+        yield lambda *tools, **options: start(tools=tools, **options)

@@ -195,8 +195,7 @@ def test_a_call_whose_host_is_killed_is_told_so_and_does_not_run_twice(home, mon
             calls = [bridge.start_call("linger", port=gate.port) for _ in range(3)]
             # The host's worker has one; the others are in its line.
             gate.arrived()
-            while bridge.call("get_status")["data"]["worker"]["queue_depth"] < 2:
-                assert served.process.poll() is None
+            bridge.until(lambda: bridge.call("get_status")["data"]["worker"]["queue_depth"] == 2)
             served.end(signal.SIGKILL)
         with Served(home, "--tools", tools):
             for call in calls:

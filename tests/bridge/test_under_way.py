@@ -105,8 +105,8 @@ def test_a_cancel_in_the_hosts_line_keeps_it_from_beginning(bridge, stage):
     bridge.until(lambda: told(bridge, "progress"))
     bridge.notify("notifications/cancelled", {"requestId": waiting})
     # Nobody says so to the client; the host knows.
-    while bridge.call("get_status")["data"]["queue_depth"]:
-        assert holding not in bridge.answers
+    bridge.until(lambda: not bridge.call("get_status")["data"]["queue_depth"])
+    assert holding not in bridge.answers
     stage.leave.set()
     assert bridge.told(holding)["ok"]
     assert bridge.call("list_objects")["ok"]
