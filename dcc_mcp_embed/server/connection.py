@@ -103,7 +103,7 @@ class Connection(Protocol):
         """Have ``size`` bytes of one request counted; return why that is too much, if it is."""
         more = size - AHEAD - self._room
         if more > 0:
-            refused = self._front.make_room(more)
+            refused = self._front.make_room(more, self._as_guest)
             if refused is not None:
                 return refused
             self._room += more

@@ -167,9 +167,14 @@ class Front:
         self._strangers.pop(stream, None)
         return None
 
-    def make_room(self, size: int) -> Optional[Refused]:
-        """Count ``size`` bytes of bodies under way, or return why there is no room for them."""
+    def make_room(self, size: int, guest: bool) -> Optional[Refused]:
+        """Count ``size`` bytes of bodies under way, or return why there is no room for them.
+
+        Those of guests are taken only while there is room left for others.
+        """
         allowed = self.limits.bodies_in_flight
+        if guest:
+            allowed = share(allowed)
         if self._bodies + size > allowed:
             return Refused(
                 503,

@@ -159,3 +159,24 @@ def test_what_a_guest_sends_at_once_is_smaller(start, chunked):
             else:
                 answer = wire.request("POST", "/mcp", headers, body)
             assert answer.status == status
+
+
+def test_bodies_of_guests_leave_room_for_those_of_others(start):
+    live = start(bodies_in_flight=2 * MAX_BODY)
+    lines = dict(live.authorization, Host="localhost", **{"Content-Type": "application/json"})
+    lines["Content-Length"] = str(MAX_BODY)
+
+    def head(**more):
+        found = dict(lines, **more).items()
+        text = "".join("{}: {}\r\n".format(*one) for one in found)
+        return "POST /mcp HTTP/1.1\r\n{}\r\n".format(text).encode("ascii")
+
+    with connecting(live) as connect:
+        refused = connect()
+        refused.send(head(**guest(live)))
+        answer = refused.read()
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}).encode("ascii")
+        wire = connect()
+        wire.send(head() + body.ljust(MAX_BODY))
+        assert wire.read().status == 200
