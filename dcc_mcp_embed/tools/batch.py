@@ -4,12 +4,14 @@ All of it is checked before anything runs. Then the calls run one after the othe
 one job: nobody else's call, and nothing of the artist's, comes between. The answer has a row for
 each call, in their order:
 
-    {"call", "tool", "ok": true, "data" | "text", "warnings"?, "evidence"?, "blocks"?, "left_out"?}
+    {"call", "tool", "ok": true, "data" | "text", "warnings"?, "evidence"?, "blocks"?, "left_out"?,
+     "kept"?}
     {"call", "tool", "ok": false, "error": {"code", "message", ...}}
     {"call", "tool", "ok": false, "state": "not_started"}
 
 ``blocks`` is how many of the content blocks behind the text (pictures) are this call's, in order;
-``left_out`` says what of its answer has no place. A batch of tools that only read only reads.
+``left_out`` says what of its answer has no place; ``kept`` is the ``job_id`` under which
+``get_job`` returns the whole for a while. A batch of tools that only read only reads.
 """
 
 from __future__ import annotations
@@ -22,9 +24,11 @@ from .code import wishes
 from .context import ToolContext
 from .declare import declared, tool
 from .entries import Tool
-from .fitting import LIMIT, MEDIA_LIMIT
+from .fitting import LIMIT, MEDIA_LIMIT, Spill
+from .keeping import uri_of
 from .results import Outcome, failure, success
 from .scene_schema import flag, schema, text
+from .tidy import encode
 
 __all__ = ["MOST_CALLS", "batch"]
 
@@ -33,6 +37,9 @@ MOST_CALLS = 50
 #: Bytes that are kept for each row that is still to come, and for what stands around the rows.
 _ROW = 400
 _AROUND = 4096
+#: Bytes that a row takes to say what was cut and where it is kept, and to tell of its pictures.
+_NOTES = 400
+_BESIDE = 100
 #: Seconds: what a batch may take at least, where one of its tools has a time of its own.
 _TIMEOUT = 50.0
 
@@ -80,7 +87,8 @@ def batch(
     ctx: ToolContext, calls: List[Dict[str, Any]], stop_on_error: bool = True
 ) -> Dict[str, Any]:
     """Make many calls as one: one undo step, much faster, a result for each (items). All arguments
-    are checked before the first starts. What was done before an error stays and is told."""
+    are checked before the first starts. What was done before an error stays and is told. Of a long
+    result, get_job returns the whole (job_id: its 'kept')."""
     raise AssertionError("redirected")
 
 
@@ -232,18 +240,51 @@ def _call(ctx: ToolContext, member: _Member, least: int, room: _Room) -> Dict[st
         raise
     except BaseException as error:  # SystemExit too: the rest of the batch has a say in it
         return _failed(failure(error, None), least)
-    limit = max(least - _ROW, _ROW)
-    result = success(value, member.tool, None, own.warnings, own.facts, limit=limit)
+
+    def told(limit: int, spill: Optional[Spill]) -> Dict[str, Any]:
+        return success(value, member.tool, None, own.warnings, own.facts, limit=limit, spill=spill)
+
+    spill = _Spill(ctx.control.kept.keep)
+    result = told(LIMIT, spill)
     if result["isError"]:
         error_of = result.get("structuredContent", {}).get("error") or {}
         if member.tool.raw or error_of.get("code") != TooLarge.code:
             return _failed(result, least)
         # It ran, and well; only its answer has no place here.
-        return _left_out(error_of["message"])
-    return _done(result, least, room)
+        row = _left_out(error_of["message"])
+    else:
+        row = _row(result)
+    size = _size(row)
+    if size > least - _BESIDE:
+        if spill.ident is None:
+            spill(encode(row), "application/json", size)
+        cut = told(max(least - _BESIDE - _NOTES, _ROW), None)
+        row = _row(cut)
+        if cut["isError"] or _size(row) > least - _BESIDE:
+            row = _left_out("The answer is {} bytes of JSON.".format(size))
+    if spill.ident is not None:
+        row["kept"] = spill.ident
+    # The link to what is kept is the row's.
+    link = uri_of(spill.ident or "")
+    others = [one for one in result["content"] if one.get("type") != "text"]
+    _show(row, [one for one in others if one.get("uri") != link], room)
+    return row
 
 
-def _done(result: Dict[str, Any], least: int, room: _Room) -> Dict[str, Any]:
+class _Spill:
+    """Keep what of one call's answer has no place, and know where. See :data:`.fitting.Spill`."""
+
+    def __init__(self, keep: Spill) -> None:
+        self._keep = keep
+        self.ident: Optional[str] = None
+
+    def __call__(self, text: str, mime_type: str, size: int) -> Optional[str]:
+        self.ident = self._keep(text, mime_type, size)
+        return self.ident
+
+
+def _row(result: Dict[str, Any]) -> Dict[str, Any]:
+    """Return what a row says of a result."""
     row: Dict[str, Any] = {"ok": True}
     told = result.get("structuredContent")
     if isinstance(told, dict):
@@ -253,20 +294,23 @@ def _done(result: Dict[str, Any], least: int, room: _Room) -> Dict[str, Any]:
     else:
         texts = [one["text"] for one in result["content"] if one.get("type") == "text"]
         row["text"] = "\n".join(texts)
-    blocks = [one for one in result["content"] if one.get("type") != "text"]
+    return row
+
+
+def _show(row: Dict[str, Any], blocks: List[Dict[str, Any]], room: _Room) -> None:
+    """Put the pictures of a call beside the rows, if there is room."""
     weight = sum(map(_size, blocks))
     if weight > room.media:
-        row["left_out"] = "{} bytes of pictures or other content".format(weight)
+        also = "{} bytes of pictures or other content".format(weight)
+        row["left_out"] = " And ".join([one for one in (row.get("left_out"), also) if one])
     elif blocks:
         row["blocks"] = len(blocks)
         room.media -= weight
         room.blocks.extend(blocks)
-    size = _size(row)
-    return row if size <= least else _left_out("The answer is {} bytes of JSON.".format(size))
 
 
 def _left_out(what: str) -> Dict[str, Any]:
-    return {"ok": True, "left_out": what[: _ROW // 2]}
+    return {"ok": True, "left_out": what[: _ROW // 4]}
 
 
 def _failed(result: Dict[str, Any], least: int) -> Dict[str, Any]:

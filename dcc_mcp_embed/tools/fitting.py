@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from ..errors import TooLarge
 from .entries import Tool
+from .keeping import uri_of
 from .tidy import decode, encode
 
 __all__ = [
@@ -19,8 +20,7 @@ __all__ = [
     "weigh",
 ]
 
-#: (text, its MIME type, its bytes) -> the URI under which it is kept, None if it is not. Any
-#: thread.
+#: (text, its MIME type, its bytes) -> the id under which it is kept, None if it is not. Any thread.
 Spill = Callable[[str, str, int], Optional[str]]
 
 #: Bytes of text in one result. Larger ones flood a model's context (Claude Code cuts at 25 000
@@ -34,15 +34,17 @@ SHAPED_LIMIT = 1024 * 1024
 
 _JSON = "application/json"
 _TEXT = "text/plain"
-_WHOLE = "For a while the whole of it is the resource {}; get_job returns it in parts (offset)."
+_WHOLE = "For a while the whole of it is the resource {uri}; get_job returns it in parts (offset)."
+#: Where it is larger than a resource may be.
+_PARTS = "For a while get_job returns the whole of it in parts (job_id '{ident}', offset)."
+_LOST = "What is left out is not kept: the whole is too large for that."
 
 
 class Spilled(TooLarge):
-    """A result that is too large, and kept where ``link`` says."""
+    """A result that is too large. ``note`` says what became of it, ``link`` leads there, if any."""
 
-    def __init__(self, error: TooLarge, link: Dict[str, Any]) -> None:
-        hint = "{} {}".format(error.hint or "", _WHOLE.format(link["uri"])).strip()
-        super().__init__(error.message, hint=hint)
+    def __init__(self, error: TooLarge, link: Dict[str, Any], note: str) -> None:
+        super().__init__(error.message, hint="{} {}".format(error.hint or "", note).strip())
         self.link = link
 
 
@@ -56,34 +58,34 @@ def shorten(
 ) -> Tuple[str, Dict[str, Any]]:
     """Return (the JSON of as many items as fit, the link to the whole).
 
-    ``text`` is the JSON of an object, ``size`` and ``limit`` are bytes. The link is empty if the
-    whole is not kept. What is left out is said in ``notes``. Raises TooLarge for what has no items
-    or none that fits; Spilled if that is kept.
+    ``text`` is the JSON of an object, ``size`` and ``limit`` are bytes. The link is empty if there
+    is no resource with the whole. What is left out, and where it is kept, is said in ``notes``.
+    Raises TooLarge for what has no items or none that fits; Spilled if that may be kept.
     """
-    link = _kept(text, _JSON, size, spill)
+    link, note = _kept(text, _JSON, size, spill)
     try:
         text = _cut(decode(text), size, tool, notes, limit)
     except TooLarge as error:
-        if not link:
+        if note is None:
             raise
-        raise Spilled(error, link) from None
-    if link:
-        notes.append(_WHOLE.format(link["uri"]))
+        raise Spilled(error, link, note) from None
+    if note is not None:
+        notes.append(note)
     return text, link
 
 
 def fit(blocks: Sequence[Dict[str, Any]], limit: int, spill: Optional[Spill]) -> None:
-    """Raise TooLarge for content that does not fit, Spilled if its text is kept."""
+    """Raise TooLarge for content that does not fit, Spilled if its text may be kept."""
     try:
         weigh(blocks, limit)
     except TooLarge as error:
         texts = [one["text"] for one in blocks if one["type"] == "text"]
         whole = "\n".join(texts)
         size = len(whole.encode("utf-8"))
-        link = _kept(whole, _TEXT, size, spill) if size > limit else None
-        if not link:
+        link, note = _kept(whole, _TEXT, size, spill if size > limit else None)
+        if note is None:
             raise
-        raise Spilled(error, link) from None
+        raise Spilled(error, link, note) from None
 
 
 def weigh(blocks: Sequence[Dict[str, Any]], limit: int) -> None:
@@ -142,12 +144,22 @@ def _cut(
     return encode(rest)
 
 
-def _kept(text: str, mime_type: str, size: int, spill: Optional[Spill]) -> Dict[str, Any]:
-    """Keep a text that is too large; return the link to it, an empty one if it is not kept."""
-    uri = None if spill is None else spill(text, mime_type, size)
-    if uri is None:
-        return {}
-    return {
+def _kept(
+    text: str, mime_type: str, size: int, spill: Optional[Spill]
+) -> Tuple[Dict[str, Any], Optional[str]]:
+    """Keep a text that is too large; return the link to it, and what became of it in words.
+
+    The link is empty if there is no resource with it; without ``spill`` there is nothing to say.
+    """
+    if spill is None:
+        return {}, None
+    ident = spill(text, mime_type, size)
+    if ident is None:
+        return {}, _LOST
+    if size > SHAPED_LIMIT:
+        return {}, _PARTS.format(ident=ident)
+    uri = uri_of(ident)
+    link = {
         "type": "resource_link",
         "uri": uri,
         "name": "result",
@@ -155,6 +167,7 @@ def _kept(text: str, mime_type: str, size: int, spill: Optional[Spill]) -> Dict[
         "mimeType": mime_type,
         "size": size,
     }
+    return link, _WHOLE.format(uri=uri)
 
 
 def _ask_for_less(tool: Optional[Tool], count: Optional[int]) -> str:

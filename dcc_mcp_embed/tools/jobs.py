@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any, Callable, Dict, Optional
 
-from ..errors import NotFound
+from ..errors import NotFound, TooLarge
 from .content import Resource
 from .declare import resource, tool
-from .fitting import LIMIT
+from .fitting import LIMIT, SHAPED_LIMIT
 from .keeping import Whole, uri_of
 from .results import failure, success
 from .scene_schema import integer, one_of, schema, text
@@ -158,13 +158,21 @@ def job_result(ctx: Any, job: str) -> Resource:
     """The whole of a result that was cut, or what a call returned that outlived its time."""
     whole = ctx.control.kept.get(job)
     if whole is not None:
+        if whole.size > SHAPED_LIMIT:
+            raise TooLarge(
+                "The result is {} bytes; a resource has {} at most.".format(
+                    whole.size, SHAPED_LIMIT
+                ),
+                hint="get_job returns it in parts (job_id '{}', offset).".format(job[:64]),
+            )
         return Resource(uri_of(job), text=whole.text, mime_type=whole.mime_type)
     try:
         state, result = ctx.control.job(job)
     except NotFound:
         raise NotFound(
             "No result is kept under '{}'.".format(job[:64]),
-            hint="Results that were cut are kept for ten minutes; make the call again.",
+            hint="Results that were cut are kept for ten minutes, the largest not so long; make "
+            "the call again.",
         ) from None
     if result is None:
         raise NotFound(

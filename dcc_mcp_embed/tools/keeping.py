@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import OrderedDict
 from typing import Optional
@@ -10,10 +11,10 @@ from ..clock import Clock
 
 __all__ = ["KeptResults", "Whole", "uri_of"]
 
-#: Bytes of one text: what :data:`.fitting.SHAPED_LIMIT` lets a resource have.
-ONE = 1024 * 1024
+#: Bytes of one text, in memory.
+ONE = 8 * 1024 * 1024
 #: Of all together; the oldest go first.
-ALL = 8 * 1024 * 1024
+ALL = 16 * 1024 * 1024
 ENTRIES = 64
 #: Seconds.
 KEPT_FOR = 600.0
@@ -22,12 +23,13 @@ KEPT_FOR = 600.0
 class Whole:
     """A result that was cut: its text as it would have been sent. ``until``: monotonic seconds."""
 
-    __slots__ = ("mime_type", "size", "text", "until")
+    __slots__ = ("mime_type", "size", "text", "until", "weight")
 
-    def __init__(self, text: str, mime_type: str, size: int, until: float) -> None:
+    def __init__(self, text: str, mime_type: str, size: int, weight: int, until: float) -> None:
         self.text = text
         self.mime_type = mime_type
         self.size = size
+        self.weight = weight
         self.until = until
 
 
@@ -41,18 +43,20 @@ class KeptResults:
         self._bytes = 0
 
     def keep(self, text: str, mime_type: str, size: int) -> Optional[str]:
-        """Keep ``text`` of ``size`` bytes; return its URI, None if it is too large."""
-        if size > ONE:
+        """Keep ``text`` of ``size`` bytes; return its id, None if it is too large."""
+        # One character beyond Latin makes all of them take more.
+        weight = max(size, sys.getsizeof(text))
+        if weight > ONE:
             return None
         now = self._clock.monotonic()
         ident = self._clock.token_bytes(8).hex()
         with self._lock:
             self._sweep(now)
-            self._kept[ident] = Whole(text, mime_type, size, now + KEPT_FOR)
-            self._bytes += size
+            self._kept[ident] = Whole(text, mime_type, size, weight, now + KEPT_FOR)
+            self._bytes += weight
             while len(self._kept) > ENTRIES or self._bytes > ALL:
                 self._drop(next(iter(self._kept)))
-        return uri_of(ident)
+        return ident
 
     def get(self, ident: str) -> Optional[Whole]:
         """Return what is kept under an id, None if it is not there, or no more."""
@@ -72,7 +76,7 @@ class KeptResults:
             self._drop(ident)
 
     def _drop(self, ident: str) -> None:
-        self._bytes -= self._kept.pop(ident).size
+        self._bytes -= self._kept.pop(ident).weight
 
 
 def uri_of(ident: str) -> str:

@@ -84,7 +84,8 @@ def success(
         evidence = _evidence(facts, notes, limit)
     except Spilled as error:
         refusal = failure(error, instance, timing)
-        refusal["content"].append(error.link)
+        if error.link:
+            refusal["content"].append(error.link)
         return refusal
     except Exception as error:
         # Our own refusals, and whatever a mapping of the host raises while it is read.
@@ -180,7 +181,7 @@ def _data(
 ) -> Tuple[Dict[str, Any], str, Any, Optional[Dict[str, Any]]]:
     """Return (data, its text, next cursor, the link to the whole).
 
-    The link is None for data that was not cut, and empty where the whole is not kept.
+    The link is None for data that was not cut, and empty where no resource has the whole.
     """
     if type(value) is dict:
         data: Dict[str, Any] = value

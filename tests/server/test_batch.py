@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import threading
 from types import SimpleNamespace
 
@@ -59,6 +60,12 @@ class Stage:
             """Return pictures."""
             one = dcc_mcp_embed.Image(data=PNG + b"\0" * 1000 * copies)
             return ["seen", one]
+
+        @dcc_mcp_embed.tool
+        def boast(ctx) -> dict:
+            """Return little, and tell of it at length."""
+            ctx.evidence(proof="y" * 3000)
+            return {"proof": "x"}
 
         @dcc_mcp_embed.tool
         def hold() -> str:
@@ -300,6 +307,42 @@ def test_an_answer_that_is_too_large_is_left_out_and_its_effect_is_not(live, sta
     assert counts(result) == (3, 0, 0)
     assert "60" in rows(result)[1]["left_out"]
     assert rows(result)[2]["data"] == {"name": "b" * 100}
+    assert kept(live, rows(result)[1]["kept"]) == json.dumps(
+        {"x": "x" * 60000}, separators=(",", ":")
+    )
+
+
+def kept(live, ident):
+    """Return the whole of what is kept, put together of its parts."""
+    parts, offset = [], 0
+    while offset is not None:
+        part = told(ask(live, "get_job", job_id=ident, offset=offset))["data"]
+        parts.append(part["text"])
+        offset = part["next_offset"]
+    return "".join(parts)
+
+
+def test_of_an_answer_that_is_cut_the_row_says_where_the_whole_is(live):
+    result = batch(live, ("list_many", {"count": 5000}), ("list_many", {"count": 1}))
+    cut, whole = rows(result)
+    assert cut["truncated"] is True
+    assert 0 < len(cut["data"]["items"]) < 5000
+    assert (
+        json.loads(kept(live, cut["kept"]))["items"][: len(cut["data"]["items"])]
+        == (cut["data"]["items"])
+    )
+    assert len(json.loads(kept(live, cut["kept"]))["items"]) == 5000
+    assert "blocks" not in cut
+    assert "kept" not in whole
+
+
+def test_what_no_row_has_room_for_is_kept_with_its_evidence(live):
+    calls = [("list_many", {"count": 5000})] * 49 + ["boast"]
+    row = rows(batch(live, *calls))[-1]
+    assert (row["data"], row.get("evidence")) == ({"proof": "x"}, None)
+    assert "evidence was left out" in row["warnings"][0]
+    found = json.loads(kept(live, row["kept"]))
+    assert found["evidence"] == {"proof": "y" * 3000}
 
 
 @pytest.mark.parametrize("count", [1, 2, 10, 50])
