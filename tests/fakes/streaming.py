@@ -109,6 +109,8 @@ def connecting(live: Any) -> Iterator[Callable[[], Streaming]]:
         wires.append(Streaming(live))
         return wires[-1]
 
-    yield connect
-    for wire in wires:
-        wire.close()
+    try:
+        yield connect
+    finally:
+        for wire in wires:
+            wire.close()

@@ -73,6 +73,17 @@ def test_sessions_of_guests_do_not_push_out_those_of_others(start):
     assert len(found) == 3
 
 
+def test_sessions_of_guests_over_the_older_transport_are_theirs(start):
+    live = start()
+    with connecting(live) as connect:
+        for headers in (guest(live), {}):
+            ears = connect()
+            ears.request("GET", "/sse", dict(headers, Accept="text/event-stream"))
+            assert ears.event().event == "endpoint"
+        found = on_loop(live, live.server._server.sessions.all)
+        assert [one.guest for one in found] == [True, False]
+
+
 def test_questions_to_guests_leave_room_for_questions_to_others(start):
     live = start(asking_calls=8)
     with live.connect() as wire:
