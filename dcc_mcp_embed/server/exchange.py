@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Optional, Tuple
 
-from ..net.stream import Stream
-from ..wire import http1, jsonrpc
+from ..wire import jsonrpc
 from .gateway import Guest
 
 __all__ = ["EVENT_STREAM", "JSON", "Carrier", "Exchange", "Headers", "problem", "takes"]
@@ -26,7 +25,6 @@ class Carrier:
 
     peer: Tuple[str, int]
     opened: float
-    stream: Stream
 
     @property
     def blocked(self) -> bool:
@@ -39,6 +37,10 @@ class Carrier:
 
     def begin_stream(self, headers: Headers) -> None:
         """Send the beginning of a streamed answer."""
+        raise NotImplementedError
+
+    def send_piece(self, piece: bytes) -> None:
+        """Send a piece of a streamed answer."""
         raise NotImplementedError
 
     def finish_stream(self, piece: bytes) -> None:
@@ -121,7 +123,7 @@ class Exchange:
     def send(self, piece: bytes) -> None:
         """Send one piece of a started stream."""
         if self._connection is not None:
-            self._connection.stream.write(http1.chunk(piece))
+            self._connection.send_piece(piece)
 
     def end_stream(self, piece: bytes) -> None:
         """Send the last piece and end the stream."""

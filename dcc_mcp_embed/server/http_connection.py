@@ -100,6 +100,12 @@ class HttpConnection(Connection, Carrier):
         self._front.keep_alive_later()
         self.stream.write(http1.stream_head(200, headers))
 
+    def send_piece(self, piece: bytes) -> None:
+        """Send a piece of a streamed answer."""
+        self.stream.write(http1.chunk(piece))
+        if self.blocked:
+            self._front.relieve()
+
     def finish_stream(self, piece: bytes) -> None:
         """Send the end of a streamed answer."""
         self._front.streaming.pop(self, None)

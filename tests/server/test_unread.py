@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
 from fakes.live import on_loop, starting, tries
+from fakes.streaming import connecting, initialize
 
 MIB = 1024 * 1024
 READ = []
@@ -112,3 +114,38 @@ def test_what_many_do_not_read_together_has_a_limit_and_who_reads_least_is_dropp
     finally:
         for wire in wires:
             wire.close()
+
+
+def test_who_comes_back_for_what_was_kept_and_does_not_read_it_counts_too(start):
+    limit = MIB
+    live = start(unsent=limit, high_water=MIB // 8)
+    server = live.server._server
+
+    def say():
+        channel = server.sessions.all()[0].streams()
+        for _ in range(15):
+            channel.tell('"{}"'.format("x" * (MIB // 8)))
+        return True
+
+    def unsent():
+        return sum(one.unsent for one in server.front._connections)
+
+    def narrow():
+        """Have the system take little of what is sent."""
+        for one in server.front._connections:
+            one._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        return True
+
+    with connecting(live) as connect:
+        session = initialize(connect())
+        ears = connect()
+        ears.listen(session)
+        first = ears.event().id
+        ears.close()
+        assert on_loop(live, say)
+        for _ in range(8):
+            wire = connect()
+            assert wire.rpc("ping").status == 200
+            assert on_loop(live, narrow)
+            wire.listen(session, first)
+            assert on_loop(live, unsent) <= limit
