@@ -15,7 +15,7 @@ from .hosts import Host
 from .relay import Ended
 from .shelf import marked
 
-__all__ = ["Replies"]
+__all__ = ["Replies", "protocol_error"]
 
 #: What marks a result of the stateless era.
 _ERA = ("resultType", "ttlMs", "cacheScope")
@@ -50,8 +50,7 @@ class Replies:
         if isinstance(work, ToolCall):
             block = None if host is None else host.block()
             return self._machine.answer(work, failure(error, block))
-        text = "{} {}".format(error.message, error.hint or "").strip()
-        return self._machine.fail(work, jsonrpc.INTERNAL_ERROR, text, error.to_dict())
+        return self._machine.fail(work, jsonrpc.INTERNAL_ERROR, _told(error), error.to_dict())
 
     def _refused(self, work: Work, fault: Fault, host: Host) -> Reply:
         """Return the reply for an error of JSON-RPC that the host has answered."""
@@ -65,6 +64,15 @@ class Replies:
             # Its number is another one in each era.
             return self._machine.not_found(work, text, data)
         return self._machine.fail(work, code, text, data)
+
+
+def protocol_error(ident: Any, error: ToolError) -> Dict[str, Any]:
+    """Return the answer to a request that is no work, and came to nothing."""
+    return jsonrpc.error(ident, jsonrpc.INTERNAL_ERROR, _told(error), error.to_dict())
+
+
+def _told(error: ToolError) -> str:
+    return "{} {}".format(error.message, error.hint or "").strip()
 
 
 def _plain(result: Dict[str, Any]) -> Dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict
 
 from ..errors import ToolError
+from ..tools.uri import MAX_URI
 from ..wire import jsonrpc
 from ..wire.jsonrpc import Fault
 from ..wire.mcp.listing import LISTS
@@ -26,14 +27,14 @@ from .client import Client, Listener
 from .flights import Flights
 from .lists import ShelfLists, ToolLists
 from .news import News
+from .replies import protocol_error
 from .shelf import SHELVES
 from .voice import Voice
 
 __all__ = ["Service"]
 
-#: Resources that one client may watch, and characters of a uri.
+#: Resources that one client may watch.
 _MOST_WATCHED = 256
-_LONGEST_URI = 2048
 _INITIALIZED = "notifications/initialized"
 
 
@@ -129,22 +130,20 @@ class Service:
         if not outcome.begins:
             self._news.unwatch(client, uri)
             voice.reply(done)
-        elif len(uri) > _LONGEST_URI or len(client.watched) >= _MOST_WATCHED:
+        elif len(uri) > MAX_URI or len(client.watched) >= _MOST_WATCHED:
             text = "At most {} resources can be watched".format(_MOST_WATCHED)
             voice.reply(jsonrpc.error(outcome.id, jsonrpc.INVALID_PARAMS, text))
         else:
             try:
                 self._news.watch(client, uri, lambda: voice.reply(done))
             except ToolError as error:
-                text = "{} {}".format(error.message, error.hint or "").strip()
-                data = error.to_dict()
-                voice.reply(jsonrpc.error(outcome.id, jsonrpc.INTERNAL_ERROR, text, data))
+                voice.reply(protocol_error(outcome.id, error))
 
     def _listen(self, client: Client, outcome: Listen, voice: Voice) -> None:
         kept = ("resourceSubscriptions", *dialect.WISHES.values())
         wishes = {key: wish for key, wish in outcome.wishes.items() if wish and key in kept}
         uris = wishes.get("resourceSubscriptions", ())
-        if len(uris) > _MOST_WATCHED or any(len(uri) > _LONGEST_URI for uri in uris):
+        if len(uris) > _MOST_WATCHED or any(len(uri) > MAX_URI for uri in uris):
             text = "At most {} resources can be watched".format(_MOST_WATCHED)
             fault = Fault(jsonrpc.INVALID_PARAMS, text, outcome.id)
             voice.reply(self._machine.refuse(fault).message)
