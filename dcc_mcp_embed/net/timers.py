@@ -40,9 +40,6 @@ class Timers:
         self._count = 0
         self._sweep_at = self._SWEEP_FLOOR
 
-    def __len__(self) -> int:
-        return sum(1 for entry in self._heap if not entry[2].cancelled)
-
     def add(self, when: float, callback: Callable[..., Any], *args: Any) -> Timer:
         """Arrange for ``callback(*args)`` once it is ``when``."""
         timer = Timer(when, callback, args)

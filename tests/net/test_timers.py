@@ -17,7 +17,6 @@ def test_timers_fire_in_order_of_time_and_the_cancelled_never(plan):
         if cancel:
             handle.cancel()
     wanted = sorted((when, number) for when, number, cancel in made if not cancel)
-    assert len(timers) == len(wanted)
     fired = []
     for now in range(51):
         expected = min([when for when, _ in wanted[len(fired) :]] or [None], key=lambda x: x or 0)
