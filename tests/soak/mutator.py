@@ -44,8 +44,9 @@ from soak.sender import PATIENCE, Sender, sidecar_port  # noqa: E402
 
 #: Messages between two looks at whether it still serves.
 EVERY = 1000
-#: Mebibytes that the last nine tenths may add, and the last half alone.
-GROWTH, LATE_GROWTH = 12.0, 4.0
+#: Mebibytes that the last nine tenths may add, and the last half alone. Some large answers at the
+#: same moment are good for three, which stay with the process.
+GROWTH, LATE_GROWTH = 12.0, 6.0
 #: Threads and descriptors that there may be more of at the end, with nobody connected.
 SPARE = 3
 #: Seconds until whatever waits for a peer that has left has given up.
