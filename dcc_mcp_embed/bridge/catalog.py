@@ -88,6 +88,10 @@ class Catalog:
         """Return the list, sorted by name. Not to be changed."""
         return self._listing
 
+    def described(self, name: str) -> Optional[Dict[str, Any]]:
+        """Return what is listed under a name. Not to be changed."""
+        return next((one for one in self._listing if one["name"] == name), None)
+
     def listed(self) -> None:
         """Take note that a client was shown the list as it is."""
         self._known.update(self._routes)

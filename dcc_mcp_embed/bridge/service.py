@@ -20,6 +20,7 @@ from ..wire.mcp.machine import (
     Reply,
     Subscribe,
 )
+from ..wire.mcp.param_headers import check_params, param_headers
 from ..wire.mcp.work import Completion, PromptGet, ResourceRead, ToolCall, Work
 from . import dialect
 from .catalog import Catalog
@@ -96,6 +97,21 @@ class Service:
     def do(self, client: Client, outcome: Any, voice: Voice) -> None:
         """Do what a message asks for, which the machine has taken."""
         self._doers[type(outcome)](client, outcome, voice)
+
+    def call(self, client: Client, work: ToolCall, headers: Any, voice: Voice) -> None:
+        """Have a tool run whose arguments ``headers`` may repeat: what routes must be what runs."""
+        tool = self._catalog.described(work.name)
+        try:
+            pairs = param_headers(tool["inputSchema"]) if tool is not None else ()
+        except ValueError:
+            # The host knows what it means.
+            pairs = ()
+        try:
+            check_params(pairs, work.arguments, headers, work.id)
+        except Fault as fault:
+            voice.reply(self._machine.fail(work, fault.code, fault.message).message)
+        else:
+            self._work(client, work, voice)
 
     def leave(self, client: Client) -> None:
         """End all that a client has under way: it has gone."""

@@ -127,6 +127,9 @@ class WebFront:
         if outcome.stateless:
             # Closing the stream is how a client of this era cancels. Earlier ones only leave.
             exchange.gone = lambda: post(service.leave, client)
+            if type(outcome) is ToolCall:
+                post(service.call, client, outcome, exchange.head.headers, voice)
+                return
         post(service.do, client, outcome, voice)
 
     def _unasked(self, client: Client, ident: str) -> None:

@@ -24,6 +24,11 @@ from fakes.streaming import connecting, initialize
 KEY = "io.modelcontextprotocol/subscriptionId"
 ERA = "2026-07-28"
 NAME = {"type": "object", "properties": {"name": {"type": "string"}}}
+ROUTED = {
+    "type": "object",
+    "properties": {"region": {"type": "string", "x-mcp-header": "Region"}},
+    "additionalProperties": False,
+}
 
 
 class Stage:
@@ -49,7 +54,12 @@ class Stage:
             answer = yield ctx.elicit("Your name?", NAME, key="user_name")
             return "Hello, {}!".format(answer["content"]["name"])
 
-        self.tools = SimpleNamespace(steps=steps, greet=greet)
+        @dcc_mcp_embed.tool(input_schema=ROUTED)
+        def routed(region: str = "") -> str:
+            """Say where."""
+            return region
+
+        self.tools = SimpleNamespace(steps=steps, greet=greet, routed=routed)
 
 
 @pytest.fixture
@@ -198,6 +208,20 @@ def test_the_stateless_era_works_and_is_cancelled_by_leaving(connect, stage):
     assert wire.message()["method"] == "notifications/progress"
     wire.close()
     assert stage.ended.acquire(timeout=DEADLINE)
+
+
+def test_arguments_that_headers_repeat_must_be_those_of_the_headers(connect, stage):
+    wire = connect()
+    appears(wire, "routed")
+    call = modern("tools/call", name="routed", arguments={"region": "here"})
+    missing = wire.rpc(**call)
+    assert (missing.status, missing.code) == (400, -32020)
+    call["headers"]["Mcp-Param-Region"] = "there"
+    assert wire.rpc(**call).code == -32020
+    call["headers"]["Mcp-Param-Region"] = "here"
+    assert wire.rpc(**call).json["result"]["content"][0]["text"] == "here"
+    # Earlier revisions know nothing of it.
+    assert wire.tool("routed", {"region": "x"})["content"][0]["text"] == "x"
 
 
 def test_a_client_is_asked_on_the_stream_of_its_call(connect, stage):
