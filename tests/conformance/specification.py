@@ -116,6 +116,8 @@ class Specification:
                     self._errors[code] = name
         self.said_by_servers = self._alternatives("ServerRequest")
         self.said_by_servers |= self._alternatives("ServerNotification")
+        self.said_by_clients = self._alternatives("ClientRequest")
+        self.said_by_clients |= self._alternatives("ClientNotification")
 
     def _alternatives(self, name: str) -> Set[str]:
         found = self.definitions.get(name, {}).get("anyOf", ())
@@ -143,10 +145,7 @@ class Specification:
         if type(message) is not dict:
             return ["a message is an object"]
         if "method" in message:
-            name = self._methods.get(message["method"])
-            if name is None or name not in self.said_by_servers:
-                return ["{} is nothing that a server says".format(message["method"])]
-            return self.check(name, message) + self._strange(message, ("method", "params"))
+            return self._wrong_wish(message, self.said_by_servers, "server")
         if "error" in message:
             return self._wrong_error(message) + self._strange(message, ("error",))
         generic = "JSONRPCResultResponse"
@@ -156,6 +155,16 @@ class Specification:
         if not found and method is not None:
             found = self._wrong_result(message["result"], method)
         return found
+
+    def problems_of_client(self, message: Dict[str, Any]) -> List[str]:
+        """Return what is wrong with a request or a notification of a client's."""
+        return self._wrong_wish(message, self.said_by_clients, "client")
+
+    def _wrong_wish(self, message: Dict[str, Any], allowed: Set[str], who: str) -> List[str]:
+        name = self._methods.get(message["method"])
+        if name is None or name not in allowed:
+            return ["{} is nothing that a {} says".format(message["method"], who)]
+        return self.check(name, message) + self._strange(message, ("method", "params"))
 
     def _strange(self, message: Dict[str, Any], members: Tuple[str, ...]) -> List[str]:
         """Return members that no message of its kind has; the schemas allow any."""

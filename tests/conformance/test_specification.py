@@ -119,3 +119,15 @@ def test_a_tool_keeps_to_its_own_schema(monkeypatch):
         "2025-11-25: outputSchema: None is not of type 'object'",
     ]
     assert watch.count == 4
+
+
+def test_what_a_client_may_ask():
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": REVISIONS[-1],
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    good = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}
+    known = specification(REVISIONS[-1])
+    assert known.problems_of_client(good) == []
+    for wrong in (dict(good, params={}), dict(good, method="ping"), dict(good, id=None)):
+        assert known.problems_of_client(wrong)

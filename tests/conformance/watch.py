@@ -13,6 +13,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 import pytest
 
 from conformance.specification import REVISIONS, specification
+from dcc_mcp_embed.mcp.http_client import HttpClient
 from dcc_mcp_embed.wire.mcp.revisions import (
     BATCHES,
     HANDSHAKE,
@@ -84,6 +85,7 @@ class Watch:
         self._outputs: Dict[str, Any] = {}
         self._watch_wires(monkeypatch)
         self._watch_pipes(monkeypatch)
+        self._watch_our_client(monkeypatch)
 
     # -- where messages come by ---------------------------------------------------------------
 
@@ -155,6 +157,20 @@ class Watch:
         monkeypatch.setattr(Client, "send", sending)
         monkeypatch.setattr(Client, "_join", joining)
 
+    def _watch_our_client(self, monkeypatch: Any) -> None:
+        """Check the other direction too: what our own client asks servers for."""
+        watch = self
+        exchange = HttpClient._exchange
+
+        def exchanging(client: Any, headers: Any, body: bytes, *more: Any) -> Any:
+            message = json.loads(body.decode("utf-8"))
+            revision = _named(message, LATEST_HANDSHAKE)
+            found = specification(revision).problems_of_client(message)
+            watch._tell(revision, message, found)
+            return exchange(client, headers, body, *more)
+
+        monkeypatch.setattr(HttpClient, "_exchange", exchanging)
+
     def _posted(
         self, book: Book, path: str, headers: Dict[str, Optional[str]], body: bytes
     ) -> Optional[str]:
@@ -204,6 +220,9 @@ class Watch:
         kind = "result" if "result" in message else "error"
         of = asked.method if asked is not None else "?"
         self.kinds.add((revision, message.get("method") or "{} of {}".format(kind, of)))
+        self._tell(revision, message, found)
+
+    def _tell(self, revision: str, message: Any, found: List[str]) -> None:
         self.problems += [
             "{}: {}\n    in {}".format(revision, one, json.dumps(message)[:600]) for one in found
         ]
