@@ -15,6 +15,8 @@ from ..errors import HostBusy, HostError, InvalidArgument, PermissionDenied, Too
 from ..net.loop import Loop
 from ..net.timers import Timer
 from ..tools.asking import Ask, NotOffered
+from ..tools.entries import Progress
+from ..tools.steps import read_step
 from ..tools.tidy import tidy
 from ..wire import jsonrpc
 from ..wire.mcp.machine import McpMachine
@@ -101,9 +103,10 @@ class Dialogue:
         self._post(self._event, jsonrpc.notification("notifications/message", params))
 
     def progress(self, done: float, total: Optional[float], message: Optional[str]) -> None:
-        """Report progress if the client wants it."""
+        """Report progress if the client wants it. Raises HostError for what cannot be told."""
+        step = read_step(Progress(done, total, message))
         if self.work.token is not None:
-            self._post(self.report, done, total, message)
+            self._post(self.report, *step)
 
     def step_out(self) -> None:
         """Have the client come back for the result, if it can."""

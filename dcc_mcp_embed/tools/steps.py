@@ -14,13 +14,13 @@ __all__ = ["MAX_MESSAGE", "read_step"]
 MAX_MESSAGE = 500
 _INFINITY = float("inf")
 _HINT = (
-    "The tool must yield Progress(done, total, message), of finite numbers and a text, or "
-    "questions of its ctx."
+    "The tool must yield Progress(done, total, message), or call ctx.progress() with the same: "
+    "finite numbers and a text."
 )
 
 
 def read_step(step: Any) -> Progress:
-    """Return what a tool has yielded as plain numbers and text. On the tool's own thread.
+    """Return what a tool has reported as plain numbers and text. On the tool's own thread.
 
     Raises HostError for what is none.
     """
@@ -40,7 +40,7 @@ def _number(value: Any, member: str) -> Union[int, float]:
         number = _INFINITY
     if not -_INFINITY < number < _INFINITY:
         raise HostError(
-            "The tool yielded a Progress whose {} is a {} that is no finite number.".format(
+            "The tool reported progress whose {} is a {} that is no finite number.".format(
                 member, type(value).__name__
             ),
             hint=_HINT,
@@ -55,7 +55,7 @@ def _text(message: Any) -> Optional[str]:
         return plain(message if isinstance(message, str) else str(message))[:MAX_MESSAGE]
     except Exception:
         raise HostError(
-            "The tool yielded a Progress whose message is a {} that has no text.".format(
+            "The tool reported progress whose message is a {} that has no text.".format(
                 type(message).__name__
             ),
             hint=_HINT,

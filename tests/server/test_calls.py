@@ -348,6 +348,23 @@ def test_a_report_that_cannot_be_told_is_an_error_of_the_tool(start, stage, toke
     assert left == ["left"]
 
 
+@pytest.mark.parametrize("token", [None, 1])
+def test_a_report_by_the_context_that_cannot_be_told_is_an_error_too(start, token):
+    @dcc_mcp_embed.tool(read_only=True, thread="worker")
+    def wrong(ctx) -> str:
+        """Report."""
+        ctx.progress(1, float("nan"))
+        return "went on"
+
+    live = start()
+    live.server.register_tools(SimpleNamespace(wrong=wrong))
+    meta = {} if token is None else {"_meta": {"progressToken": token}}
+    answer = Pending(live, "wrong", {}, **meta).answer()
+    error = answer.json["result"]["structuredContent"]["error"]
+    assert error["code"] == "host_error"
+    assert "whose total is a float" in error["message"]
+
+
 def test_a_report_of_a_host_object_spoils_no_list(start, stage):
     class Node:
         def __str__(self):
