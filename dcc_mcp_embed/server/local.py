@@ -6,10 +6,11 @@ from typing import Any, Dict, Optional
 
 from ..clock import Clock
 from ..host.dispatch import Dispatcher
-from ..host.job import Job, Report
+from ..host.job import DETACHED, Job, Report
 from ..tools.context import ToolContext
 from ..tools.jobs import Later
 from ..tools.results import Outcome
+from ..tools.steps import read_step
 from ..tools.table import ToolTable
 
 __all__ = ["LocalCalls"]
@@ -59,7 +60,8 @@ class LocalCalls:
             return found.give_up() if type(found) is Later else found
 
         def finish(value: Any, error: Optional[BaseException], report: Report) -> Any:
-            return value, error
+            # Too late nobody can ask for it, and what is the host's is let go of on its thread.
+            return (value, error) if job.state != DETACHED else None
 
         job = Job(
             self._clock.uuid(),
@@ -70,6 +72,7 @@ class LocalCalls:
             client="local",
             writes=not tool.read_only,
             undo_label=None if tool.read_only or not on_main else "MCP: " + name,
+            read=read_step,
         )
         context.cancelled = job.cancelled
         value, error = self._lanes[tool.thread].call(job, timeout)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
+import weakref
 
 import pytest
 
 import dcc_mcp_embed
+from dcc_mcp_embed.errors import HostError, TimeoutRunning
 from dcc_mcp_embed.server import control
 from dcc_mcp_embed.tools import jobs
 from fakes.live import Live, tries
@@ -237,6 +239,43 @@ def test_code_in_this_process_does_not_wait(live, stage):
     job = late(live, stage)
     found = live.server.call("get_job", {"job_id": job, "wait_ms": 20000})
     assert found["structuredContent"]["data"]["state"] == "running"
+
+
+def test_of_a_call_in_this_process_that_outlived_its_time_nothing_is_kept(live, stage):
+    class Own:
+        """What the host gives out."""
+
+    gone = threading.Event()
+
+    @dcc_mcp_embed.tool(thread="worker", read_only=True)
+    def hand_out() -> None:
+        """Return what is the host's own."""
+        one = Own()
+        weakref.finalize(one, gone.set)
+        stage.entered.release()
+        assert stage.leave.wait(20)
+        return one
+
+    live.server.register_tools(declared_among(locals()))
+    with pytest.raises(TimeoutRunning) as raised:
+        live.server.call("hand_out", timeout=0.1)
+    job = raised.value.details["job_id"]
+    assert stage.entered.acquire(timeout=20)
+    stage.leave.set()
+    assert data(ask(live, "get_job", job_id=job, wait_ms=20000))["state"] == "finished"
+    assert gone.wait(20)
+
+
+def test_a_call_in_this_process_reports_what_can_be_told(live):
+    @dcc_mcp_embed.tool(thread="worker", read_only=True)
+    def wrong():
+        """Report."""
+        yield dcc_mcp_embed.Progress("half")
+
+    live.server.register_tools(declared_among(locals()))
+    with pytest.raises(HostError) as raised:
+        live.server.call("wrong")
+    assert "whose done is a str" in raised.value.message
 
 
 # -- list_jobs --------------------------------------------------------------------------------
