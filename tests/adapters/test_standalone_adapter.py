@@ -14,7 +14,7 @@ from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 
 import dcc_mcp_embed
 from dcc_mcp_embed.errors import EmbedError, Unsupported
-from dcc_mcp_embed.host.adapter import CHOICES, HostAdapter, Question
+from dcc_mcp_embed.host.adapter import HostAdapter, Question
 
 WAIT_S = 20.0
 
@@ -240,7 +240,8 @@ def test_a_chunk_is_one_step_or_none():
 def test_a_person_is_played_by_the_test():
     adapter = StandaloneAdapter()
     answers = []
-    question = Question("Run code?", "x", [(c, c) for c in CHOICES], answers.append)
+    choices = [("once", "Allow once"), ("never", "Never")]
+    question = Question("Run code?", "x", choices, answers.append)
     with pytest.raises(Unsupported, match="Run code"):
         adapter.ask(question)
     adapter.answerer = lambda asked: asked.answer("once")
