@@ -108,7 +108,7 @@ def test_a_tool_keeps_to_its_own_schema(monkeypatch):
     ask = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     watch._posted(book, "/mcp", {}, jsonrpc.encode(ask))
     watch.said("2025-11-25", jsonrpc.result(1, {"tools": [tool]}), book)
-    ask.update(method="tools/call", params={"name": "t"})
+    book, ask = {}, dict(ask, method="tools/call", params={"name": "t"})
     watch._posted(book, "/mcp", {}, jsonrpc.encode(ask))
     watch.said("2025-11-25", call(structuredContent={"n": 1}), book)
     assert watch.problems == []

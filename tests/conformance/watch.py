@@ -62,8 +62,8 @@ class Asked(NamedTuple):
     tool: Optional[str]
 
 
-#: Id of a request -> the request.
-Book = Dict[Any, Asked]
+#: Id of a request -> the request; None if several had that id.
+Book = Dict[Any, Optional[Asked]]
 
 
 class Watch:
@@ -91,32 +91,32 @@ class Watch:
 
     def _watch_wires(self, monkeypatch: Any) -> None:
         watch = self
-        request, read, event = Wire.request, Wire.read, Streaming.event
+        send, read, event = Wire.send, Wire.read, Streaming.event
+        read_stream = Streaming.read
 
-        def asking(
-            wire: Any,
-            method: str,
-            path: str,
-            headers: Optional[Dict[str, Optional[str]]] = None,
-            body: bytes = b"",
-            version: str = "1.1",
-        ) -> Answer:
-            wire.book = {}
-            wire.revision = watch._posted(wire.book, path, headers or {}, body)
-            answer = request(wire, method, path, headers, body, version)
-            if "mcp-session-id" in answer.headers:
-                watch._sessions[answer.headers["mcp-session-id"]] = wire.revision
-            return answer
+        def sending(wire: Any, data: bytes) -> None:
+            wire.book, wire.revision = {}, None
+            for path, headers, body in _requests(data):
+                wire.revision = watch._posted(wire.book, path, headers, body)
+            send(wire, data)
 
         def reading(wire: Any, method: str = "GET") -> Answer:
             answer = read(wire, method)
-            if wire.__dict__.get("revision") and b'"jsonrpc"' in answer.body:
+            if wire.__dict__.get("revision") is None:
+                return answer
+            watch._opened(wire, answer)
+            if b'"jsonrpc"' in answer.body:
                 if answer.headers["content-type"] == "application/json":
                     watch.said(wire.revision, answer.json, wire.book)
                 else:
                     for one in SseParser().receive_data(answer.body):
                         if one.data:
                             watch.said(wire.revision, json.loads(one.data), wire.book)
+            return answer
+
+        def reading_stream(wire: Any, method: str = "GET") -> Answer:
+            answer = read_stream(wire, method)
+            watch._opened(wire, answer)
             return answer
 
         def happening(wire: Any) -> Any:
@@ -129,13 +129,23 @@ class Watch:
                 watch.said(session or wire.revision, json.loads(found.data), wire.book)
             return found
 
-        monkeypatch.setattr(Wire, "request", asking)
+        monkeypatch.setattr(Wire, "send", sending)
         monkeypatch.setattr(Wire, "read", reading)
+        monkeypatch.setattr(Streaming, "read", reading_stream)
         monkeypatch.setattr(Streaming, "event", happening)
+
+    def _opened(self, wire: Any, answer: Answer) -> None:
+        """Note which revision a session was opened with."""
+        if "mcp-session-id" in answer.headers and wire.__dict__.get("revision"):
+            self._sessions[answer.headers["mcp-session-id"]] = wire.revision
 
     def _watch_pipes(self, monkeypatch: Any) -> None:
         watch = self
-        send, join = Client.send, Client._join
+        begin, send, join = Client.__init__, Client.send, Client._join
+
+        def beginning(client: Any, said: Any, heard: Any) -> None:
+            client.lines = []
+            begin(client, said, _Kept(heard, client.lines))
 
         def sending(client: Any, message: Any) -> None:
             book = client.__dict__.setdefault("book", {})
@@ -149,11 +159,17 @@ class Watch:
         def joining(client: Any) -> None:
             join(client)
             usual = client.__dict__.get("revision", LATEST_HANDSHAKE)
-            for message in [*client.answers.values(), *client.errors, *client.notices]:
+            for line in client.lines:
+                try:
+                    message = json.loads(line.decode("utf-8"))
+                except ValueError:
+                    # The client has found that strange already.
+                    continue
                 told = (message.get("params") or {}).get("_meta") or {}
                 revision = STATELESS[-1] if META_SUBSCRIPTION in told else usual
                 watch.said(revision, message, client.__dict__.get("book", {}))
 
+        monkeypatch.setattr(Client, "__init__", beginning)
         monkeypatch.setattr(Client, "send", sending)
         monkeypatch.setattr(Client, "_join", joining)
 
@@ -171,18 +187,15 @@ class Watch:
 
         monkeypatch.setattr(HttpClient, "_exchange", exchanging)
 
-    def _posted(
-        self, book: Book, path: str, headers: Dict[str, Optional[str]], body: bytes
-    ) -> Optional[str]:
+    def _posted(self, book: Book, path: str, headers: Dict[str, str], body: bytes) -> Optional[str]:
         """Note what is asked and return the revision of its answer; None if it is not MCP's."""
         place, _, query = path.partition("?")
         if not place.rstrip("/").endswith(_PLACES):
             return None
-        low = {name.lower(): value for name, value in headers.items()}
-        session = query.partition("sessionId=")[2] or low.get("mcp-session-id") or ""
+        session = query.partition("sessionId=")[2] or headers.get("mcp-session-id", "")
         revision = self._sessions.get(session, LATEST_HANDSHAKE)
-        if low.get("mcp-protocol-version") in REVISIONS:
-            revision = str(low["mcp-protocol-version"])
+        if headers.get("mcp-protocol-version") in REVISIONS:
+            revision = headers["mcp-protocol-version"]
         try:
             value = json.loads(body.decode("utf-8"))
         except (ValueError, RecursionError):
@@ -211,7 +224,7 @@ class Watch:
         ident = message.get("id") if type(message) is dict else None
         asked: Optional[Asked] = None
         if type(ident) in (str, int) and "method" not in message:
-            asked = book.get(ident) or self._book.get(ident)
+            asked = book[ident] if ident in book else self._book.get(ident)
         if asked is not None:
             revision = asked.revision
         found = specification(revision).problems(message, asked and asked.method)
@@ -242,6 +255,45 @@ class Watch:
         return ["outputSchema: " + one.message[:300] for one in wrong]
 
 
+class _Kept:
+    """Lines that are read, kept as they came: tests take messages apart."""
+
+    def __init__(self, file: Any, lines: List[bytes]) -> None:
+        self._file = file
+        self._lines = lines
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._file:
+            self._lines.append(line)
+            yield line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def _requests(data: bytes) -> Iterator[Tuple[str, Dict[str, str], bytes]]:
+    """Yield (path, headers, body) of whole requests; of what else may be sent, nothing."""
+    while data:
+        head, found, rest = data.partition(b"\r\n\r\n")
+        lines = head.decode("latin-1").split("\r\n")
+        words = lines[0].split(" ")
+        headers = {}
+        for line in lines[1:]:
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        length = headers.get("content-length", "0")
+        if (
+            "transfer-encoding" in headers
+            or not found
+            or len(words) != 3
+            or not length.isdecimal()
+            or len(rest) < int(length)
+        ):
+            return
+        yield words[1], headers, rest[: int(length)]
+        data = rest[int(length) :]
+
+
 def _named(message: Any, usual: str) -> str:
     """Return the revision that a message names, else the usual one of its sender."""
     params = message.get("params") if type(message) is dict else None
@@ -263,4 +315,5 @@ def _note(book: Book, revision: str, message: Any) -> None:
         params = message.get("params")
         tool = params.get("name") if type(params) is dict else None
         calls = message["method"] == "tools/call" and type(tool) is str
-        book[message["id"]] = Asked(revision, message["method"], tool if calls else None)
+        asked = Asked(revision, message["method"], tool if calls else None)
+        book[message["id"]] = None if book.get(message["id"], asked) != asked else asked
