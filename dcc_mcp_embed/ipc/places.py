@@ -23,6 +23,7 @@ from ..clock import Clock
 from ..digest import sha256
 from ..errors import ConfigError
 from ..net.sockets import BoundSocket, bind_address
+from ..rpc.hello import NAME_LIMIT
 from ..transport_errors import IpcConnectionFailed
 from . import place_file
 from .keys import SecretLike, check_secret, key_of, mixed
@@ -129,8 +130,6 @@ def check(
     """Raise ConfigError or TypeError if these name no place, or no secret."""
     _place(socket_path, account_id, host, port)
     check_secret(secret)
-    if account_id is not None and not isinstance(account_id, str):
-        raise TypeError("account_id must be a text, not {!r}".format(account_id))
 
 
 def locate(
@@ -167,6 +166,7 @@ def _place(
     socket_path: Optional[Path], account_id: Optional[str], host: Optional[str], port: Optional[int]
 ) -> Union[TransportAddress, str]:
     """Return the address, or the path of the file that leads to it."""
+    _check_account(account_id)
     if host is not None or port is not None:
         if socket_path is not None:
             raise ConfigError("give either socket_path, or host and port, not both")
@@ -182,9 +182,24 @@ def _place(
     return TransportAddress.unix_socket(path) if has_unix_sockets() else os.path.abspath(path)
 
 
+def _check_account(account_id: Optional[str]) -> None:
+    if account_id is None:
+        return
+    if not isinstance(account_id, str):
+        raise TypeError("account_id must be a text, not {!r}".format(account_id))
+    if len(account_id) > NAME_LIMIT:
+        raise ConfigError(
+            "account_id has {} characters, and may have {} at most: {:.40}...".format(
+                len(account_id), NAME_LIMIT, account_id
+            )
+        )
+
+
 def _tcp(host: str, port: Optional[int]) -> TransportAddress:
     if port is None:
         raise ConfigError("give a port with the host {!r}".format(host))
+    if isinstance(port, bool):
+        raise TypeError("port must be a whole number, not {!r}".format(port))
     try:
         address = TransportAddress.tcp(host, port)
     except OverflowError as error:
@@ -193,15 +208,14 @@ def _tcp(host: str, port: Optional[int]) -> TransportAddress:
     if name not in ("localhost", "::1") and re.fullmatch(r"127(\.[0-9]+){3}", name) is None:
         raise ConfigError(
             "host must be this machine's (127.0.0.1, ::1, localhost), not {!r}: what is sent is "
-            "not encrypted. Reach another machine through a tunnel.".format(host)
+            "not encrypted. Reach another machine through a tunnel with the same port at both "
+            "ends, and give both the same secret.".format(host)
         )
     return address
 
 
 def _default_path(account_id: Optional[str]) -> str:
     name = "default" if account_id is None else account_id
-    if not isinstance(name, str):
-        raise TypeError("account_id must be a text, not {!r}".format(account_id))
     digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     # Readable, and still another name for each account: also where case does not count.
     file = "ipc-{}-{}.sock".format(_UNSAFE.sub("_", name)[:_READABLE], digest)

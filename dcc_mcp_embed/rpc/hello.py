@@ -29,6 +29,7 @@ from ..wire.messages import Message, Request, Response, id_bytes
 __all__ = [
     "HELLO_LIMIT",
     "HELLO_TIMEOUT",
+    "NAME_LIMIT",
     "NOT_OURS",
     "ClientHello",
     "Facts",
@@ -44,6 +45,8 @@ NOT_OURS = "whoever answers does not know this user's secret"
 HELLO_TIMEOUT = 2.0
 #: Bytes of payload a frame may have before it is finished.
 HELLO_LIMIT = 4096
+#: Characters of a client's name; the rest is cut off.
+NAME_LIMIT = 200
 
 _METHOD = "hello"
 _WIRE = 1
@@ -129,7 +132,7 @@ class ClientHello(Hello):
     ) -> None:
         super().__init__(key, place, clock)
         self._expect = expect_instance
-        self._client = client[:_QUOTED]
+        self._client = client[:NAME_LIMIT]
         self._ids = [id_bytes(clock.uuid()) for _ in range(2)]
 
     def start(self) -> Request:
@@ -210,7 +213,7 @@ class ServerHello(Hello):
             raise HelloRefused("the proof is wrong: this is another user's secret, or an old one")
         claim = content.get("client")
         if isinstance(claim, str):
-            self.client = claim[:_QUOTED]
+            self.client = claim[:NAME_LIMIT]
         self.facts = self._told
         return self._told._asdict()
 

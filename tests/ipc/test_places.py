@@ -121,7 +121,9 @@ def test_a_path_may_be_a_path_object(path):
         ({"host": "127.0.0.1"}, "port"),
         ({"port": 65536}, "port"),
         ({"port": -1}, "port"),
-        ({"host": "0.0.0.0", "port": 1}, "not encrypted"),
+        ({"host": "0.0.0.0", "port": 1}, "not encrypted.* the same port at both ends"),
+        ({"port": 1, "account": "x" * 201}, "account_id has 201 characters, and may have 200"),
+        ({"path": "/tmp/x", "account": "x" * 201}, "account_id has 201 characters"),
         ({"host": "192.168.1.7", "port": 1}, "not encrypted"),
         ({"host": "127.0.0.1.example.org", "port": 1}, "not encrypted"),
         ({"port": 1, "secret": ""}, "secret is empty"),
@@ -132,14 +134,22 @@ def test_what_is_no_place_is_said_at_once(arguments, text):
     for function in (listen, locate):
         with pytest.raises(ConfigError, match=text):
             function(**arguments)
-    settings = dict({"path": None, "host": None, "port": None, "secret": "s"}, **arguments)
+    settings = dict(dict.fromkeys(("path", "account", "host", "port")), secret="s")
+    settings.update(arguments)
     with pytest.raises(ConfigError, match=text):
-        places.check(settings["path"], None, settings["host"], settings["port"], settings["secret"])
+        places.check(*(settings[name] for name in ("path", "account", "host", "port", "secret")))
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"path": 7}, {"path": b"/tmp/x"}, {"port": "80"}, {"secret": 7}, {"account": 7}],
+    [
+        {"path": 7},
+        {"path": b"/tmp/x"},
+        {"port": "80"},
+        {"port": True},
+        {"secret": 7},
+        {"account": 7},
+    ],
 )
 def test_what_is_of_another_kind_is_a_type_error(arguments):
     for function in (listen, locate):
