@@ -9,17 +9,21 @@ from ..rpc.hello import NOT_OURS, ClientHello, HelloRefused
 from ..rpc.peer import Ended, Peer, Quotas
 from ..transport_errors import ConnectionClosed, FrameTooLarge, Serialization
 from ..wire.messages import Message, Request
+from .limits import MAX_FRAME
 
 __all__ = ["Link"]
 
 #: Bytes that wait for the server to read, from which on requests are held. More than the stream's:
 #: it says when less than that are left.
 _HIGH_WATER = 2 * 1024 * 1024
+#: Requests have a limit of their own: see Errands.
+_QUOTAS = Quotas(in_flight=1 << 20, frame=MAX_FRAME)
 #: A server's reason gets that far into an error.
 _SAID = 200
 #: Here a secret may have been given.
 _WRONG_SECRET = (
-    "whoever answers does not know the secret (the `secret=` that was given, or this user's own)"
+    "whoever answers does not know the secret (the `secret=` that was given, or this user's own), "
+    "or a forwarded port has another number than the server's"
 )
 
 
@@ -41,7 +45,7 @@ class Link:
 
     def __init__(self, now: float, place: str, key: bytes, account_id: str, clock: Clock) -> None:
         self._hello: Optional[_Hello] = _Hello(key, place, clock, client=account_id)
-        self.peer = Peer(clock, hello=self._hello, quotas=Quotas(in_flight=1 << 20))
+        self.peer = Peer(clock, hello=self._hello, quotas=_QUOTAS)
         self.heard = now
         self._out: List[bytes] = []
         self._size = 0

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dcc_mcp_embed.errors import UnknownOutcome
 from dcc_mcp_embed.ipc.answers import NotConnected, NotSent, RequestFailed
+from dcc_mcp_embed.ipc.limits import MAX_FRAME
 from dcc_mcp_embed.transport_errors import CallTimeout
 from fakes.ipc_world import World
 from fakes.receipts import lines_of
@@ -88,7 +89,8 @@ def test_a_server_with_another_secret_is_asked_once():
     assert (world.dials, world.answers, world.finished) == (1, {"connect": [False]}, 1)
     assert world.session.tally.last_error == (
         "whoever answers does not know the secret "
-        "(the `secret=` that was given, or this user's own)"
+        "(the `secret=` that was given, or this user's own), "
+        "or a forwarded port has another number than the server's"
     )
 
 
@@ -444,6 +446,13 @@ def test_a_bad_answer_to_resume_is_a_failed_attempt(world, payload):
     world.server.finish_all()
     world.run()
     assert (values(world), world.server.ran) == ([1], {1: 1})
+
+
+def test_a_frame_that_no_server_sends_ends_the_connection(world):
+    world.session.receive_data(world.clock.now, (MAX_FRAME + 1).to_bytes(4, "big"))
+    world.run()
+    assert not world.session.connected
+    assert "frame too large" in world.session.tally.last_error
 
 
 def test_a_connection_ends_once():
