@@ -80,7 +80,7 @@ def failed(error: ToolError) -> Outcome:
         # Its details are no JSON.
         payload = b""
     text = str(error.message)[:_QUOTED] or error.code
-    if not payload or len(payload) > MAX_DATA:
+    if len(payload) + len(text) * 4 > MAX_DATA or not payload:
         payload = packed({"code": error.code, "message": text, "state": error.state})
     # A lone surrogate is a text that UTF-8 cannot say.
     return Outcome(False, payload, text.encode("utf-8", "backslashreplace").decode("utf-8"))
@@ -233,8 +233,9 @@ class _Tasks:
         if call.told:
             return
         if task.cancelled():
-            error = Cancelled("The handler of {!r} was cancelled.".format(call.name[:100]))
-            self._done(call, failed(error))
+            text = "The handler of {!r} was cancelled.".format(call.name[:100])
+            # Somewhere in the middle: nobody knows how far it got.
+            self._done(call, failed(Cancelled(text, state="running")))
         else:
             # Ctrl-C, or the end of the program: asyncio has passed it on.
             self._done(call, _raised(call, task.exception()))

@@ -7,7 +7,6 @@ from typing import Any, FrozenSet, Iterable, List, Optional, Set, Union
 
 from ..errors import TooLarge
 from ..net.loop import Loop
-from ..transport_errors import TransportError
 from ..wire import jsonrpc
 from ..wire.frames import frame
 from ..wire.messages import OURS, Notify, encode
@@ -15,6 +14,7 @@ from .caller import Caller
 from .door import Door
 from .limits import MAX_DATA
 from .promises import offer
+from .protocol import InvalidMessage
 
 __all__ = ["Accounts", "Push", "Pushes"]
 
@@ -25,32 +25,45 @@ Accounts = Union[None, str, Iterable[str]]
 class Push:
     """One push: its frame, and the accounts that are to get it.
 
-    Raises TypeError, ValueError for what JSON cannot say, TooLarge.
+    Raises InvalidMessage for what is no push, TooLarge, and TypeError for accounts that are none.
     """
 
     def __init__(self, type: str, data: Any, to: Accounts) -> None:
         if not isinstance(type, str) or not type:
-            raise ValueError("a push's type is a text that is not empty, not {!r}".format(type))
-        accounts = None if to is None else [to] if isinstance(to, str) else list(to)
-        if not all(isinstance(account, str) for account in accounts or ()):
-            raise TypeError("accounts are texts, not {!r}".format(to))
-        content = jsonrpc.encode(data)
-        if len(content) > MAX_DATA:
+            raise InvalidMessage(
+                "a push's type is a text that is not empty, not {!r:.80}".format(type)
+            )
+        self._accounts = _accounts(to)
+        try:
+            size = len(type.encode("utf-8"))
+            content = jsonrpc.encode(data)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidMessage(
+                "the push {!r:.80} cannot be sent as JSON: {}".format(type, error)
+            ) from None
+        size += len(content)
+        if size > MAX_DATA:
             raise TooLarge(
                 "The push {!r} has {} bytes, and {} can be sent at most.".format(
-                    type[:100], len(content), MAX_DATA
+                    type[:100], size, MAX_DATA
                 ),
                 state="not_started",
             )
-        try:
-            self.frame = frame(encode(Notify(None, type, content), OURS))
-        except TransportError as error:
-            raise ValueError(str(error)) from None
-        self._accounts: Optional[FrozenSet[str]] = None if accounts is None else frozenset(accounts)
+        self.frame = frame(encode(Notify(None, type, content), OURS))
 
     def is_for(self, caller: Caller) -> bool:
         """Return whether a client is to get it."""
         return self._accounts is None or caller.account in self._accounts
+
+
+def _accounts(to: Accounts) -> Optional[FrozenSet[str]]:
+    if to is None:
+        return None
+    several = isinstance(to, Iterable) and not isinstance(to, str)
+    accounts: List[Any] = list(to) if several else [to]
+    if not all(isinstance(account, str) for account in accounts):
+        raise TypeError("to must be an account, several accounts or None, not {!r}".format(to))
+    return frozenset(accounts)
 
 
 class Pushes:

@@ -24,7 +24,7 @@ from .places import Path, SecretLike, check, listen
 from .promises import awaited, offer, waited
 from .pushes import Accounts, Push
 from .run import Plan, Run
-from .standby import Standby
+from .standby import OnLoop, Standby
 from .tally import ServerTally
 
 __all__ = ["SocketServer", "request"]
@@ -61,12 +61,8 @@ class SocketServer:
         limits: Limits = Limits(),
         clock: Optional[Clock] = None,
     ) -> None:
-        if enable_health_check and not 0 < health_check_interval < float("inf"):
-            raise ConfigError(
-                "health_check_interval must be a number of seconds above 0, not {!r}".format(
-                    health_check_interval
-                )
-            )
+        if enable_health_check:
+            _check_interval(health_check_interval)
         check(socket_path, account_id, host, port, secret)
         self.account_id = account_id
         self._place = (socket_path, account_id, host, port, secret)
@@ -106,7 +102,7 @@ class SocketServer:
         """
         import asyncio
 
-        run = self._start(asyncio.get_event_loop(), lambda: None)
+        run = self._start_on(asyncio.get_event_loop())
         try:
             await run.over()
         except asyncio.CancelledError:
@@ -117,7 +113,7 @@ class SocketServer:
         """Start serving and return once it listens. Raises as :meth:`start`."""
         import asyncio
 
-        self._start(asyncio.get_event_loop(), lambda: None)
+        self._start_on(asyncio.get_event_loop())
 
     def start_sync(self) -> None:
         """Serve until :meth:`stop_sync` from elsewhere, or Ctrl-C, which is raised after the stop.
@@ -134,8 +130,15 @@ class SocketServer:
             self.stop_sync()
 
     def start_background_sync(self) -> None:
-        """Start serving and return once it listens. Raises as :meth:`start_sync`."""
+        """Start serving and return once it listens. Raises as :meth:`start_sync`.
+
+        Where a host's objects may live (see ``collector``) the garbage of handlers is collected
+        when the host's own threads allocate, as its event loop does.
+        """
         self._start(None, lambda: None)
+
+    def _start_on(self, asyncio_loop: Any) -> Run:
+        return self._start(asyncio_loop, OnLoop(asyncio_loop).litter)
 
     def _start(self, asyncio_loop: Any, litter: Callable[[], None]) -> Run:
         with self._lock:
@@ -198,7 +201,8 @@ class SocketServer:
 
         ``to``: the account of those who get it, several accounts, or None for all. A client with
         more than 1 MiB unread goes without. Nobody answers a push: one that is sent may still be
-        lost with its connection. Raises TypeError, ValueError for what JSON cannot say, TooLarge.
+        lost with its connection. Raises InvalidMessage for what is no push or cannot be said as
+        JSON, TooLarge, and TypeError for accounts that are none.
         """
         return waited(self._push(type, data, to))
 
@@ -231,8 +235,9 @@ class SocketServer:
 
         running, address (text or None), account_id, uptime_seconds;
         connections: clients now; connections_total; clients: account -> connections now;
-        refused: connections that were turned away, or left before the end of the hello; dropped:
-        clients that were silent or read nothing;
+        refused: connections that were turned away, or left in the middle of the hello (who says
+        nothing at all has only looked whether anybody listens); dropped: clients that were silent
+        or read nothing;
         requests: that have come; responses, errors: answers that were sent, also those again;
         in_flight: requests under way; replayed: answered once more from what was kept; joined:
         answered on a later connection than they came on; unknown_outcomes: answered that nobody
@@ -267,3 +272,11 @@ class SocketServer:
     def __repr__(self) -> str:
         where = self.address if self.running else "not running"
         return "<SocketServer {}>".format(where)
+
+
+def _check_interval(seconds: Any) -> None:
+    if not isinstance(seconds, (int, float)) or not 0 < seconds < float("inf"):
+        raise ConfigError(
+            "health_check_interval must be a number of seconds above 0, not {!r}: "
+            "enable_health_check=False for none".format(seconds)
+        )

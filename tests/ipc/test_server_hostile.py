@@ -85,6 +85,15 @@ def test_a_stranger_who_says_nothing_is_told_and_goes(one, other, monkeypatch):
     assert end_of(one, b"") == "say hello within 0.1 s"
 
 
+def test_who_leaves_in_the_middle_of_a_hello_counts_and_who_only_looks_does_not(one, other):
+    for said in (b"", b"\0"):
+        with Raw(one, hello=False) as raw:
+            until(lambda: one._run.serving.door._strangers)
+            raw.send(said)
+        until(lambda: not one._run.serving.door._strangers)
+    assert one.get_stats()["refused"] == 1
+
+
 def test_a_hello_in_drops_does_not_get_more_time():
     with Timed(echo=same) as timed, Raw(timed.server) as other, Raw(
         timed.server, hello=False
