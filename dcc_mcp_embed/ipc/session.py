@@ -44,6 +44,7 @@ from .agenda import Agenda
 from .answers import NotConnected, not_connected
 from .attempts import Attempts
 from .errands import Errands
+from .limits import MAX_FRAME
 from .link import Link
 from .pulse import Pulse
 from .tally import ClientTally
@@ -54,6 +55,10 @@ IDLE, DIALING, GREETING, RESUMING, READY, WAITING = range(6)
 
 #: Seconds for the answer to ``resume``.
 _RESUME_TIMEOUT = 5.0
+#: Bytes of pushes before that answer: no server that answers at all comes to so many.
+_MOST_EARLY = 4 * MAX_FRAME
+#: What a push takes up beside its data, about.
+_BESIDE = 200
 
 
 class Session:
@@ -73,6 +78,9 @@ class Session:
         self._pulse: Optional[Pulse] = None
         #: The ``resume`` that waits for its answer.
         self._question: Optional[Call] = None
+        #: Pushes that came before it: who waits for ``connect`` hears of them after that.
+        self._early: List[Pushed] = []
+        self._early_size = 0
         #: The time of the state's next step.
         self._step: Optional[Timer] = None
         #: Of a connection that is ended in order.
@@ -310,6 +318,7 @@ class Session:
         """Forget the connection; what is in flight stays so."""
         self._cancel_step()
         self._question = self._link = None
+        self._early, self._early_size = [], 0
         self.tally.connected_since = None
         self._errands.lost()
         pulse, self._pulse = self._pulse, None
@@ -371,13 +380,22 @@ class Session:
         self.tally.connected_since = now
         self._agenda.add(Connected())
         self._answer(self._attempts.succeeded(), True)
+        self._agenda.add(*self._early)
+        self._early, self._early_size = [], 0
         interval = self._options.heartbeat_interval
         self._pulse = Pulse(now, link, interval, self._agenda, self.tally, self._lost)
         self._errands.send_held()
 
     def _pushed(self, now: float, event: Notify) -> None:
         self.tally.pushes += 1
-        self._agenda.add(Pushed(event.topic, event.data))
+        pushed = Pushed(event.topic, event.data)
+        if self._state == READY:
+            self._agenda.add(pushed)
+            return
+        self._early.append(pushed)
+        self._early_size += len(event.data) + _BESIDE
+        if self._early_size > _MOST_EARLY:
+            self._lost(now, "the server pushes and does not answer to resume")
 
     def _probed(self, now: float, probe: Probe) -> None:
         if probe.error is None and self._pulse is not None:

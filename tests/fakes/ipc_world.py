@@ -41,6 +41,7 @@ class Link:
         #: Topics of what the client notified.
         self.heard: List[str] = []
         self.ended: Optional[Ended] = None
+        self.unanswered: Optional[Request] = None
         self._out = b""
 
     @property
@@ -53,6 +54,11 @@ class Link:
 
     def notify(self, topic: str, data: bytes) -> None:
         self._out = self.data_to_send() + self.peer.notification(topic, data)
+
+    def answer_resume(self) -> None:
+        """Answer what the server was mute about."""
+        for answer in self.once.judge(self.unanswered).answers:
+            self.respond(*answer)
 
     def respond(self, ident: bytes, *answer: Any) -> None:
         self._out = self.data_to_send() + self.peer.answer(ident, *answer)
@@ -69,6 +75,7 @@ class Link:
 
     def _judge(self, request: Request) -> None:
         if self.server.mute and request.method == "resume":
+            self.unanswered = request
             return
         judgement = self.once.judge(request)
         if judgement.run:
@@ -188,6 +195,7 @@ class World:
         elif isinstance(action, Answered):
             self.answers.setdefault(action.waiter, []).append(action.well)
         elif isinstance(action, Pushed):
+            assert self.session.connected and self.log[-1] == "Connected"
             self.pushes.append((action.topic, action.data))
         elif isinstance(action, Finished):
             assert self.session.idle

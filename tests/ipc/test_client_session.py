@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcc_mcp_embed.errors import UnknownOutcome
+from dcc_mcp_embed.ipc import session
 from dcc_mcp_embed.ipc.answers import NotConnected, NotSent, RequestFailed
 from dcc_mcp_embed.ipc.limits import MAX_FRAME
 from dcc_mcp_embed.transport_errors import CallTimeout
@@ -713,6 +714,39 @@ def test_pushes_come_in_order_also_after_a_break(world):
     world.link.notify("other", b"3")
     world.run()
     assert world.pushes == [("news", b"1"), ("news", b"2"), ("other", b"3")]
+
+
+def between_hello_and_resume():
+    """Return a world whose server has let the client in and has not answered to resume."""
+    world = World()
+    world.server.mute = True
+    world.connect()
+    world.run()
+    assert not world.session.connected
+    return world
+
+
+def test_pushes_before_the_answer_to_resume_come_after_the_connection_is_told():
+    world = between_hello_and_resume()
+    world.link.notify("news", b"1")
+    world.link.notify("news", b"2")
+    world.run()
+    assert world.pushes == world.log == []
+    world.link.answer_resume()
+    world.link.notify("news", b"3")
+    world.run()
+    assert world.log == ["Connected"]
+    assert world.pushes == [("news", b"1"), ("news", b"2"), ("news", b"3")]
+
+
+def test_more_pushes_than_ever_come_before_that_answer_are_not_collected(monkeypatch):
+    monkeypatch.setattr(session, "_MOST_EARLY", 1000)
+    world = between_hello_and_resume()
+    for _ in range(11):
+        world.link.notify("news", b"1" * 100)
+    world.run()
+    assert world.link is None and world.pushes == []
+    assert "does not answer to resume" in world.session.tally.last_error
 
 
 # Any order of things.
