@@ -1,4 +1,4 @@
-"""Keep the cyclic garbage collector off our threads.
+"""Keep the cyclic garbage collector off our threads where a host's objects live.
 
 A host with Qt holds cyclic objects whose finalisers belong to its main thread; one collected on
 another thread takes the process down. Automatic collection runs on whichever thread happens to
@@ -17,17 +17,49 @@ cross the allocation threshold, so two things are done.
 Both are process-wide: a host that switches collection off while we work finds its wish undone when
 we block, and objects that it has frozen (``gc.freeze``) may be thawed. Either costs time; the crash
 costs the scene.
+
+In a plain script there are no such objects, and maybe nobody but our threads to collect anything:
+there the collector runs as it always does (:func:`held`).
 """
 
 from __future__ import annotations
 
 import gc
 import os
+import sys
 import threading
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, Set
 
-__all__ = ["blocking", "catch_up", "due", "guard", "pause", "resume", "unguard"]
+__all__ = [
+    "blocking",
+    "catch_up",
+    "due",
+    "guard",
+    "held",
+    "hold",
+    "pause",
+    "resume",
+    "unguard",
+]
+
+#: Whoever has one of these modules may have objects that belong to its main thread.
+_BINDINGS = ("PySide6", "PySide2", "PySide", "PyQt6", "PyQt5", "PyQt4", "shiboken6", "shiboken2")
+_HOSTS = (
+    *("bpy", "maya", "hou", "nuke", "hiero", "pymxs", "MaxPlus", "c4d", "unreal", "mari", "rv"),
+    *("substance_painter", "sd", "pyfbsdk", "Katana", "FreeCAD", "mset", "lx", "fusionscript"),
+)
+_NAMES = (*_BINDINGS, *_HOSTS)
+#: So many collections that found nothing make one of everything due: each is of hundreds of
+#: objects, which the interpreter does not count among those that it has yet to look through.
+_MANY_VETOED = 8
+
+_held = False
+#: How many modules there were when none of them was in the table.
+_looked_at = -1
+_vetoed = 0
+#: Whether the collection that runs now is kept from finding anything.
+_vetoing = False
 
 _lock = threading.Lock()
 _pausing = 0
@@ -42,14 +74,36 @@ _acquire = _lock.acquire
 _release = _lock.release
 
 
-def pause() -> None:
-    """Begin to work: the first of all our threads to do so switches collection off. Nests."""
+def hold() -> None:
+    """Take this process for a host's from now on, whatever modules it has. Any thread."""
+    global _held
+    _held = True
+
+
+def held() -> bool:
+    """Return whether collections are kept off our threads: once a host, always one. Any thread."""
+    global _held, _looked_at
+    # No comprehension, no ``any``: see below, and it is asked for each slice of work.
+    count = len(sys.modules)
+    if not _held and count != _looked_at:
+        for name in _NAMES:
+            if name in sys.modules:
+                _held = True
+        _looked_at = count
+    return _held
+
+
+def pause(anyway: bool = False) -> None:
+    """Begin to work: the first of all our threads to do so switches collection off. Nests.
+
+    Where it is not held it stays on, unless ``anyway``.
+    """
     global _pausing, _was_enabled
     _acquire()
     # Counted before it is switched off, and for longer: a child that is forked between the two
     # lines finds by the count that it has to switch it on.
     if not _pausing:
-        _was_enabled = gc.isenabled()
+        _was_enabled = (anyway or held()) and gc.isenabled()
     _pausing += 1
     if _pausing == 1 and _was_enabled:
         gc.disable()
@@ -105,12 +159,19 @@ def blocking() -> Iterator[None]:
 def due() -> bool:
     """Return whether a collection is due that no thread of the host has run yet. Any thread."""
     limit = gc.get_threshold()[0]
-    return 0 < limit < gc.get_count()[0]
+    return held() and (0 < limit < gc.get_count()[0] or _vetoed >= _MANY_VETOED)
 
 
 def catch_up() -> None:
-    """Collect what is young, for a host that allocates nothing itself. Host's main thread."""
-    gc.collect(0)
+    """Collect for a host that allocates nothing itself. Host's main thread, or a user's own.
+
+    What is young; everything once enough was set aside.
+    """
+    global _vetoed
+    everything = _vetoed >= _MANY_VETOED
+    if everything:
+        _vetoed = 0
+    gc.collect(2 if everything else 0)
 
 
 def _disown() -> None:
@@ -133,5 +194,12 @@ def _disown() -> None:
 
 
 def _veto(phase: str, info: Dict[str, Any]) -> None:
-    if threading.get_ident() in _ours:
-        (gc.freeze if phase == "start" else gc.unfreeze)()
+    global _vetoed, _vetoing
+    if phase == "start":
+        _vetoing = threading.get_ident() in _ours and held()
+        if _vetoing:
+            _vetoed += 1
+            gc.freeze()
+    elif _vetoing:
+        _vetoing = False
+        gc.unfreeze()

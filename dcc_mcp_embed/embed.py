@@ -144,6 +144,7 @@ class EmbeddedServer:
     ) -> None:
         if not adapter.is_main_thread():
             raise StartError("start() must be called on the host's main thread")
+        collector.hold()
         self.adapter = adapter
         self.settings = settings
         self._clock = clock

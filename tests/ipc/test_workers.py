@@ -8,6 +8,9 @@ import sys
 import threading
 from contextlib import contextmanager
 
+import pytest
+
+from dcc_mcp_embed import collector
 from dcc_mcp_embed.ipc import workers as module
 from dcc_mcp_embed.ipc.workers import Workers
 from fakes.ipc_raw import DEADLINE
@@ -202,13 +205,31 @@ def test_a_stop_before_the_start_is_fine():
 # The collector (see ``collector``): a cyclic object of a host with Qt dies on the main thread only.
 
 
-def test_no_collection_while_a_function_runs():
+@pytest.fixture
+def host(monkeypatch):
+    """A process with objects of a host's."""
+    monkeypatch.setattr(collector, "_held", True)
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """A process without, although other tests may have left a host's modules."""
+    monkeypatch.setattr(collector, "_held", False)
+    monkeypatch.setattr(collector, "_NAMES", ())
+
+
+def test_in_a_plain_script_the_collector_stays_on(script):
+    with crew(4) as workers:
+        assert do(workers, gc.isenabled)
+
+
+def test_no_collection_while_a_function_runs(host):
     with crew(4) as workers:
         assert gc.isenabled()
         assert not do(workers, gc.isenabled)
 
 
-def test_a_function_that_never_returns_does_not_keep_the_collector_off():
+def test_a_function_that_never_returns_does_not_keep_the_collector_off(host):
     gate = Gate()
     with crew(4, patience=0.02) as workers:
         workers.run(gate)
@@ -223,7 +244,7 @@ def test_a_function_that_never_returns_does_not_keep_the_collector_off():
         gate.let.set()
 
 
-def test_nor_do_they_when_all_threads_are_kept():
+def test_nor_do_they_when_all_threads_are_kept(host):
     gates = [Gate() for _ in range(2)]
     with crew(2, patience=3600.0) as workers:
         for gate in gates:
@@ -234,7 +255,7 @@ def test_nor_do_they_when_all_threads_are_kept():
             gate.let.set()
 
 
-def test_garbage_of_a_function_on_a_worker_is_reported():
+def test_garbage_of_a_function_on_a_worker_is_reported(host):
     reported = threading.Event()
 
     def litter():

@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from dcc_mcp_embed import collector
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.registry.heartbeat import Heartbeat
 from fakes.registry import Opened, raw_row
@@ -180,6 +181,7 @@ def test_no_garbage_is_collected_while_it_works_only_while_it_waits(running, mon
     opened = running.opened
     opened.registry.register("maya", "127.0.0.1", 1)
     states = {}
+    monkeypatch.setattr(collector, "_held", True)
     real, synced = os.fsync, threading.Event()
 
     def fsync(handle):
