@@ -10,6 +10,7 @@ from ..rpc.resume import RESUME
 from ..transport_errors import CallFailed, CallTimeout, ConnectionClosed, FrameTooLarge
 from ..wire import jsonrpc
 from ..wire.messages import Response
+from .calling import shown
 from .limits import MAX_DATA
 from .protocol import InvalidMessage
 
@@ -75,9 +76,10 @@ def encode(name: str, data: Any) -> bytes:
     try:
         size = len(name.encode("utf-8"))
         params = b"" if data is None else jsonrpc.encode(data)
-    except (TypeError, ValueError, RecursionError) as error:
+    except Exception as error:
+        # Not TypeError and ValueError only: subclasses of dict and list have methods of their own.
         raise InvalidMessage(
-            "the request {!r:.80} cannot be sent as JSON: {}".format(name, error)
+            "the request {!r:.80} cannot be sent as JSON: {}".format(name, shown(error, str))
         ) from None
     size += len(params)
     if size > MAX_DATA:

@@ -17,7 +17,7 @@ from typing import Any, Callable, Deque, Optional, Set, Tuple
 from .. import collector
 from .promises import settle
 
-__all__ = ["Deliveries", "is_coroutine_function", "logger"]
+__all__ = ["Deliveries", "close", "is_awaitable", "is_coroutine_function", "logger", "shown"]
 
 logger = logging.getLogger("dcc_mcp_embed.ipc")
 
@@ -39,6 +39,27 @@ def is_coroutine_function(function: Callable[..., Any]) -> bool:
     if code is None:
         code = getattr(type(function).__call__, "__code__", None)
     return bool(code is not None and code.co_flags & _CO_COROUTINE)
+
+
+def is_awaitable(value: Any) -> bool:
+    """Return whether ``await`` takes it. It looks at the type: an object may answer anything."""
+    return hasattr(type(value), "__await__")
+
+
+def close(awaitable: Any) -> None:
+    """Give up a coroutine that will not be awaited, or anything else."""
+    try:
+        getattr(awaitable, "close", lambda: None)()
+    except Exception as error:
+        logger.error("closing %s failed: %s", type(awaitable), shown(error))
+
+
+def shown(error: BaseException, show: Callable[[BaseException], str] = repr) -> str:
+    """Return an exception's text, even if it raises another one when it is asked."""
+    try:
+        return show(error)
+    except BaseException:
+        return "(its text cannot be had)"
 
 
 class Deliveries:
@@ -150,19 +171,18 @@ class Deliveries:
         except Exception as error:
             self._failed(what, error)
             return None
-        if not hasattr(result, "__await__"):
+        if not is_awaitable(result):
             return None
         if awaits:
             return result
-        if hasattr(result, "close"):
-            result.close()
+        close(result)
         self._failed(what, TypeError("it returned an awaitable, and nothing here can await it"))
         return None
 
     def _failed(self, what: str, error: BaseException) -> None:
         with self._lock:
             self.errors += 1
-        logger.error("%s failed: %r", what, error, exc_info=error)
+        logger.error("%s failed: %s", what, shown(error), exc_info=error)
 
 
 class _Place:
@@ -246,7 +266,7 @@ class _AsyncioLoop(_Place):
             if token in self._beginning:
                 # It was cancelled before it could begin.
                 self._beginning.discard(token)
-                getattr(awaitable, "close", lambda: None)()
+                close(awaitable)
                 self._go_on()
             self._tasks.discard(task)
             error = None if task.cancelled() else task.exception()

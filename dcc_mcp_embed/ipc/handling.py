@@ -24,7 +24,7 @@ from ..errors import (
 from ..rpc.content import failure_payload, packed
 from ..rpc.receipts import Outcome
 from ..wire import jsonrpc
-from .calling import logger
+from .calling import close, is_awaitable, logger, shown
 from .limits import MAX_DATA
 from .workers import Workers
 
@@ -133,20 +133,24 @@ class Handling:
         if not call.claim():
             return
         try:
-            result = call.handler(_read(call))
+            outcome = self._outcome(call, call.handler(_read(call)))
         except BaseException as error:
             # Nothing ends this thread, not even what ends a program.
-            self._done(call, _raised(call, error))
-            return
-        if not hasattr(result, "__await__"):
-            self._done(call, _returned(call, result))
-        elif self._tasks is None:
-            getattr(result, "close", lambda: None)()
-            reason = TypeError("the handler returned an awaitable, and no asyncio loop is there")
-            self._done(call, _raised(call, reason))
-        elif not self._tasks.start(call, result):
-            getattr(result, "close", lambda: None)()
-            self._done(call, failed(_ended_loop("running")))
+            outcome = _raised(call, error)
+        if outcome is not None:
+            self._done(call, outcome)
+
+    def _outcome(self, call: Call, result: Any) -> Optional[Outcome]:
+        """Return what comes of what a plain function returned; None: that is awaited elsewhere."""
+        if not is_awaitable(result):
+            return _returned(call, result)
+        if self._tasks is None:
+            close(result)
+            raise TypeError("the handler returned an awaitable, and no asyncio loop is there")
+        if self._tasks.start(call, result):
+            return None
+        close(result)
+        return failed(_ended_loop("running"))
 
 
 class _Tasks:
@@ -179,7 +183,7 @@ class _Tasks:
                 call, awaitable = self._line.popleft()
             except IndexError:
                 break  # another thread does the same
-            getattr(awaitable, "close", lambda: None)()
+            close(awaitable)
             self._done(call, failed(_ended_loop("not_started" if awaitable is None else "running")))
         for call in list(self._running.values()):
             if not call.told:
@@ -221,8 +225,9 @@ class _Tasks:
             if awaitable is None:
                 awaitable = call.handler(_read(call))
             outcome = _returned(call, await awaitable)
-        except Exception as error:
-            # Cancelled is one of them until Python 3.8; what it is told is the same either way.
+        except (Exception, SystemExit) as error:
+            # One that parses arguments, say, does not end the server any more than a plain one.
+            # Cancelled is an Exception until Python 3.8; what is told is the same either way.
             if type(error).__name__ == "CancelledError":
                 raise
             outcome = _raised(call, error)
@@ -237,7 +242,7 @@ class _Tasks:
             # Somewhere in the middle: nobody knows how far it got.
             self._done(call, failed(Cancelled(text, state="running")))
         else:
-            # Ctrl-C, or the end of the program: asyncio has passed it on.
+            # Ctrl-C: asyncio has passed it on.
             self._done(call, _raised(call, task.exception()))
 
 
@@ -256,9 +261,10 @@ def _read(call: Call) -> Any:
 def _returned(call: Call, result: Any) -> Outcome:
     try:
         payload = jsonrpc.encode(result)
-    except (TypeError, ValueError, RecursionError) as error:
+    except Exception as error:
+        # Not TypeError and ValueError only: subclasses of dict and list have methods of their own.
         text = "The handler of {!r} returned what JSON cannot say: {}".format(
-            call.name[:100], error
+            call.name[:100], shown(error, str)
         )
         logger.error("%s", text)
         return failed(HostError(text[:_QUOTED]))
@@ -281,15 +287,15 @@ class _NoJson(InvalidArgument):
 def _raised(call: Call, error: Any) -> Outcome:
     if type(error) is _NoJson:
         return failed(error)
-    logger.error("the handler of %r failed: %r", call.name[:100], error, exc_info=error)
+    text = "the handler of %r failed: %s"
+    logger.error(text, call.name[:100], shown(error), exc_info=error)
     if isinstance(error, ToolError):
         # It knows what to tell the client.
-        return failed(error)
-    try:
-        text = str(error)
-    except Exception:
-        text = "(its text cannot be had)"
-    name = type(error).__name__
+        try:
+            return failed(error)
+        except Exception:
+            pass  # or does not: its details or its message may be anything
+    text, name = shown(error, str), type(error).__name__
     return failed(HostError("{}: {}".format(name, text[:_QUOTED]) if text else name))
 
 
@@ -298,4 +304,4 @@ def _ended_loop(state: str) -> HostError:
 
 
 def _defect(function: Any, error: BaseException) -> None:
-    logger.error("%r failed: %r", function, error, exc_info=error)
+    logger.error("%r failed: %s", function, shown(error), exc_info=error)

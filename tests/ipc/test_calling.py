@@ -132,6 +132,32 @@ def test_what_is_raised_is_logged_and_counted(deliveries, caplog):
     assert "three failed: TypeError" in caplog.text and "await it" in caplog.text
 
 
+class Deleted:
+    """A wrapper of a node that a host has deleted."""
+
+    def __getattr__(self, name):
+        raise SystemExit("already deleted")
+
+
+class Ending(Exception):
+    def __repr__(self):
+        raise SystemExit("no")
+
+
+def test_nothing_that_is_returned_or_raised_ends_the_thread(deliveries):
+    deliveries.use_thread()
+
+    def fail():
+        raise Ending
+
+    deliveries.put("one", Deleted)
+    deliveries.put("two", fail)
+    got = []
+    deliveries.put("three", got.append, 3)
+    assert deliveries.catch_up(DEADLINE)
+    assert (got, deliveries.errors) == ([3], 1)
+
+
 def test_an_asyncio_loop_that_is_closed_takes_nothing(deliveries):
     async def choose():
         deliveries.use_asyncio()

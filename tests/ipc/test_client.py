@@ -24,8 +24,10 @@ from dcc_mcp_embed.ipc import (
     NotSent,
     RequestFailed,
     SocketClient,
+    calls,
     client_core,
     engine,
+    errands,
     places,
     promises,
     socket_client,
@@ -226,11 +228,21 @@ def test_what_the_server_says_against_a_request(bench):
     assert client.request_sync("echo", 1) == 1
 
 
+class Entries(dict):
+    def items(self):
+        raise KeyError("x")
+
+
+class Places(list):
+    def __iter__(self):
+        raise OverflowError("x")
+
+
 def test_what_cannot_be_sent_is_refused_here(bench):
     client = bench.connected()
     loop = []
     loop.append(loop)
-    for data in (object(), {1, 2}, math.nan, loop, b"bytes"):
+    for data in (object(), {1, 2}, math.nan, loop, b"bytes", Entries(a=1), Places([1])):
         with pytest.raises(InvalidMessage, match="cannot be sent as JSON"):
             client.request_sync("echo", data)
     for name in ("", None, 3):
@@ -258,6 +270,18 @@ def test_much_in_both_directions_at_once(bench):
 
     run(main())
     assert client.get_stats()["reconnects"] == 0
+
+
+def test_more_than_the_server_takes_at_once_waits_for_its_turn(bench, monkeypatch):
+    for module in (calls, errands):
+        monkeypatch.setattr(module, "MAX_UNDER_WAY", 250_000)
+    client = bench.connected()
+    data = ["x" * 100_000 + str(number) for number in range(20)]
+
+    async def all_at_once():
+        return await asyncio.gather(*[client.request("echo", one) for one in data])
+
+    assert run(all_at_once()) == data
 
 
 def test_time_is_over_and_the_answer_comes_late(bench):

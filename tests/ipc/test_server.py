@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import weakref
 
 import pytest
 
@@ -158,6 +159,13 @@ class Unprintable(Exception):
         raise ValueError("no")
 
 
+class Ending(Exception):
+    def __str__(self):
+        raise SystemExit(1)
+
+    __repr__ = __str__
+
+
 RAISED = [
     (ValueError("bad\ud800 thing"), "host_error", "ValueError: bad\\ud800 thing"),
     (ValueError(), "host_error", "ValueError"),
@@ -166,14 +174,15 @@ RAISED = [
     (NotFound("no such node: a", hint="list them"), "not_found", "no such node: a"),
     (NotFound("odd", details={"a": object()}), "not_found", "odd"),
     (SystemExit(3), "host_error", "SystemExit: 3"),
+    (Ending(), "host_error", "Ending: (its text"),
+    (NotFound(Unprintable()), "host_error", "NotFound: "),
 ]
 
 
-#: asyncio ends its loop for SystemExit.
 @pytest.mark.parametrize(
     ("awaits", "error", "code", "text"),
-    [(False, *case) for case in RAISED] + [(True, *case) for case in RAISED[:-1]],
-    ids=range(2 * len(RAISED) - 1),
+    [(awaits, *case) for awaits in (False, True) for case in RAISED],
+    ids=range(2 * len(RAISED)),
 )
 def test_what_a_handler_raises_is_told(awaits, error, code, text, caplog):
     def fail(data):
@@ -193,7 +202,32 @@ def test_what_a_handler_raises_is_told(awaits, error, code, text, caplog):
     assert any(record.exc_info for record in caplog.records)
 
 
+class Deleted:
+    """A wrapper of a node that a host has deleted."""
+
+    def __getattr__(self, name):
+        raise RuntimeError("already deleted")
+
+
+class Dead:
+    pass
+
+
+class Entries(dict):
+    def items(self):
+        raise KeyError("x")
+
+
+class Places(list):
+    def __iter__(self):
+        raise OverflowError("x")
+
+
 RETURNED = [
+    (Deleted(), "host_error", "returned what JSON cannot say"),
+    (weakref.proxy(Dead()), "host_error", "returned what JSON cannot say"),
+    (Entries(a=1), "host_error", "returned what JSON cannot say"),
+    (Places([1]), "host_error", "returned what JSON cannot say"),
     (object(), "host_error", "returned what JSON cannot say"),
     (float("nan"), "host_error", "returned what JSON cannot say"),
     ({(1, 2): 3}, "host_error", "returned what JSON cannot say"),
@@ -301,6 +335,33 @@ def test_one_client_cannot_have_everything_under_way(monkeypatch):
         assert raw.call("wait", 1) == 1
 
 
+@pytest.mark.parametrize("whose", ["MAX_UNDER_WAY", "_MOST_BYTES"])
+def test_what_is_under_way_has_so_many_bytes_at_most(whose, monkeypatch):
+    monkeypatch.setattr(calls, whose, 100)
+    gate = Gate()
+    with server(wait=gate) as one, Raw(one) as raw, Raw(one) as other:
+        large = raw.ask("wait", "x" * 60)
+        gate.demand()
+        told = raw.failure("wait", "x" * 60)
+        assert (told["code"], told["state"]) == ("host_busy", "not_started")
+        assert told["retry_after_ms"] and "100 bytes at most" in told["error"]
+        last = other.ask("wait", "x" * (60 if whose == "MAX_UNDER_WAY" else 10))
+        gate.let.set()
+        assert raw.answer(large).success and other.answer(last).success
+        assert raw.call("wait", "x" * 60) == "x" * 60
+        assert one._run.serving.calls._under_way.size == 0
+
+
+def test_the_bytes_of_a_request_are_let_go_of_once_they_are_read():
+    gate = Gate()
+    with server(wait=gate) as one, Raw(one) as raw:
+        raw.ask("wait", "x" * 1000)
+        gate.demand()
+        (call,) = one._run.serving.calls._under_way
+        assert (call.data, call.size) == (b"", 1002)
+        gate.let.set()
+
+
 def test_handlers_whose_asyncio_loop_has_ended_are_told_of():
     one = server(echo=aecho, plain=echo)
     asyncio.run(one.start_background())
@@ -343,7 +404,7 @@ def test_requests_that_their_loop_left_behind_are_told_of():
 
 def test_a_coroutine_that_ends_the_program_is_told_of_before():
     async def fail(data):
-        raise SystemExit(3)
+        raise KeyboardInterrupt
 
     one = server(fail=fail)
     loop = asyncio.new_event_loop()
@@ -351,11 +412,11 @@ def test_a_coroutine_that_ends_the_program_is_told_of_before():
     try:
         with Raw(one) as raw:
             ident = raw.ask("fail")
-            with pytest.raises(SystemExit):
+            with pytest.raises(KeyboardInterrupt):
                 loop.run_until_complete(asyncio.sleep(DEADLINE))
             # As asyncio.run does: what is left comes to its end.
             loop.run_until_complete(asyncio.sleep(0))
-            assert raw.failed(ident)["error"] == "SystemExit: 3"
+            assert raw.failed(ident)["error"] == "KeyboardInterrupt"
     finally:
         one.stop_sync()
         loop.close()
