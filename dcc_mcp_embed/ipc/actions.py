@@ -50,6 +50,7 @@ class Errand:
         "id",
         "name",
         "params",
+        "size",
         "response",
         "timeout_ms",
         "timer",
@@ -66,6 +67,8 @@ class Errand:
     ) -> None:
         self.name = name
         self.params = params
+        #: Bytes of its data.
+        self.size = len(params)
         self.deadline = deadline
         self.timeout_ms = timeout_ms
         self.waiter = waiter

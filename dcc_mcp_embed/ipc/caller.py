@@ -22,7 +22,7 @@ from ..rpc.resume import RESUME
 from ..transport_errors import ConnectionClosed
 from ..wire.frames import frame
 from ..wire.messages import OURS, Notify, Request, Shutdown, encode
-from .calls import Calls
+from .calls import Calls, UnderWay
 from .health import Health
 from .limits import MAX_FRAME
 from .outbox import Outbox
@@ -104,7 +104,7 @@ class Caller(Protocol):
         #: What the client calls itself; it proves nothing.
         self.account = ""
         #: Its requests that are under way.
-        self.running = 0
+        self.under_way = UnderWay()
         self._out: List[bytes] = []
         self._size = 0
         self._ending = False
@@ -160,8 +160,9 @@ class Caller(Protocol):
         self._end_health()
         once, self._once = self._once, None
         if once is not None:
-            # Its calls run on; its line waits for the next connection.
+            # What has begun runs on; its line waits for the next connection.
             once.closed()
+            self._calls.left(self)
             self._calls.arm_sweep()
         if self._heard:
             # Such as a client that has found that we do not know its secret.

@@ -7,9 +7,9 @@ function: requests go to :mod:`.handling`, and what comes of them is handed in.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, Iterator, Optional, Tuple
 
-from ..errors import HostBusy, HostShuttingDown, NotFound
+from ..errors import HostBusy, HostShuttingDown, NotFound, ToolError
 from ..net.loop import Loop
 from ..net.timers import Timer
 from ..rpc.content import unknown_outcome
@@ -17,19 +17,49 @@ from ..rpc.receipts import Outcome, Receipts
 from ..wire.messages import Request
 from .handlers import Found, Handlers
 from .handling import Call, Handling, failed
+from .limits import MAX_UNDER_WAY
 from .outbox import Outbox
 from .tally import ServerTally
 
-__all__ = ["Calls"]
+__all__ = ["Calls", "UnderWay"]
 
 #: Requests of one client that are under way at once.
 _MOST_CALLS = 1024
+#: Bytes of the requests of all clients that are under way.
+_MOST_BYTES = 4 * MAX_UNDER_WAY
 #: A refusal names so many requests that there are.
 _NAMES = 50
 
 
+class UnderWay:
+    """Requests that are under way. ``size``: bytes of their data, as it came."""
+
+    def __init__(self) -> None:
+        self._calls: Dict[Call, None] = {}
+        self.size = 0
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def __iter__(self) -> Iterator[Call]:
+        """Go through those that there are now; they may be removed meanwhile."""
+        return iter(list(self._calls))
+
+    def add(self, call: Call) -> None:
+        """Count one more."""
+        self._calls[call] = None
+        self.size += call.size
+
+    def remove(self, call: Call) -> bool:
+        """Count one less; False: it is not there."""
+        if self._calls.pop(call, call) is not None:
+            return False
+        self.size -= call.size
+        return True
+
+
 class Calls:
-    """See the module. A ``caller`` has ``answer(id, success, payload, error)`` and ``running``.
+    """See the module. A ``caller`` has ``answer(id, success, payload, error)`` and ``under_way``.
 
     ``idle()`` is called when there may be nothing under way any more; ``asyncio_loop`` and
     ``litter``: see Handling.
@@ -54,7 +84,7 @@ class Calls:
         self._outbox = outbox
         self._tally = tally
         self._idle = idle
-        self._calls: Dict[Call, None] = {}
+        self._under_way = UnderWay()
         self._done: Deque[Tuple[Call, Outcome]] = deque()
         self._scheduled = False
         self._sweep: Optional[Timer] = None
@@ -63,7 +93,7 @@ class Calls:
     @property
     def in_flight(self) -> int:
         """How many there are. Any thread."""
-        return len(self._calls)
+        return len(self._under_way)
 
     def no_such(self, name: str) -> Outcome:
         """Return what a request is answered that nobody handles."""
@@ -83,22 +113,40 @@ class Calls:
         """Have a request handled that was judged to run."""
         call = Call(request.id, request.method, request.params, caller, found[0], found[1])
         call.kept = kept
-        self._calls[call] = None
-        caller.running += 1
-        if caller.running > _MOST_CALLS or self._closing:
-            self._refuse(call)
-            return
-        error = self.handling.start(call)
+        for where in (self._under_way, caller.under_way):
+            where.add(call)
+        error = self._refusal(caller.under_way) or self.handling.start(call)
         if error is not None:
             self._finish(call, failed(error))
 
-    def _refuse(self, call: Call) -> None:
+    def _refusal(self, of_caller: UnderWay) -> Optional[ToolError]:
+        """Return why the newest request of a client is not handled, if so."""
         if self._closing:
-            self._finish(call, _stopped("not_started"))
-            return
-        text = "{} requests of this connection are under way already.".format(_MOST_CALLS)
-        error = HostBusy(text, hint="Wait for some of their answers.", retry_after_ms=1000)
-        self._finish(call, failed(error))
+            return _stopped("not_started")
+        if len(of_caller) > _MOST_CALLS:
+            text = "{} requests of this connection are under way already.".format(_MOST_CALLS)
+        elif of_caller.size > MAX_UNDER_WAY:
+            text = "The requests of this connection that are under way have {} bytes at most."
+            text = text.format(MAX_UNDER_WAY)
+        elif self._under_way.size > _MOST_BYTES:
+            text = "The requests of all clients that are under way have {} bytes at most."
+            text = text.format(_MOST_BYTES)
+        else:
+            return None
+        return HostBusy(text, hint="Wait for some of their answers.", retry_after_ms=1000)
+
+    def left(self, caller: Any) -> None:
+        """A connection is closed: let go of its requests that have not begun.
+
+        Not of those that it has sent again on another one, which waits for them.
+        """
+        for call in caller.under_way:
+            awaited = call.kept and self.receipts.is_awaited(call.id)
+            if not awaited and self.handling.withdraw(call):
+                if call.kept:
+                    self.receipts.withdraw(call.id)
+                self._remove(call)
+                call.caller = None
 
     def done(self, call: Call, outcome: Outcome) -> None:
         """Hand in what came of a call. Any thread."""
@@ -119,10 +167,9 @@ class Calls:
         self._idle()
 
     def _finish(self, call: Call, outcome: Outcome) -> None:
-        if self._calls.pop(call, call) is not None:
+        if not self._remove(call):
             return  # it was answered when the server stopped
         caller = call.caller
-        caller.running -= 1
         if not call.kept:
             caller.answer(call.id, *outcome)
             return
@@ -134,6 +181,9 @@ class Calls:
             waiter.answer(call.id, success, payload, error)  # type: ignore[attr-defined]
         if self._sweep is None:
             self.arm_sweep()
+
+    def _remove(self, call: Call) -> bool:
+        return self._under_way.remove(call) and call.caller.under_way.remove(call)
 
     def note_replay(self, payload: bytes) -> None:
         """Count an answer to a request that had been here before."""
@@ -163,15 +213,15 @@ class Calls:
         self._closing = True
         if self._sweep is not None:
             self._sweep.cancel()
-        for call in list(self._calls):
-            if call.claim():
-                self._finish(call, _stopped("not_started"))
+        for call in self._under_way:
+            if self.handling.withdraw(call):
+                self._finish(call, failed(_stopped("not_started")))
 
     def give_up(self) -> None:
         """Tell whoever still waits that the handler goes on without them."""
-        for call in list(self._calls):
-            self._finish(call, _stopped("running"))
+        for call in self._under_way:
+            self._finish(call, failed(_stopped("running")))
 
 
-def _stopped(state: str) -> Outcome:
-    return failed(HostShuttingDown("The server is being stopped.", state=state))
+def _stopped(state: str) -> HostShuttingDown:
+    return HostShuttingDown("The server is being stopped.", state=state)

@@ -24,6 +24,7 @@ from ..wire.messages import Response
 from .actions import Errand
 from .agenda import Agenda
 from .answers import NotSent, failure, not_connected
+from .limits import MAX_UNDER_WAY
 from .link import Link
 from .tally import ClientTally
 
@@ -56,6 +57,8 @@ class Errands:
         self._link: Optional[Link] = None
         self._held: OrderedDict[Errand, None] = OrderedDict()
         self._in_flight: Dict[bytes, Errand] = {}
+        #: Bytes of their data.
+        self._size = 0
         self._ack_timer: Optional[Timer] = None
 
     @property
@@ -155,14 +158,19 @@ class Errands:
             and link is not None
             and self._resume.ready
             and len(self._in_flight) < _WINDOW
+            and self._next_fits()
             and not link.full
         ):
             errand, _ = self._held.popitem(last=False)
             self._send(link, errand)
 
+    def _next_fits(self) -> bool:
+        return self._size + next(iter(self._held)).size <= MAX_UNDER_WAY
+
     def _send(self, link: Link, errand: Errand) -> None:
         errand.id = self._resume.begin()
         self._in_flight[errand.id] = errand
+        self._size += errand.size
         call, errand.frame = link.peer.compose(
             errand.name, errand.params, None, errand.timeout_ms, errand.id
         )
@@ -202,6 +210,10 @@ class Errands:
             )
         if len(self._in_flight) >= _WINDOW:
             return "{} requests are under way already".format(_WINDOW)
+        if not self._next_fits():
+            return "the requests under way have {} bytes, of {} at most".format(
+                self._size, MAX_UNDER_WAY
+            )
         return "the server does not read what it is sent"
 
     def _take_back(self, errand: Errand, status: str, error: Optional[str] = None) -> None:
@@ -210,6 +222,7 @@ class Errands:
             self._held.pop(errand, None)
             return
         del self._in_flight[errand.id]
+        self._size -= errand.size
         self._resume.settle(errand.id, status, error)
         if self._link is not None and errand.call is not None:
             self._link.peer.abandon(errand.call)

@@ -10,7 +10,7 @@ keeps only its own request waiting:
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Hashable, List, Optional
+from typing import Any, Callable, Deque, Dict, Hashable, List, Optional, Set
 
 from ..errors import (
     Cancelled,
@@ -36,6 +36,8 @@ Handler = Callable[[Any], Any]
 _MOST_THREADS = 64
 #: Requests that may wait for that.
 _LINE = 1024
+#: Places in the workers' own line, where a request that was withdrawn has one until its turn.
+_MOST_ENTRIES = 64 * _LINE
 #: An exception's text gets that far.
 _QUOTED = 4096
 
@@ -43,10 +45,22 @@ _QUOTED = 4096
 class Call:
     """A request under way. ``caller`` is the connection that it came on; loop thread.
 
-    ``kept``: its outcome goes through the receipts.
+    ``kept``: its outcome goes through the receipts. ``size``: bytes of its data, which is let go
+    of once it has been read.
     """
 
-    __slots__ = ("_ticket", "awaits", "caller", "data", "handler", "id", "kept", "name", "told")
+    __slots__ = (
+        "_ticket",
+        "awaits",
+        "caller",
+        "data",
+        "handler",
+        "id",
+        "kept",
+        "name",
+        "size",
+        "told",
+    )
 
     def __init__(
         self, ident: bytes, name: str, data: bytes, caller: Any, handler: Handler, awaits: bool
@@ -54,6 +68,7 @@ class Call:
         self.id = ident
         self.name = name
         self.data = data
+        self.size = len(data)
         self.caller = caller
         self.handler = handler
         #: Whether the handler is a coroutine function.
@@ -102,15 +117,20 @@ class Handling:
         self._tasks: Optional[_Tasks] = None
         if asyncio_loop is not None:
             self._tasks = _Tasks(asyncio_loop, done)
-        self.workers = Workers(_MOST_THREADS, _LINE, on_error=_defect, litter=litter)
+        self.workers = Workers(_MOST_THREADS, _MOST_ENTRIES, on_error=_defect, litter=litter)
+        #: Those that no worker has come to; added and removed in one step each.
+        self._waiting: Set[Call] = set()
 
     def start(self, call: Call) -> Optional[ToolError]:
         """Have the handler called; return why it never will be, if so. Loop thread."""
         if not call.awaits:
-            if self.workers.run(self._perform, call):
+            waiting = len(self._waiting)
+            self._waiting.add(call)
+            if waiting < _LINE and self.workers.run(self._perform, call):
                 return None
+            self._waiting.discard(call)
             return HostBusy(
-                "{} requests wait for their handlers already.".format(self.workers.waiting),
+                "{} requests wait for their handlers already.".format(waiting),
                 hint="Try again when some have been answered.",
                 retry_after_ms=1000,
             )
@@ -122,6 +142,15 @@ class Handling:
             )
         return None if self._tasks.start(call, None) else _ended_loop("not_started")
 
+    def withdraw(self, call: Call) -> bool:
+        """Let go of a call unless its handler has been, or is about to be, called. Loop thread."""
+        if not call.claim():
+            return False
+        self._waiting.discard(call)
+        # Its place in a line is all that is left, until somebody comes to it.
+        call.data = b""
+        return True
+
     def stop(self) -> None:
         """Call no more handlers, and cancel coroutines; plain functions run on. Any thread."""
         self.workers.stop()
@@ -130,6 +159,7 @@ class Handling:
 
     def _perform(self, call: Call) -> None:
         """Answer with a plain function. Worker."""
+        self._waiting.discard(call)
         if not call.claim():
             return
         try:
@@ -247,7 +277,7 @@ class _Tasks:
 
 
 def _read(call: Call) -> Any:
-    data = call.data
+    data, call.data = call.data, b""
     if not data:
         return None
     try:

@@ -10,10 +10,11 @@ line's calls upwards, gaps allowed. A line is named by the server, at random, on
     not there, its number below the horizon unknown: it may have run
     not there, otherwise                    it has never run
 
-This is right because an id enters the table before its call runs and leaves it in two ways only:
-the horizon passes it in the same step, or its line is forgotten and never named again. So what has
-run is never taken for new. The price is that an id which has not run is called unknown if a later
-one of its line was evicted first; that is safe, and needs a call to be overtaken by thousands.
+This is right because an id enters the table before its call runs and leaves it in three ways only:
+the horizon passes it in the same step, its line is forgotten and never named again, or its call is
+withdrawn before it has begun. So what has run is never taken for new. The price is that an id which
+has not run is called unknown if a later one of its line was evicted first; that is safe, and needs
+a call to be overtaken by thousands.
 
 Going by the horizon, memory holds what is live and no list of what is gone. Acknowledged receipts
 give up their results at once and their places as soon as the client says that nothing below some
@@ -255,6 +256,23 @@ class Receipts:
         while len(self._finished) > self.limits.entries:
             self._evict()
         return waiters
+
+    def is_awaited(self, request_id: bytes) -> bool:
+        """Return whether anybody waits for what comes of a running call."""
+        entry = self._find(request_id)[1]
+        return entry is not None and bool(entry.waiters)
+
+    def withdraw(self, request_id: bytes) -> None:
+        """Forget a call that was told to run, has not begun and never will: RUN may be said again.
+
+        Raises LocalProtocolError for a call that is not running, or that somebody waits for.
+        """
+        line, entry = self._find(request_id)
+        if line is None or entry is None or entry.state != _RUNNING or entry.waiters:
+            raise LocalProtocolError("{} cannot be withdrawn".format(request_id.hex()))
+        del line.entries[split(request_id)[1]]
+        line.running -= 1
+        self.running -= 1
 
     def leave(self, waiter: Hashable) -> None:
         """Strike a waiter that is gone off every list; its calls run on."""

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcc_mcp_embed.errors import UnknownOutcome
-from dcc_mcp_embed.ipc import session
+from dcc_mcp_embed.ipc import errands, session
 from dcc_mcp_embed.ipc.answers import NotConnected, NotSent, RequestFailed
 from dcc_mcp_embed.ipc.limits import MAX_FRAME
 from dcc_mcp_embed.transport_errors import CallTimeout
@@ -296,6 +296,28 @@ def test_too_many_wait_for_their_turn(world):
         world.run()
     assert len(values(world)) == len(errands) == 1010
     assert world.server.ran == {n + 1: 1 for n in range(1010)}
+
+
+def test_what_is_under_way_has_so_many_bytes_at_most(world, monkeypatch):
+    monkeypatch.setattr(errands, "MAX_UNDER_WAY", 3)
+    for _ in range(4):
+        world.ask()
+    late = world.ask(timeout=1.0)
+    assert (world.session.in_flight, world.session.held) == (3, 2)
+    world.run()
+    world.advance(1.0)
+    assert isinstance(late.error, NotSent)
+    assert "the requests under way have 3 bytes, of 3 at most" in str(late.error)
+    world.kill()
+    world.advance(1.0)
+    world.run()
+    assert (world.session.in_flight, world.session.held) == (3, 1)
+    world.server.finish()
+    world.run()
+    assert (world.session.in_flight, world.session.held) == (3, 0)
+    world.server.finish_all()
+    world.run()
+    assert world.server.ran == {1: 1, 2: 1, 3: 1, 4: 1}
 
 
 def test_a_server_that_does_not_read_is_not_sent_more(world):

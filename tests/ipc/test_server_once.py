@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from dcc_mcp_embed.ipc import handling
 from dcc_mcp_embed.rpc.receipts import Limits
 from dcc_mcp_embed.wire.messages import id_text
 from fakes.ipc_raw import Raw, on_asyncio, until
@@ -113,6 +114,66 @@ def test_what_has_ended_meanwhile_is_answered_after_a_reconnect(counter):
             assert value(second.answer(never)) == 3
         assert counter.times == 3
         assert one.get_stats()["replayed"] == 2
+
+
+@pytest.fixture(params=["plain", "coroutine"])
+def busy(request, counter, monkeypatch):
+    """A server that is busy with the first ``wait``, and only then comes to the others."""
+    monkeypatch.setattr(handling, "_MOST_THREADS", 1)
+    monkeypatch.setattr(handling, "_LINE", 2)
+
+    async def wait(data):
+        return counter(data)
+
+    with on_asyncio(server(wait=counter if request.param == "plain" else wait)) as one:
+        yield one
+        counter.let.set()
+
+
+def test_what_has_not_begun_when_its_client_leaves_is_let_go_of(counter, busy):
+    with Raw(busy) as first:
+        begun = first.ask("wait", 1)
+        counter.demand()
+        waiting = [first.ask("wait", 2), first.ask("wait", 3)]
+        until(lambda: busy.get_stats()["in_flight"] == 3)
+        size = busy._run.serving.calls._under_way.size
+    until(lambda: busy.get_stats()["in_flight"] == 1)
+    assert (size, busy._run.serving.calls._under_way.size) == (3, 1)
+    assert busy.get_stats()["receipts"] == 1
+    ids = [begun, *waiting]
+    with Raw(busy, before=first, ids=ids) as second:
+        assert [second.states[id_text(ident)] for ident in ids] == ["running", "new", "new"]
+        for data, ident in enumerate(waiting, 2):
+            second.ask("wait", data, ident)
+        until(lambda: busy.get_stats()["in_flight"] == 3)
+        counter.let.set()
+        assert [value(second.answer(ident)) for ident in ids] == [1, 2, 3]
+    assert counter.times == 3
+
+
+def test_what_was_sent_again_before_its_first_connection_ends_is_kept(counter, busy):
+    with Raw(busy) as first:
+        first.ask("wait", 1)
+        counter.demand()
+        waiting = first.ask("wait", 2)
+        until(lambda: busy.get_stats()["in_flight"] == 2)
+        second = Raw(busy, before=first, ids=[waiting])
+    with second:
+        assert second.states == {id_text(waiting): "running"}
+        until(lambda: busy.get_stats()["connections"] == 1)
+        counter.let.set()
+        assert value(second.answer(waiting)) == 2
+    assert counter.times == 2
+
+
+def test_a_client_without_receipts_leaves_nothing_waiting_either(counter, busy):
+    with Raw(busy, resume=False) as raw:
+        raw.ask("wait", 1)
+        counter.demand()
+        for data in (2, 3):
+            raw.ask("wait", data)
+        until(lambda: busy.get_stats()["in_flight"] == 3)
+    until(lambda: busy.get_stats()["in_flight"] == 1)
 
 
 def test_what_was_evicted_does_not_run_again(counter):

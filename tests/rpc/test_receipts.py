@@ -109,6 +109,23 @@ def test_a_waiter_that_has_left_is_not_told(it):
 # Acknowledgement and release.
 
 
+def test_a_call_that_is_withdrawn_before_it_begins_is_new_again(it):
+    assert it.accept(1, "first") == RUN
+    with pytest.raises(LocalProtocolError, match="cannot be withdrawn"):
+        it.store.withdraw(ident(1))
+    it.store.leave("first")
+    assert not it.store.is_awaited(ident(1))
+    it.store.withdraw(ident(1))
+    assert len(it.store) == it.store.running == 0
+    assert it.accept(1, "second") == RUN
+    assert it.store.is_awaited(ident(1))
+    assert it.finish(1) == ["second"]
+    for number in (1, 2):
+        assert not it.store.is_awaited(ident(number))
+        with pytest.raises(LocalProtocolError, match="cannot be withdrawn"):
+            it.store.withdraw(ident(number))
+
+
 def test_an_acknowledged_result_is_gone_and_its_call_still_does_not_run(it):
     it.done(1, b"x" * 100)
     it.ack(1, 1, 7)
