@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from ..clock import Clock
-from ..errors import NoHost, ToolError, UnknownOutcome
+from ..errors import Cancelled, NoHost, ToolError, UnknownOutcome
 from ..rpc.resume import LOOK_FIRST
 from ..wire.mcp.machine import Reply
 from ..wire.mcp.work import ToolCall, Work
@@ -117,6 +117,9 @@ class Flights:
         self._replies = replies
         self._questions = questions
         self._clock = clock
+        #: All of them, in their order.
+        self._flights: Dict[Flight, None] = {}
+        #: Client and id -> the one that this id cancels.
         self._known: Dict[Any, Flight] = {}
         #: Hosts that are still to be told that a call was cancelled.
         self._words = 0
@@ -124,21 +127,29 @@ class Flights:
     @property
     def under_way(self) -> bool:
         """Whether anything is to be waited for."""
-        return bool(self._known or self._words)
+        return bool(self._flights or self._words)
 
     def begin(self, client: Client, work: Work, voice: Voice) -> None:
-        """Have work done; ``voice`` is given its one answer, unless it is cancelled."""
+        """Have work done; ``voice`` is given its one answer, also if it is cancelled."""
         flight = Flight(client, work, voice, self._clock.monotonic())
         # Of two calls with one id the later one can be cancelled; both are answered.
+        self._flights[flight] = None
         self._known[client, work.id] = flight
         self._route(flight)
 
     def cancel(self, client: Client, ident: Any) -> None:
-        """Do not answer any more, and tell the host, which ends what it can."""
-        flight = self._known.pop((client, ident), None)
-        if flight is None:
-            return
-        flight.wanted = False
+        """End a client's request of this id, and tell the host, which ends what it can."""
+        flight = self._known.get((client, ident))
+        if flight is not None:
+            self._cancel(flight)
+
+    def _cancel(self, flight: Flight) -> None:
+        # Before it is looked at: what is not marked as sent then is never sent.
+        self._forget(flight)
+        error = Cancelled(
+            "The call was cancelled.", state="running" if flight.sent else "not_started"
+        )
+        flight.voice.cancelled(self._replies.failed(flight.work, error, flight.host).message)
         if flight.inquiry is not None:
             self._break_off(flight)
         elif flight.sent and flight.host is not None and flight.errand is not None:
@@ -147,9 +158,15 @@ class Flights:
 
     def leave(self, client: Client) -> None:
         """Cancel all of a client's."""
-        for owner, ident in list(self._known):
-            if owner is client:
-                self.cancel(client, ident)
+        for flight in [one for one in self._flights if one.client is client]:
+            self._cancel(flight)
+
+    def _forget(self, flight: Flight) -> None:
+        flight.wanted = False
+        del self._flights[flight]
+        key = (flight.client, flight.work.id)
+        if self._known.get(key) is flight:
+            del self._known[key]
 
     def _said(self) -> None:
         self._words -= 1
@@ -185,7 +202,7 @@ class Flights:
                 self._end(flight, self._replies.failed(flight.work, error, host))
 
     def _sent(self) -> Iterable[Tuple[Host, Flight]]:
-        for flight in self._known.values():
+        for flight in self._flights:
             if flight.host is not None:
                 yield flight.host, flight
 
@@ -291,13 +308,10 @@ class Flights:
             self._end(flight, self._replies.ended(flight.work, ended, host, flight.marked))
 
     def _end(self, flight: Flight, reply: Reply) -> None:
-        flight.wanted = False
+        self._forget(flight)
         if flight.inquiry is not None:
             self._questions.withdraw(flight.inquiry)
             flight.inquiry = None
-        key = (flight.client, flight.work.id)
-        if self._known.get(key) is flight:
-            del self._known[key]
         flight.voice.reply(reply.message)
 
     # -- what hosts ask -----------------------------------------------------------------------

@@ -19,6 +19,10 @@ class Voice:
         """Send the answer."""
         raise NotImplementedError
 
+    def cancelled(self, message: Message) -> None:
+        """Send the answer to a request that its client has cancelled, if there must be one."""
+        raise NotImplementedError
+
     def tell(self, message: Message) -> None:
         """Send a notification that must not be lost."""
         raise NotImplementedError
@@ -40,6 +44,9 @@ class LineVoice(Voice):
 
     def reply(self, message: Message) -> None:
         self._writer.put(encoded(message))
+
+    def cancelled(self, message: Message) -> None:
+        """Say nothing: the client expects no answer."""
 
     def tell(self, message: Message) -> None:
         self._writer.put(encoded(message))

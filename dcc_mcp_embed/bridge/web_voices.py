@@ -24,6 +24,9 @@ class Nobody(Voice):
     def reply(self, message: Message) -> None:
         """Say nothing."""
 
+    def cancelled(self, message: Message) -> None:
+        """Say nothing."""
+
     def tell(self, message: Message) -> None:
         """Say nothing."""
 
@@ -70,6 +73,10 @@ class SinkVoice(Voice):
     def reply(self, message: Message) -> None:
         self._loop.call_soon(self._reply, message)
 
+    def cancelled(self, message: Message) -> None:
+        """Answer: a request over HTTP has an end, also if nobody waits for it."""
+        self.reply(message)
+
     def tell(self, message: Message) -> None:
         self._loop.call_soon(self._sink.event, message)
 
@@ -101,17 +108,23 @@ class SinkVoice(Voice):
 
 
 class StreamVoice(Voice):
-    """The stream that the answer to ``subscriptions/listen`` is; ``gone()``, on the loop thread."""
+    """The stream that the answer to ``subscriptions/listen`` is.
+
+    ``gone()``, on the loop thread: it has ended, whoever ended it.
+    """
 
     def __init__(self, loop: Loop, exchange: Exchange, gone: Callable[[], None]) -> None:
         self._loop = loop
         self._exchange = exchange
         self._gone = gone
         exchange.begin_stream(EVENT_STREAM)
-        exchange.gone = gone
+        exchange.gone = lambda: self._end(b"")
 
     def reply(self, message: Message) -> None:
-        self._loop.call_soon(self._exchange.end_stream, _event(message))
+        self._loop.call_soon(self._end, _event(message))
+
+    def cancelled(self, message: Message) -> None:
+        self.reply(message)
 
     def tell(self, message: Message) -> None:
         self._loop.call_soon(self._tell, _event(message))
@@ -125,10 +138,13 @@ class StreamVoice(Voice):
     def _tell(self, event: bytes) -> None:
         if self._exchange.congested:
             # It has not read for long; it finds out by itself what is new when it comes back.
-            self._exchange.end_stream(b"")
-            self._gone()
+            self._end(b"")
         else:
             self._exchange.send(event)
+
+    def _end(self, last: bytes) -> None:
+        self._exchange.end_stream(last)
+        self._gone()
 
 
 def _event(message: Message) -> bytes:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -35,12 +36,14 @@ class Stage:
     """Tools, and what they and a test tell each other."""
 
     def __init__(self):
-        self.stop, self.ended = threading.Event(), threading.Semaphore(0)
+        self.stop = threading.Event()
+        self.begun, self.ended = threading.Semaphore(0), threading.Semaphore(0)
 
         @dcc_mcp_embed.tool(thread="worker")
         def steps():
             """Go on until nobody wants it any more; say so at the end."""
             number = 0
+            self.begun.release()
             try:
                 while not self.stop.wait(0.005):
                     number += 1
@@ -80,6 +83,13 @@ def web(home, monkeypatch):
 def connect(web):
     with connecting(web) as one_more:
         yield one_more
+
+
+@pytest.fixture
+def later():
+    """Return what calls a function on another thread."""
+    with ThreadPoolExecutor(4) as threads:
+        yield threads.submit
 
 
 def appears(wire, name, headers=None):
@@ -208,6 +218,86 @@ def test_the_stateless_era_works_and_is_cancelled_by_leaving(connect, stage):
     assert wire.message()["method"] == "notifications/progress"
     wire.close()
     assert stage.ended.acquire(timeout=DEADLINE)
+
+
+def calling(connect):
+    """Return who waits for a call that is under way."""
+    wire = connect()
+    meta = dict(MODERN, progressToken="t")
+    wire.rpc(**modern("tools/call", name="steps", arguments={}, _meta=meta))
+    assert wire.message()["method"] == "notifications/progress"
+    return wire
+
+
+def listening(connect):
+    wire = connect()
+    wire.rpc(**modern("subscriptions/listen", notifications={"toolsListChanged": True}))
+    assert wire.message()["method"] == "notifications/subscriptions/acknowledged"
+    return wire
+
+
+def test_of_those_who_leave_nothing_is_left(web, connect, stage):
+    """Their connections would be all that there can be."""
+    appears(connect(), "steps")
+    front, bridge = web._web._front, web._web
+    before = len(front)
+    for _ in range(4):
+        gone = [calling(connect), listening(connect)]
+        assert len(front) > before
+        for wire in gone:
+            wire.close()
+        assert stage.ended.acquire(timeout=DEADLINE)
+    for _ in tries():
+        if len(front) == before and not bridge._core._clients:
+            break
+    assert len(front) == before and not bridge._core._clients and not bridge._web._streams
+
+
+def test_a_refused_listener_is_forgotten(web, connect):
+    wire = connect()
+    uris = ["test://{}".format(number) for number in range(257)]
+    wire.rpc(**modern("subscriptions/listen", notifications={"resourceSubscriptions": uris}))
+    assert wire.message()["error"]["code"] == -32602
+    for _ in tries():
+        if not web._web._core._clients:
+            break
+    assert not web._web._core._clients and not web._web._web._streams
+
+
+def test_calls_that_are_cancelled_are_answered(connect, stage, later):
+    """By word, in a batch, and with their session; also those that share an id."""
+    wire, other = connect(), connect()
+    session = initialize(wire, version="2025-03-26")
+    appears(wire, "steps")
+    call = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "steps"}}
+
+    def post(message):
+        body = json.dumps(message).encode()
+        return later(connect().request, "POST", "/mcp", session, body)
+
+    def cancelled(message):
+        return message["result"]["structuredContent"]["error"]["code"] == "cancelled"
+
+    alone = post(call)
+    assert stage.begun.acquire(timeout=DEADLINE)
+    wire.rpc("notifications/cancelled", {"requestId": 7}, None, session)
+    assert cancelled(alone.result(DEADLINE).json)
+    batch = post([{"jsonrpc": "2.0", "id": 1, "method": "ping"}, call])
+    assert stage.begun.acquire(timeout=DEADLINE)
+    wire.rpc("notifications/cancelled", {"requestId": 7}, None, session)
+    answers = {one["id"]: one for one in batch.result(DEADLINE).json}
+    assert answers[1]["result"] == {} and cancelled(answers[7])
+    calls = [post(call), post(call)]
+    assert stage.begun.acquire(timeout=DEADLINE)
+    for _ in tries():
+        worker = other.tool("get_status")["structuredContent"]["data"]["worker"]
+        if worker["queue_depth"]:
+            break
+    assert wire.request("DELETE", "/mcp", session).status == 200
+    for one in calls:
+        assert cancelled(one.result(DEADLINE).json)
+    for _ in range(3):
+        assert stage.ended.acquire(timeout=DEADLINE)
 
 
 def test_arguments_that_headers_repeat_must_be_those_of_the_headers(connect, stage):
