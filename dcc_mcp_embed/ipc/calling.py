@@ -25,10 +25,13 @@ logger = logging.getLogger("dcc_mcp_embed.ipc")
 _CO_COROUTINE = 0x80
 #: Functions that may wait to be called; beyond it those that may be dropped are.
 _MOST_WAITING = 10_000
+#: Bytes of what may be dropped that may wait.
+_MOST_BYTES = 32 << 20
 #: Seconds that the thread waits for more before it ends: the next burst makes another one.
 _LINGER = 1.0
 
-_Item = Tuple[str, Callable[..., Any], Tuple[Any, ...]]
+#: What it is, the function, its arguments, their bytes.
+_Item = Tuple[str, Callable[..., Any], Tuple[Any, ...], int]
 
 
 def is_coroutine_function(function: Callable[..., Any]) -> bool:
@@ -74,7 +77,8 @@ class Deliveries:
         # Reentrant: a finaliser may call us in the middle of it.
         self._lock = threading.RLock()
         self._place: Optional[_Place] = None
-        self._waiting = 0
+        #: What waits, and coroutines that go on.
+        self._waiting = self._bytes = 0
         self.errors = 0
         self.dropped = 0
 
@@ -90,7 +94,7 @@ class Deliveries:
         loop = asyncio.get_running_loop()
         place = self._place
         if not isinstance(place, _AsyncioLoop) or place.loop is not loop:
-            self._move(_AsyncioLoop(loop, self._call, self._failed))
+            self._move(_AsyncioLoop(loop, self._call, self._failed, self._count))
 
     def use_thread(self) -> None:
         """Call from now on on a thread of our own."""
@@ -103,24 +107,36 @@ class Deliveries:
             previous.end()
 
     def put(
-        self, what: str, function: Callable[..., Any], *args: Any, droppable: bool = False
+        self,
+        what: str,
+        function: Callable[..., Any],
+        *args: Any,
+        droppable: bool = False,
+        size: int = 0,
     ) -> bool:
         """Have a function called after those before it; ``what`` names it in the log. No waiting.
 
-        False: it will not be, see ``dropped``. Only what is ``droppable`` counts as too many.
+        False: it will not be, see ``dropped``. Only what is ``droppable`` counts as too many, or
+        as too much by ``size``, the bytes of its arguments.
         """
         place = self._place
         with self._lock:
-            if place is None or (droppable and self._waiting >= _MOST_WAITING):
+            full = self._waiting >= _MOST_WAITING or self._bytes + size > _MOST_BYTES
+            if place is None or (droppable and full):
                 self.dropped += 1
                 return False
-            self._waiting += 1
-        if place.put((what, function, args)):
+            self._count(1, size)
+        if place.put((what, function, args, size)):
             return True
         with self._lock:
-            self._waiting -= 1
+            self._count(-1, -size)
             self.dropped += 1
         return False
+
+    def _count(self, number: int, size: int) -> None:
+        with self._lock:
+            self._waiting += number
+            self._bytes += size
 
     def catch_up(self, timeout: float) -> bool:
         """Wait until all that was put before has been called. False: not within ``timeout`` s.
@@ -159,13 +175,12 @@ class Deliveries:
         """Forget, in the forked child, what only the parent's threads could have called."""
         self._lock = threading.RLock()
         self._place = None
-        self._waiting = 0
+        self._waiting = self._bytes = 0
 
     def _call(self, item: _Item, awaits: bool) -> Any:
         """Call, and return what is to be awaited, if anything; errors are noted."""
-        what, function, args = item
-        with self._lock:
-            self._waiting -= 1
+        what, function, args, size = item
+        self._count(-1, -size)
         try:
             result = function(*args)
         except Exception as error:
@@ -211,10 +226,12 @@ class _AsyncioLoop(_Place):
         loop: Any,
         call: Callable[[_Item, bool], Any],
         failed: Callable[[str, BaseException], None],
+        count: Callable[[int, int], None],
     ) -> None:
         self.loop = loop
         self._run = call
         self._failed = failed
+        self._count = count
         self._items: Deque[_Item] = deque()
         #: What has been made a task and has not begun; others wait for that.
         self._beginning: Set[object] = set()
@@ -259,6 +276,8 @@ class _AsyncioLoop(_Place):
             return
         token = object()
         self._beginning.add(token)
+        what, size = item[0], item[3]
+        self._count(1, size)
         task = asyncio.ensure_future(self._await(token, awaitable))
         self._tasks.add(task)
 
@@ -269,9 +288,10 @@ class _AsyncioLoop(_Place):
                 close(awaitable)
                 self._go_on()
             self._tasks.discard(task)
+            self._count(-1, -size)
             error = None if task.cancelled() else task.exception()
             if error is not None:
-                self._failed(item[0], error)
+                self._failed(what, error)
 
         task.add_done_callback(done)
 

@@ -213,7 +213,7 @@ class ClientCore:
             return
         what = "the handler of the push {!r:.80}".format(topic)
         # Read where it is called: this thread has other things to do.
-        self.deliveries.put(what, _call_with, handler, topic, data, droppable=True)
+        self.deliveries.put(what, _call_with, handler, topic, data, droppable=True, size=len(data))
 
     def _defect(self, text: str, error: BaseException) -> None:
         self.deliveries.put(text, _raise, error)

@@ -218,7 +218,7 @@ class SocketClient:
 
         ``pushes``: received; ``pushes_unhandled``: of a type that nobody handles;
         ``callback_errors``: handlers and callbacks that raised; ``callbacks_dropped``: not called,
-        because too many waited or their asyncio loop was closed.
+        because too many waited, or more than 32 MiB of pushes, or their asyncio loop was closed.
 
         ``heartbeats``; ``reconnects``; ``last_error``; ``last_latency_ms``: of a heartbeat or a
         health check, None before the first.

@@ -12,7 +12,7 @@ import pytest
 from dcc_mcp_embed.ipc import calling
 from dcc_mcp_embed.ipc.calling import Deliveries, is_coroutine_function
 from fakes.ipc_raw import DEADLINE
-from ipc.stages import run
+from ipc.stages import run, soon
 
 
 async def coroutine_function():
@@ -113,6 +113,50 @@ def test_too_many_are_dropped_if_they_may_be(deliveries, monkeypatch):
     assert deliveries.catch_up(DEADLINE)
     assert got == [*range(10), "callback"]
     assert deliveries.dropped == 5
+
+
+def test_too_much_is_dropped_if_it_may_be(deliveries, monkeypatch):
+    monkeypatch.setattr(calling, "_MOST_BYTES", 100)
+    deliveries.use_thread()
+    go_on, begun, got = threading.Event(), threading.Event(), []
+
+    def first():
+        begun.set()
+        go_on.wait(DEADLINE)
+
+    deliveries.put("first", first, droppable=True, size=90)
+    assert begun.wait(DEADLINE)
+    told = [deliveries.put("it", got.append, n, droppable=True, size=30) for n in range(5)]
+    assert told == [True] * 3 + [False] * 2
+    assert deliveries.put("small", got.append, "small", droppable=True, size=10)
+    assert deliveries.put("callback", got.append, "callback")
+    go_on.set()
+    assert deliveries.catch_up(DEADLINE)
+    assert got == [0, 1, 2, "small", "callback"]
+    assert deliveries.dropped == 2
+    assert deliveries.put("it", int, droppable=True, size=100)
+
+
+def test_what_coroutines_hold_counts_until_they_end(deliveries, monkeypatch):
+    monkeypatch.setattr(calling, "_MOST_BYTES", 100)
+
+    async def scene():
+        deliveries.use_asyncio()
+        go_on = asyncio.Event()
+
+        async def hold():
+            await go_on.wait()
+
+        assert deliveries.put("it", hold, droppable=True, size=100)
+        await soon(lambda: deliveries._place._tasks)
+        assert not deliveries.put("it", hold, droppable=True, size=1)
+        go_on.set()
+        await soon(lambda: not deliveries._place._tasks)
+        assert deliveries.put("it", hold, droppable=True, size=100)
+        await asyncio.wrap_future(deliveries.caught_up())
+
+    run(scene())
+    assert deliveries.dropped == 1
 
 
 def test_what_is_raised_is_logged_and_counted(deliveries, caplog):
