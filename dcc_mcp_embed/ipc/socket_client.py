@@ -34,7 +34,8 @@ class SocketClient:
 
     Where the server is: ``socket_path``, or ``host`` and ``port`` (TCP), or neither, then the
     default place of ``account_id``; the same as its server was given. ``account_id`` is also what
-    the client is called there, in stats and for pushes. ``secret``: None is the user's own.
+    the client is called there, in stats and for pushes, in at most 200 characters. ``secret``: None
+    is the user's own.
 
     Each method comes twice: ``await client.request(…)`` on any running asyncio loop, and
     ``client.request_sync(…)`` without one. Functions of yours (push handlers, callbacks) run on the
@@ -47,6 +48,8 @@ class SocketClient:
     ``max_reconnect_attempts`` is not 0, so many have failed in a row. Meanwhile requests wait, at
     most for their ``request_timeout``. Those that were under way are taken up again: each runs
     once, or ends as UnknownOutcome where the server cannot tell any more whether it ran.
+
+    At most 1000 requests with 64 MiB of data are under way; others wait for their turn, in order.
 
     ``heartbeat_interval``: so often the server is asked for a sign of life, and within two of them
     a dead connection is noticed; 0: never. All times are seconds.
