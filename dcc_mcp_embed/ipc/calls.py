@@ -78,7 +78,7 @@ class Calls:
     ) -> None:
         self.receipts = receipts
         self.find = handlers.find
-        self.handling = Handling(self.done, asyncio_loop, litter)
+        self.handling = Handling(self.done, loop, asyncio_loop, litter)
         self._loop = loop
         self._handlers = handlers
         self._outbox = outbox

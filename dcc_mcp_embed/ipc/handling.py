@@ -21,11 +21,13 @@ from ..errors import (
     ToolError,
     Unsupported,
 )
+from ..net.loop import Loop
 from ..rpc.content import failure_payload, packed
 from ..rpc.receipts import Outcome
 from ..wire import jsonrpc
 from .calling import close, is_awaitable, logger, shown
 from .limits import MAX_DATA
+from .stuck import Threads
 from .workers import Workers
 
 __all__ = ["Call", "Handler", "Handling", "failed"]
@@ -104,12 +106,14 @@ def failed(error: ToolError) -> Outcome:
 class Handling:
     """Call handlers. ``done(call, outcome)`` is called on any thread, once for each call.
 
-    ``asyncio_loop``: where coroutine functions run; None: nowhere. ``litter``: see Workers.
+    ``loop``: on whose thread calls come in. ``asyncio_loop``: where coroutine functions run; None:
+    nowhere. ``litter``: see Workers.
     """
 
     def __init__(
         self,
         done: Callable[[Call, Outcome], None],
+        loop: Loop,
         asyncio_loop: Any = None,
         litter: Callable[[], None] = lambda: None,
     ) -> None:
@@ -120,13 +124,24 @@ class Handling:
         self.workers = Workers(_MOST_THREADS, _MOST_ENTRIES, on_error=_defect, litter=litter)
         #: Those that no worker has come to; added and removed in one step each.
         self._waiting: Set[Call] = set()
+        self.threads = Threads(
+            _MOST_THREADS, loop, lambda: len(self._waiting), self._refuse_waiting
+        )
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a thread. Any thread."""
+        return len(self._waiting)
 
     def start(self, call: Call) -> Optional[ToolError]:
         """Have the handler called; return why it never will be, if so. Loop thread."""
         if not call.awaits:
+            if self.threads.are_stuck():
+                return _no_thread()
             waiting = len(self._waiting)
             self._waiting.add(call)
             if waiting < _LINE and self.workers.run(self._perform, call):
+                self.threads.watch()
                 return None
             self._waiting.discard(call)
             return HostBusy(
@@ -151,8 +166,14 @@ class Handling:
         call.data = b""
         return True
 
+    def _refuse_waiting(self) -> None:
+        for call in list(self._waiting):
+            if self.withdraw(call):
+                self._done(call, failed(_no_thread()))
+
     def stop(self) -> None:
         """Call no more handlers, and cancel coroutines; plain functions run on. Any thread."""
+        self.threads.stop()
         self.workers.stop()
         if self._tasks is not None:
             self._tasks.cancel()
@@ -162,11 +183,14 @@ class Handling:
         self._waiting.discard(call)
         if not call.claim():
             return
+        self.threads.begin(call, call.name)
         try:
             outcome = self._outcome(call, call.handler(_read(call)))
         except BaseException as error:
             # Nothing ends this thread, not even what ends a program.
             outcome = _raised(call, error)
+        finally:
+            self.threads.end(call)
         if outcome is not None:
             self._done(call, outcome)
 
@@ -327,6 +351,16 @@ def _raised(call: Call, error: Any) -> Outcome:
             pass  # or does not: its details or its message may be anything
     text, name = shown(error, str), type(error).__name__
     return failed(HostError("{}: {}".format(name, text[:_QUOTED]) if text else name))
+
+
+def _no_thread() -> HostBusy:
+    return HostBusy(
+        "All {} threads for handlers are taken by handlers that do not return.".format(
+            _MOST_THREADS
+        ),
+        hint="The server's log names them: have them return, give them a timeout, or restart it.",
+        retry_after_ms=5000,
+    )
 
 
 def _ended_loop(state: str) -> HostError:

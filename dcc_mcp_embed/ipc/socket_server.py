@@ -245,6 +245,8 @@ class SocketServer:
         answered on a later connection than they came on; unknown_outcomes: answered that nobody
         knows whether they ran; receipts, receipt_bytes: what is kept of finished requests, and of
         their results;
+        threads: plain handlers that run, 64 at most; waiting: requests that wait for one of them to
+        return, and are answered ``host_busy`` when none does for 5 seconds;
         pushes: sent, each client counted; pushes_skipped: clients that went without.
         """
         run = self._run
@@ -258,6 +260,8 @@ class SocketServer:
             "in_flight": 0,
             "receipts": 0,
             "receipt_bytes": 0,
+            "threads": 0,
+            "waiting": 0,
         }
         stats.update(vars(ServerTally() if run is None else run.serving.tally))
         if run is not None and run.running:
@@ -268,6 +272,8 @@ class SocketServer:
             stats["clients"] = dict(door.accounts)
             stats["in_flight"] = calls.in_flight
             stats["receipts"] = len(calls.receipts)
+            stats["threads"] = calls.handling.threads.held
+            stats["waiting"] = calls.handling.waiting
             stats["receipt_bytes"] = calls.receipts.result_bytes
         return stats
 

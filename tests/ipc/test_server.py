@@ -330,6 +330,53 @@ def test_too_many_at_once_are_told_that_it_is_busy(monkeypatch):
         assert gate.times == 3
 
 
+def test_when_no_thread_comes_free_those_who_wait_are_told(monkeypatch, caplog):
+    monkeypatch.setattr(handling, "_MOST_THREADS", 2)
+    gate, other = Gate(), Gate()
+    with Timed({}, never=gate, nor=other, echo=echo) as timed, Raw(timed.server) as raw:
+        held = [raw.ask("never"), raw.ask("nor")]
+        gate.demand()
+        other.demand()
+        waiting = raw.ask("echo")
+        until(lambda: timed.server.get_stats()["waiting"] == 1)
+        assert timed.server.get_stats()["threads"] == 2
+        timed.advance(4.9)
+        assert timed.server.get_stats()["waiting"] == 1
+        timed.advance(0.2)
+        for told in (raw.failed(waiting), raw.failure("echo"), raw.failure("echo")):
+            assert (told["code"], told["state"]) == ("host_busy", "not_started")
+            assert told["retryable"] and "log" in told["hint"]
+        until(lambda: [each for each in caplog.messages if "come free" in each])
+        (text,) = caplog.messages
+        assert text.endswith("held by: 'never', 'nor'")
+        # As soon as one returns all is well.
+        gate.let.set()
+        assert raw.answer(held[0]).success
+        assert raw.call("echo", 1) == {"echo": 1}
+        other.let.set()
+        assert raw.answer(held[1]).success
+        until(lambda: timed.server.get_stats()["threads"] == 0)
+
+
+def test_where_threads_come_free_those_who_wait_wait_on(monkeypatch):
+    monkeypatch.setattr(handling, "_MOST_THREADS", 1)
+    first, second = Gate(), Gate()
+    with Timed({}, first=first, second=second, echo=echo) as timed, Raw(timed.server) as raw:
+        asked = [raw.ask("first")]
+        first.demand()
+        asked += [raw.ask("second"), raw.ask("echo")]
+        until(lambda: timed.server.get_stats()["waiting"] == 2)
+        first.let.set()
+        second.demand()
+        timed.advance(6.0)
+        assert timed.server.get_stats()["waiting"] == 1
+        # But not for ever.
+        timed.advance(6.0)
+        assert raw.failed(asked.pop())["code"] == "host_busy"
+        second.let.set()
+        assert all(raw.answer(ident).success for ident in asked)
+
+
 def test_one_client_cannot_have_everything_under_way(monkeypatch):
     monkeypatch.setattr(calls, "_MOST_CALLS", 2)
     gate = Gate()
@@ -637,7 +684,7 @@ def test_an_interval_is_a_number_of_seconds(interval):
 KEYS = set(
     "running address account_id uptime_seconds connections connections_total clients refused"
     " dropped requests responses errors in_flight replayed joined unknown_outcomes receipts"
-    " receipt_bytes pushes pushes_skipped".split()
+    " receipt_bytes pushes pushes_skipped threads waiting".split()
 )
 
 
