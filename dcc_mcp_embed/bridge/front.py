@@ -76,7 +76,7 @@ class Bridge:
         try:
             self._reception.line(line)
         finally:
-            self._reader.done(len(line))
+            self._reader.done(line)
 
     def _eof(self) -> None:
         # On the reader's thread: whoever waits for room must not wait any more.

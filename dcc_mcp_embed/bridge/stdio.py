@@ -8,6 +8,7 @@ client that sends without pause, or does not read, is not read from any more.
 from __future__ import annotations
 
 import os
+import select
 import sys
 import threading
 from collections import deque
@@ -21,10 +22,15 @@ __all__ = ["LONGEST", "LineReader", "LineWriter", "Lines", "TooLong", "take_over
 
 #: Bytes of one message, as much as one request over HTTP may have.
 LONGEST = 16 * 1024 * 1024
-#: Bytes of lines that have been read and not been dealt with.
+#: Bytes of lines that have been read and not been dealt with, and what each costs beside its own.
 _UNREAD = 4 * 1024 * 1024
+_EACH = 256
 #: Bytes of answers that the client has not read.
 _UNSENT = 8 * 1024 * 1024
+#: Seconds that somebody waits for a client that reads nothing at all; then it counts as gone.
+_PATIENCE_S = 30.0
+#: Seconds between two looks whether the client has closed its end of what we do not read for now.
+_LOOK_S = 0.5
 _CHUNK = 64 * 1024
 #: What some shells put at the beginning of what they pipe.
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -100,8 +106,9 @@ class Lines:
 class LineReader:
     """Read lines from ``fd`` on a thread of its own.
 
-    ``deliver(line)`` and, at the end, ``ended()`` are called on that thread. For each line that was
-    dealt with, its size is to be given to :meth:`done`: beyond some megabytes nothing more is read.
+    ``deliver(line)`` and, at the end, ``ended()`` are called on that thread. Each line that was
+    dealt with is to be given to :meth:`done`: beyond some megabytes nothing more is read, unless
+    the client has closed its end: what there is then is little, and the end stands behind it.
     """
 
     def __init__(
@@ -118,16 +125,17 @@ class LineReader:
         self._lines = Lines(limit)
         self._unread = unread
         self._held = 0
+        self._closed = False
         self._room = threading.Condition(threading.Lock())
 
     def start(self) -> None:
         """Start the thread, which ends with the input."""
         threading.Thread(target=self._read, name="dcc-mcp-embed stdin", daemon=True).start()
 
-    def done(self, size: int) -> None:
-        """Say that a line of ``size`` bytes needs no room any more. Any thread."""
+    def done(self, line: Line) -> None:
+        """Say that a line needs no room any more. Any thread."""
         with self._room:
-            self._held -= size
+            self._held -= len(line) + _EACH
             self._room.notify()
 
     def _read(self) -> None:
@@ -148,10 +156,11 @@ class LineReader:
             self._ended()
 
     def _give(self, line: Line) -> None:
-        size = len(line)
+        size = len(line) + _EACH
         with self._room:
-            while self._held and self._held + size > self._unread:
-                self._room.wait()
+            while self._held and self._held + size > self._unread and not self._closed:
+                if not self._room.wait(_LOOK_S):
+                    self._closed = _is_closed(self._fd)
             self._held += size
         self._deliver(line)
 
@@ -159,18 +168,27 @@ class LineReader:
 class LineWriter:
     """Write lines to ``fd`` on a thread of its own, in the order they came.
 
-    ``broken()`` is called on that thread once nobody can read them any more.
+    ``broken()`` is called once nobody can read them any more, or has read any for ``patience``
+    seconds that somebody waited for room: on that thread, or on that of who waited.
     """
 
     def __init__(
-        self, fd: int, broken: Callable[[], None], clock: Clock, unsent: int = _UNSENT
+        self,
+        fd: int,
+        broken: Callable[[], None],
+        clock: Clock,
+        unsent: int = _UNSENT,
+        patience: float = _PATIENCE_S,
     ) -> None:
         self._fd = fd
         self._broken = broken
         self._clock = clock
         self._most = unsent
         self._queue: Deque[bytes] = deque()
+        self._patience = patience
         self._unsent = 0
+        #: When something was written last.
+        self._moved = 0.0
         self._hurry = False
         self._dead = False
         self._changed = threading.Condition(threading.Lock())
@@ -183,13 +201,24 @@ class LineWriter:
         """Have ``line`` and an end of line written. Waits while the client does not read."""
         data = line + b"\n"
         with self._changed:
-            while self._unsent > self._most and not (self._hurry or self._dead):
-                self._changed.wait(SLICE_S)
-            if self._dead:
-                return
-            self._queue.append(data)
-            self._unsent += len(data)
-            self._changed.notify_all()
+            gave_up = not self._wait_for_room()
+            if not self._dead:
+                self._queue.append(data)
+                self._unsent += len(data)
+                self._changed.notify_all()
+        if gave_up:
+            self._broken()
+
+    def _wait_for_room(self) -> bool:
+        """Return False once it has lasted too long, which is the end."""
+        began = self._clock.monotonic()
+        while self._unsent > self._most and not (self._hurry or self._dead):
+            left = max(began, self._moved) + self._patience - self._clock.monotonic()
+            if left <= 0:
+                self._die()
+                return False
+            self._changed.wait(left if SLICE_S is None else min(left, SLICE_S))
+        return True
 
     def offer(self, line: bytes) -> bool:
         """Have ``line`` written if there is room for it; return whether there is. Never waits."""
@@ -232,8 +261,7 @@ class LineWriter:
             with self._changed:
                 self._unsent -= len(data)
                 if not written:
-                    self._dead = True
-                    self._queue.clear()
+                    self._die()
                 self._changed.notify_all()
             if not written:
                 self._broken()
@@ -245,6 +273,11 @@ class LineWriter:
             self._dead = True
             self._changed.notify_all()
 
+    def _die(self) -> None:
+        self._dead = True
+        self._queue.clear()
+        self._changed.notify_all()
+
     def _write_all(self, data: bytes) -> bool:
         view = memoryview(data)
         while view:
@@ -252,8 +285,19 @@ class LineWriter:
                 count = os.write(self._fd, view[:_CHUNK])
             except OSError:
                 return False
+            self._moved = self._clock.monotonic()
             view = view[count:]
         return True
+
+
+def _is_closed(fd: int) -> bool:
+    """Return whether nothing more can come than what is there; False where nobody can tell."""
+    if not hasattr(select, "poll"):
+        return False
+    looking = select.poll()
+    # That it is closed altogether is told unasked.
+    looking.register(fd, getattr(select, "POLLRDHUP", 0))
+    return bool(looking.poll(0))
 
 
 def take_over() -> List[int]:

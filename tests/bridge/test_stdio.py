@@ -88,23 +88,46 @@ def test_the_reader_reads_no_further_than_there_is_room(pipe):
         got.append(line)
         arrived.release()
 
-    reader = LineReader(pipe[0], deliver, over.set, unread=10)
+    # However short they are, each costs something.
+    reader = LineReader(pipe[0], deliver, over.set, unread=600)
     reader.start()
-    os.write(pipe[1], b"12345\n12345\n12345\n" + b"x" * 50 + b"\n")
+    os.write(pipe[1], b"12345\n12345\n12345\n" + b"x" * 700 + b"\n")
     for _ in range(2):
         assert arrived.acquire(timeout=DEADLINE)
     assert not arrived.acquire(timeout=0.1)
-    reader.done(5)
+    reader.done(b"12345")
     assert arrived.acquire(timeout=DEADLINE)
     # One that is longer than the room comes when there is nothing else.
-    reader.done(5)
+    reader.done(b"12345")
     assert not arrived.acquire(timeout=0.1)
-    reader.done(5)
+    reader.done(b"12345")
     assert arrived.acquire(timeout=DEADLINE)
     os.close(pipe[1])
     pipe[1] = None
     assert over.wait(DEADLINE)
-    assert got == [b"12345"] * 3 + [b"x" * 50]
+    assert got == [b"12345"] * 3 + [b"x" * 700]
+
+
+def test_the_reader_finds_the_end_also_when_there_is_no_room(pipe):
+    """Who makes room may wait for the client, and the client has gone."""
+    got, over = [], threading.Event()
+    reader = LineReader(pipe[0], got.append, over.set, unread=0)
+    reader.start()
+    os.write(pipe[1], b"12345\n" * 1000)
+    os.close(pipe[1])
+    pipe[1] = None
+    assert over.wait(DEADLINE)
+    assert got == [b"12345"] * 1000
+
+
+def test_who_reads_nothing_for_long_counts_as_gone(pipe):
+    broken = threading.Event()
+    writer = LineWriter(pipe[1], broken.set, SystemClock(), unsent=1000, patience=0.1)
+    writer.start()
+    for _ in range(400):
+        writer.put(b"x" * 1000)
+    assert broken.is_set()
+    assert writer.flush(DEADLINE) is False
 
 
 def test_the_writer_makes_whoever_writes_wait_until_the_end_comes(pipe):
