@@ -2,15 +2,16 @@
 
 One request to each host that runs is under way all the time, ``subscriptions/listen``; when more is
 to be heard of, another one takes its place before it is ended. What may have been missed in between
-two hosts, or two connections, is looked at anew, and told as if it had changed.
+two hosts, or two connections, is looked at anew, and told as if it had changed. What all clients
+together watch of one host is bounded by what hosts take in one such request.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Optional, Set
+from typing import Any, Callable, Collection, Dict, FrozenSet, Iterable, List, Optional, Set
 
 from ..clock import Clock
-from ..errors import ToolError
+from ..errors import InvalidArgument, ToolError
 from ..wire import jsonrpc
 from . import dialect
 from .client import Client, Listener, Watched
@@ -22,7 +23,13 @@ from .lists import ShelfLists, ToolLists
 from .relay import Ended, Relay
 from .shelf import Shelf
 
-__all__ = ["News"]
+__all__ = ["MOST_WATCHED", "News"]
+
+#: Resources that can be watched, and characters of their uris together, with the id of the request:
+#: more of them hosts refuse.
+MOST_WATCHED = 256
+_CHARACTERS = 32 * 1024
+_ID = 32
 
 #: Seconds after which a host is listened to again that did not go on talking.
 _AGAIN_S = 5.0
@@ -73,6 +80,8 @@ class News(Moments):
         #: Labels whose hosts were listened to before, and instances that cannot be.
         self._known: Set[str] = set()
         self._mute: Set[str] = set()
+        #: Instance -> what it would not tell of; then it is listened to for its lists alone.
+        self._refused: Dict[str, FrozenSet[str]] = {}
         #: Label -> when to listen again.
         self._again: Dict[str, float] = {}
 
@@ -81,9 +90,10 @@ class News(Moments):
     def watch(self, client: Client, uri: str, done: Callable[[], None]) -> None:
         """Have a client told of a resource's changes; ``done()`` once they are listened for.
 
-        Raises NoHost, Ambiguous.
+        Raises NoHost, Ambiguous, InvalidArgument.
         """
         route = self._shelf.route("resources", uri)
+        self._check_room(route.label, [route.tool])
         client.watched[uri] = Watched(route.label, route.tool)
         self._then([route.label], done)
 
@@ -94,21 +104,26 @@ class News(Moments):
             self._listen(watched.label)
 
     def listen(self, client: Client, listener: Listener) -> None:
-        """Have a client told of what it listens for, having said that it is heard."""
+        """Have a client told of what it listens for, having said that it is heard.
+
+        Raises InvalidArgument.
+        """
+        meant = {uri: self._meant(uri) for uri in listener.wishes.get("resourceSubscriptions", ())}
+        watched = [one for one in meant.values() if one is not None]
+        labels = sorted({one.label for one in watched})
+        for label in labels:
+            self._check_room(label, [one.uri for one in watched if one.label == label])
         client.listeners[listener.ident] = listener
         for member, wish in dialect.WISHES.items():
             if listener.wishes.get(wish):
                 self._expect(client, member)
-        listener.watched = {
-            uri: self._meant(uri) for uri in listener.wishes.get("resourceSubscriptions", ())
-        }
-        labels = {one.label for one in listener.watched.values() if one is not None}
+        listener.watched = meant
 
         def begin() -> None:
             listener.open = True
             listener.tell(dialect.acknowledged(listener.wishes))
 
-        self._then(sorted(labels), begin)
+        self._then(labels, begin)
 
     def unlisten(self, client: Client, listener: Listener) -> None:
         """Tell it of that no more."""
@@ -131,6 +146,14 @@ class News(Moments):
             return None
         return Watched(route.label, route.tool)
 
+    def _check_room(self, label: str, uris: Iterable[str]) -> None:
+        """Raise InvalidArgument if these cannot be watched as well."""
+        if _too_many(self._watched(label).union(uris)):
+            raise InvalidArgument(
+                "At most {} resources of {} can be watched, their uris of {} characters together; "
+                "all clients share them".format(MOST_WATCHED, label, _CHARACTERS)
+            )
+
     def _then(self, labels: List[str], done: Callable[[], None]) -> None:
         for label in labels:
             self._listen(label)
@@ -149,6 +172,12 @@ class News(Moments):
         return ear is None or (ear.heard and ear.uris == self._wanted(label))
 
     def _wanted(self, label: str) -> FrozenSet[str]:
+        """Return what a host is to be listened to for, beside its lists."""
+        uris, host = self._watched(label), self._fleet.running.get(label)
+        refused = host is not None and self._refused.get(host.instance_id) == uris
+        return frozenset() if refused else uris
+
+    def _watched(self, label: str) -> FrozenSet[str]:
         return frozenset(uri for client in self._clients() for uri in client.watches(label))
 
     # -- hosts --------------------------------------------------------------------------------
@@ -156,17 +185,31 @@ class News(Moments):
     def hosts_changed(self, hosts: List[Host]) -> None:
         """Listen to those that run now."""
         running = self._fleet.running
-        self._mute.intersection_update(host.instance_id for host in hosts)
+        present = {host.instance_id for host in hosts}
+        self._mute &= present
+        self._refused = {one: uris for one, uris in self._refused.items() if one in present}
         for label, ear in list(self._ears.items()):
             if label not in running or running[label].instance_id != ear.host.instance_id:
                 del self._ears[label]
         for client in self._clients():
             for listener in client.listeners.values():
-                for uri in [one for one, meant in listener.watched.items() if meant is None]:
-                    listener.watched[uri] = self._meant(uri)
+                self._find(listener)
         self._listen_all()
         self._shelves.stale("prompts")
         self._shelves.stale("resources")
+
+    def _find(self, listener: Listener) -> None:
+        """Watch what nobody had before and somebody has now, as much of it as there is room for."""
+        for uri in [one for one, meant in listener.watched.items() if meant is None]:
+            meant = self._meant(uri)
+            if meant is None:
+                continue
+            try:
+                self._check_room(meant.label, [meant.uri])
+            except InvalidArgument as error:
+                self._log("warning", error.message)
+            else:
+                listener.watched[uri] = meant
 
     def next(self) -> Optional[float]:
         return min(self._again.values()) if self._again else None
@@ -254,5 +297,14 @@ class News(Moments):
         if ended.fault is not None and ended.fault.code in _NOT_SERVED:
             self._mute.add(ear.host.instance_id)
             self._log("info", "{} tells of no changes".format(ear.label))
+        elif ended.fault is not None and ear.uris:
+            self._refused[ear.host.instance_id] = ear.uris
+            text = "{} does not tell of the resources that are watched: {}"
+            self._log("warning", text.format(ear.label, ended.fault.message))
+            self._listen(ear.label)
         else:
             self._again[ear.label] = self._clock.monotonic() + _AGAIN_S
+
+
+def _too_many(uris: Collection[str]) -> bool:
+    return len(uris) > MOST_WATCHED or sum(map(len, uris)) + _ID > _CHARACTERS

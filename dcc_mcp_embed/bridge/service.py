@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict
 
-from ..errors import ToolError
+from ..errors import InvalidArgument, ToolError
 from ..tools.uri import MAX_URI
 from ..wire import jsonrpc
 from ..wire.jsonrpc import Fault
@@ -27,15 +27,13 @@ from .catalog import Catalog
 from .client import Client, Listener
 from .flights import Flights
 from .lists import ShelfLists, ToolLists
-from .news import News
+from .news import MOST_WATCHED, News
 from .replies import protocol_error
 from .shelf import SHELVES
 from .voice import Voice
 
 __all__ = ["Service"]
 
-#: Resources that one client may watch.
-_MOST_WATCHED = 256
 _INITIALIZED = "notifications/initialized"
 
 
@@ -146,12 +144,14 @@ class Service:
         if not outcome.begins:
             self._news.unwatch(client, uri)
             voice.reply(done)
-        elif len(uri) > MAX_URI or len(client.watched) >= _MOST_WATCHED:
-            text = "At most {} resources can be watched".format(_MOST_WATCHED)
+        elif len(uri) > MAX_URI or len(client.watched) >= MOST_WATCHED:
+            text = "At most {} resources can be watched".format(MOST_WATCHED)
             voice.reply(jsonrpc.error(outcome.id, jsonrpc.INVALID_PARAMS, text))
         else:
             try:
                 self._news.watch(client, uri, lambda: voice.reply(done))
+            except InvalidArgument as error:
+                voice.reply(jsonrpc.error(outcome.id, jsonrpc.INVALID_PARAMS, error.message))
             except ToolError as error:
                 voice.reply(protocol_error(outcome.id, error))
 
@@ -159,12 +159,13 @@ class Service:
         kept = ("resourceSubscriptions", *dialect.WISHES.values())
         wishes = {key: wish for key, wish in outcome.wishes.items() if wish and key in kept}
         uris = wishes.get("resourceSubscriptions", ())
-        if len(uris) > _MOST_WATCHED or any(len(uri) > MAX_URI for uri in uris):
-            text = "At most {} resources can be watched".format(_MOST_WATCHED)
-            fault = Fault(jsonrpc.INVALID_PARAMS, text, outcome.id)
-            voice.reply(self._machine.refuse(fault).message)
-        else:
+        try:
+            if len(uris) > MOST_WATCHED or any(len(uri) > MAX_URI for uri in uris):
+                raise InvalidArgument("At most {} resources can be watched".format(MOST_WATCHED))
             self._news.listen(client, Listener(outcome.id, wishes, voice))
+        except InvalidArgument as error:
+            fault = Fault(jsonrpc.INVALID_PARAMS, error.message, outcome.id)
+            voice.reply(self._machine.refuse(fault).message)
 
     def _cancel(self, client: Client, outcome: Cancel, voice: Voice) -> None:
         ident = outcome.id

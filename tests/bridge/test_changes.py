@@ -121,6 +121,31 @@ def test_a_resource_is_watched_and_no_more(bridge, serve):
     assert "test://a" not in watched(bridge)
 
 
+def test_what_a_host_takes_is_watched_and_what_is_more_is_refused(bridge, serve):
+    """All is told of that is agreed on, whatever else was asked for."""
+    live = serve()
+    bridge.initialize()
+    bridge.appears("create_object")
+    sizes = [2048] * 15 + [2016]
+    uris = ["test://{:02}".format(n).ljust(size, "x") for n, size in enumerate(sizes)]
+    for uri in uris:
+        assert bridge.ask("resources/subscribe", {"uri": uri}) == {}
+    for uri in ("t", "x" * 2049):
+        refused = bridge.answer(bridge.begin("resources/subscribe", {"uri": uri}))
+        assert refused["error"]["code"] == -32602
+    listening = {"notifications": {"resourceSubscriptions": ["t"]}, "_meta": MODERN}
+    refused = bridge.answer(bridge.begin("subscriptions/listen", listening))
+    assert refused["error"]["code"] == -32602 and "256" in refused["error"]["message"]
+    live.server.resource_updated(uris[-1])
+    bridge.until(lambda: watched(bridge) == [uris[-1]])
+    before = bridge.changes()
+    live.server.register_tools(FRESH)
+    bridge.until(lambda: bridge.changes() == before + 1)
+    # There is room for as much as was let go.
+    assert bridge.ask("resources/unsubscribe", {"uri": uris[0]}) == {}
+    assert bridge.ask("resources/subscribe", {"uri": "t"}) == {}
+
+
 def test_watching_outlives_the_host_and_is_told_apart_from_another(home, tmp_path, bridge, serve):
     path = tmp_path / "touching.py"
     path.write_text(TOOLS)

@@ -13,7 +13,7 @@ from dcc_mcp_embed.bridge.core import Core
 from dcc_mcp_embed.bridge.hosts import Host
 from dcc_mcp_embed.bridge.relay import Ended
 from dcc_mcp_embed.bridge.shelf import Shelf
-from dcc_mcp_embed.errors import HostBusy
+from dcc_mcp_embed.errors import HostBusy, InvalidArgument
 from dcc_mcp_embed.wire.jsonrpc import Fault
 from dcc_mcp_embed.wire.mcp.machine import McpMachine
 from fakes.clock import FakeClock
@@ -49,16 +49,21 @@ class World:
     def __init__(self):
         self.clock, self.voice, self.asks = FakeClock(), Voice(), 0
         self.ears, self.cancelled, self.tools, self.lists = [], [], [], []
+        self.logged = []
         catalog = Catalog({})
         shelf = Shelf(catalog.nobody)
         cache = ToolCache("/nowhere/at/all", self.clock, lambda level, text: None)
         cache.save = lambda kind, tools: None
         machine = McpMachine({}, lambda member: [], "")
-        self.core = Core(machine, catalog, shelf, cache, self, self.clock, lambda *said: None)
+        self.core = Core(machine, catalog, shelf, cache, self, self.clock, self.log)
         self.core.start(self.watch)
         self.news, self.client = self.core.service._news, Client(self.voice)
         self.client.initialized = True
         self.core.enter(self.client)
+
+    def log(self, level, text):
+        if level == "warning":
+            self.logged.append(level)
 
     # What looks, and what relays.
 
@@ -233,3 +238,35 @@ def test_what_nobody_has_yet_is_watched_once_somebody_has(world):
     assert world.voice.told[1:] == [("resources/updated", "a://b")]
     world.news.unlisten(world.client, listener)
     assert world.client.listeners == {}
+
+
+def test_a_host_that_refuses_what_is_watched_is_listened_to_for_the_rest(world):
+    world.look(FIRST)
+    world.begins(world.ears[0])
+    done = []
+    world.news.watch(world.client, "a://b", lambda: done.append(1))
+    world.ears[1].end(Ended(fault=Fault(-32602, "too many")))
+    world.turn()
+    # At once, and nobody waits for the other.
+    assert len(world.ears) == 3 and "resourceSubscriptions" not in world.ears[2].wishes
+    world.begins(world.ears[2])
+    assert done == [1] and world.logged == ["warning"]
+    world.pass_time(60.0)
+    assert len(world.ears) == 3
+    # Something else is tried anew.
+    world.news.watch(world.client, "a://c", lambda: done.append(2))
+    assert world.ears[3].wishes["resourceSubscriptions"] == ["a://b", "a://c"]
+
+
+def test_what_appears_is_watched_as_far_as_there_is_room(world):
+    many = ["a://{}".format(number) for number in range(256)]
+    for number, uris in enumerate((many, ["a://more"])):
+        world.news.listen(
+            world.client, Listener(number, {"resourceSubscriptions": uris}, world.voice)
+        )
+    world.look(FIRST)
+    assert world.ears[0].wishes["resourceSubscriptions"] == sorted(many)
+    assert world.logged == ["warning"]
+    with pytest.raises(InvalidArgument):
+        world.news.watch(world.client, "a://more", lambda: None)
+    world.news.watch(world.client, "a://1", lambda: None)
