@@ -64,8 +64,9 @@ class WebFront:
         self._machine = machine
         self._loop = loop
         self._sessions = Sessions(clock, epoch=clock.token_bytes(4).hex())
-        #: Session id -> its client, once it has asked for anything.
-        self._clients: Dict[str, Client] = {}
+        #: Sessions that have asked for anything. One that comes back, having lost its room, is
+        #: another one under the same id.
+        self._clients: Dict[Session, Client] = {}
         #: Streams that listen, with what ends each.
         self._streams: Dict[StreamVoice, Any] = {}
         self.doers: Dict[Any, Callable[[Exchange, Any, Sink], None]] = dict.fromkeys(
@@ -83,10 +84,8 @@ class WebFront:
     def handle(self, exchange: Exchange) -> None:
         """Answer one request, now or when it is done."""
         self._endpoint.handle(exchange)
-        if len(self._clients) > len(self._sessions) or exchange.head.method == "DELETE":
-            live = {session.session_id for session in self._sessions.all()}
-            for ident in [one for one in self._clients if one not in live]:
-                self._core.desk.post(self._core.leave, self._clients.pop(ident))
+        if exchange.head.method == "DELETE":
+            self._let_go()
 
     def close(self) -> None:
         """End every stream properly: the bridge stops."""
@@ -99,16 +98,23 @@ class WebFront:
     # -- who it is ----------------------------------------------------------------------------
 
     def _client(self, session: Session) -> Client:
-        client = self._clients.get(session.session_id)
+        client = self._clients.get(session)
         if client is None:
+            self._let_go()
             client = Client(SessionVoice(self._loop, session))
             client.name, client.version = session.client, session.version
             client.capabilities = session.capabilities or {}
             client.initialized = True
-            self._clients[session.session_id] = client
+            self._clients[session] = client
             self._core.desk.post(self._core.enter, client)
         client.level = session.level or LEVEL
         return client
+
+    def _let_go(self) -> None:
+        """Forget the clients of sessions that are over."""
+        live = set(self._sessions.all())
+        for session in [one for one in self._clients if one not in live]:
+            self._core.desk.post(self._core.leave, self._clients.pop(session))
 
     # -- what it wants ------------------------------------------------------------------------
 

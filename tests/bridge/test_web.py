@@ -357,6 +357,30 @@ def test_sessions_are_told_of_changes_on_their_streams(connect, stage):
     assert ears.message()["method"] == "notifications/tools/list_changed"
 
 
+def test_a_session_that_lost_its_room_is_told_when_it_is_back(web, connect, stage, monkeypatch):
+    monkeypatch.setattr(web._web._web._sessions, "_limit", 2)
+    wire, ears = connect(), connect()
+    session = initialize(wire)
+    appears(wire, "steps", session)
+    for _ in range(2):
+        initialize(wire)
+    assert ears.listen(session).status == 200
+    assert ears.message()["method"] == "notifications/message"
+    assert wire.rpc("tools/list", headers=session).status == 200
+
+    @dcc_mcp_embed.tool()
+    def fresh() -> str:
+        """Be new."""
+        return ""
+
+    stage.live.server.register_tools(SimpleNamespace(fresh=fresh))
+    assert ears.message()["method"] == "notifications/tools/list_changed"
+    for _ in tries():
+        if len(web._web._core._clients) == 1:
+            break
+    assert len(web._web._core._clients) == 1
+
+
 def test_who_listens_is_told_until_it_leaves(web, connect, stage):
     wire, ears = connect(), connect()
     appears(wire, "greet")
