@@ -163,7 +163,7 @@ def test_10000_calls_64_in_flight(home, kind):
     async def run(server, proxy):
         client = client_of(proxy.address, server)
         assert await client.connect(), client.last_error
-        proxy.follow(random_faults(SEED))
+        proxy.follow(random_faults(SEED, stall=(0.08, 0.22)))
         line = iter(calls)
         results = await asyncio.gather(
             *[work(client, line) for _ in range(IN_FLIGHT)], return_exceptions=True
@@ -215,7 +215,7 @@ def test_threads_without_asyncio(home):
             client = client_of(proxy.address, server)
             assert client.connect_sync(), client.last_error
             begun = time.monotonic()
-            proxy.follow(random_faults(SEED))
+            proxy.follow(random_faults(SEED, stall=(0.08, 0.22)))
             threads = [threading.Thread(target=work, args=(client,)) for _ in range(IN_FLIGHT)]
             for thread in threads:
                 thread.start()
@@ -263,7 +263,7 @@ def test_callers_without_patience(home):
     async def run(server, proxy):
         client = client_of(proxy.address, server)
         assert await client.connect(), client.last_error
-        proxy.follow(random_faults(SEED))
+        proxy.follow(random_faults(SEED, stall=(0.08, 0.22)))
         line = iter(calls)
         await asyncio.gather(*[work(client, line) for _ in range(IN_FLIGHT)])
         proxy.calm()
