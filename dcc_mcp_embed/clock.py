@@ -57,5 +57,8 @@ class SystemClock(Clock):
         self.monotonic = time.monotonic  # type: ignore[method-assign]
         self.wall = time.time  # type: ignore[method-assign]
         self.token_bytes = os.urandom  # type: ignore[method-assign,assignment]
-        self.jitter = Random().random  # type: ignore[method-assign]
+        chance = Random()
+        # By hand: before 3.10 all that are made without a seed have the same one (bpo-42008).
+        chance.seed(int.from_bytes(os.urandom(16), "big"))
+        self.jitter = chance.random  # type: ignore[method-assign]
         self.sleep = time.sleep  # type: ignore[method-assign,assignment]
