@@ -11,6 +11,7 @@ from ..wire import jsonrpc
 from ..wire.frames import frame
 from ..wire.messages import OURS, Notify, encode
 from .caller import Caller
+from .calling import shown
 from .door import Door
 from .limits import MAX_DATA
 from .promises import offer
@@ -37,9 +38,10 @@ class Push:
         try:
             size = len(type.encode("utf-8"))
             content = jsonrpc.encode(data)
-        except (TypeError, ValueError, RecursionError) as error:
+        except Exception as error:
+            # Not TypeError and ValueError only: as with requests, see answers.encode.
             raise InvalidMessage(
-                "the push {!r:.80} cannot be sent as JSON: {}".format(type, error)
+                "the push {!r:.80} cannot be sent as JSON: {}".format(type, shown(error, str))
             ) from None
         size += len(content)
         if size > MAX_DATA:

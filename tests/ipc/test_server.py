@@ -533,11 +533,19 @@ def test_nobody_gets_a_push_while_the_server_does_not_run():
     assert one.push_sync("news") == 0
 
 
+class Odd(dict):
+    """A dictionary of a library that has lost what it stood for."""
+
+    def items(self):
+        raise KeyError("gone")
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
         (("news", object()), InvalidMessage),
         (("news", float("nan")), InvalidMessage),
+        (("news", Odd(a=1)), InvalidMessage),
         (("", 1), InvalidMessage),
         ((None, 1), InvalidMessage),
         (("news\ud800", 1), InvalidMessage),
