@@ -372,8 +372,13 @@ async def main():
     print("listening", flush=True)
     await asyncio.Event().wait()
 
+def look_for_signals():
+    # Before 3.11 asyncio does not notice one that comes just as it begins to wait.
+    asyncio.get_event_loop().call_later(0.1, look_for_signals)
+
 async def until_cancelled():
     asyncio.get_event_loop().call_later(0.01, lambda: print("listening", flush=True))
+    look_for_signals()
     await one.start()
 
 def say_when_it_runs():
