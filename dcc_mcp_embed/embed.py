@@ -145,25 +145,27 @@ class EmbeddedServer:
         if not adapter.is_main_thread():
             raise StartError("start() must be called on the host's main thread")
         collector.hold()
-        self.adapter = adapter
-        self.settings = settings
-        self._clock = clock
-        self.logbook = LogBook(clock, settings.limits.log_lines)
-        self.instance_id = clock.uuid()
-        self.pid = os.getpid()
-        self.dcc_type = adapter.dcc_type
-        self._instance = Instance(self.instance_id, self.dcc_type, adapter.version(), os.getpid())
-        self._stop_pass = make_pass(clock)
-        self._guest_token = make_token(clock) if settings.gateway else None
-        self._launch_command = launch_command
-        self._registration: Optional[Registration] = None
-        self._sharing = SharedTransport(self._share)
-        self._stopped = False
-        self._table = ToolTable(settings.profile)
-        self._scene = adapter.scene_backend()
-        self._collect(tools)
         with ExitStack() as undo:
             undo.callback(adapter.close)
+            self.adapter = adapter
+            self.settings = settings
+            self._clock = clock
+            self.logbook = LogBook(clock, settings.limits.log_lines)
+            self.instance_id = clock.uuid()
+            self.pid = os.getpid()
+            self.dcc_type = adapter.dcc_type
+            self._instance = Instance(
+                self.instance_id, self.dcc_type, adapter.version(), os.getpid()
+            )
+            self._stop_pass = make_pass(clock)
+            self._guest_token = make_token(clock) if settings.gateway else None
+            self._launch_command = launch_command
+            self._registration: Optional[Registration] = None
+            self._sharing = SharedTransport(self._share)
+            self._stopped = False
+            self._table = ToolTable(settings.profile)
+            self._scene = adapter.scene_backend()
+            self._collect(tools)
             self._open(undo)
             undo.pop_all()
 
@@ -181,7 +183,11 @@ class EmbeddedServer:
             # Somebody's broken file must not keep the host from starting.
             self.logbook.error("tools", str(problem))
         for module in found:
-            self.register_tools(module)
+            try:
+                self.register_tools(module)
+            except ConfigError as error:
+                # No tool in it, or one whose name is taken.
+                self.logbook.error("tools", "{}: {}".format(module.__file__, error))
 
     def _open(self, undo: ExitStack) -> None:
         settings, clock = self.settings, self._clock

@@ -1,0 +1,68 @@
+"""start(): what it makes of tools that cannot be used, and what a start that fails leaves behind."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
+
+from dcc_mcp_embed import embed
+from dcc_mcp_embed.errors import ConfigError
+
+TOOL = '''
+import dcc_mcp_embed
+
+@dcc_mcp_embed.tool(thread="loop", read_only=True)
+def {name}() -> str:
+    """Do nothing."""
+    return ""
+'''
+
+
+class Closing(StandaloneAdapter):
+    """Counts how often it is closed."""
+
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+        super().close()
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path))
+    monkeypatch.setenv("DCC_MCP_REGISTRY_DIR", str(tmp_path / "registry"))
+    yield tmp_path
+    embed.stop()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x = 1\n", "declares no tool"),
+        (TOOL.format(name="get_scene_info"), "get_scene_info"),
+        ("def broken(:\n", "SyntaxError"),
+    ],
+    ids=["no tool", "a name that is taken", "no Python"],
+)
+def test_a_file_of_the_users_folder_that_cannot_be_used_is_told_and_stops_nothing(home, text, told):
+    (home / "tools").mkdir()
+    (home / "tools" / "a.py").write_text(text)
+    (home / "tools" / "b.py").write_text(TOOL.format(name="from_the_folder"))
+    with embed.start("standalone", port=0) as server:
+        assert server.call("from_the_folder") == ""
+        (line,) = [one for one in server.logbook.read() if one.level == "error"]
+    assert line.source == "tools"
+    assert os.path.join("tools", "a.py") in line.text
+    assert told in line.text
+
+
+def test_a_start_that_fails_takes_back_what_its_adapter_has_hung_into_the_host():
+    adapter = Closing()
+    with pytest.raises(ConfigError, match="no_such_tools"):
+        embed.start(adapter, port=0, tools=["no_such_tools"])
+    assert adapter.closed == 1
+    with embed.start("standalone", port=0) as server:
+        assert server.adapter is not adapter
