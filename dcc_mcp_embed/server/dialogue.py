@@ -21,7 +21,7 @@ from ..tools.tidy import tidy
 from ..wire import jsonrpc
 from ..wire.mcp.machine import McpMachine
 from ..wire.mcp.revisions import LOG_LEVELS, META_CAPABILITIES, META_LOG_LEVEL
-from ..wire.mcp.work import Work
+from ..wire.mcp.work import Completion, Work
 from .questions import Questions
 from .running import Running
 from .sinks import Sink
@@ -212,6 +212,9 @@ class Dialogue:
             problem = Unsupported("The call has outlived its caller: nobody can be asked.")
         elif not self._asks or not all(isinstance(one, Ask) for one in self._asks):
             problem = InvalidArgument("A tool yields Progress, questions or lists of questions.")
+        elif self.work.stateless and type(self.work) is Completion:
+            # 2026-07-28: only tools/call, prompts/get and resources/read may demand input.
+            problem = Unsupported("Nobody can be asked while an argument is completed.")
         elif self._older() and any(map(_has_lists, self._asks)):
             problem = Unsupported(
                 "The client's revision of MCP has no form in which one field takes many answers."

@@ -147,7 +147,7 @@ class Works:
             sink.begin()
             reply = _for_client(reply, exchange, sink)
         work.principal = _principal(exchange, sink)
-        if work.stateless and "requestState" in work.params:
+        if work.stateless and "requestState" in work.params and type(work) is not Completion:
             self._go_on(exchange, work, sink)
             return
         client = work.client or _user_agent(exchange)

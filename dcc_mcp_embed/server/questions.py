@@ -92,6 +92,7 @@ class Questions:
         return one
 
     def _sign(self, ident: str, work: Work) -> str:
+        # A completion does not come here: nothing is asked while one is made.
         named: Any
         if type(work) is ResourceRead:
             named = work.uri

@@ -84,8 +84,14 @@ def make_things():
         found = [threading.current_thread().name, str(ctx.host is not None), value]
         return found + sorted(arguments.items() and arguments)
 
-    @dcc_mcp_embed.prompt(complete={"style": ["clean", "cluttered"], "size": words})
-    def build(ctx, style: str, size: str = "small", free: str = ""):
+    def asking(ctx, value):
+        answer = yield ctx.roots()
+        return [one["uri"] for one in answer]
+
+    @dcc_mcp_embed.prompt(
+        complete={"style": ["clean", "cluttered"], "size": words, "root": asking}
+    )
+    def build(ctx, style: str, size: str = "small", free: str = "", root: str = ""):
         """Ask for a scene."""
         return [
             "Build a {} {} scene.".format(size, style),
@@ -138,7 +144,7 @@ def new(live, method, params=None, **options):
     if method in NAMED:
         headers["Mcp-Name"] = quoted((params or {}).get(NAMED[method], ""))
     headers.update(options.pop("headers", {}))
-    return old(live, method, dict(params or {}, _meta=META), headers=headers, **options)
+    return old(live, method, dict({"_meta": META}, **params or {}), headers=headers, **options)
 
 
 BOTH = pytest.mark.parametrize("ask", [old, new], ids=["handshake", "stateless"])
@@ -349,6 +355,27 @@ def test_completions(live, ask):
 def test_what_cannot_be_completed(live, ask, reference, argument):
     answer = complete(live, ask, reference, argument, "")
     assert (answer.status, answer.code) == (400 if ask is new else 200, -32602)
+
+
+def test_nothing_is_asked_where_the_answer_would_have_no_way_back(live):
+    """Of 2026-07-28 only tools/call, prompts/get and resources/read may demand input."""
+    params = {
+        "ref": PROMPT,
+        "argument": {"name": "size", "value": "s"},
+        "requestState": "none that means anything here",
+    }
+    found = new(live, "completion/complete", params).json["result"]["completion"]
+    assert found["values"][2] == "s"
+    capabilities = {"io.modelcontextprotocol/clientCapabilities": {"roots": {}}}
+    params = {
+        "ref": PROMPT,
+        "argument": {"name": "root", "value": ""},
+        "_meta": dict(META, **capabilities),
+    }
+    error = new(live, "completion/complete", params).json["error"]
+    assert error["data"]["code"] == "unsupported"
+    assert "complet" in error["message"]
+    assert [line.text for line in live.server.logbook.read(level="error")] == []
 
 
 # -- lists and levels -------------------------------------------------------------------------
