@@ -20,8 +20,8 @@ under this id is settled. The states:
 Answers that follow are ordinary responses with the id of their request. A line other than the one
 asked for means that the old one is forgotten; the calls after it are numbered in the new one. When
 the epoch has changed the server is another one, and the client settles without asking. Calls that
-may be repeated are not asked about: they are sent again. A notification may be lost; the next
-``below`` makes up for it.
+may be repeated have no number in a line: their client simply sends them again. A notification may
+be lost; the next ``below`` makes up for it.
 """
 
 from __future__ import annotations
@@ -173,15 +173,15 @@ class ResumeClient:
         self._next = next(self._numbers)
         return request_id
 
-    def begin(self, repeatable: bool = False, request_id: Optional[bytes] = None) -> bytes:
+    def begin(self, request_id: Optional[bytes] = None) -> bytes:
         """Have a call in flight from now on, and return its id; send its request next.
 
-        ``request_id``: the one that was reserved for it. ``repeatable``: it reads only, or running
-        it twice is as good as once. Raises TrackerFull, and LocalProtocolError while not ready.
+        ``request_id``: the one that was reserved for it. Raises TrackerFull, and LocalProtocolError
+        while not ready.
         """
         request_id = request_id or self.reserve()
         self._in_flight[request_id] = None
-        extra = {"epoch": self._epoch, "repeatable": repeatable}
+        extra = {"epoch": self._epoch}
         try:
             self._in_flight[request_id] = self._tracker.begin_tracking(
                 id_text(request_id), self._route, self._driver, extra
@@ -202,13 +202,12 @@ class ResumeClient:
         record = self._in_flight[request_id]
         if record is None:
             # Interrupted before it was tracked, or just after.
-            name, epoch, repeatable = id_text(request_id), self._epoch, False
+            name, epoch = id_text(request_id), self._epoch
         else:
-            name, extra = record.internal_message_id, record.metadata
-            epoch, repeatable = extra["epoch"], extra["repeatable"]
+            name, epoch = record.internal_message_id, record.metadata["epoch"]
         external = "{}/{}".format(epoch, name)
         self._tracker.finish_tracking(DeliveryReceipt(name, status, self._driver, external, error))
-        if self._kept and not repeatable and split(request_id)[0] == self._line:
+        if self._kept and split(request_id)[0] == self._line:
             self._unacknowledged.append(request_id)
         # Last: until then it is looked for.
         self._in_flight.pop(request_id, None)
@@ -258,12 +257,8 @@ class ResumeClient:
         asked: List[bytes] = []
         reason = _NO_RECEIPTS if same else _RESTARTED
         for request_id in self.in_flight:
-            record = self._tracker.get_pending(id_text(request_id), self._driver)
-            if record is None:
+            if self._tracker.get_pending(id_text(request_id), self._driver) is None:
                 decisions.append(self._give_up(request_id, _EXPIRED))
-            elif record.metadata["repeatable"]:
-                record.metadata["epoch"] = facts.epoch
-                decisions.append(Decision(request_id, SEND))
             elif same and keeps and self._kept:
                 asked.append(request_id)
             else:

@@ -87,13 +87,7 @@ def test_each_call_gets_the_decision_that_its_state_asks_for():
     pair = Pair(one_result=10)
     end, decisions, _ = pair.connect()
     assert decisions == {}
-    new, running, done, large, reading = (
-        pair.client.begin(),
-        pair.client.begin(),
-        pair.client.begin(),
-        pair.client.begin(),
-        pair.client.begin(repeatable=True),
-    )
+    new, running, done, large = [pair.client.begin() for _ in range(4)]
     for one in (running, done, large):
         assert end.accept(one).action == RUN
     pair.finish(done)
@@ -105,19 +99,18 @@ def test_each_call_gets_the_decision_that_its_state_asks_for():
         running: WAIT,
         done: WAIT,
         large: SETTLE,
-        reading: SEND,
     }
     assert replays == [(done, Outcome(True, b"result"))]
     error = decisions[large][1]
     assert (error.code, error.state) == ("unknown_outcome", "finished")
-    assert pair.client.in_flight == [new, running, done, reading]
+    assert pair.client.in_flight == [new, running, done]
     assert end.accept(new).action == RUN
     assert end.accept(running).action == JOIN
     # Both connections are told; the first is dead and nobody has noticed yet.
     assert pair.finish(running) == ["link1", "link2"]
 
 
-def test_the_question_names_epoch_line_and_calls_that_must_not_run_twice(pair):
+def test_the_question_names_epoch_line_and_calls_under_way(pair):
     assert json.loads(pair.client.connected(Facts("i", EPOCH, 10)).params.decode()) == {
         "epoch": None,
         "line": None,
@@ -125,15 +118,15 @@ def test_the_question_names_epoch_line_and_calls_that_must_not_run_twice(pair):
         "ids": [],
     }
     pair.connect()
-    first = pair.client.begin(repeatable=True)
-    call = pair.client.begin()
+    settled, call = pair.client.begin(), pair.client.begin()
+    pair.client.settle(settled, "done")
     pair.client.lost()
     asked = json.loads(pair.client.connected(Facts("i", EPOCH, 10)).params.decode())
     line = split(call)[0]
     assert asked == {
         "epoch": EPOCH,
         "line": line.hex(),
-        "below": id_text(first),
+        "below": id_text(call),
         "ids": [id_text(call)],
     }
 
@@ -195,12 +188,12 @@ def test_a_line_that_is_forgotten_is_replaced_and_its_calls_are_unknown():
 
 def test_a_server_that_was_started_anew_is_not_asked(pair):
     pair.connect()
-    call, reading = pair.client.begin(), pair.client.begin(repeatable=True)
+    call = pair.client.begin()
     pair.client.lost()
     pair.restart()
     params, decisions = pair.client.connected(Facts("i", NEXT_EPOCH, 10))
     assert json.loads(params.decode()) == {"epoch": None, "line": None, "below": None, "ids": []}
-    assert [(one.id, one.action) for one in decisions] == [(call, SETTLE), (reading, SEND)]
+    assert [(one.id, one.action) for one in decisions] == [(call, SETTLE)]
     assert decisions[0].error.code == "unknown_outcome"
     assert "started anew" in decisions[0].error.message
     assert not pair.client.ready
@@ -209,12 +202,11 @@ def test_a_server_that_was_started_anew_is_not_asked(pair):
 def test_a_server_without_receipts_leaves_the_outcome_open(pair):
     _, decisions, _ = pair.connect(horizon=0)
     assert pair.client.ready and decisions == {}
-    call, reading = pair.client.begin(), pair.client.begin(repeatable=True)
+    call = pair.client.begin()
     pair.client.lost()
     _, decisions, _ = pair.connect(horizon=0)
     assert decisions[call][0] == SETTLE
     assert "cannot tell" in decisions[call][1].message
-    assert decisions[reading] == (SEND, None)
     assert pair.client.ack() is None
 
 
@@ -252,7 +244,7 @@ def test_the_tracker_holds_what_is_under_way_and_how_it_ended(pair):
     call, lost = pair.client.begin(), pair.client.begin()
     record = pair.tracker.get_pending(id_text(call), "driver")
     assert record.route_key == RouteKey("maya")
-    assert record.metadata == {"epoch": EPOCH, "repeatable": False}
+    assert record.metadata == {"epoch": EPOCH}
     assert pair.client.settle(call, "failed", "no such thing")
     assert not pair.client.settle(call, "done")
     receipt = pair.tracker.get_receipt_by_external_id(EPOCH + "/" + id_text(call))
@@ -264,18 +256,9 @@ def test_the_tracker_holds_what_is_under_way_and_how_it_ended(pair):
     assert pair.tracker.list_pending() == []
 
 
-def test_a_repeated_call_has_its_receipt_under_the_epoch_that_answered(pair):
-    pair.connect()
-    call = pair.client.begin(repeatable=True)
-    pair.restart()
-    pair.connect()
-    pair.client.settle(call, "done")
-    assert pair.tracker.get_receipt_by_external_id(NEXT_EPOCH + "/" + id_text(call))
-
-
 def test_what_the_tracker_has_let_go_is_settled_not_lost(pair):
     pair.connect()
-    calls = [pair.client.begin(), pair.client.begin(repeatable=True)]
+    calls = [pair.client.begin() for _ in range(2)]
     pair.tracker.clear()
     _, decisions, _ = pair.connect()
     assert [decisions[call][0] for call in calls] == [SETTLE, SETTLE]
@@ -339,23 +322,20 @@ def test_a_lost_acknowledgement_is_made_up_for_by_the_next_question(pair):
     assert len(pair.receipts) == 0
 
 
-def test_what_may_be_repeated_is_not_acknowledged(pair):
-    pair.connect()
-    pair.client.settle(pair.client.begin(repeatable=True), "done")
-    assert pair.client.ack() is None
-
-
 def test_old_calls_of_another_line_do_not_hold_the_new_one_back(pair):
     pair.connect()
-    pair.client.begin(repeatable=True)
-    pair.restart()
-    end, _, _ = pair.connect()
-    call = pair.client.begin()
-    end.accept(call)
-    pair.finish(call)
-    pair.client.settle(call, "done")
-    end.acknowledge(pair.client.ack())
-    assert len(pair.receipts) == 0
+    old = pair.client.begin()
+    pair.client.lost()
+    pair.client.connected(Facts("i", EPOCH, 10))
+    # Such as no server of ours says it: the line is forgotten, and its call runs all the same.
+    answer = {"epoch": EPOCH, "line": "0123456789abcdef", "states": {id_text(old): "running"}}
+    pair.client.answered(json.dumps(answer).encode())
+    new = pair.client.begin()
+    pair.client.settle(new, "done")
+    said = json.loads(pair.client.ack().decode())
+    assert said["below"] == id_text(pair.client.begin())
+    pair.client.settle(old, "done")
+    assert pair.client.ack() is None
 
 
 # The server's end.

@@ -278,8 +278,7 @@ class Line(World):
         self.horizon = receipts
         self.tracker = OutboundTracker(1e9, clock=self.clock)
         self.client = ResumeClient(self.tracker, RouteKey("maya"), "line", self.clock)
-        self.repeatable = {}
-        self.begun_in = {}
+        self.begun_in = {}  # call -> epoch
         self.effects = Counter()
         self.settled = {}
         self.links = []  # all that the server has not closed; the client has at most the last
@@ -310,7 +309,7 @@ class Line(World):
             if action == SEND:
                 self.link.up.append(("request", request_id))
             elif action == SETTLE:
-                assert not self.repeatable[request_id] and error.code == "unknown_outcome"
+                assert error.code == "unknown_outcome"
                 assert error.state == "running" or self.effects[request_id]
                 self.settled[request_id] = "unknown"
             else:
@@ -324,8 +323,6 @@ class Line(World):
             link.down += [("response", (one, outcome.payload)) for one, outcome in replays]
         elif kind == "ack":
             link.server.acknowledge(what)
-        elif self.repeatable[what]:
-            link.down.append(("response", (what, b"read")))
         else:
             action, outcome = link.server.accept(what)
             if self.generous:
@@ -353,7 +350,7 @@ class Line(World):
             if payload.startswith(b"did"):
                 assert self.effects[request_id] == 1
             else:
-                assert self.repeatable[request_id] or payload in (b"unknown", b"dropped")
+                assert payload in (b"unknown", b"dropped")
 
     # -- what happens -------------------------------------------------------------------------
 
@@ -377,11 +374,10 @@ class Line(World):
         self.link = None
         self.client.lost()
 
-    @move(15, when=lambda self: self.client.ready, repeatable=EITHER)
-    def call(self, repeatable):
-        request_id = self.client.begin(repeatable)
-        assert request_id not in self.repeatable
-        self.repeatable[request_id] = repeatable
+    @move(15, when=lambda self: self.client.ready)
+    def call(self):
+        request_id = self.client.begin()
+        assert request_id not in self.begun_in
         self.begun_in[request_id] = self.epoch
         self.link.up.append(("request", request_id))
 
@@ -447,7 +443,7 @@ class Line(World):
     def check(self):
         if hasattr(self, "client"):
             assert all(count == 1 for count in self.effects.values())
-            assert set(self.client.in_flight) == set(self.repeatable) - set(self.settled)
+            assert set(self.client.in_flight) == set(self.begun_in) - set(self.settled)
 
     def teardown(self):
         """On a good connection every call comes to its end."""
