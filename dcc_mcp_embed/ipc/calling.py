@@ -77,8 +77,6 @@ class Deliveries:
         # Reentrant: a finaliser may call us in the middle of it.
         self._lock = threading.RLock()
         self._place: Optional[_Place] = None
-        #: What waits, and coroutines that go on.
-        self._waiting = self._bytes = 0
         self.errors = 0
         self.dropped = 0
 
@@ -94,7 +92,7 @@ class Deliveries:
         loop = asyncio.get_running_loop()
         place = self._place
         if not isinstance(place, _AsyncioLoop) or place.loop is not loop:
-            self._move(_AsyncioLoop(loop, self._call, self._failed, self._count))
+            self._move(_AsyncioLoop(loop, self._call, self._failed))
 
     def use_thread(self) -> None:
         """Call from now on on a thread of our own."""
@@ -120,23 +118,13 @@ class Deliveries:
         as too much by ``size``, the bytes of its arguments.
         """
         place = self._place
+        if place is not None and place.load.add(size, droppable):
+            if place.put((what, function, args, size)):
+                return True
+            place.load.remove(size)
         with self._lock:
-            full = self._waiting >= _MOST_WAITING or self._bytes + size > _MOST_BYTES
-            if place is None or (droppable and full):
-                self.dropped += 1
-                return False
-            self._count(1, size)
-        if place.put((what, function, args, size)):
-            return True
-        with self._lock:
-            self._count(-1, -size)
             self.dropped += 1
         return False
-
-    def _count(self, number: int, size: int) -> None:
-        with self._lock:
-            self._waiting += number
-            self._bytes += size
 
     def catch_up(self, timeout: float) -> bool:
         """Wait until all that was put before has been called. False: not within ``timeout`` s.
@@ -175,12 +163,11 @@ class Deliveries:
         """Forget, in the forked child, what only the parent's threads could have called."""
         self._lock = threading.RLock()
         self._place = None
-        self._waiting = self._bytes = 0
 
-    def _call(self, item: _Item, awaits: bool) -> Any:
+    def _call(self, place: _Place, item: _Item) -> Any:
         """Call, and return what is to be awaited, if anything; errors are noted."""
         what, function, args, size = item
-        self._count(-1, -size)
+        place.load.remove(size)
         try:
             result = function(*args)
         except Exception as error:
@@ -188,7 +175,7 @@ class Deliveries:
             return None
         if not is_awaitable(result):
             return None
-        if awaits:
+        if place.awaits:
             return result
         close(result)
         self._failed(what, TypeError("it returned an awaitable, and nothing here can await it"))
@@ -200,10 +187,41 @@ class Deliveries:
         logger.error("%s failed: %s", what, shown(error), exc_info=error)
 
 
+class _Load:
+    """What waits at one place, and the coroutines that go on there. Any thread.
+
+    Of each place its own: a loop that has ended may have left things behind that are never called.
+    """
+
+    def __init__(self) -> None:
+        # Reentrant: a finaliser may call us in the middle of it.
+        self._lock = threading.RLock()
+        self._number = self._bytes = 0
+
+    def add(self, size: int, droppable: bool) -> bool:
+        """Count one more; False: it may be dropped, and there is no room for it."""
+        with self._lock:
+            full = self._number >= _MOST_WAITING or self._bytes + size > _MOST_BYTES
+            if droppable and full:
+                return False
+            self._number += 1
+            self._bytes += size
+            return True
+
+    def remove(self, size: int) -> None:
+        """Count one less."""
+        with self._lock:
+            self._number -= 1
+            self._bytes -= size
+
+
 class _Place:
     """Where functions are called."""
 
     awaits = False
+
+    def __init__(self) -> None:
+        self.load = _Load()
 
     def put(self, item: _Item) -> bool:
         raise NotImplementedError
@@ -224,14 +242,13 @@ class _AsyncioLoop(_Place):
     def __init__(
         self,
         loop: Any,
-        call: Callable[[_Item, bool], Any],
+        call: Callable[[_Place, _Item], Any],
         failed: Callable[[str, BaseException], None],
-        count: Callable[[int, int], None],
     ) -> None:
+        super().__init__()
         self.loop = loop
         self._run = call
         self._failed = failed
-        self._count = count
         self._items: Deque[_Item] = deque()
         #: What has been made a task and has not begun; others wait for that.
         self._beginning: Set[object] = set()
@@ -271,13 +288,13 @@ class _AsyncioLoop(_Place):
     def _begin(self, item: _Item) -> None:
         import asyncio
 
-        awaitable = self._run(item, True)
+        awaitable = self._run(self, item)
         if awaitable is None:
             return
         token = object()
         self._beginning.add(token)
         what, size = item[0], item[3]
-        self._count(1, size)
+        self.load.add(size, False)
         task = asyncio.ensure_future(self._await(token, awaitable))
         self._tasks.add(task)
 
@@ -288,7 +305,7 @@ class _AsyncioLoop(_Place):
                 close(awaitable)
                 self._go_on()
             self._tasks.discard(task)
-            self._count(-1, -size)
+            self.load.remove(size)
             error = None if task.cancelled() else task.exception()
             if error is not None:
                 self._failed(what, error)
@@ -307,9 +324,10 @@ class _Thread(_Place):
     def __init__(
         self,
         name: str,
-        call: Callable[[_Item, bool], Any],
+        call: Callable[[_Place, _Item], Any],
         failed: Callable[[str, BaseException], None],
     ) -> None:
+        super().__init__()
         self._name = name
         self._run = call
         self._failed = failed
@@ -353,7 +371,7 @@ class _Thread(_Place):
                 if item is None:
                     return
                 try:
-                    self._run(item, False)
+                    self._run(self, item)
                 except BaseException as error:
                     # What ends a program, too: nobody sits at this thread to have it ended.
                     self._failed(item[0], error)

@@ -218,6 +218,27 @@ def test_an_asyncio_loop_that_is_closed_takes_nothing(deliveries):
     assert deliveries.catch_up(DEADLINE)
 
 
+def test_what_a_loop_that_has_ended_never_called_takes_no_room_on_the_next(deliveries, monkeypatch):
+    monkeypatch.setattr(calling, "_MOST_WAITING", 10)
+    got = []
+
+    async def choose():
+        deliveries.use_asyncio()
+
+    async def go_on():
+        deliveries.use_asyncio()
+        assert deliveries.put("it", got.append, 1, droppable=True)
+        await soon(lambda: got)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(choose())
+    while deliveries.put("it", print, droppable=True):
+        pass
+    loop.close()
+    assert deliveries.dropped == 1
+    run(go_on())
+
+
 def test_awaitables_are_awaited_beside_each_other(deliveries):
     got = []
 
