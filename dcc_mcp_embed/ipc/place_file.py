@@ -7,7 +7,6 @@ removes the file. Blocking, for moments; any thread.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
@@ -16,7 +15,9 @@ from typing import NamedTuple, Optional
 from .._compat import replace
 from ..address import private_directories
 from ..clock import Clock
+from ..errors import RemoteProtocolError
 from ..registry.locking import Sentinel, open_plain
+from ..rpc.content import packed, read_object
 
 __all__ = ["Contents", "PlaceFile", "read"]
 
@@ -56,8 +57,7 @@ class PlaceFile:
     def write(self, port: int, clock: Clock) -> str:
         """Have the file lead to a port; return its key."""
         key = clock.token_bytes(_KEY).hex()
-        content = {"port": port, "key": key, "pid": os.getpid()}
-        data = json.dumps(content).encode("ascii")
+        data = packed({"port": port, "key": key, "pid": os.getpid()})
         # Before it is there: removed is only what has just this in it.
         self._data = data
         _write(self._path, data, clock)
@@ -125,14 +125,15 @@ def _read(path: str) -> bytes:
 
 
 def _parse(data: bytes) -> Contents:
-    content = json.loads(data.decode("utf-8"))
-    if not isinstance(content, dict):
-        raise ValueError("no object")
+    try:
+        content = read_object(data, "the file")
+    except RemoteProtocolError as error:
+        raise ValueError(str(error)) from None
     port, key = content.get("port"), content.get("key")
-    if not (type(port) is int and 0 < port < 1 << 16 and isinstance(key, str)):
-        raise ValueError("no port, or no key")
-    if _HEX.fullmatch(key) is None:
-        raise ValueError("no key")
+    if type(port) is not int or not 0 < port < 1 << 16:
+        raise ValueError("it has no port")
+    if not isinstance(key, str) or _HEX.fullmatch(key) is None:
+        raise ValueError("it has no key")
     return Contents(port, key)
 
 

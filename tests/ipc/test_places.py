@@ -233,7 +233,11 @@ def test_what_a_killed_process_left_behind_is_taken_over(kind, path):
     assert not os.path.exists(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"dear diary", b'{"port": 1}', b'{"port": 0, "key": ""}'])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"dear diary", b"[" * 4096, b'{"port": 1}', b'{"port": 0, "key": ""}'],
+    ids=range(5),
+)
 def test_somebody_else_s_file_is_left_alone(kind, path, content):
     with open(path, "wb") as file:
         file.write(content)
@@ -279,7 +283,20 @@ def test_the_file_is_read_anew_each_time(no_unix, path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"null", b"\xff", b'{"port": 70000, "key": "00"}', b'{"port": 1}']
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"[" * 4096,
+        b"null",
+        b"\xff",
+        b'{"port": 70000, "key": "00"}',
+        b'{"port": 1}',
+        b'{"port": true, "key": "%s"}' % (b"0" * 64),
+        b'{"port": 1, "key": "%s"}' % (b"g" * 64),
+    ],
+    ids=range(10),
 )
 def test_a_file_that_says_something_else_leads_nowhere(no_unix, path, content):
     with open(path, "wb") as file:
