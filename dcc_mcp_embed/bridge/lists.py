@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Optional, Set
 
 from ..clock import Clock
+from ..wire.mcp.listing import LISTS
 from .cache import ToolCache
 from .catalog import Catalog
 from .desk import Desk, Moments
@@ -14,12 +15,19 @@ from .hosts import Host
 from .relay import Ended, Relay
 from .shelf import SHELVES, Shelf
 
-__all__ = ["ShelfLists", "ToolLists"]
+__all__ = ["ShelfLists", "ToolLists", "is_for_list"]
 
 #: Seconds that a list waits for hosts to say what they have, when it is known what they had.
 _REFRESH_S = 0.5
 #: Seconds after which a host that did not list its tools is asked again.
 _AGAIN_S = 5.0
+
+
+def is_for_list(value: Any) -> bool:
+    """Return whether a message, whatever it is, asks for one of the lists by its method."""
+    method = value.get("method") if type(value) is dict else None
+    # What is no text need not even be hashable.
+    return type(method) is str and method in LISTS
 
 
 class ToolLists(Moments):

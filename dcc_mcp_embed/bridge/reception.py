@@ -44,17 +44,10 @@ class Reception:
         except Fault as fault:
             self._client.voice.reply(self._machine.refuse(fault).message)
             return
-        try:
-            if type(value) is list:
-                self._batch(value)
-            else:
-                self._message(value, True)
-        except Exception as error:
-            self._log("error", "A message could not be dealt with: {!r}".format(error))
-            ident = value.get("id") if type(value) is dict else None
-            if type(ident) in (str, int):
-                text = "The bridge could not do that"
-                self._client.voice.reply(jsonrpc.error(ident, jsonrpc.INTERNAL_ERROR, text))
+        if type(value) is list:
+            self._batch(value)
+        else:
+            self._message(value, True)
 
     def _refuse(self, text: str) -> None:
         refused = self._machine.refuse(Fault(jsonrpc.INVALID_REQUEST, text))
@@ -74,9 +67,17 @@ class Reception:
 
     def _message(self, value: Any, alone: bool) -> None:
         voice = self._client.voice
+        ident = value.get("id") if type(value) is dict else None
+        known = ident if type(ident) in (str, int) else None
         if type(value) is dict and value.get("method") == "initialize" and not alone:
-            ident = value.get("id")
-            known = ident if type(ident) in (str, int) else None
             voice.reply(jsonrpc.error(known, jsonrpc.INVALID_REQUEST, "initialize stands alone"))
-        else:
+            return
+        try:
             self._service.take(self._client, value, Implied(value), voice)
+        except Exception as error:
+            # A mistake of ours, of whatever class: it is logged, and neither its client nor the
+            # rest of a batch is to wait for ever.
+            self._log("error", "A message could not be dealt with: {!r}".format(error))
+            if known is not None:
+                text = "The bridge could not do that"
+                voice.reply(jsonrpc.error(known, jsonrpc.INTERNAL_ERROR, text))

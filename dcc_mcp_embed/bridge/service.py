@@ -9,13 +9,13 @@ from ..tools.uri import MAX_URI
 from ..wire import jsonrpc
 from ..wire.jsonrpc import Fault
 from ..wire.mcp.listing import LISTS
-from ..wire.mcp.machine import (
+from ..wire.mcp.machine import McpMachine
+from ..wire.mcp.outcomes import (
     Accepted,
     Answered,
     Cancel,
     LevelSet,
     Listen,
-    McpMachine,
     Opened,
     Reply,
     Subscribe,
@@ -26,7 +26,7 @@ from . import dialect
 from .catalog import Catalog
 from .client import Client, Listener
 from .flights import Flights
-from .lists import ShelfLists, ToolLists
+from .lists import ShelfLists, ToolLists, is_for_list
 from .news import MOST_WATCHED, News
 from .replies import protocol_error
 from .shelf import SHELVES
@@ -65,18 +65,17 @@ class Service:
             Cancel: self._cancel,
             Answered: self._answered,
         }
-        self._doers.update(dict.fromkeys((ToolCall, ResourceRead, PromptGet), self._work))
-        self._doers[Completion] = self._work
+        works = (ToolCall, ResourceRead, PromptGet, Completion)
+        self._doers.update(dict.fromkeys(works, self._work))
 
     def take(self, client: Client, value: Any, headers: Any, voice: Voice) -> None:
         """Take one decoded message, with the ``headers`` it came with."""
-        method: Any = value.get("method") if type(value) is dict else None
-        if method in LISTS and "id" in value:
+        if is_for_list(value) and "id" in value:
             self.list(client, value, headers, voice)
             return
         outcome = self._machine.receive(value, headers, client.name)
         if type(outcome) is Accepted:
-            client.initialized = client.initialized or method == _INITIALIZED
+            client.initialized = client.initialized or value["method"] == _INITIALIZED
         else:
             self.do(client, outcome, voice)
 

@@ -16,12 +16,12 @@ from ..server.sessions import Session, Sessions
 from ..server.sinks import Sink
 from ..wire import jsonrpc
 from ..wire.jsonrpc import Fault, Request
-from ..wire.mcp.listing import LISTS
 from ..wire.mcp.machine import Answered, Cancel, Listen, McpMachine, Reply, Subscribe, version_of
 from ..wire.mcp.routing import is_stateless
 from ..wire.mcp.work import Completion, PromptGet, ResourceRead, ToolCall
 from .client import LEVEL, Client
 from .core import Core
+from .lists import is_for_list
 from .web_voices import Nobody, SessionVoice, SinkVoice, StreamVoice
 
 __all__ = ["WebFront"]
@@ -45,7 +45,7 @@ class _Machine:
 
     def receive(self, value: Any, headers: Any, client: str = "") -> Any:
         """Take one message as :meth:`McpMachine.receive` does."""
-        if type(value) is dict and value.get("method") in LISTS:
+        if is_for_list(value):
             try:
                 message = jsonrpc.classify(value)
             except Fault as fault:
@@ -57,7 +57,7 @@ class _Machine:
 
 
 class WebFront:
-    """Serves ``/mcp``. Loop thread, but for :meth:`close`."""
+    """Serves ``/mcp``. Loop thread."""
 
     def __init__(self, core: Core, machine: McpMachine, loop: Loop, clock: Clock) -> None:
         self._core = core

@@ -30,6 +30,16 @@ def test_garbage_is_answered_and_it_goes_on(bridge):
     assert len(bridge.errors) == len(GARBAGE)
 
 
+def test_a_method_that_is_no_text_is_refused_wherever_it_stands(bridge):
+    bridge.initialize("2025-03-26")
+    for method in ([], {}, 1):
+        assert bridge.answer(bridge.begin(method))["error"]["code"] == -32600
+    odd = {"jsonrpc": "2.0", "id": "odd", "method": ["tools/list"]}
+    bridge.send([odd, {"jsonrpc": "2.0", "id": "next", "method": "ping"}])
+    assert bridge.answer("odd")["error"]["code"] == -32600
+    assert bridge.answer("next")["result"] == {}
+
+
 def test_blank_lines_marks_and_carriage_returns_are_nothing(bridge):
     bridge.write(b"\xef\xbb\xbf\r\n\n   \n")
     bridge.write(b'{"jsonrpc":"2.0","id":0,"method":"ping"}\r\n')

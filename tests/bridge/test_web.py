@@ -166,6 +166,12 @@ def test_a_session_works_through_it(web, connect, stage):
     assert not web._web._core._clients
 
 
+@pytest.mark.parametrize("method", [[], {}, 1])
+def test_a_method_that_is_no_text_is_refused(connect, method):
+    refused = connect().rpc(method)
+    assert (refused.status, refused.code) == (400, -32600)
+
+
 def test_a_batch_is_answered_together(connect, stage):
     wire = connect()
     session = initialize(wire, version="2025-03-26")
