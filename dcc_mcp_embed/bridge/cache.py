@@ -103,6 +103,7 @@ class ToolCache:
                 file.write(data)
             replace(temporary, self.path, self._clock.sleep)
         except BaseException:
+            # Whatever ends it, the half of a file is not left behind; it goes on to the caller.
             with suppress(OSError):
                 os.unlink(temporary)
             raise

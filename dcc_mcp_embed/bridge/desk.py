@@ -105,5 +105,6 @@ class Desk:
         try:
             act(*args)
         except Exception as error:
-            # A mistake of ours must not take away the other hosts, and what else was asked.
+            # A mistake of ours, of whatever class, goes to the log: it must not take away the other
+            # hosts, and what else was asked.
             self._log("error", "{} failed: {!r}".format(act, error))

@@ -237,6 +237,8 @@ class Relay:
         except EmbedError as error:
             return Ended(error=told(error, host))
         except Exception as error:
+            # A mistake of ours, of whatever class: it is logged, and whoever waits for the call is
+            # told that nobody knows whether it ran.
             self._log("error", "A call to {} failed: {!r}".format(host.dcc_type, error))
             return Ended(error=told(error, host))
 
