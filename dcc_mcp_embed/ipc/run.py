@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from concurrent.futures import Future, wait
+from contextlib import ExitStack
 from typing import Any, Callable, NamedTuple, Optional
 
 from .. import collector
@@ -40,16 +41,36 @@ class Run:
     """It serves once it is made. Any thread.
 
     ``asyncio_loop`` and ``litter``: see Handling. ``ended`` is done once everything is closed.
-    Raises StartError where no thread can be started; then nothing is left, nor ``listening``.
+    Raises StartError where the system allows no thread or no file for it; then nothing is left, nor
+    ``listening``.
     """
 
     def __init__(
         self, plan: Plan, listening: Listening, asyncio_loop: Any, litter: Callable[[], None]
     ) -> None:
-        clock = plan.clock
         self._process = os.getpid()
         self.ended: Future[None] = Future()
+        try:
+            with ExitStack() as undo:
+                undo.callback(listening.close)
+                self._start(plan, listening, asyncio_loop, litter, undo)
+                undo.pop_all()
+        except (OSError, RuntimeError) as error:
+            # The system has no more files or threads, or the interpreter is at its end.
+            raise StartError("no thread could be started: {}".format(error)) from error
+        self.started_at = plan.clock.monotonic()
+
+    def _start(
+        self,
+        plan: Plan,
+        listening: Listening,
+        asyncio_loop: Any,
+        litter: Callable[[], None],
+        undo: ExitStack,
+    ) -> None:
+        clock = plan.clock
         loop = Loop(clock, _defect)
+        undo.callback(loop.close)
         self.serving = serving = Serving(
             loop,
             listening,
@@ -61,24 +82,15 @@ class Run:
             litter,
             self.ended,
         )
-        self._thread = LoopThread(loop, "dcc-mcp-embed ipc server")
         handling = serving.calls.handling
-        try:
-            self._thread.on_fork(serving.door.disown)
-            handling.workers.start()
-            serving.door.open()
-            self._thread.start()
-        except BaseException as error:
-            handling.stop()
-            listening.close()
-            loop.close()
-            if isinstance(error, RuntimeError):
-                # The interpreter is at its end, or the system has no more threads.
-                raise StartError("no thread could be started: {}".format(error)) from error
-            raise
+        undo.callback(handling.stop)
+        self._thread = LoopThread(loop, "dcc-mcp-embed ipc server")
+        self._thread.on_fork(serving.door.disown)
+        handling.workers.start()
+        serving.door.open()
+        self._thread.start()
         # The loop's thread holds it until it ends: this is for the interpreter's exit.
         weakref.finalize(serving, listening.leave)
-        self.started_at = clock.monotonic()
 
     @property
     def running(self) -> bool:

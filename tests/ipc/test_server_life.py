@@ -156,14 +156,22 @@ def test_many_threads_may_stop_it_at_once():
     assert not one.running
 
 
-def test_a_start_that_fails_leaves_nothing_behind(path, monkeypatch):
-    def refuse(self):
-        raise RuntimeError("can't start new thread")
+@pytest.mark.parametrize(
+    ("whose", "name", "error", "text"),
+    [
+        (threading.Thread, "start", RuntimeError, "can't start new thread"),
+        (socket, "socketpair", OSError, "too many open files"),
+    ],
+    ids=["thread", "loop"],
+)
+def test_a_start_that_fails_leaves_nothing_behind(path, monkeypatch, whose, name, error, text):
+    def refuse(*arguments):
+        raise error(text)
 
     one = server({"socket_path": path}, echo=same)
     with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refuse)
-        with pytest.raises(StartError, match="no thread"):
+        patch.setattr(whose, name, refuse)
+        with pytest.raises(StartError, match="no thread could be started: " + text):
             one.start_background_sync()
     assert not one.running
     assert not os.path.exists(path)
