@@ -7,7 +7,7 @@ from typing import Any, Callable, Optional, Tuple
 from ..wire import jsonrpc
 from .gateway import Guest
 
-__all__ = ["EVENT_STREAM", "JSON", "Carrier", "Exchange", "Headers", "problem", "takes"]
+__all__ = ["EVENT_STREAM", "FAILED", "JSON", "Carrier", "Exchange", "Headers", "problem", "takes"]
 
 Headers = Tuple[Tuple[str, str], ...]
 
@@ -18,6 +18,8 @@ EVENT_STREAM = (
     ("Cache-Control", "no-cache, no-transform"),
     ("X-Accel-Buffering", "no"),
 )
+#: Told to whoever has asked for what failed by a defect of ours.
+FAILED = "The server failed on this request; see its log."
 
 
 class Carrier:
@@ -131,6 +133,17 @@ class Exchange:
         self.gone = None
         if connection is not None:
             connection.finish_stream(piece)
+
+    def fail(self, error: Exception, log: Callable[[str, str], None]) -> None:
+        """Answer for a handler that has raised ``error``, which is logged.
+
+        A stream that has begun can only be ended. What has been answered stays as it is.
+        """
+        log("error", "{} {}: {!r}".format(self.head.method, self.path, error))
+        if self._streaming:
+            self.end_stream(b"")
+        else:
+            self.reply(500, JSON, problem(FAILED))
 
     def peer_left(self) -> None:
         """Tell whoever works on the answer that nobody may be waiting for it."""

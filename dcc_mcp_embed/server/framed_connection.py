@@ -31,6 +31,8 @@ _PER_READ = 4096
 
 
 Begin = Callable[[Callable[[Dict[str, Any]], None], Optional[HostBusy]], None]
+#: Success, payload, error: what a response says.
+_Outcome = Tuple[bool, bytes, Optional[str]]
 
 _UNSENDABLE = "the answer cannot be sent: {}"
 
@@ -187,9 +189,8 @@ class FramedConnection(Connection):
         except BadParams as error:
             self._fail(request.id, str(error))
         except Exception as error:
-            # A defect of ours must not leave the client waiting.
-            endpoint.log("error", "{}: {!r}".format(request.method[:100], error))
-            self._fail(request.id, "the server failed on this request; see its log")
+            # A defect of ours, whatever it is, must not leave the client waiting.
+            self._fail(request.id, self._defect(request, error))
 
     def resume(self, request: Request) -> None:
         """Tell what has become of the calls of a connection that was lost."""
@@ -213,14 +214,26 @@ class FramedConnection(Connection):
             self.tell(*answer)
         if not judgement.run:
             return
-        kept = judgement.kept
+        kept, over = judgement.kept, False
 
-        def answer_it(result: Dict[str, Any]) -> None:
-            self._running -= 1
-            self._finished(request.id, result, kept)
+        def settle(outcome: _Outcome) -> None:
+            nonlocal over
+            if not over:
+                over = True
+                self._running -= 1
+                self._finished(request.id, outcome, kept)
 
         self._running += 1
-        begin(answer_it, self._too_many())
+        try:
+            begin(lambda result: settle(_outcome(result)), self._too_many())
+        except Exception as error:
+            # Nor may it stay under way for ever, here and for whoever asks for it later.
+            settle((False, b"", self._defect(request, error)))
+
+    def _defect(self, request: Request, error: Exception) -> str:
+        """Log it; return what the client is told."""
+        self._endpoint.log("error", "{}: {!r}".format(request.method[:100], error))
+        return "the server failed on this request; see its log"
 
     def push(self, topic: str, data: bytes) -> None:
         """Send a notification, unless the peer is behind in reading."""
@@ -246,9 +259,8 @@ class FramedConnection(Connection):
             retry_after_ms=1000,
         )
 
-    def _finished(self, request_id: bytes, result: Dict[str, Any], kept: bool) -> None:
+    def _finished(self, request_id: bytes, outcome: _Outcome, kept: bool) -> None:
         """Tell whoever waits for it: this connection, if it is there still, or a later one."""
-        outcome = _outcome(result)
         waiters: List[Any] = [self]
         if kept:
             waiters = self._once.finish(request_id, *outcome)
@@ -375,7 +387,7 @@ class FramedConnection(Connection):
             self.refuse(Refused(408, "nothing came for a long time"))
 
 
-def _outcome(result: Dict[str, Any]) -> Tuple[bool, bytes, Optional[str]]:
+def _outcome(result: Dict[str, Any]) -> _Outcome:
     """Return how a response says a result."""
     try:
         return True, jsonrpc.encode(result), None

@@ -216,11 +216,8 @@ class HttpConnection(Connection, Carrier):
         try:
             self._front.handle(exchange)
         except Exception as error:
-            # A defect of ours must not leave the client waiting.
-            self._front.log(
-                "error", "{} {}: {!r}".format(exchange.head.method, exchange.path, error)
-            )
-            exchange.reply(500, JSON, problem("The server failed on this request; see its log."))
+            # A defect of ours, whatever it is, must not leave the client waiting.
+            exchange.fail(error, self._front.log)
 
     def refuse(self, refused: Refused) -> None:
         """Answer a request that is not served and end the connection, its body unread."""

@@ -7,7 +7,7 @@ from typing import Callable, List, Optional
 
 from .. import collector
 from ..net.loop import Loop
-from .exchange import JSON, Exchange, problem
+from .exchange import FAILED, JSON, Exchange, problem
 
 __all__ = ["Late"]
 
@@ -37,7 +37,14 @@ class Late:
             return
         self._waiting.append(exchange)
         if len(self._waiting) == 1:
-            threading.Thread(target=self._run, name="dcc-mcp-embed loading", daemon=True).start()
+            try:
+                threading.Thread(
+                    target=self._run, name="dcc-mcp-embed loading", daemon=True
+                ).start()
+            except RuntimeError as error:
+                # The system has no thread left.
+                self._say(error)
+                self._give_up()
 
     def _run(self) -> None:
         collector.guard()
@@ -45,20 +52,31 @@ class Late:
         try:
             handler: Handler = self._load()
         except Exception as error:
-            self._log("error", "a part of the server cannot be loaded: {!r}".format(error))
-            self._loop.call_soon(self._loaded, None)
+            # Loading runs code of whole modules, which can raise anything.
+            self._say(error)
+            self._loop.call_soon(self._give_up)
         else:
             self._loop.call_soon(self._loaded, handler)
         finally:
             collector.resume()
             collector.unguard()
 
-    def _loaded(self, handler: Optional[Handler]) -> None:
-        self._handler = handler
+    def _say(self, error: Exception) -> None:
+        self._log("error", "a part of the server cannot be loaded: {!r}".format(error))
+
+    def _give_up(self) -> None:
+        for exchange in self._take_waiting():
+            exchange.reply(500, JSON, problem(FAILED))
+
+    def _take_waiting(self) -> List[Exchange]:
         waiting, self._waiting = self._waiting, []
-        for exchange in waiting:
-            (handler or _failed)(exchange)
+        return waiting
 
-
-def _failed(exchange: Exchange) -> None:
-    exchange.reply(500, JSON, problem("The server failed on this request; see its log."))
+    def _loaded(self, handler: Handler) -> None:
+        self._handler = handler
+        for exchange in self._take_waiting():
+            try:
+                handler(exchange)
+            except Exception as error:
+                # A defect of ours, whatever it is, must leave none of them waiting.
+                exchange.fail(error, self._log)
