@@ -21,6 +21,9 @@ __all__ = ["ShelfLists", "ToolLists", "is_for_list"]
 _REFRESH_S = 0.5
 #: Seconds after which a host that did not list its tools is asked again.
 _AGAIN_S = 5.0
+#: Entries of one host's list beyond which no further page is asked for: ten times what a page of
+#: our own hosts has, and far more than any client shows a model.
+_MOST = 10000
 
 
 def is_for_list(value: Any) -> bool:
@@ -196,28 +199,66 @@ class ShelfLists:
 
     def _gather(self, method: str, act: Callable[[], None]) -> None:
         known = True
-        missing: Set[str] = set()
+        gathering = _Gathering(method)
         for label, host in self._fleet.running.items():
-            known = known and self._shelf.has(label, SHELVES[method])
-            missing.add(host.instance_id)
-            self._ask(method, host, missing)
-        self._desk.when(lambda: not missing, _REFRESH_S if known else FIRST_S, act)
+            known = known and self._shelf.has(label, gathering.member)
+            gathering.missing.add(host.instance_id)
+            self._ask(gathering, host, {}, [])
 
-    def _ask(self, method: str, host: Host, missing: Set[str]) -> None:
+        def go_on() -> None:
+            gathering.over = True
+            act()
+
+        self._desk.when(lambda: not gathering.missing, _REFRESH_S if known else FIRST_S, go_on)
+
+    def _ask(
+        self, gathering: _Gathering, host: Host, params: Dict[str, Any], before: List[Any]
+    ) -> None:
+        """Ask for one page of a host's list, behind the entries ``before`` it."""
         self._relay.list(
             host,
-            Errand(method, {}, self._clock),
-            lambda ended: self._desk.post(self._listed, method, host.instance_id, missing, ended),
+            Errand(gathering.method, params, self._clock),
+            lambda ended: self._desk.post(self._page, gathering, host, before, ended),
         )
 
-    def _listed(self, method: str, instance: str, missing: Set[str], ended: Ended) -> None:
-        missing.discard(instance)
-        label = self._fleet.label_of(instance)
+    def _page(self, gathering: _Gathering, host: Host, before: List[Any], ended: Ended) -> None:
+        member, label = gathering.member, self._fleet.label_of(host.instance_id)
         if label is None:
+            # It has gone, with all that it had.
+            gathering.missing.discard(host.instance_id)
             return
-        member = SHELVES[method]
-        if ended.result is not None:
-            self._shelf.take(label, member, ended.result.get(member))
-        else:
-            why = ended.error or ended.fault
-            self._log("warning", "{} does not list its {}: {}".format(label, member, why))
+        if ended.result is None:
+            text = "{} does not list its {}: {}"
+            self._log("warning", text.format(label, member, ended.error or ended.fault))
+            self._listed(gathering, host, label, None)
+            return
+        found, cursor = ended.result.get(member), ended.result.get("nextCursor")
+        if before and type(found) is list:
+            found = before + found
+        if type(cursor) is str and type(found) is list and len(before) < len(found) < _MOST:
+            self._ask(gathering, host, {"cursor": cursor}, found)
+            return
+        if cursor is not None:
+            self._log("warning", "{} lists more {} than are shown".format(label, member))
+        self._listed(gathering, host, label, found)
+
+    def _listed(self, gathering: _Gathering, host: Host, label: str, entries: Any) -> None:
+        """Take a host's whole list; None, or what is no list, leaves it as it was."""
+        gathering.missing.discard(host.instance_id)
+        self._shelf.take(label, gathering.member, entries)
+        if gathering.over:
+            # Later than anybody waited: they were shown the list without it.
+            self._changed(gathering.member)
+
+
+class _Gathering:
+    """One round of questions for a list of one kind: who has not answered, and whether to wait."""
+
+    __slots__ = ("member", "method", "missing", "over")
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+        self.member = SHELVES[method]
+        #: Instances.
+        self.missing: Set[str] = set()
+        self.over = False

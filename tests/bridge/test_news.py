@@ -228,6 +228,50 @@ def test_lists_of_other_kinds_are_asked_for_only_if_somebody_wants_to_hear_of_th
     assert len(world.voice.told) == 1
 
 
+PROMPTS = [{"name": "p"}]
+
+
+def asked_for_prompts(world):
+    """Have a client wait for the list of prompts; return when it was shown, and what was asked."""
+    shown = []
+    world.core.service._shelves.before("prompts/list", lambda: shown.append(len(shown)))
+    world.look(FIRST)
+    world.client.shown("prompts", [])
+    ((method, done),) = world.lists
+    assert method == "prompts/list" and not shown
+    return shown, done
+
+
+def test_a_list_that_comes_late_is_told_of(world):
+    shown, done = asked_for_prompts(world)
+    world.pass_time(3.0)
+    assert shown == [0] and world.voice.told == []
+    done(Ended({"prompts": PROMPTS}))
+    world.turn()
+    assert world.voice.told == [("prompts/list_changed", None)]
+
+
+@pytest.mark.parametrize(
+    ("last", "listed"),
+    [
+        (Ended({"prompts": [{"name": "q"}]}), ["p", "q"]),
+        # The same cursor again and again, behind nothing.
+        (Ended({"prompts": [], "nextCursor": "more"}), ["p"]),
+        (Ended(error=HostBusy("no")), []),
+        (Ended({"prompts": 7}), []),
+    ],
+)
+def test_a_list_in_pages_is_asked_for_to_its_end_and_shown_as_a_whole(world, last, listed):
+    shown, done = asked_for_prompts(world)
+    done(Ended({"prompts": PROMPTS, "nextCursor": "more"}))
+    world.turn()
+    assert not shown and len(world.lists) == 2
+    world.lists.pop()[1](last)
+    world.turn()
+    names = [one["name"] for one in world.core.service._shelves.listing("prompts")]
+    assert (shown, names, len(world.lists)) == ([0], listed, 1)
+
+
 def test_what_nobody_has_yet_is_watched_once_somebody_has(world):
     listener = Listener(7, {"resourceSubscriptions": ["a://b"]}, world.voice)
     world.news.listen(world.client, listener)

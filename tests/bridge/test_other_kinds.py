@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from types import SimpleNamespace
 
+import dcc_mcp_embed
+from dcc_mcp_embed.wire.mcp.listing import PAGE
 from fakes import other_kinds
 from fakes.bridged import MODERN
 from fakes.served import Served
@@ -75,6 +78,28 @@ def test_one_hosts_are_as_it_has_them(bridge, serve):
     assert modern["resultType"] == "complete" and modern["resources"]
     read = bridge.ask("resources/read", {"uri": "dcc://status", "_meta": MODERN})
     assert read["resultType"] == "complete" and "ttlMs" in read
+
+
+def test_lists_of_many_pages_are_listed_to_their_end(bridge, serve):
+    def numbered(number):
+        @dcc_mcp_embed.resource("test://shot{:04}".format(number))
+        def one():
+            """One shot of many."""
+            return "it"
+
+        return one
+
+    many = {"shot{}".format(number): numbered(number) for number in range(PAGE + 1)}
+    serve(SimpleNamespace(**many))
+    bridge.initialize()
+    bridge.appears("create_object")
+    found, params = [], {}
+    while params is not None:
+        listed = bridge.ask("resources/list", params)
+        found += [one["uri"] for one in listed["resources"]]
+        params = {"cursor": listed["nextCursor"]} if "nextCursor" in listed else None
+    assert len(set(found)) == len(found) > PAGE + 1
+    assert {"test://shot{:04}".format(number) for number in range(PAGE + 1)} < set(found)
 
 
 def test_two_hosts_are_told_apart(home, bridge, serve):
