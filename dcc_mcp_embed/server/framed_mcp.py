@@ -72,7 +72,10 @@ class FramedMcp:
                 "Over the framed wire there are requests of 2026-07-28 about tools, resources, "
                 "prompts, completions and subscriptions, each with a UUID for its id"
             )
-            refused = jsonrpc.error(value.get("id"), jsonrpc.INVALID_REQUEST, text)
+            # That of a response can be anything, also what JSON cannot say.
+            ident = value.get("id")
+            known = ident if type(ident) in (str, int) else None
+            refused = jsonrpc.error(known, jsonrpc.INVALID_REQUEST, text)
             connection.tell(request.id, True, jsonrpc.encode(refused), None)
             return
 

@@ -56,7 +56,8 @@ class Front:
         self._strangers: Dict[Stream, float] = {}
         self._guests: Dict[Stream, None] = {}
         self._refused: Dict[Stream, None] = {}
-        self._waiting: List[Arrival] = []
+        # For a protocol that is not spoken yet.
+        self._waiting: Dict[Stream, Arrival] = {}
         # Strangers that made room and were not logged yet; None: nobody has for a while.
         self._evicted: Optional[int] = None
         #: Connections whose answer is a stream of events under way.
@@ -91,13 +92,13 @@ class Front:
     def speak(self, protocol: str, speaker: Speaker) -> None:
         """Speak another protocol from now on, also with those who wait for it."""
         self.speakers[protocol] = speaker
-        waiting, self._waiting = self._waiting, []
-        for arrival in waiting:
+        waiting, self._waiting = self._waiting, {}
+        for arrival in waiting.values():
             arrival.go_on()
 
     def wait_for_speaker(self, arrival: Arrival) -> None:
         """Have ``arrival`` go on once another protocol is spoken."""
-        self._waiting.append(arrival)
+        self._waiting[arrival.stream] = arrival
 
     def _turn_away(self, sock: socket.socket) -> None:
         """Refuse in words without keeping anything of a connection; best effort."""
@@ -221,6 +222,7 @@ class Front:
         self._strangers.pop(stream, None)
         self._guests.pop(stream, None)
         self._refused.pop(stream, None)
+        self._waiting.pop(stream, None)
         self._check_done()
 
     def handle(self, exchange: Exchange) -> None:

@@ -1,4 +1,4 @@
-"""A handler of ours that fails: whoever asked is told, the log says why, and nothing is left over."""
+"""A handler of ours that fails: whoever asked is told, the log says why, and that is the end."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from dcc_mcp_embed.wire.messages import (
     encode,
 )
 from fakes.framed import FramedWire, wire_key
-from fakes.live import DEADLINE, tries
+from fakes.live import DEADLINE, on_loop, tries
 from fakes.stage import Stage
 from server.framed_clients import Greeted
 
@@ -245,6 +245,8 @@ def test_who_waits_for_it_does_not_wait_for_ever(start, monkeypatch):
     with FramedWire(live.port, wire_key()) as wire:
         wire.flush()
         assert everything(wire.sock) == b""
+    front = live.server._server.front
+    assert on_loop(live, lambda: len(front._waiting)) == 0, "and nothing is kept of it"
     go_on.set()
 
 

@@ -144,6 +144,10 @@ def test_a_message_of_another_era_is_refused(start):
         assert wire.call("mcp", old)["error"]["code"] == -32600
         assert wire.call("mcp", {"no": "message"})["error"]["code"] == -32600
         assert "UTF-8" in wire.failure("mcp", b"\xff")
+        # A response to nothing, whose id no answer could repeat.
+        refused = wire.call("mcp", b'{"jsonrpc":"2.0","id":1e999,"result":{}}')
+        assert refused["error"]["code"] == -32600
+        assert "id" not in refused
 
 
 def test_progress_comes_before_the_answer_and_cancelling_ends_it(start, stage):
