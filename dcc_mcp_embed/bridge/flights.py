@@ -294,9 +294,9 @@ class Flights:
             return
         host = flight.host
         assert host is not None
-        if ended.unreached and flight.more:
-            # It was suspended there, and nowhere else.
-            self._end(flight, self._replies.failed(flight.work, _half(host), host))
+        error = _stranded(flight, ended, host)
+        if error is not None:
+            self._end(flight, self._replies.failed(flight.work, error, host))
         elif ended.unreached and host.instance_id not in flight.tried:
             # It may have been started anew, and nobody has looked since.
             flight.tried.append(host.instance_id)
@@ -346,6 +346,23 @@ class Flights:
             lambda: True,
             lambda ended: self._desk.post(self._said),
         )
+
+
+def _stranded(flight: Flight, ended: Ended, host: Host) -> Optional[ToolError]:
+    """Return what became of a call that has begun and could not be told what it waits for."""
+    if not flight.more:
+        return None
+    if ended.unreached:
+        # It was suspended there, and nowhere else.
+        return _half(host)
+    # A client of the stateless era may say the same once more; another is never asked again.
+    if flight.work.stateless or ended.error is None or ended.error.state != "not_started":
+        return None
+    return UnknownOutcome(
+        "The answer of the client did not get to the call that waits for it at {}: {} What it had "
+        "done by then is not known.".format(host.name, ended.error.message),
+        LOOK_FIRST,
+    )
 
 
 def _half(host: Host) -> ToolError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -17,7 +18,7 @@ from dcc_mcp_embed.bridge.front import Bridge
 from dcc_mcp_embed.bridge.hosts import Host
 from dcc_mcp_embed.bridge.relay import Ended
 from dcc_mcp_embed.bridge.shelf import Shelf
-from dcc_mcp_embed.errors import HostBusy, NoHost, UnknownOutcome
+from dcc_mcp_embed.errors import HostBusy, InvalidArgument, NoHost, UnknownOutcome
 from dcc_mcp_embed.wire.mcp.machine import McpMachine
 from fakes.clock import FakeClock
 
@@ -418,7 +419,15 @@ def asking():
     return it, it.asked()
 
 
-def test_a_call_that_cannot_go_on_where_it_asked_goes_on_nowhere():
+@pytest.mark.parametrize(
+    ("ended", "words"),
+    [
+        (Ended(error=NoHost("gone"), unreached=True), "ended while"),
+        (Ended(error=HostBusy("There is no room.")), "There is no room."),
+        (Ended(error=InvalidArgument("It is no JSON.")), "It is no JSON."),
+    ],
+)
+def test_a_call_that_cannot_go_on_where_it_asked_goes_on_nowhere(ended, words):
     it, idents = asking()
     for ident in idents:
         assert it.relay.calls == []
@@ -428,10 +437,11 @@ def test_a_call_that_cannot_go_on_where_it_asked_goes_on_nowhere():
         ("a", "b"), {"action": "decline"}
     )
     assert starts()
-    done(Ended(error=NoHost("gone"), unreached=True))
+    done(ended)
     it.bridge.turn()
     error = it.pipe.said[-1]["result"]["structuredContent"]["error"]
     assert error["code"] == "unknown_outcome" and it.answers() == [1]
+    assert words in error["message"]
     it.look({HOSTS[1]}, False)
     assert it.relay.calls == [] and it.errors == []
 
