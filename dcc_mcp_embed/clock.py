@@ -11,6 +11,7 @@ import time
 
 # What ``random`` is made of; itself it loads its distributions, and OpenSSL on 3.7.
 from _random import Random
+from typing import Callable
 
 __all__ = ["Clock", "SystemClock"]
 
@@ -18,25 +19,17 @@ __all__ = ["Clock", "SystemClock"]
 class Clock:
     """What the rest of the package may ask about time and chance. Any thread."""
 
-    def monotonic(self) -> float:
-        """Return seconds since some fixed point; never goes back."""
-        raise NotImplementedError
-
-    def wall(self) -> float:
-        """Return seconds since the Unix epoch, for rows and logs only."""
-        raise NotImplementedError
-
-    def token_bytes(self, count: int) -> bytes:
-        """Return ``count`` bytes fit for secrets."""
-        raise NotImplementedError
-
-    def jitter(self) -> float:
-        """Return a number in [0, 1) for spreading retries; not fit for secrets."""
-        raise NotImplementedError
-
-    def sleep(self, seconds: float) -> None:
-        """Block the calling thread; never the loop's, never a host's for more than a blink."""
-        raise NotImplementedError
+    #: Return seconds since some fixed point; never goes back.
+    monotonic: Callable[[], float]
+    #: Return seconds since the Unix epoch, for rows and logs only.
+    wall: Callable[[], float]
+    #: Return so many bytes fit for secrets.
+    token_bytes: Callable[[int], bytes]
+    #: Return a number in [0, 1) for spreading retries; not fit for secrets.
+    jitter: Callable[[], float]
+    #: Block the calling thread for so many seconds; never the loop's, never a host's for more than
+    #: a blink.
+    sleep: Callable[[float], None]
 
     def uuid(self) -> str:
         """Return a random UUID (version 4) in text form."""
@@ -54,11 +47,11 @@ class SystemClock(Clock):
 
     def __init__(self) -> None:
         # Bound to the instance: each is asked per request, and this spares it a method call.
-        self.monotonic = time.monotonic  # type: ignore[method-assign]
-        self.wall = time.time  # type: ignore[method-assign]
-        self.token_bytes = os.urandom  # type: ignore[method-assign,assignment]
+        self.monotonic = time.monotonic
+        self.wall = time.time
+        self.token_bytes = os.urandom
         chance = Random()
         # By hand: before 3.10 all that are made without a seed have the same one (bpo-42008).
         chance.seed(int.from_bytes(os.urandom(16), "big"))
-        self.jitter = chance.random  # type: ignore[method-assign]
-        self.sleep = time.sleep  # type: ignore[method-assign,assignment]
+        self.jitter = chance.random
+        self.sleep = time.sleep
