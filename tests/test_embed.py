@@ -1,4 +1,4 @@
-"""start(): what it makes of tools that cannot be used, and what a start that fails leaves behind."""
+"""start(): tools that cannot be used, and what a start that fails leaves behind."""
 
 from __future__ import annotations
 

@@ -7,8 +7,10 @@ which thread may call it; "any thread" ones must never touch the host's API.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Callable, List, Optional, Sequence
 
+from ..errors import Unsupported
 from ..records import NamedTuple
 
 __all__ = ["Choice", "HostAdapter", "Question", "UndoChunk"]
@@ -46,20 +48,21 @@ class UndoChunk:
         return None
 
 
-class HostAdapter:
-    """What a host must offer. Subclasses live in ``adapters/``."""
+class HostAdapter(ABC):
+    """What a host must offer, and what it may. Subclasses live in ``adapters/``."""
 
     #: Kind of host as the dcc-mcp registry spells it: maya, houdini, 3dsmax, blender, standalone.
     dcc_type = "unknown"
 
+    @abstractmethod
     def version(self) -> str:
         """Return the host's version. Main thread; called once at start."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_main_thread(self) -> bool:
         """Return whether the caller runs on the host's main thread. Any thread."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wake(self, pump: Callable[[], None]) -> None:
         """Ask the host to run ``pump`` on its main thread soon. Any thread, never blocks.
 
@@ -67,11 +70,10 @@ class HostAdapter:
         raises; it returns the KeyboardInterrupt that a tool was broken off by, if there was one,
         for hosts whose main thread is ours to interrupt.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def is_interactive(self) -> bool:
         """Return whether a person sits at a user interface. Main thread; called once at start."""
-        raise NotImplementedError
 
     def modal_state(self) -> Optional[str]:
         """Return the title of the modal dialog that is open, or None. Main thread."""
@@ -81,26 +83,33 @@ class HostAdapter:
         """Return one undo step named ``label``, not yet entered. Main thread."""
         return UndoChunk()
 
-    def on_exit(self, callback: Callable[[], None]) -> None:
+    def on_exit(self, callback: Callable[[], None]) -> None:  # noqa: B027 (need not tell)
         """Call ``callback`` on the main thread when the host begins to exit. Main thread."""
 
     def scene_path(self) -> str:
         """Return the open scene's file, or ``""`` when it was never saved. Main thread."""
         return ""
 
-    def on_scene_change(self, callback: Callable[[], None]) -> None:
+    def on_scene_change(self, callback: Callable[[], None]) -> None:  # noqa: B027 (the same)
         """Call ``callback`` on the main thread when the host has opened or saved a file.
 
         Main thread. A host that does not tell of it is looked at after each call.
         """
 
     def ask(self, question: Question) -> None:
-        """Show ``question`` without blocking anything. Main thread; only if interactive."""
-        raise NotImplementedError
+        """Show ``question`` without blocking anything. Main thread; only if interactive.
 
+        Raises Unsupported where nobody can be asked.
+        """
+        raise Unsupported(
+            "Nobody can be asked in {}: '{}'.".format(self.dcc_type, question.title),
+            hint="Decide it by a setting before the host is started.",
+            state="not_started",
+        )
+
+    @abstractmethod
     def scene_backend(self) -> Any:
         """Return the host's ``tools.backend.SceneBackend``. Main thread; called once at start."""
-        raise NotImplementedError
 
     def tool_modules(self) -> List[Any]:
         """Return modules with tools only this host has. Main thread; called once at start."""
@@ -111,7 +120,10 @@ class HostAdapter:
 
         Raises Unsupported where the host has its own event loop.
         """
-        raise NotImplementedError
+        raise Unsupported(
+            "The event loop of {} is its own; nothing needs to serve.".format(self.dcc_type),
+            hint="Leave out serve_forever(); start() is enough.",
+        )
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (may have hung up nothing)
         """Take back all timers, callbacks and menus. Main thread. Twice is fine."""
