@@ -149,12 +149,13 @@ class Flights:
         error = Cancelled(
             "The call was cancelled.", state="running" if flight.sent else "not_started"
         )
-        flight.voice.cancelled(self._replies.failed(flight.work, error, flight.host).message)
         if flight.inquiry is not None:
+            # First: nothing is said on the stream of an answer behind it.
             self._break_off(flight)
         elif flight.sent and flight.host is not None and flight.errand is not None:
             self._words += 1
             self._relay.cancel(flight.host, flight.errand, lambda: self._desk.post(self._said))
+        flight.voice.cancelled(self._replies.failed(flight.work, error, flight.host).message)
 
     def leave(self, client: Client) -> None:
         """Cancel all of a client's."""

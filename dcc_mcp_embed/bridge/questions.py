@@ -7,7 +7,7 @@ of its own, and the answers go back together. The desk's thread.
 from __future__ import annotations
 
 import itertools
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List
 
 from ..wire import jsonrpc
 from .client import Client
@@ -37,9 +37,12 @@ def refusal(message: str, code: int = jsonrpc.INTERNAL_ERROR) -> Dict[str, Any]:
 class Inquiry:
     """What one call waits to be told."""
 
-    def __init__(self, demand: Demand, client: Client, done: Callable[[Answers], None]) -> None:
+    def __init__(
+        self, demand: Demand, client: Client, voice: Voice, done: Callable[[Answers], None]
+    ) -> None:
         self.demand = demand
         self.client = client
+        self.voice = voice
         self.done = done
         self.answers: Answers = {}
         #: Requests to the client that have no answer.
@@ -50,18 +53,18 @@ class Inquiry:
 class Questions:
     """Asks clients."""
 
-    def __init__(self, desk: Desk, patience: Optional[float] = None) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._patience = PATIENCE_S if patience is None else patience
+        self._patience = PATIENCE_S
         self._numbers = itertools.count(1)
 
     def ask(
         self, demand: Demand, client: Client, voice: Voice, done: Callable[[Answers], None]
     ) -> Inquiry:
         """Have a client asked; ``done(key -> answer or refusal)`` is called once, maybe at once."""
-        inquiry = Inquiry(demand, client, done)
+        inquiry = Inquiry(demand, client, voice, done)
         for key, one in demand.requests.items():
-            self._put(inquiry, key, one, voice)
+            self._put(inquiry, key, one)
         if inquiry.ids:
             self._desk.when(lambda: inquiry.over, self._patience, lambda: self._give_up(inquiry))
         else:
@@ -75,9 +78,9 @@ class Questions:
         for ident in ids:
             inquiry.client.asked.pop(ident, None)
             params = {"requestId": ident, "reason": "the answer is not needed any more"}
-            inquiry.client.voice.tell(jsonrpc.notification("notifications/cancelled", params))
+            inquiry.voice.tell(jsonrpc.notification("notifications/cancelled", params))
 
-    def _put(self, inquiry: Inquiry, key: str, one: Dict[str, Any], voice: Voice) -> None:
+    def _put(self, inquiry: Inquiry, key: str, one: Dict[str, Any]) -> None:
         capability = _ASKED.get(one["method"])
         if capability is None or capability not in inquiry.client.capabilities:
             inquiry.answers[key] = refusal("It cannot be asked {}".format(one["method"][:100]))
@@ -93,7 +96,7 @@ class Questions:
         inquiry.client.asked[ident] = lambda result, error: self._take(
             inquiry, key, ident, result, error
         )
-        if not voice.ask(message):
+        if not inquiry.voice.ask(message):
             inquiry.ids.remove(ident)
             del inquiry.client.asked[ident]
             inquiry.answers[key] = refusal("It takes no stream on which it could be asked")

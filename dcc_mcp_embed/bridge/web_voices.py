@@ -78,10 +78,10 @@ class SinkVoice(Voice):
         self.reply(message)
 
     def tell(self, message: Message) -> None:
-        self._loop.call_soon(self._sink.event, message)
+        self._loop.call_soon(self._say, message)
 
     def offer(self, message: Message) -> None:
-        self.tell(message)
+        self._loop.call_soon(self._sink.event, message)
 
     def ask(self, message: Message) -> bool:
         self._loop.call_soon(self._ask, message)
@@ -98,13 +98,18 @@ class SinkVoice(Voice):
             self._sink.reply(Reply(200, jsonrpc.decode(encoded(message))))
 
     def _ask(self, message: Message) -> None:
-        if self._sink.ask(message):
-            return
-        channel = None if self._sink.session is None else self._sink.session.channel
-        if channel is not None and channel.standing.attached:
-            channel.tell(jsonrpc.encode(message).decode("ascii"))
-        else:
+        if not self._say(message):
             self._unasked(message["id"])
+
+    def _say(self, message: Message) -> bool:
+        """Send it ahead of the answer, or on the session's own stream, if there is one."""
+        if self._sink.ask(message):
+            return True
+        channel = None if self._sink.session is None else self._sink.session.channel
+        if channel is None or not channel.standing.attached:
+            return False
+        channel.tell(jsonrpc.encode(message).decode("ascii"))
+        return True
 
 
 class StreamVoice(Voice):

@@ -18,6 +18,8 @@ CAPABILITIES = {"elicitation": {}, "sampling": {}, "roots": {}}
 ASKING = dict(MODERN, **{"io.modelcontextprotocol/clientCapabilities": CAPABILITIES})
 NAME = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 NAMED = {"action": "accept", "content": {"name": "Ann"}}
+DECLINED = {"action": "decline"}
+PAGE = {"mode": "url", "message": "Sign in", "url": "https://example.org/login"}
 THOUGHT = {"role": "assistant", "content": {"type": "text", "text": "hm"}, "model": "m"}
 ROOTS = {"roots": [{"uri": "file:///a"}]}
 TOOLS = '''
@@ -68,7 +70,7 @@ class Stage:
         @dcc_mcp_embed.tool(read_only=True)
         def sign_in(ctx):
             """Send the person to a page."""
-            answer = yield ctx.elicit_url("Sign in", "https://example.org/login")
+            answer = yield ctx.elicit_url(PAGE["message"], PAGE["url"])
             return answer["action"]
 
         self.tools = SimpleNamespace(greet=greet, survey=survey, sign_in=sign_in)
@@ -132,20 +134,26 @@ def test_a_client_of_the_handshake_era_is_asked_by_a_request(asked, stage):
     assert asked.ask("ping") == {}
 
 
-def test_a_page_has_a_name_in_the_era_of_the_client(home, monkeypatch, stage):
+def test_a_page_has_a_name_only_where_the_era_of_the_client_has_one(home, monkeypatch, stage):
+    pages = {"elicitation": {"url": {}}}
     with Within(home, monkeypatch) as bridge:
-        opens(bridge, {"elicitation": {"url": {}}})
+        opens(bridge, pages)
         bridge.appears("greet")
         ident = bridge.start_call("sign_in")
         one = question(bridge, "elicitation/create")
         assert one["params"].pop("elicitationId")
-        assert one["params"] == {
-            "mode": "url",
-            "message": "Sign in",
-            "url": "https://example.org/login",
-        }
+        assert one["params"] == PAGE
         answers(bridge, one, {"action": "accept"})
         assert text(bridge, ident) == "accept"
+
+        meta = dict(MODERN, **{"io.modelcontextprotocol/clientCapabilities": pages})
+        params = {"name": "sign_in", "arguments": {}, "_meta": meta}
+        first = bridge.ask("tools/call", params)
+        ((key, one),) = first["inputRequests"].items()
+        assert one == {"method": "elicitation/create", "params": PAGE}
+        given = {"requestState": first["requestState"], "inputResponses": {key: DECLINED}}
+        done = bridge.ask("tools/call", dict(params, **given))
+        assert done["content"][0]["text"] == "decline"
 
 
 def test_several_things_are_asked_at_once_and_one_after_another(asked):

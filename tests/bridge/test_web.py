@@ -25,6 +25,7 @@ from fakes.streaming import connecting, initialize
 KEY = "io.modelcontextprotocol/subscriptionId"
 ERA = "2026-07-28"
 NAME = {"type": "object", "properties": {"name": {"type": "string"}}}
+LOGIN = "https://example.org/login"
 ROUTED = {
     "type": "object",
     "properties": {"region": {"type": "string", "x-mcp-header": "Region"}},
@@ -57,12 +58,18 @@ class Stage:
             answer = yield ctx.elicit("Your name?", NAME, key="user_name")
             return "Hello, {}!".format(answer["content"]["name"])
 
+        @dcc_mcp_embed.tool(read_only=True)
+        def sign_in(ctx):
+            """Send the person to a page."""
+            answer = yield ctx.elicit_url("Sign in", LOGIN, key="login")
+            return answer["action"]
+
         @dcc_mcp_embed.tool(input_schema=ROUTED)
         def routed(region: str = "") -> str:
             """Say where."""
             return region
 
-        self.tools = SimpleNamespace(steps=steps, greet=greet, routed=routed)
+        self.tools = SimpleNamespace(steps=steps, greet=greet, sign_in=sign_in, routed=routed)
 
 
 @pytest.fixture
@@ -108,6 +115,13 @@ def modern(method, **params):
     if name:
         headers["Mcp-Name"] = name
     return {"method": method, "params": dict({"_meta": MODERN}, **params), "headers": headers}
+
+
+def asking(wire, name, capabilities, **more):
+    """Call a tool in the stateless era, as a client that can be asked; return the result."""
+    meta = dict(MODERN, **{"io.modelcontextprotocol/clientCapabilities": capabilities})
+    said = modern("tools/call", name=name, arguments={}, _meta=meta, **more)
+    return wire.rpc(**said).json["result"]
 
 
 # Who may come in.
@@ -337,6 +351,54 @@ def test_a_client_is_asked_on_the_stream_of_its_call(connect, stage):
     plain = dict(session, Accept="application/json")
     refused = other.rpc("tools/call", call, headers=plain).json["result"]
     assert refused["structuredContent"]["error"]["code"] == "permission_denied"
+
+
+def test_a_client_hears_on_that_stream_that_its_answer_is_not_needed_any_more(connect, stage):
+    wire, other = connect(), connect()
+    session = initialize(wire, {"elicitation": {}})
+    appears(other, "greet")
+    wire.rpc("tools/call", {"name": "greet", "arguments": {}}, ident=7, headers=session)
+    asked = wire.message()
+    other.rpc("notifications/cancelled", {"requestId": 7}, None, session)
+    taken_back, result = wire.messages()
+    assert taken_back["method"] == "notifications/cancelled"
+    assert taken_back["params"]["requestId"] == asked["id"]
+    assert result["result"]["structuredContent"]["error"]["code"] == "cancelled"
+
+
+def test_a_person_is_sent_to_a_page_in_both_eras(connect, stage):
+    wire, other = connect(), connect()
+    session = initialize(wire, {"elicitation": {"url": {}}})
+    appears(other, "sign_in")
+    wire.rpc("tools/call", {"name": "sign_in", "arguments": {}}, headers=session)
+    asked = wire.message()
+    assert asked["method"] == "elicitation/create"
+    assert asked["params"].pop("elicitationId")
+    page = {"mode": "url", "message": "Sign in", "url": LOGIN}
+    assert asked["params"] == page
+    other.answer(asked["id"], {"action": "accept"}, headers=session)
+    assert wire.message()["result"]["content"][0]["text"] == "accept"
+    # The other era has no name for it.
+    pages = {"elicitation": {"url": {}}}
+    first = asking(other, "sign_in", pages)
+    assert first["resultType"] == "input_required"
+    assert first["inputRequests"] == {"login": {"method": "elicitation/create", "params": page}}
+    state, given = first["requestState"], {"login": {"action": "accept"}}
+    done = asking(other, "sign_in", pages, requestState=state, inputResponses=given)
+    assert (done["resultType"], done["content"][0]["text"]) == ("complete", "accept")
+
+
+def test_a_form_is_filled_in_by_calling_again(connect, stage):
+    wire = connect()
+    appears(wire, "greet")
+    first = asking(wire, "greet", {"elicitation": {}})
+    assert first["resultType"] == "input_required"
+    asked = first["inputRequests"]["user_name"]
+    assert asked["method"] == "elicitation/create" and asked["params"]["requestedSchema"] == NAME
+    given = {"user_name": {"action": "accept", "content": {"name": "Ann"}}}
+    state = first["requestState"]
+    done = asking(wire, "greet", {"elicitation": {}}, requestState=state, inputResponses=given)
+    assert (done["resultType"], done["content"][0]["text"]) == ("complete", "Hello, Ann!")
 
 
 def test_sessions_are_told_of_changes_on_their_streams(connect, stage):
