@@ -10,7 +10,7 @@ keeps only its own request waiting:
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Hashable, List, Optional, Set
+from typing import Any, Callable, Deque, Dict, Hashable, List, Optional
 
 from ..errors import (
     Cancelled,
@@ -28,6 +28,7 @@ from ..wire import jsonrpc
 from .calling import close, is_awaitable, logger, shown
 from .limits import MAX_DATA
 from .stuck import Threads
+from .turns import Turns
 from .workers import Workers
 
 __all__ = ["Call", "Handler", "Handling", "failed"]
@@ -36,10 +37,9 @@ Handler = Callable[[Any], Any]
 
 #: Handlers that are plain functions and run at once; others wait for one of them to return.
 _MOST_THREADS = 64
-#: Requests that may wait for that.
-_LINE = 1024
-#: Places in the workers' own line, where a request that was withdrawn has one until its turn.
-_MOST_ENTRIES = 64 * _LINE
+#: Requests of all clients that may wait for that; one that was withdrawn counts until its turn. Of
+#: one client fewer may be under way, see Calls.
+_MOST_WAITING = 64 * 1024
 #: An exception's text gets that far.
 _QUOTED = 4096
 
@@ -121,31 +121,28 @@ class Handling:
         self._tasks: Optional[_Tasks] = None
         if asyncio_loop is not None:
             self._tasks = _Tasks(asyncio_loop, done)
-        self.workers = Workers(_MOST_THREADS, _MOST_ENTRIES, on_error=_defect, litter=litter)
-        #: Those that no worker has come to; added and removed in one step each.
-        self._waiting: Set[Call] = set()
-        self.threads = Threads(
-            _MOST_THREADS, loop, lambda: len(self._waiting), self._refuse_waiting
-        )
+        self.workers = Workers(_MOST_THREADS, _MOST_WAITING, on_error=_defect, litter=litter)
+        #: Those that no worker has come to. For each of them a worker is asked, who takes the next.
+        self._turns = Turns()
+        self.threads = Threads(_MOST_THREADS, loop, lambda: len(self._turns), self._refuse_waiting)
 
     @property
     def waiting(self) -> int:
         """How many calls wait for a thread. Any thread."""
-        return len(self._waiting)
+        return len(self._turns)
 
     def start(self, call: Call) -> Optional[ToolError]:
         """Have the handler called; return why it never will be, if so. Loop thread."""
         if not call.awaits:
             if self.threads.are_stuck():
                 return _no_thread()
-            waiting = len(self._waiting)
-            self._waiting.add(call)
-            if waiting < _LINE and self.workers.run(self._perform, call):
+            self._turns.add(call)
+            # It may have had its turn when no more workers could be asked.
+            if self.workers.run(self._perform_next) or not self._turns.remove(call):
                 self.threads.watch()
                 return None
-            self._waiting.discard(call)
             return HostBusy(
-                "{} requests wait for their handlers already.".format(waiting),
+                "{} requests wait for their handlers already.".format(len(self._turns)),
                 hint="Try again when some have been answered.",
                 retry_after_ms=1000,
             )
@@ -161,13 +158,13 @@ class Handling:
         """Let go of a call unless its handler has been, or is about to be, called. Loop thread."""
         if not call.claim():
             return False
-        self._waiting.discard(call)
+        self._turns.remove(call)
         # Its place in a line is all that is left, until somebody comes to it.
         call.data = b""
         return True
 
     def _refuse_waiting(self) -> None:
-        for call in list(self._waiting):
+        for call in self._turns.all():
             if self.withdraw(call):
                 self._done(call, failed(_no_thread()))
 
@@ -178,11 +175,11 @@ class Handling:
         if self._tasks is not None:
             self._tasks.cancel()
 
-    def _perform(self, call: Call) -> None:
+    def _perform_next(self) -> None:
         """Answer with a plain function. Worker."""
-        self._waiting.discard(call)
-        if not call.claim():
-            return
+        call = self._turns.next()
+        if call is None or not call.claim():
+            return  # one was withdrawn
         self.threads.begin(call, call.name)
         try:
             outcome = self._outcome(call, call.handler(_read(call)))

@@ -40,7 +40,8 @@ class SocketServer:
     ``secret``: what clients must know; None: the user's own, which all programs of this user know.
 
     Started with ``await``, handlers may be coroutine functions, which run on the loop that awaited;
-    plain functions run on worker threads, at most 64 at once. A handler gets the request's data and
+    plain functions run on worker threads, at most 64 at once; where more have to wait, the clients
+    take turns. A handler gets the request's data and
     returns what JSON can say; what it raises, the client is told. However often a SocketClient
     sends a request, it runs at most once. Of one client 1024 requests with 64 MiB of data may be
     under way, and 256 MiB of all: what is too much is answered ``host_busy``. Every

@@ -312,7 +312,7 @@ def test_a_coroutine_that_never_returns_stops_nobody_else(monkeypatch):
 
 def test_too_many_at_once_are_told_that_it_is_busy(monkeypatch):
     monkeypatch.setattr(handling, "_MOST_THREADS", 1)
-    monkeypatch.setattr(handling, "_LINE", 2)
+    monkeypatch.setattr(handling, "_MOST_WAITING", 2)
     gate = Gate()
     with server(wait=gate) as one, Raw(one) as raw:
         first = raw.ask("wait")
@@ -328,6 +328,22 @@ def test_too_many_at_once_are_told_that_it_is_busy(monkeypatch):
         gate.let.set()
         assert all(raw.answer(one).success for one in (first, *line))
         assert gate.times == 3
+
+
+def test_clients_take_turns_at_the_threads(monkeypatch):
+    monkeypatch.setattr(handling, "_MOST_THREADS", 1)
+    gate, came = Gate(), []
+    with server(wait=gate, note=came.append) as one, Raw(one) as raw, Raw(one) as other:
+        asked = [raw.ask("wait")]
+        gate.demand()
+        asked += [raw.ask("note", number) for number in range(4)]
+        until(lambda: one.get_stats()["waiting"] == 4)
+        late = [other.ask("note", text) for text in ("a", "b")]
+        until(lambda: one.get_stats()["waiting"] == 6)
+        gate.let.set()
+        assert all(raw.answer(ident).success for ident in asked)
+        assert all(other.answer(ident).success for ident in late)
+    assert came == [0, "a", 1, "b", 2, 3]
 
 
 def test_when_no_thread_comes_free_those_who_wait_are_told(monkeypatch, caplog):

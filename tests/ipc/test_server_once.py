@@ -120,7 +120,6 @@ def test_what_has_ended_meanwhile_is_answered_after_a_reconnect(counter):
 def busy(request, counter, monkeypatch):
     """A server that is busy with the first ``wait``, and only then comes to the others."""
     monkeypatch.setattr(handling, "_MOST_THREADS", 1)
-    monkeypatch.setattr(handling, "_LINE", 2)
 
     async def wait(data):
         return counter(data)
