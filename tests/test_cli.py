@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import signal
@@ -118,8 +119,10 @@ def test_serve_ends_while_a_client_waits_and_the_client_is_told(home):
         caller = threading.Thread(target=lambda: answers.append(wire.tool("never")), name="c")
         caller.start()
         with served.connect() as other:
-            while not other.tool("get_status")["structuredContent"]["data"]["worker"]["holder"]:
-                pass
+            assert any(
+                other.tool("get_status")["structuredContent"]["data"]["worker"]["holder"]
+                for _ in tries()
+            )
         assert served.end() == 0
         caller.join(10)
         assert answers[0]["structuredContent"]["error"]["code"] == "host_shutting_down"
@@ -147,8 +150,7 @@ class Stuck(Served):
         self.answers = []
         self.caller = threading.Thread(target=self._call, name="caller")
         self.caller.start()
-        while not self.held():
-            pass
+        assert any(self.held() for _ in tries())
 
     def _call(self):
         with self.connect() as wire:
@@ -389,6 +391,19 @@ def test_arguments_that_are_no_object_are_refused(here, arguments):
     assert done.returncode == 2
     assert "--args" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("stream", "why"),
+    [(io.TextIOWrapper(io.BytesIO(b'{"a": "\xff"}'), "utf-8"), "no text"), (None, "none")],
+    ids=["what is no text", "nothing at all"],
+)
+def test_a_standard_input_without_arguments_in_it_is_refused(here, monkeypatch, stream, why):
+    monkeypatch.setattr(sys, "stdin", stream)
+    done = here("call", "http://127.0.0.1:1/mcp", "get_status", "--args", "-")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--args" in done.stderr
+    assert why in done.stderr
 
 
 def test_status_says_how_it_is(shared, inside):

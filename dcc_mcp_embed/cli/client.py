@@ -40,7 +40,7 @@ def list_tools(options: Any) -> int:
 
 def call_tool(options: Any) -> int:
     """Call one tool and print its result as JSON; 1 if the tool failed."""
-    arguments = _arguments(sys.stdin.read() if options.args == "-" else options.args)
+    arguments = _arguments(_piped() if options.args == "-" else options.args)
     with reach(options, options.timeout) as client:
         result = client.call_tool(options.tool, arguments)
     shown: Any = result.get("structuredContent")
@@ -48,6 +48,16 @@ def call_tool(options: Any) -> int:
         shown = result.get("content")
     print(json_text(shown))
     return 1 if result.get("isError") else 0
+
+
+def _piped() -> str:
+    """Return what stands on standard input. Raises ConfigError where there is none, or no text."""
+    if sys.stdin is None:
+        raise ConfigError("--args - reads standard input, and there is none")
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise ConfigError("--args on standard input is no text: {}".format(error)) from None
 
 
 def _arguments(text: str) -> Dict[str, Any]:
