@@ -21,6 +21,7 @@ KEPT_RESULTS = 64
 KEPT_BYTES = 8 * 1024 * 1024
 #: Seconds for which they can. What is over goes when one is kept or asked for.
 KEPT_FOR = 600.0
+#: What weighs as much as Python says, and what anything else is taken for, bytes: numbers are small.
 _PLAIN = (dict, list, tuple, str, bytes)
 _OTHER = 32
 #: After so many time-outs in a row new calls are refused at once until the thread shows life.
@@ -152,7 +153,9 @@ def weight_of(answer: Any) -> int:
             if id(one) in seen:
                 continue
             seen.add(id(one))
-            rest.extend(one.values() if kind is dict else one)
+            rest.extend(one)
+            if kind is dict:
+                rest.extend(one.values())
         # Nothing is asked of what is the host's.
         weight += sys.getsizeof(one) if kind in _PLAIN else _OTHER
     return weight

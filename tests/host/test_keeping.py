@@ -53,7 +53,9 @@ def test_the_oldest_late_answers_go_when_there_are_too_many():
 
 
 @pytest.mark.parametrize(
-    "make", [lambda text: text, lambda text: {"content": [{"data": text}]}], ids=["text", "nested"]
+    "make",
+    [lambda text: text, lambda text: {"content": [{"data": text}]}, lambda text: {text: 1}],
+    ids=["text", "nested", "key"],
 )
 def test_the_oldest_late_answers_go_when_they_are_too_large_together(make):
     calls = Caller()
