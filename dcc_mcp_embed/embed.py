@@ -39,9 +39,11 @@ from .server.safe_stop import make_pass
 from .server.server import Server
 from .server.sharing import SharedTransport
 from .tools import code, control, loader, scene
+from .tools.instances import instances_in
 from .tools.table import ToolTable
 
 if TYPE_CHECKING:
+    from .registry.file_registry import FileRegistry
     from .server.qtserver import QtServer
     from .transport.manager import TransportManager
 
@@ -174,6 +176,7 @@ class EmbeddedServer:
         modules: List[Any] = [control, scene, code] + list(self.adapter.tool_modules())
         for module in modules:
             table.add_module(module)
+        table.add(instances_in(self._registry, self.instance_id))
         self.add_tools(tools)
         folder = os.path.join(self.settings.data_dir, TOOLS_FOLDER)
         if not os.path.isdir(folder):
@@ -407,6 +410,11 @@ class EmbeddedServer:
         """
         registrar = None if self._registration is None else self._registration.registrar
         return None if registrar is None else self._sharing.get(registrar)
+
+    def _registry(self) -> Optional[FileRegistry]:
+        """Return the registry, None without one; waits until that is known. Not the main thread."""
+        registrar = None if self._registration is None else self._registration.registrar
+        return None if registrar is None else registrar.registry
 
     def _share(self, registrar: Registrar) -> TransportManager:
         from .transport.manager import TransportManager

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ...errors import InvalidArgument, NotFound, Unsupported
-from ...tools.backend import Row, SceneBackend, Transform, find_path
+from ...tools.backend import Row, SceneBackend, SceneError, Transform, find_path
 from .geometry import KINDS, make_data
 from .identities import Identities
+from .missing import missing_files
 from .placing import local_of, place_local, place_world, world_of
 
 __all__ = ["BlenderScene"]
@@ -156,6 +157,9 @@ class BlenderScene(SceneBackend):
         import bpy
 
         return {"bpy": bpy}
+
+    def errors(self) -> Iterator[Optional[SceneError]]:
+        return missing_files()
 
     # -- writing ------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from ...tools.backend import Row, SceneBackend, Transform
+from ...tools.backend import Row, SceneBackend, SceneError, Transform
 from .scene import ROOT, Scene, Seen
 from .shapes import KINDS
 
@@ -110,6 +110,10 @@ class StandaloneBackend(SceneBackend):
 
     def namespace(self) -> Dict[str, Any]:
         return {"scene": self.scene}
+
+    def errors(self) -> Iterator[Optional[SceneError]]:
+        # It refers to no files, and nothing in it can fail to load.
+        return iter(())
 
     def _box(self, path: str) -> Optional[Dict[str, List[float]]]:
         box = self.scene.box(path)

@@ -29,6 +29,7 @@ __all__ = ["COMMON_KINDS", "SceneBackend", "check_params", "find_path", "nearest
 
 Row = Dict[str, Any]
 Transform = Dict[str, Any]
+SceneError = Dict[str, str]
 
 #: What ``create_object`` makes in every host that has the notion, with the params it takes and
 #: their defaults. Lengths are in the scene's linear unit; solids are centred on their origin and
@@ -184,6 +185,17 @@ class SceneBackend:
     def namespace(self) -> Dict[str, Any]:
         """Return the names that ``execute_python`` starts with (the host's modules)."""
         return {}
+
+    def errors(self) -> Iterator[Optional[SceneError]]:
+        """Yield what is wrong with the scene, and None after each thing that is in order.
+
+        An error is ``{"kind", "name", "file", "message"}``: ``kind`` as in "missing_file", ``name``
+        what the host calls the thing, ``file`` the path as the scene holds it ("" if none). The
+        steps may be far apart: no host object is held from one to the next, and a step asks for
+        one file at most, which may be on a slow disk. Raises Unsupported where the host cannot
+        tell, as this default does.
+        """
+        raise Unsupported("This host's backend cannot tell what is wrong with its scene.")
 
 
 def nearest(wanted: str, known: Iterable[str], count: int = 3) -> List[str]:

@@ -6,6 +6,7 @@ from typing import Any, Dict
 
 from .batch import batch
 from .declare import resource, tool
+from .docs import guide
 from .jobs import cancel_job, get_job, job_result, list_jobs
 from .search import call_tool, describe_tool, search_tools
 
@@ -17,6 +18,7 @@ __all__ = [
     "get_job",
     "get_log",
     "get_status",
+    "guide",
     "job_result",
     "list_jobs",
     "recent_log",

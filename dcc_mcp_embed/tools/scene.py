@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from .scene_prompts import debug_scene, explore_scene, prepare_export
+from .scene_prompts import (
+    debug_scene,
+    explore_scene,
+    look_dev,
+    model_from_reference,
+    prepare_export,
+)
 from .scene_read import get_object, get_scene_info, get_selection, list_objects
-from .scene_resources import scene_info, scene_object, scene_selection, scene_tree
+from .scene_resources import (
+    scene_errors,
+    scene_info,
+    scene_object,
+    scene_selection,
+    scene_tree,
+)
 from .scene_undo import redo, undo
 from .scene_write import (
     create_object,
@@ -23,9 +35,12 @@ __all__ = [
     "get_scene_info",
     "get_selection",
     "list_objects",
+    "look_dev",
+    "model_from_reference",
     "prepare_export",
     "redo",
     "rename_object",
+    "scene_errors",
     "scene_info",
     "scene_object",
     "scene_selection",

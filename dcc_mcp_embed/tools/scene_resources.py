@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Generator, Iterator, List, Optional, Tuple
 
-from .backend import Row
+from ..errors import Unsupported
+from .backend import Row, SceneError
 from .context import ToolContext
-from .declare import resource, resource_template
+from .declare import Progress, resource, resource_template
 from .scene_read import get_object, get_scene_info, selected
 
-__all__ = ["scene_info", "scene_object", "scene_selection", "scene_tree"]
+__all__ = ["scene_errors", "scene_info", "scene_object", "scene_selection", "scene_tree"]
 
 _JSON = "application/json"
 
 #: Objects in the outline; about as much text as a tool's result may have.
 MAX_LINES = 1000
+#: Errors shown; all are counted.
+MAX_ERRORS = 200
 #: Paths looked for while somebody types one; the protocol shows a hundred.
 MAX_PATHS = 500
 
@@ -44,6 +47,28 @@ def scene_tree(ctx: ToolContext) -> str:
     if total > len(lines):
         lines.append("... and {} more; list_objects pages through them".format(total - len(lines)))
     return "\n".join(lines)
+
+
+@resource("scene://errors", title="Scene errors", mime_type=_JSON)
+def scene_errors(ctx: ToolContext) -> Generator[Progress, None, Dict[str, Any]]:
+    """What the host finds wrong with the open scene (items), such as files that are missing. A
+    note says what was not looked at; without one, no items means that nothing is wrong."""
+    items: List[SceneError] = []
+    total = 0
+    try:
+        for looked_at, error in enumerate(ctx.scene.errors(), 1):
+            if error is not None:
+                total += 1
+                if total <= MAX_ERRORS:
+                    items.append(error)
+            # The host goes on in between: a file on a network drive may take its time.
+            yield Progress(looked_at)
+    except Unsupported as error:
+        return {"items": items, "total": total, "note": error.message}
+    found: Dict[str, Any] = {"items": items, "total": total}
+    if total > len(items):
+        found["note"] = "Only the first {} are shown.".format(len(items))
+    return found
 
 
 def _paths(ctx: ToolContext, value: str) -> List[str]:

@@ -88,9 +88,7 @@ def make_things():
         answer = yield ctx.roots()
         return [one["uri"] for one in answer]
 
-    @dcc_mcp_embed.prompt(
-        complete={"style": ["clean", "cluttered"], "size": words, "root": asking}
-    )
+    @dcc_mcp_embed.prompt(complete={"style": ["clean", "cluttered"], "size": words, "root": asking})
     def build(ctx, style: str, size: str = "small", free: str = "", root: str = ""):
         """Ask for a scene."""
         return [
@@ -393,7 +391,8 @@ def test_lists_are_sorted_and_complete(live, ask):
         names = [one[key] for one in entries]
         assert names == sorted(names)
         assert all(one["description"] and one["title"] for one in entries)
-    assert names == ["build", "debug_scene", "explore_scene", "prepare_export"]
+    ours = ["debug_scene", "explore_scene", "look_dev", "model_from_reference", "prepare_export"]
+    assert names == ["build", *ours]
 
 
 def test_what_is_registered_later_is_there(live):

@@ -8,7 +8,7 @@ import pytest
 from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 
 from dcc_mcp_embed.errors import NotFound
-from dcc_mcp_embed.tools import control, scene, scene_resources
+from dcc_mcp_embed.tools import code, control, scene, scene_resources
 from dcc_mcp_embed.tools.context import ToolContext
 from dcc_mcp_embed.tools.declare import declared
 from dcc_mcp_embed.tools.table import ToolTable
@@ -30,15 +30,17 @@ def test_the_product_has_these():
     table.add_module(scene)
     assert [one.uri for one in table.resources] == [
         "dcc://status",
+        "docs://{topic}",
         "job://{job}/result",
         "log://recent",
+        "scene://errors",
         "scene://info",
         "scene://object/{+path}",
         "scene://selection",
         "scene://tree",
     ]
     on_loop = {one.uri for one in table.resources if one.reading(one.uri).thread == "loop"}
-    assert on_loop == {"dcc://status", "job://{job}/result", "log://recent"}
+    assert on_loop == {"dcc://status", "docs://{topic}", "job://{job}/result", "log://recent"}
 
 
 def test_the_tree_is_an_outline(ctx):
@@ -91,18 +93,22 @@ def test_what_the_tools_tell(ctx):
     assert [one["path"] for one in scene.scene_selection(ctx)["items"]] == ["/sun"]
 
 
-@pytest.mark.parametrize("name", ["debug_scene", "explore_scene", "prepare_export"])
+@pytest.mark.parametrize(
+    "name",
+    ["debug_scene", "explore_scene", "look_dev", "model_from_reference", "prepare_export"],
+)
 def test_prompts_name_tools_that_there_are(name):
     table = ToolTable()
-    for module in (control, scene):
+    for module in (control, scene, code):
         table.add_module(module)
     entry = table.prompt(name)
     arguments = {one["name"]: "<{}>".format(one["name"]) for one in entry.arguments}
     text = entry.function(**arguments)
     assert all(value in text for value in arguments.values())
-    named = re.findall(r"\b(?:get|list|set)_[a-z_]+", text)
+    named = re.findall(r"\b[a-z]+_[a-z_]+", text)
     assert named
     assert [one for one in named if one not in table] == []
     assert entry.rendering.thread == "loop"
     assert all(one["description"] for one in entry.arguments)
-    assert "{" not in entry.function(**{k: "x" for k in arguments if k == "problem"})
+    needed = {one["name"]: "x" for one in entry.arguments if one["required"]}
+    assert "{" not in entry.function(**needed)
