@@ -7,10 +7,11 @@ The server proves itself with an answer to a challenge before a client of ours s
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Dict, Iterator
 
 from ._compat import replace
@@ -79,14 +80,15 @@ def open_secret(directory: str, clock: Clock) -> Secret:
 
 
 def rotate_secret(directory: str, clock: Clock) -> None:
-    """Replace the secret: every token ever given out stops working at the next server start."""
+    """Replace the secret: every token ever given out stops working at the next server start.
+
+    Raises ConfigError. Blocks for two small files.
+    """
     with _explained(directory):
         _own_directory(directory)
         _write_private(os.path.join(directory, SECRET_FILE), clock.token_bytes(_SIZE), clock)
-        try:
+        with suppress(FileNotFoundError):
             os.unlink(os.path.join(directory, RETIRED_FILE))
-        except FileNotFoundError:
-            pass
 
 
 @contextmanager
@@ -102,12 +104,16 @@ def _explained(directory: str) -> Iterator[None]:
 
 
 def retire_token(directory: str, kind: str, port: int, clock: Clock) -> None:
-    """Make the token of one place worthless: a stranger may have been shown it."""
+    """Make the token of one place worthless: a stranger may have been shown it.
+
+    Raises ConfigError. Blocks for two small files.
+    """
     path = os.path.join(directory, RETIRED_FILE)
-    retired = _read_retired(path)
-    place = "{}|{}".format(kind, port)
-    retired[place] = retired.get(place, 0) + 1
-    _write_private(path, json.dumps(retired, sort_keys=True).encode("ascii"), clock)
+    with _explained(directory):
+        retired = _read_retired(path)
+        place = "{}|{}".format(kind, port)
+        retired[place] = retired.get(place, 0) + 1
+        _write_private(path, json.dumps(retired, sort_keys=True).encode("ascii"), clock)
 
 
 def _own_directory(directory: str) -> None:
@@ -147,7 +153,9 @@ def _write_private(path: str, content: bytes, clock: Clock, exclusive: bool = Fa
     handle = os.open(temporary, flags | getattr(os, "O_BINARY", 0), 0o600)
     try:
         try:
-            os.write(handle, content)
+            if os.write(handle, content) < len(content):
+                # It took some of it: the next byte would be refused.
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), temporary)
             os.fsync(handle)
         finally:
             os.close(handle)
@@ -158,6 +166,7 @@ def _write_private(path: str, content: bytes, clock: Clock, exclusive: bool = Fa
             # link() fails if the name exists: of two hosts that start together one wins.
             os.link(temporary, path)
         except FileExistsError:
+            # Somebody else's is there and is taken instead.
             pass
         except (OSError, NotImplementedError, AttributeError):
             # No hard links here (exFAT, some network homes): the later of two writers wins.
@@ -175,7 +184,7 @@ def _read_retired(path: str) -> Dict[str, int]:
         content = json.loads(_read_private(path).decode("utf-8"))
     except FileNotFoundError:
         return {}
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict) or not all(isinstance(n, int) for n in content.values()):
         raise ConfigError("{} is damaged; {}".format(path, _ROTATE))

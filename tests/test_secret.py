@@ -88,7 +88,7 @@ def test_a_damaged_secret_says_what_to_do(tmp_path):
 def test_a_damaged_list_of_retired_tokens_does_not_bring_them_back(tmp_path):
     open_secret(str(tmp_path), SystemClock())
     retire_token(str(tmp_path), "maya", 1, SystemClock())
-    for damaged in (b"", b"{", b"[]", b'{"maya|1": "x"}'):
+    for damaged in (b"", b"{", b"[]", b'{"maya|1": "x"}', b"[" * 60000):
         (tmp_path / "retired.json").write_bytes(damaged)
         with pytest.raises(ConfigError) as caught:
             open_secret(str(tmp_path), SystemClock())
@@ -107,6 +107,22 @@ def test_a_place_that_cannot_be_used_is_told_in_words(tmp_path, kind):
     with pytest.raises(ConfigError) as caught:
         open_secret(str(home), SystemClock())
     assert "DCC_MCP_EMBED_HOME" in str(caught.value)
+
+
+def test_a_token_that_cannot_be_retired_is_told_in_words(tmp_path):
+    with pytest.raises(ConfigError, match="DCC_MCP_EMBED_HOME"):
+        retire_token(str(tmp_path / "gone"), "maya", 1, SystemClock())
+
+
+def test_a_disk_that_takes_half_of_it_leaves_what_was_there(tmp_path, monkeypatch):
+    before = open_secret(str(tmp_path), SystemClock()).token("maya", 1)
+    write = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda handle, data: write(handle, data[: len(data) // 2]))
+        with pytest.raises(ConfigError, match="space"):
+            rotate_secret(str(tmp_path), SystemClock())
+    assert os.listdir(str(tmp_path)) == ["secret"]
+    assert open_secret(str(tmp_path), SystemClock()).token("maya", 1) == before
 
 
 def test_hosts_that_start_together_agree_on_one_secret(tmp_path):
