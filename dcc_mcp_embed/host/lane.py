@@ -21,7 +21,7 @@ KEPT_RESULTS = 64
 KEPT_BYTES = 8 * 1024 * 1024
 #: Seconds for which they can. What is over goes when one is kept or asked for.
 KEPT_FOR = 600.0
-#: What weighs as much as Python says, and what anything else is taken for, bytes: numbers are small.
+#: What weighs as much as Python says; anything else, numbers mostly, is taken for so many bytes.
 _PLAIN = (dict, list, tuple, str, bytes)
 _OTHER = 32
 #: After so many time-outs in a row new calls are refused at once until the thread shows life.
