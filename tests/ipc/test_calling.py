@@ -253,14 +253,11 @@ def test_awaitables_are_awaited_beside_each_other(deliveries):
         deliveries.put("one", wait, 1, first)
         deliveries.put("two", lambda: wait(2, second))
         deliveries.put("three", got.append, 3)
-        while 3 not in got:
-            await asyncio.sleep(0)
+        await soon(lambda: 3 in got)
         second.set()
-        while -2 not in got:
-            await asyncio.sleep(0)
+        await soon(lambda: -2 in got)
         first.set()
-        while -1 not in got:
-            await asyncio.sleep(0)
+        await soon(lambda: -1 in got)
 
     run(main())
     assert sorted(got) == [-2, -1, 1, 2, 3]
@@ -272,7 +269,7 @@ def test_coroutines_and_plain_functions_begin_in_one_order(deliveries):
 
     async def later(number):
         got.append(number)
-        await asyncio.sleep(1000)
+        await asyncio.Event().wait()
 
     async def main():
         deliveries.use_asyncio()
@@ -281,8 +278,7 @@ def test_coroutines_and_plain_functions_begin_in_one_order(deliveries):
             deliveries.put("it", got.append, number)
             deliveries.put("it", later, number + 1)
             deliveries.put("it", later, number + 2)
-        while len(got) < 30:
-            await asyncio.sleep(0)
+        await soon(lambda: len(got) == 30)
         for task in asyncio.all_tasks() - others:
             task.cancel()
 
@@ -311,8 +307,7 @@ def test_what_waits_for_a_coroutine_to_begin_costs_nothing_meanwhile(deliveries)
         deliveries.use_asyncio()
         for number in range(400):
             deliveries.put("it", take, number)
-        while len(got) < 400:
-            await asyncio.sleep(0)
+        await soon(lambda: len(got) == 400)
 
     loop = CountingLoop()
     run(main(), loop)
@@ -330,8 +325,7 @@ def test_what_ends_the_loop_keeps_nobody_from_being_called(deliveries):
         deliveries.use_asyncio()
 
     async def wait():
-        while not got:
-            await asyncio.sleep(0)
+        await soon(lambda: got)
 
     loop = asyncio.new_event_loop()
     loop.run_until_complete(choose())
@@ -361,8 +355,7 @@ def test_a_coroutine_that_is_cancelled_before_it_begins_keeps_nobody_waiting(del
         deliveries.put("it", never)
         asyncio.get_event_loop().call_soon(cancel)
         deliveries.put("it", got.append, "on")
-        while not got:
-            await asyncio.sleep(0)
+        await soon(lambda: got)
 
     run(main())
     assert (got, deliveries.errors) == (["on"], 0)

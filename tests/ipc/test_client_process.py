@@ -17,7 +17,7 @@ from ipc.stages import same
 DEADLINE = 30.0
 
 PRELUDE = """
-import asyncio, atexit, faulthandler, os, signal, sys, threading, time
+import asyncio, atexit, faulthandler, os, signal, sys, threading
 faulthandler.dump_traceback_later(20, exit=True)
 from dcc_mcp_embed.ipc import SocketClient, SocketServer
 from dcc_mcp_embed.ipc.answers import NotConnected
@@ -25,8 +25,12 @@ client = SocketClient(sys.argv[1], "client", secret="test", reconnect_interval=0
     heartbeat_interval=0.05)
 
 def wait_for(condition):
-    while not condition():
-        time.sleep(0.002)
+    moment = threading.Event()
+    for _ in range(5000):
+        if condition():
+            return
+        moment.wait(0.002)
+    raise AssertionError("it never came to that")
 """
 
 #: Name -> what the process does.
@@ -39,7 +43,7 @@ assert client.request_sync("echo", 1) == 1
 async def main():
     @client.on_push("news")
     async def news(push_type, data):
-        await asyncio.sleep(1000)
+        await asyncio.Event().wait()
     assert await client.connect()
     assert await client.request("push") == 1
     assert await client.request("echo", 1) == 1
@@ -92,9 +96,13 @@ server.stop_sync()
 assert down.wait(10)
 threading.Thread(target=client.request_sync, args=("echo", 1, 1000.0), daemon=True).start()
 wait_for(lambda: client.get_stats()["held"] == 1)
-time.sleep(0.05)
+attempts = client._core.session._attempts
+def more_attempts():
+    before = attempts.number
+    wait_for(lambda: attempts.number > before + 10)
+more_attempts()
 # The end of the interpreter takes a while, and there are attempts all the time.
-atexit.register(time.sleep, 0.1)
+atexit.register(more_attempts)
 """,
     "while it connects": """
 client = SocketClient(sys.argv[1] + "-none", "client", secret="test", reconnect_interval=0.001)

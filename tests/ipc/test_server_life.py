@@ -21,7 +21,7 @@ from dcc_mcp_embed.ipc.pushes import Push
 from dcc_mcp_embed.net.sockets import connect_address
 from fakes.ipc_raw import CLOCK, DEADLINE, SECRET, Raw, on_asyncio, target, until
 from helpers import ROOT
-from ipc.stages import Gate, beside, posix, same, server
+from ipc.stages import Gate, beside, posix, same, server, soon
 
 
 @pytest.fixture(autouse=True)
@@ -78,8 +78,7 @@ def test_start_serves_until_stop():
 
     async def main():
         serving = asyncio.ensure_future(one.start())
-        while not one.running:
-            await asyncio.sleep(0)
+        await soon(lambda: one.running)
         assert await ask_beside(one, 5) == 5
         await one.stop()
         await one.stop()
@@ -94,8 +93,7 @@ def test_start_that_is_cancelled_stops_the_server_first():
 
     async def main():
         serving = asyncio.ensure_future(one.start())
-        while not one.running:
-            await asyncio.sleep(0)
+        await soon(lambda: one.running)
         serving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await serving
