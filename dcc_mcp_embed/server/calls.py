@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional, Union, cast
+from typing import Any, Callable, Dict, Optional, Union
 
 from ..clock import Clock
 from ..config import Limits
@@ -22,7 +22,7 @@ from ..tools.steps import read_step
 from .beating import Beat, Steps
 from .exec_gate import ExecGate
 from .gateway import Guest, admit
-from .running import Running
+from .running import Running, UnderWay
 
 __all__ = ["Calls"]
 
@@ -77,7 +77,7 @@ class Calls:
         answer: Answer,
         progress: Optional[Progress] = None,
         wire: Any = None,
-    ) -> Optional[Running]:
+    ) -> Optional[UnderWay]:
         """Call ``tool`` and hand its CallToolResult to ``answer`` on the loop thread, once.
 
         Return what can be cancelled, None if the call is over already. ``client`` is the name that
@@ -99,10 +99,7 @@ class Calls:
         if tool.thread == "loop":
             result = self._run_here(tool, kwargs, client, wire, control)
             if isinstance(result, Later):
-                # Cancelled in the same way.
-                return cast(
-                    Running, result.begin(self._loop, self._beating(Running(), wire, answer))
-                )
+                return result.begin(self._loop, self._beating(Running(), wire, answer))
             answer(result)
             return None
         running = Running()

@@ -23,7 +23,7 @@ from ..wire.mcp.machine import McpMachine
 from ..wire.mcp.revisions import LOG_LEVELS, META_CAPABILITIES, META_LOG_LEVEL
 from ..wire.mcp.work import Completion, Work
 from .questions import Questions
-from .running import Running
+from .running import UnderWay
 from .sinks import Sink
 
 __all__ = ["Dialogue"]
@@ -56,7 +56,7 @@ class Dialogue:
     """
 
     # Not in slots: most calls say nothing, and then what only talking needs costs nothing.
-    running: Optional[Running] = None
+    running: Optional[UnderWay] = None
     _ahead = 0
     _done: Optional[float] = None
     _total: Optional[float] = None

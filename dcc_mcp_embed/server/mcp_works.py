@@ -12,6 +12,7 @@ from ..errors import InvalidArgument, NotFound, ToolError
 from ..net.loop import Loop
 from ..tools.completing import Completer, choose
 from ..tools.entries import Tool
+from ..tools.jobs import Later
 from ..tools.results import failure
 from ..tools.table import ToolTable
 from ..tools.uri import MAX_URI
@@ -28,7 +29,7 @@ from .exchange import Exchange
 from .gateway import Guest
 from .gateway_skills import called
 from .questions import Questions
-from .running import Running
+from .running import UnderWay
 from .sinks import Sink
 
 __all__ = ["Works"]
@@ -54,7 +55,7 @@ class Works:
         self._instance = instance
         # (session id as the client sends it, JSON-RPC id) -> call, for notifications/cancelled.
         # Without a session id two clients may use the same ids, so nothing is kept.
-        self._running: Dict[Any, Running] = {}
+        self._running: Dict[Any, UnderWay] = {}
         #: Kind of work -> (exchange, work, sink) -> None.
         self.doers: Dict[Any, Callable[[Exchange, Any, Sink], None]] = {
             ToolCall: self._call,
@@ -189,8 +190,12 @@ class Works:
         if work.stateless:
             # 2026-07-28: closing the stream is how a client cancels. Earlier ones only leave.
             exchange.gone = running.cancel
-        elif key[0] is not None:
+            return
+        if key[0] is not None:
             self._running[key] = running
+        if type(running) is Later and sink.stream() is None:
+            # It does nothing but wait for an answer, which has no way to its client any more.
+            exchange.gone = _both(exchange.gone, running.cancel)
 
     def _go_on(self, exchange: Exchange, work: Work, sink: Sink) -> None:
         """Have a call that waits for its client's answers go on with those in ``work``."""
@@ -267,6 +272,17 @@ def _for_client(
         return Reply(status, in_words_of(version, message))
 
     return older
+
+
+def _both(first: Optional[Callable[[], None]], then: Callable[[], None]) -> Callable[[], None]:
+    """Return what calls both: a batch may hold several that are to be told."""
+
+    def call() -> None:
+        if first is not None:
+            first()
+        then()
+
+    return call
 
 
 def _told(message: str, hint: Optional[str]) -> str:

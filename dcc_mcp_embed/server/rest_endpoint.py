@@ -12,6 +12,7 @@ from ..clock import Clock
 from ..errors import NotFound
 from ..host.identity import Instance
 from ..tools.entries import Tool
+from ..tools.jobs import Later
 from ..tools.table import ToolTable
 from ..wire import jsonrpc
 from . import rest
@@ -125,7 +126,10 @@ class RestEndpoint:
         answered: Callable[[Dict[str, Any]], None],
     ) -> None:
         client = _GATEWAY if _is_guest(exchange) else exchange.head.headers.get("user-agent") or ""
-        self._calls.start(tool, arguments, client[:80], exchange.origin, answered)
+        running = self._calls.start(tool, arguments, client[:80], exchange.origin, answered)
+        if type(running) is Later:
+            # It does nothing but wait; a call that acts runs to its end.
+            exchange.gone = running.cancel
 
     def _skills(self, exchange: Exchange, body: Dict[str, Any], answer: _Answer) -> None:
         shown = self._entries(exchange, self._table.tools)

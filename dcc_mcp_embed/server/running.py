@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional
+from typing import Callable, Optional, Union
 
 from ..errors import NotFound
 from ..host.dispatch import Dispatcher
 from ..host.job import Job
+from ..tools.jobs import Later
 
-__all__ = ["Running"]
+__all__ = ["Running", "UnderWay"]
 
 
 class Running:
@@ -34,3 +35,7 @@ class Running:
                 self.lane.cancel(self.job.job_id)
             except NotFound:
                 pass
+
+
+#: What a call is under way as: a job, or no more than a wait for the end of one.
+UnderWay = Union[Running, Later]

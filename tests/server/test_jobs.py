@@ -184,28 +184,59 @@ def test_only_so_many_calls_wait_at_once_and_the_others_are_told(live, stage, mo
     assert data(ask(live, "get_job", job_id=job, wait_ms=1))["state"] == "running"
 
 
-def test_a_wait_ends_with_the_connection_of_the_stateless_era(live, stage, monkeypatch):
-    monkeypatch.setattr(control, "MOST_WAITING", 1)
+MODERN = "2026-07-28"
+META = {
+    "io.modelcontextprotocol/protocolVersion": MODERN,
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+
+
+def calling(arguments, ident=1, **params):
+    params = dict({"name": "get_job", "arguments": arguments}, **params)
+    return {"jsonrpc": "2.0", "id": ident, "method": "tools/call", "params": params}
+
+
+#: How it comes -> path, headers, and the body for some arguments.
+WAITS = {
+    "stateless": (
+        "/mcp",
+        {"MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call", "Mcp-Name": "get_job"},
+        lambda arguments: calling(arguments, _meta=META),
+    ),
+    "handshake": ("/mcp", {}, calling),
+    "session": ("/mcp", {"Mcp-Session-Id": "from-before"}, calling),
+    "with events": (
+        "/mcp",
+        {},
+        lambda arguments: calling(arguments, _meta={"progressToken": "p"}),
+    ),
+    "batch": ("/mcp", {}, lambda arguments: [calling(arguments, n) for n in range(2)]),
+    "REST": ("/v1/call", {}, lambda found: {"tool_slug": "get_job", "arguments": found}),
+}
+
+
+@pytest.mark.parametrize("kind", WAITS)
+def test_a_wait_ends_with_its_connection(live, stage, monkeypatch, kind):
+    path, headers, message = WAITS[kind]
+    monkeypatch.setattr(control, "MOST_WAITING", 2 if kind == "batch" else 1)
     job = late(live, stage)
-    meta = {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
-    }
-    arguments = {"job_id": job, "wait_ms": 30000}
-    params = {"name": "get_job", "arguments": arguments, "_meta": meta}
-    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-    body = json.dumps(message).encode("ascii")
+    body = json.dumps(message({"job_id": job, "wait_ms": 30000})).encode("ascii")
+
+    def full():
+        return ask(live, "get_job", job_id=job, wait_ms=1)["isError"]
+
     with live.connect() as wire:
-        head = ["POST /mcp HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
-        head += ["MCP-Protocol-Version: 2026-07-28", "Mcp-Method: tools/call", "Mcp-Name: get_job"]
-        head += ["Content-Length: {}".format(len(body))]
-        head += ["{}: {}".format(*one) for one in live.authorization.items()]
+        head = ["POST {} HTTP/1.1".format(path), "Host: localhost"]
+        head += ["Content-Type: application/json", "Content-Length: {}".format(len(body))]
+        head += ["{}: {}".format(*one) for one in (*live.authorization.items(), *headers.items())]
         wire.send("\r\n".join(head).encode("ascii") + b"\r\n\r\n" + body)
         for _ in tries():
-            if ask(live, "get_job", job_id=job, wait_ms=1)["isError"]:
+            if full():
                 break
+    # None of them is left.
+    monkeypatch.setattr(control, "MOST_WAITING", 1)
     for _ in tries():
-        if not ask(live, "get_job", job_id=job, wait_ms=1)["isError"]:
+        if not full():
             return
     raise AssertionError("it still waits")
 
