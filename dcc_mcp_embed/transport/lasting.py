@@ -111,16 +111,18 @@ class LastingCarrier(MendingCarrier):
             flight.landed = True
 
     def request(self, method: str, params: bytes) -> Tuple[bytes, bytes]:
-        with alone(self._lock):
-            if not self._resume.ready or self.link.failure is not None:
-                raise ConnectionClosed()
-            ident = self._resume.reserve()
-            self._posted[ident] = None
-            self._resume.begin(request_id=ident)
+        ident: Optional[bytes] = None
         try:
+            with alone(self._lock, self.link.is_entered):
+                if not self._resume.ready or self.link.failure is not None:
+                    raise ConnectionClosed()
+                ident = self._resume.reserve()
+                self._posted[ident] = None
+                self._resume.begin(request_id=ident)
             return ident, request_frame(ident, method, params, OURS)
         except BaseException as error:
-            self._settle(ident, "broken", str(error), 0)
+            if ident is not None:
+                self._settle(ident, "broken", str(error), 0)
             raise
 
     def received(self, response: Response) -> None:
@@ -130,7 +132,7 @@ class LastingCarrier(MendingCarrier):
     def _depart(self, flight: Flight) -> None:
         """Have a call under way, on a connection that is there, or is made anew."""
         while True:
-            with alone(self._lock):
+            with alone(self._lock, self.link.is_entered):
                 link = self.link
                 if self._resume.ready and link.failure is None and self._over is None:
                     self._enter(flight, link)
@@ -179,7 +181,7 @@ class LastingCarrier(MendingCarrier):
             self._recover(link, deadline)
 
     def _settle(self, ident: bytes, status: str, error: Optional[str], size: int) -> None:
-        with alone(self._lock):
+        with alone(self._lock, self.link.is_entered):
             self._forget(ident, status, error)
             self._unacknowledged += size
             if self._resume.ack_due or self._unacknowledged >= _ACK_BYTES:
@@ -205,10 +207,10 @@ class LastingCarrier(MendingCarrier):
         """
         link = carrier.link
         try:
-            with alone(self._lock):
+            with alone(self._lock, self.link.is_entered):
                 params, asked = self._ask(carrier)
             answer = None if params is None else self._question(link, params, deadline)
-            with alone(self._lock):
+            with alone(self._lock, self.link.is_entered):
                 self._adopt(carrier, asked, answer)
         except BaseException as error:
             link.close(ConnectionClosed(), farewell=False)
@@ -284,7 +286,7 @@ class LastingCarrier(MendingCarrier):
         self._drop_posted("the channel was closed")
 
     def close(self, error: TransportError, farewell: bool) -> None:
-        with alone(self._lock):
+        with alone(self._lock, self.link.is_entered):
             self._closed = True
             link = self._end(error)
             # So that the server need not keep what has arrived.

@@ -228,6 +228,11 @@ class Link(Turns):
                 self._send(self._peer.data_to_send(), None)
             self._end(error)
 
+    @property
+    def is_entered(self) -> bool:
+        """Whether the calling thread is inside, as in a listener: it holds the lock."""
+        return bool(self._lock._is_owned())
+
     def abandon(self) -> None:
         """Close this process's copy of the socket after a fork; the child's only thread.
 

@@ -52,7 +52,7 @@ class MendingCarrier(Carrier):
 
     def listen(self, listener: Listener) -> None:
         # The link must not change in between.
-        with self._lock:
+        with alone(self._lock, self.link.is_entered):
             super().listen(listener)
 
     def _introduce(self, carrier: Carrier, deadline: float) -> None:
@@ -75,7 +75,7 @@ class MendingCarrier(Carrier):
         """Return when there is another connection than ``lost``. Raises why there is none."""
         me = object()
         try:
-            with alone(self._lock):
+            with alone(self._lock, self.link.is_entered):
                 while self._mending is not None and self.link is lost:
                     if self._over is not None:
                         raise fresh(self._over)

@@ -2,8 +2,8 @@
 
 A signal handler, or a finaliser that the collector runs, may call us in the middle of one of our
 own changes, on the very thread that makes it. It cannot wait for that change to end, and it must
-not find it half done: so it gets an error at once. The locks are reentrant ones because these know
-their owner; nobody ever enters one twice.
+not find it half done: so it gets an error at once, as does a listener that calls back. The locks
+are reentrant ones because these know their owner; nobody ever enters one twice.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from ..transport_errors import Internal
 __all__ = ["alone", "reentered"]
 
 
-def alone(lock: Any) -> Any:
-    """Return ``lock``, an RLock, to be entered. Raises Internal if this thread holds it already."""
-    if lock._is_owned():
+def alone(lock: Any, inside: bool = False) -> Any:
+    """Return ``lock``, an RLock, to be entered. Raises Internal if this thread holds it already.
+
+    Also if it is ``inside`` another lock, one that whoever has this one may be waiting for.
+    """
+    if inside or lock._is_owned():
         raise reentered()
     return lock
 
@@ -25,6 +28,6 @@ def alone(lock: Any) -> Any:
 def reentered() -> Internal:
     """Return the error for a thread that holds the lock already; for where each step counts."""
     return Internal(
-        "called in the middle of another call of this thread, by a signal handler or a finaliser; "
-        "do it later, or on another thread"
+        "called in the middle of another call of this thread, by a signal handler, a finaliser or "
+        "a listener; do it later, or on another thread"
     )

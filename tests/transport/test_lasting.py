@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -26,6 +27,7 @@ from dcc_mcp_embed.rpc import outbound, resume
 from dcc_mcp_embed.rpc.hello import Facts
 from dcc_mcp_embed.transport import flights, lasting, mending
 from dcc_mcp_embed.transport.dialing import WIRE
+from dcc_mcp_embed.transport_errors import Internal
 from fakes.channels import Helper, until
 from fakes.fault_proxy import DOWN, UP, FaultProxy
 from fakes.framed import receipts_of, wire_key
@@ -174,6 +176,36 @@ def test_a_listener_outlives_the_connection_and_ends_with_the_lease(manager, pro
         assert stepping(channel, "c")["ok"]
         assert channel.recv(10_000)["topic"] == "mcp"
     assert heard == []
+
+
+def test_a_listener_that_calls_back_while_its_channel_is_closed_hangs_nobody(manager, stage):
+    refused, ending = [], []
+    with manager.connection(KIND) as channel:
+        # Its answer is still to be acknowledged: at its end the carrier sends something, while it
+        # keeps everybody else out.
+        tool(channel, "quick", name="a")
+
+        def calls_back(topic, data):
+            if not ending:
+                ending.append(in_thread(channel.shutdown))
+                until(lambda: channel._carrier._closed)
+                for back in (
+                    lambda: tool(channel, "quick", name="b"),
+                    lambda: channel.send_request("ping"),
+                    lambda: setattr(channel, "listener", None),
+                    channel.shutdown,
+                ):
+                    with pytest.raises(Internal) as caught:
+                        back()
+                    refused.append(str(caught.value))
+
+        channel.listener = calls_back
+        # Its answer may have come together with what the listener is told.
+        with suppress(Internal):
+            in_thread(stepping, channel, "c").result()
+        ending[0].result()
+    assert len(refused) == 4 and all("in the middle of another" in text for text in refused)
+    assert stage.ran == ["a"]
 
 
 @pytest.mark.parametrize("reset", [False, True])
@@ -486,6 +518,17 @@ def test_a_request_whose_answer_nobody_receives_is_forgotten_with_its_channel(ma
         with manager.connection(KIND) as channel:
             channel.send_request("tools/call", call)
         assert manager.outbound.list_pending() == []
+
+
+def test_a_request_that_cannot_be_tracked_leaves_nothing_behind(manager, stage):
+    with manager.connection(KIND) as channel:
+        for number in range(4096):
+            manager.outbound.begin_tracking(str(number), outbound.RouteKey(KIND), "another")
+        with pytest.raises(outbound.TrackerFull):
+            channel.send_request("tools/call", {"name": "quick", "arguments": {"name": "a"}})
+        assert channel._carrier._posted == {}
+        manager.outbound.clear()
+        assert tool(channel, "quick", name="b") == {"name": "b"}
 
 
 def test_a_call_that_may_take_for_ever_goes_on_over_a_new_connection(manager, proxy, stage):
