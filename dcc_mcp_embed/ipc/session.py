@@ -43,8 +43,8 @@ from .actions import (
 from .agenda import Agenda
 from .answers import NotConnected, not_connected
 from .attempts import Attempts
+from .early import Early
 from .errands import Errands
-from .limits import MAX_FRAME
 from .link import Link
 from .pulse import Pulse
 from .tally import ClientTally
@@ -55,10 +55,6 @@ IDLE, DIALING, GREETING, RESUMING, READY, WAITING = range(6)
 
 #: Seconds for the answer to ``resume``.
 _RESUME_TIMEOUT = 5.0
-#: Bytes of pushes before that answer: no server that answers at all comes to so many.
-_MOST_EARLY = 4 * MAX_FRAME
-#: What a push takes up beside its data, about.
-_BESIDE = 200
 
 
 class Session:
@@ -78,9 +74,7 @@ class Session:
         self._pulse: Optional[Pulse] = None
         #: The ``resume`` that waits for its answer.
         self._question: Optional[Call] = None
-        #: Pushes that came before it: who waits for ``connect`` hears of them after that.
-        self._early: List[Pushed] = []
-        self._early_size = 0
+        self._early = Early()
         #: The time of the state's next step.
         self._step: Optional[Timer] = None
         #: Of a connection that is ended in order.
@@ -318,7 +312,7 @@ class Session:
         """Forget the connection; what is in flight stays so."""
         self._cancel_step()
         self._question = self._link = None
-        self._early, self._early_size = [], 0
+        self._early.take()
         self.tally.connected_since = None
         self._errands.lost()
         pulse, self._pulse = self._pulse, None
@@ -380,8 +374,7 @@ class Session:
         self.tally.connected_since = now
         self._agenda.add(Connected())
         self._answer(self._attempts.succeeded(), True)
-        self._agenda.add(*self._early)
-        self._early, self._early_size = [], 0
+        self._agenda.add(*self._early.take())
         interval = self._options.heartbeat_interval
         self._pulse = Pulse(now, link, interval, self._agenda, self.tally, self._lost)
         self._errands.send_held()
@@ -391,10 +384,7 @@ class Session:
         pushed = Pushed(event.topic, event.data)
         if self._state == READY:
             self._agenda.add(pushed)
-            return
-        self._early.append(pushed)
-        self._early_size += len(event.data) + _BESIDE
-        if self._early_size > _MOST_EARLY:
+        elif not self._early.add(pushed):
             self._lost(now, "the server pushes and does not answer to resume")
 
     def _probed(self, now: float, probe: Probe) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcc_mcp_embed.errors import UnknownOutcome
-from dcc_mcp_embed.ipc import errands, session
+from dcc_mcp_embed.ipc import early, errands
 from dcc_mcp_embed.ipc.answers import NotConnected, NotSent, RequestFailed
 from dcc_mcp_embed.ipc.limits import MAX_FRAME
 from dcc_mcp_embed.transport_errors import CallTimeout
@@ -762,7 +762,7 @@ def test_pushes_before_the_answer_to_resume_come_after_the_connection_is_told():
 
 
 def test_more_pushes_than_ever_come_before_that_answer_are_not_collected(monkeypatch):
-    monkeypatch.setattr(session, "_MOST_EARLY", 1000)
+    monkeypatch.setattr(early, "_MOST", 1000)
     world = between_hello_and_resume()
     for _ in range(11):
         world.link.notify("news", b"1" * 100)
