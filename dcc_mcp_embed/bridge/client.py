@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
 
 from ..wire.mcp.machine import Opened
 from ..wire.mcp.revisions import LOG_LEVELS, META_CAPABILITIES, META_LOG_LEVEL
 from ..wire.mcp.work import Work
 from . import dialect
 from .errand import Wishes
+from .offers import offered
 from .voice import Voice
 
 __all__ = ["LEVEL", "Client", "Listener", "Watched"]
@@ -52,6 +53,7 @@ class Client:
         self.voice = voice
         self.name = ""
         self.version: Optional[str] = None
+        #: What it can be asked, in the words of hosts.
         self.capabilities: Dict[str, Any] = {}
         self.initialized = False
         self.level = LEVEL
@@ -66,10 +68,16 @@ class Client:
 
     def opened(self, outcome: Opened) -> None:
         """Note that it has introduced itself."""
-        self.version, self.name = outcome.version, outcome.client
-        self.capabilities = outcome.capabilities or {}
+        self.introduced(outcome.version, outcome.client, outcome.capabilities)
         self.initialized = False
         self.level = LEVEL
+
+    def introduced(
+        self, version: str, name: str, capabilities: Optional[Mapping[str, Any]]
+    ) -> None:
+        """Note who it is: by its ``initialize``, now or earlier."""
+        self.version, self.name = version, name
+        self.capabilities = offered(version, capabilities or {})
 
     def wishes(self, work: Work) -> Wishes:
         """Return what it can be asked, and wants to hear, of work under way."""

@@ -13,18 +13,13 @@ from ..wire import jsonrpc
 from .client import Client
 from .demand import Demand
 from .desk import Desk
+from .offers import refused
 from .voice import Voice
 
 __all__ = ["Inquiry", "Questions", "refusal"]
 
 #: Seconds that a client has for its answer: a little less than hosts wait for it.
 PATIENCE_S = 285.0
-#: What a host may ask of a client -> the capability that it needs.
-_ASKED = {
-    "elicitation/create": "elicitation",
-    "sampling/createMessage": "sampling",
-    "roots/list": "roots",
-}
 
 Answers = Dict[str, Any]
 
@@ -81,9 +76,10 @@ class Questions:
             inquiry.voice.tell(jsonrpc.notification("notifications/cancelled", params))
 
     def _put(self, inquiry: Inquiry, key: str, one: Dict[str, Any]) -> None:
-        capability = _ASKED.get(one["method"])
-        if capability is None or capability not in inquiry.client.capabilities:
-            inquiry.answers[key] = refusal("It cannot be asked {}".format(one["method"][:100]))
+        client = inquiry.client
+        why = refused(client.version, client.capabilities, one)
+        if why is not None:
+            inquiry.answers[key] = refusal(why)
             return
         ident = "bridge-{}".format(next(self._numbers))
         message = {"jsonrpc": "2.0", "id": ident, "method": one["method"]}
@@ -93,12 +89,10 @@ class Questions:
                 # The era of the client knows such a question by a name, that of the host does not.
                 params["elicitationId"] = ident
         inquiry.ids.append(ident)
-        inquiry.client.asked[ident] = lambda result, error: self._take(
-            inquiry, key, ident, result, error
-        )
+        client.asked[ident] = lambda result, error: self._take(inquiry, key, ident, result, error)
         if not inquiry.voice.ask(message):
             inquiry.ids.remove(ident)
-            del inquiry.client.asked[ident]
+            del client.asked[ident]
             inquiry.answers[key] = refusal("It takes no stream on which it could be asked")
 
     def _take(self, inquiry: Inquiry, key: str, ident: str, result: Any, error: Any) -> None:

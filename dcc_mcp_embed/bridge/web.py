@@ -102,8 +102,7 @@ class WebFront:
         if client is None:
             self._let_go()
             client = Client(SessionVoice(self._loop, session))
-            client.name, client.version = session.client, session.version
-            client.capabilities = session.capabilities or {}
+            client.introduced(session.version, session.client, session.capabilities)
             client.initialized = True
             self._clients[session] = client
             self._core.desk.post(self._core.enter, client)

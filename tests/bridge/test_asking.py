@@ -17,7 +17,14 @@ from fakes.served import Served
 CAPABILITIES = {"elicitation": {}, "sampling": {}, "roots": {}}
 ASKING = dict(MODERN, **{"io.modelcontextprotocol/clientCapabilities": CAPABILITIES})
 NAME = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+MANY = {
+    "type": "object",
+    "properties": {
+        "which": {"type": "array", "items": {"type": "string", "enum": ["a", "b", "c"]}},
+    },
+}
 NAMED = {"action": "accept", "content": {"name": "Ann"}}
+PICKED = {"action": "accept", "content": {"which": ["a", "c"]}}
 DECLINED = {"action": "decline"}
 PAGE = {"mode": "url", "message": "Sign in", "url": "https://example.org/login"}
 THOUGHT = {"role": "assistant", "content": {"type": "text", "text": "hm"}, "model": "m"}
@@ -73,7 +80,20 @@ class Stage:
             answer = yield ctx.elicit_url(PAGE["message"], PAGE["url"])
             return answer["action"]
 
-        self.tools = SimpleNamespace(greet=greet, survey=survey, sign_in=sign_in)
+        @dcc_mcp_embed.tool(read_only=True)
+        def pick(ctx):
+            """Ask for some of many."""
+            answer = yield ctx.elicit("Which?", MANY)
+            return ",".join(answer["content"]["which"])
+
+        @dcc_mcp_embed.tool(read_only=True)
+        def recall(ctx):
+            """Ask the model with all that it has in mind."""
+            thought = yield ctx.sample("x", includeContext="allServers")
+            return thought["content"]["text"]
+
+        tools = (greet, survey, sign_in, pick, recall)
+        self.tools = SimpleNamespace(**{"tool{}".format(n): one for n, one in enumerate(tools)})
 
 
 @pytest.fixture
@@ -92,8 +112,9 @@ def asked(home, monkeypatch, stage):
         yield bridge
 
 
-def opens(bridge, capabilities=CAPABILITIES):
-    bridge.ask("initialize", dict(INITIALIZE, capabilities=capabilities))
+def opens(bridge, capabilities=CAPABILITIES, version=INITIALIZE["protocolVersion"]):
+    agreed = dict(INITIALIZE, capabilities=capabilities, protocolVersion=version)
+    bridge.ask("initialize", agreed)
     bridge.notify("notifications/initialized")
 
 
@@ -207,6 +228,43 @@ def test_a_client_that_cannot_be_asked_is_not(bridge, stage):
     bridge.appears("greet")
     error = bridge.error("greet")
     assert error["code"] == "unsupported" and "elicitation" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("version", "tool", "code", "words"),
+    [
+        # Whatever it says: its revision has no word for it.
+        ("2025-03-26", "greet", "unsupported", "elicitation"),
+        ("2025-06-18", "pick", "permission_denied", "many answers"),
+        ("2025-11-25", "recall", "unsupported", "sampling.context"),
+    ],
+)
+def test_a_client_is_not_asked_what_its_revision_has_no_words_for(
+    bridge, stage, version, tool, code, words
+):
+    opens(bridge, version=version)
+    bridge.appears(tool)
+    error = bridge.error(tool)
+    assert error["code"] == code and words in error["message"]
+    assert not [one for one in bridge.notices if "id" in one]
+
+
+@pytest.mark.parametrize(
+    ("version", "tool", "method", "result", "said"),
+    [
+        ("2025-11-25", "pick", "elicitation/create", PICKED, "a,c"),
+        # What is a part by now was meant by the whole.
+        ("2025-06-18", "recall", "sampling/createMessage", THOUGHT, "hm"),
+    ],
+)
+def test_a_client_is_asked_what_its_revision_has_words_for(
+    bridge, stage, version, tool, method, result, said
+):
+    opens(bridge, version=version)
+    bridge.appears(tool)
+    ident = bridge.start_call(tool)
+    answers(bridge, question(bridge, method), result)
+    assert text(bridge, ident) == said
 
 
 def test_a_client_of_the_stateless_era_calls_again(bridge, stage):
