@@ -90,20 +90,19 @@ _ABANDONED = 1024
 class Peer:
     """One end of a connection. Not thread-safe: its shell has a lock, or is a loop.
 
-    Emits byte fields in ``form``; with a ``hello`` in the reference's until that is done, then as
-    ``bin``. ``late_answers``: those of calls whose time was over are events too (the reference).
+    Emits byte fields in the reference's form; after a ``hello`` as ``bin``. ``late_answers``: those
+    of calls whose time was over are events too (the reference).
     """
 
     def __init__(
         self,
         clock: Clock,
-        form: Form = REFERENCE,
         hello: Optional[Hello] = None,
         quotas: Quotas = Quotas(),
         late_answers: bool = False,
     ) -> None:
         self._clock = clock
-        self._form = form
+        self._form = REFERENCE
         self._hello = hello
         self._quotas = quotas
         self._late_answers = late_answers
@@ -127,7 +126,7 @@ class Peer:
         self.ended: Optional[Ended] = None
         first = None if hello is None else hello.start()
         if first is not None:
-            self._say(first, form)
+            self._say(first, REFERENCE)
 
     # -- state --------------------------------------------------------------------------------
 

@@ -41,10 +41,6 @@ class Pending:
         self.error = error
         self.done = True
 
-    def timeout(self) -> TransportError:
-        """Return the error for the end of its time."""
-        raise NotImplementedError
-
     def demand(self) -> None:
         """Raise what settled it, if that was an error."""
         if self.error is not None:
@@ -70,6 +66,7 @@ class Call(Pending):
         self.response: Optional[Response] = None
 
     def timeout(self) -> TransportError:
+        """Return the error for the end of its time."""
         return CallTimeout(self.method, self.timeout_ms)
 
     def result(self) -> Response:
@@ -97,6 +94,7 @@ class Probe(Pending):
         self.round_trip = 0.0
 
     def timeout(self) -> TransportError:
+        """Return the error for the end of its time."""
         return PingTimeout(self.timeout_ms)
 
 

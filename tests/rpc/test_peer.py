@@ -268,12 +268,14 @@ def test_a_pong_has_the_form_of_its_ping(clock, shape):
     assert said(one)[0][1].shape == shape
 
 
-def test_what_we_begin_has_our_form(clock):
-    for form in (REFERENCE, OURS):
-        one = peer(clock, form=form)
-        one.call("m", b"x")
-        data = one.data_to_send() + one.notification("t", b"x") + one.request("m", b"x")[1]
-        assert [found for _, found in messages_in(data)] == [form, form, form]
+def forms_of_what_is_begun(one):
+    one.call("m", b"x")
+    data = one.data_to_send() + one.notification("t", b"x") + one.request("m", b"x")[1]
+    return [found for _, found in messages_in(data)]
+
+
+def test_what_a_raw_peer_begins_has_the_references_form(clock):
+    assert forms_of_what_is_begun(peer(clock)) == [REFERENCE] * 3
 
 
 def test_a_failed_answer_can_be_tried_again_in_the_same_form(clock):
@@ -390,6 +392,7 @@ def test_after_the_hello_both_ends_speak_bin(clock):
     events = exchange(client, server)
     assert events == ([Greeted(facts)], [Greeted(facts)])
     assert client.greeting.done and client.facts == server.facts == facts
+    assert forms_of_what_is_begun(client) == forms_of_what_is_begun(server) == [OURS] * 3
     call = client.call("m", b"\xff" * 10)
     assert b"\xc4\x0a" + b"\xff" * 10 in client.data_to_send()
     server.receive_data(framed(Request(call.id, "m", b""), form=OURS))

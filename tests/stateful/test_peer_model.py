@@ -10,17 +10,19 @@ from collections import Counter
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
+from dcc_mcp_embed.rpc.hello import ClientHello, Facts, ServerHello, place
 from dcc_mcp_embed.rpc.peer import Ended, Peer
 from dcc_mcp_embed.rpc.pending import Call, Probe
 from dcc_mcp_embed.transport_errors import ConnectionClosed, TransportError
-from dcc_mcp_embed.wire.messages import OURS, REFERENCE, Notify, Request, Response
+from dcc_mcp_embed.wire.messages import Notify, Request, Response
 from examples import examples
 from fakes.clock import FakeClock
 
 SIDES = st.sampled_from([0, 1])
 CONTENT = st.binary(max_size=40)
+KEY, PLACE = b"k" * 32, place(("127.0.0.1", 1))
 
 
 class Connection(RuleBasedStateMachine):
@@ -29,10 +31,7 @@ class Connection(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.clock = FakeClock()
-        self.peers = [
-            Peer(self.clock, form=REFERENCE, late_answers=True),
-            Peer(self.clock, form=OURS, late_answers=True),
-        ]
+        self.peers = []
         self.wires = [b"", b""]  # what each side has said and the other has not got
         self.ended = [False, False]
         self.settled = Counter()
@@ -41,6 +40,20 @@ class Connection(RuleBasedStateMachine):
         self.answers = {}  # request id -> payload that was answered first
         self.said = [[], []]  # notifications
         self.heard = [[], []]
+
+    @initialize(greeted=st.booleans())
+    def meet(self, greeted):
+        hellos = [None, None]
+        if greeted:
+            facts = Facts("i", "e", 0)
+            hellos = [
+                ClientHello(KEY, PLACE, self.clock),
+                ServerHello(KEY, PLACE, facts, self.clock),
+            ]
+        self.peers = [Peer(self.clock, hello=hello, late_answers=True) for hello in hellos]
+        while greeted and not all(peer.facts for peer in self.peers):
+            for one, other in (self.peers, self.peers[::-1]):
+                other.receive_data(one.data_to_send())
 
     # -- the model's own hands
 
