@@ -102,7 +102,7 @@ def child():
     "other threads are in the middle of everything": (
         """
 from dcc_mcp_embed import collector
-locks = [server._sharing._lock, embed._lock, server._lanes["main"]._lane.lock]
+locks = [server._sharing._lock, embed.PLACE.lock, server._lanes["main"]._lane.lock]
 locks += [server._registration._tried._cond, server._registration._opened._cond, collector._lock]
 held, leave = threading.Event(), threading.Event()
 def hold():

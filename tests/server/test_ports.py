@@ -184,4 +184,4 @@ def test_a_start_that_fails_late_leaves_nothing(tmp_path, monkeypatch):
         Live(str(tmp_path), monkeypatch, adapter=Broken)
     assert {t for t in threading.enumerate() if t.is_alive()} <= threads
     assert guard._served == {}
-    assert embed._running is None
+    assert embed.PLACE.server is None
