@@ -90,7 +90,7 @@ class EmbeddedServer:
             tooling.add_own(self._table, adapter)
             self._table.add(instances_in(self._registry, self.instance_id))
             tooling.add(self._table, tools)
-            tooling.add_folder(
+            tooling.add_found(
                 self._table, settings.data_dir, lambda text: self.logbook.error("tools", text)
             )
             self._build(undo)

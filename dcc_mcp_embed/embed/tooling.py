@@ -1,8 +1,9 @@
-"""Which tools a server has: its own, those of its host, of its caller and of the user's folder."""
+"""Which tools a server has: its own, its host's, its caller's, the user's and installed ones."""
 
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any, Callable, Sequence
 
 from ..errors import ConfigError
@@ -10,7 +11,7 @@ from ..host.adapter import HostAdapter
 from ..tools import code, control, loader, scene
 from ..tools.table import ToolTable
 
-__all__ = ["add", "add_folder", "add_module", "add_own"]
+__all__ = ["add", "add_found", "add_module", "add_own"]
 
 #: Below the user's data directory: every Python file in it is loaded at start.
 TOOLS_FOLDER = "tools"
@@ -40,20 +41,20 @@ def add_module(table: ToolTable, module: Any) -> int:
     return count
 
 
-def add_folder(table: ToolTable, data_dir: str, problem: Callable[[str], None]) -> None:
-    """Add what is in the user's folder; what cannot be used goes to ``problem(text)``.
+def add_found(table: ToolTable, data_dir: str, problem: Callable[[str], None]) -> None:
+    """Add what is in the user's folder, and what installed distributions offer.
 
-    Somebody's broken file must not keep the host from starting. Reads files on the calling thread.
+    What cannot be used goes to ``problem(text)``: somebody's broken file must not keep the host
+    from starting. Reads files on the calling thread.
     """
     folder = os.path.join(data_dir, TOOLS_FOLDER)
-    if not os.path.isdir(folder):
-        return
-    found, skipped = loader.load_folder(folder)
-    for one in skipped:
-        problem(str(one))
-    for module in found:
-        try:
-            add_module(table, module)
-        except ConfigError as error:
-            # No tool in it, or one whose name is taken.
-            problem("{}: {}".format(module.__file__, error))
+    for modules, skipped in (loader.load_folder(folder), loader.load_entry_points(sys.path)):
+        for one in skipped:
+            problem(str(one))
+        for module in modules:
+            try:
+                add_module(table, module)
+            except ConfigError as error:
+                # No tool in it, or one whose name is taken.
+                file = getattr(module, "__file__", None) or module.__name__
+                problem("{}: {}".format(file, error))

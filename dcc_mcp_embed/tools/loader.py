@@ -16,8 +16,9 @@ from typing import Any, Iterable, List, Optional, Tuple
 from ..digest import sha256
 from ..errors import ConfigError
 from ..records import NamedTuple
+from .installed import Point, entry_points
 
-__all__ = ["GROUP", "Problem", "load", "load_entry_points", "load_folder"]
+__all__ = ["GROUP", "Loaded", "Problem", "load", "load_entry_points", "load_folder"]
 
 #: The entry point group of distributions that bring tools.
 GROUP = "dcc_mcp_embed.tools"
@@ -36,6 +37,10 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         place = self.file if self.line is None else "{}:{}".format(self.file, self.line)
         return "{}: {}".format(place, self.error)
+
+
+#: What was loaded, and what was skipped.
+Loaded = Tuple[List[ModuleType], List[Problem]]
 
 
 def load(spec: str) -> ModuleType:
@@ -63,7 +68,7 @@ def load(spec: str) -> ModuleType:
         raise
 
 
-def load_folder(path: str) -> Tuple[List[ModuleType], List[Problem]]:
+def load_folder(path: str) -> Loaded:
     """Load every .py file and package of a folder, by name; return (modules, what was skipped).
 
     Names that begin with ``_`` or ``.`` are left out. No folder, no modules. Never raises for a
@@ -91,42 +96,39 @@ def load_folder(path: str) -> Tuple[List[ModuleType], List[Problem]]:
     return modules, problems
 
 
-def load_entry_points(group: str = GROUP) -> Tuple[List[ModuleType], List[Problem]]:
-    """Load the modules that installed distributions offer; return (modules, what was skipped).
+def load_entry_points(path: Iterable[str], group: str = GROUP) -> Loaded:
+    """Load the modules that distributions on ``path`` offer; return (modules, what was skipped).
 
-    Not on the serving path: importlib.metadata loads the email package. None on Python 3.7,
-    which has no importlib.metadata.
+    They are imported as any module is, from ``sys.path``. Never raises for a broken one.
     """
     modules: List[ModuleType] = []
     problems: List[Problem] = []
-    for point in sorted(_entry_points(group), key=lambda one: (one.name, one.value)):
+    for point in entry_points(path, group):
         try:
-            module = point.load()
-            if not isinstance(module, ModuleType):
-                raise ConfigError("names no module but a {}".format(type(module).__name__))
+            module = _offered(point)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
+            # SystemExit too, as for files.
             label = "entry point {} = {}".format(point.name, point.value)
-            problems.append(Problem(label, None, _describe(error)))
+            problems.append(
+                Problem("{} of {}".format(label, point.distribution), None, _describe(error))
+            )
         else:
             if not any(module is one for one in modules):
                 modules.append(module)
     return modules, problems
 
 
-def _entry_points(group: str) -> Iterable[Any]:
-    try:
-        metadata: Any = import_module("importlib.metadata")
-    except ModuleNotFoundError:
-        return ()
-    found = metadata.entry_points()
-    if hasattr(found, "select"):
-        selected: Iterable[Any] = found.select(group=group)
-        return selected
-    # Up to Python 3.9 a dict, in which a distribution seen twice on the path is listed twice.
-    unique = {(one.name, one.value): one for one in found.get(group, ())}
-    return list(unique.values())
+def _offered(point: Point) -> ModuleType:
+    name, _, attributes = point.value.partition(":")
+    found: Any = import_module(name.strip())
+    for one in attributes.split("."):
+        if one.strip():
+            found = getattr(found, one.strip())
+    if not isinstance(found, ModuleType):
+        raise ConfigError("names no module but a {}".format(type(found).__name__))
+    return found
 
 
 def _is_package(path: str) -> bool:

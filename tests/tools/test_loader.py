@@ -178,41 +178,59 @@ def test_no_folder_is_no_problem(tmp_path, write):
     assert (modules, len(problems)) == ([], 1)
 
 
-def test_entry_points(write, tmp_path, monkeypatch):
+OFFER = """\
+    [console_scripts]
+    bad = sample_tools_bad
+
+    [dcc_mcp_embed.tools]
+    # What is offered.
+    good = sample_tools_good
+    again = sample_tools_good [extra]
+    bad = sample_tools_bad
+    quits = sample_tools_quits
+    function = sample_tools_good:get_number
+    gone = sample_tools_gone
+    empty =
+    no value
+"""
+
+
+@pytest.fixture
+def installed(write, tmp_path, monkeypatch):
+    """Lay out a distribution as an installer does, where imports find it; return its folder."""
     write("sample_tools_good.py", GOOD.format(4))
     write("sample_tools_bad.py", "1/0")
-    write(
-        "sample_tools-1.dist-info/METADATA",
-        "Metadata-Version: 2.1\nName: sample-tools\nVersion: 1\n",
-    )
-    write(
-        "sample_tools-1.dist-info/entry_points.txt",
-        """\
-        [sample_tools_group]
-        good = sample_tools_good
-        bad = sample_tools_bad
-        function = sample_tools_good:get_number
-        gone = sample_tools_gone
-        """,
-    )
+    write("sample_tools_quits.py", "import sys\nsys.exit(3)\n")
+    metadata = "Metadata-Version: 2.1\nName: sample-tools\nVersion: 1\n"
+    write("sample_tools-1.dist-info/METADATA", metadata)
+    write("sample_tools-1.dist-info/entry_points.txt", OFFER)
     with monkeypatch.context() as patch:
         patch.syspath_prepend(str(tmp_path))
         # What an entry point loads is an ordinary module of that distribution.
-        for name in ("sample_tools_good", "sample_tools_bad"):
-            patch.setitem(sys.modules, name, ModuleType(name))
-            del sys.modules[name]
+        patch.setitem(sys.modules, "sample_tools_good", ModuleType("sample_tools_good"))
+        del sys.modules["sample_tools_good"]
         patch.setattr(sys, "dont_write_bytecode", True)
-        modules, problems = load_entry_points("sample_tools_group")
-    if sys.version_info < (3, 8):
-        assert (modules, problems) == ([], [])
-        return
+        yield tmp_path
+
+
+def test_entry_points(installed):
+    modules, problems = load_entry_points(sys.path)
     assert [module.get_number() for module in modules] == [4]
+    label = "entry point {} of sample_tools"
     assert [(one.file, one.error.split(":")[0]) for one in problems] == [
-        ("entry point bad = sample_tools_bad", "ZeroDivisionError"),
-        ("entry point function = sample_tools_good:get_number", "ConfigError"),
-        ("entry point gone = sample_tools_gone", "ModuleNotFoundError"),
+        (label.format("bad = sample_tools_bad"), "ZeroDivisionError"),
+        (label.format("empty = "), "ValueError"),
+        (label.format("function = sample_tools_good:get_number"), "ConfigError"),
+        (label.format("gone = sample_tools_gone"), "ModuleNotFoundError"),
+        (label.format("quits = sample_tools_quits"), "SystemExit"),
     ]
 
 
 def test_no_entry_points_are_none():
-    assert load_entry_points("nobody.has.this.group") == ([], [])
+    assert load_entry_points(sys.path, "nobody.has.this.group") == ([], [])
+
+
+def test_ctrl_c_in_an_entry_point_is_not_swallowed(installed, write):
+    write("sample_tools_bad.py", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        load_entry_points(sys.path)
