@@ -22,7 +22,7 @@ from ..wire import jsonrpc
 from ..wire.mcp.machine import McpMachine
 from ..wire.mcp.revisions import LOG_LEVELS, META_CAPABILITIES, META_LOG_LEVEL
 from ..wire.mcp.work import Completion, Work
-from .questions import Questions
+from .questions import Questions, Waiting
 from .running import UnderWay
 from .sinks import Sink
 
@@ -48,7 +48,7 @@ _SINCE = {"elicitation": "2025-06-18"}
 Resume = Callable[[Any, Optional[ToolError]], None]
 
 
-class Dialogue:
+class Dialogue(Waiting):
     """The way from one call to its client and back; ``wire`` of a ToolContext.
 
     ``work`` and ``sink`` change when the client calls again with its answers; ``running`` is set

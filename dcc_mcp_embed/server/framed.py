@@ -24,11 +24,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 from ..clock import Clock
 from ..errors import HostBusy, NotFound
 from ..net.stream import Stream
-from ..net.timers import Timer
-from ..rpc.hello import Facts, ServerHello, place
-from ..rpc.once import OnceServer
 from ..rpc.receipts import Limits as Keeping
-from ..rpc.receipts import Receipts
 from ..rpc.resume import RESUME
 from ..tools.results import failure
 from ..tools.table import ToolTable
@@ -37,6 +33,7 @@ from ..wire.messages import Notify, Request
 from .calls import Calls
 from .framed_connection import BadParams, FramedConnection
 from .framed_mcp import MCP, FramedMcp
+from .framed_shared import FramedShared
 
 if TYPE_CHECKING:
     from .front import Front
@@ -44,11 +41,10 @@ if TYPE_CHECKING:
 __all__ = ["FramedEndpoint"]
 
 
-class FramedEndpoint:
-    """What all framed connections of one server share. ``instance()`` is the block of results.
+class FramedEndpoint(FramedShared):
+    """Serve the methods of one server. ``instance()`` is the block of results.
 
-    ``key``: with which both ends prove that they know the user's secret. ``epoch``: of this start
-    of the server. ``open_to_all``: a peer may leave out the hello.
+    For ``key``, ``epoch`` and ``open_to_all`` see :class:`.FramedShared`.
     """
 
     def __init__(
@@ -66,19 +62,11 @@ class FramedEndpoint:
         log: Callable[[str, str], None],
         keeping: Keeping = Keeping(),
     ) -> None:
-        self.clock = clock
+        super().__init__(clock, key, port, instance_id, epoch, open_to_all, log, keeping)
         self.calls = calls
         self._mcp_messages = mcp
-        self.open_to_all = open_to_all
-        self.log = log
         self._table = table
         self.instance = instance
-        self._key = key
-        self._place = place(("127.0.0.1", port))
-        self._facts = Facts(instance_id, epoch, keeping.entries)
-        self._receipts = Receipts(keeping)
-        self._sweeper: Optional[Timer] = None
-        self.methods: Dict[str, Callable[[FramedConnection, Request], Optional[Dict[str, Any]]]]
         self.methods = {
             MCP: self._mcp,
             "ping": self._ping,
@@ -93,26 +81,6 @@ class FramedEndpoint:
     ) -> FramedConnection:
         """Return a connection for a peer whose first byte was a frame's."""
         return FramedConnection(self, front, stream, peer, opened)
-
-    def hello(self) -> ServerHello:
-        """Return the server's end of a new hello."""
-        return ServerHello(self._key, self._place, self._facts, self.clock)
-
-    def once(self, connection: FramedConnection) -> OnceServer:
-        """Return what sees to it that no request of a new connection runs twice."""
-        return OnceServer(self._receipts, self._facts.epoch, connection, self.clock)
-
-    def tidy(self, front: Front) -> None:
-        """See that what is kept goes when its time is over, also if nobody calls any more."""
-        if self._sweeper is None:
-            when = self._receipts.next_sweep()
-            if when is not None:
-                self._sweeper = front.loop.call_at(when, self._sweep, front)
-
-    def _sweep(self, front: Front) -> None:
-        self._sweeper = None
-        self._receipts.sweep(self.clock.monotonic())
-        self.tidy(front)
 
     def _resume(self, connection: FramedConnection, request: Request) -> None:
         connection.resume(request)

@@ -17,9 +17,9 @@ from ..wire import jsonrpc
 from ..wire.messages import Notify, Request
 from .admission import Refused
 from .connection import Connection
+from .framed_shared import FramedShared
 
 if TYPE_CHECKING:
-    from .framed import FramedEndpoint
     from .front import Front
 
 __all__ = ["BadParams", "FramedConnection"]
@@ -46,7 +46,7 @@ class FramedConnection(Connection):
 
     def __init__(
         self,
-        endpoint: FramedEndpoint,
+        endpoint: FramedShared,
         front: Front,
         stream: Stream,
         peer: Tuple[str, int],
@@ -121,7 +121,7 @@ class FramedConnection(Connection):
         self._events.clear()
         self._end_listening()
         self._once.closed()
-        self._endpoint.tidy(self._front)
+        self._endpoint.tidy(self._front.loop)
 
     def _end_listening(self) -> None:
         for leave in tuple(self.leaving):
@@ -269,7 +269,7 @@ class FramedConnection(Connection):
             if not waiter._advancing:
                 waiter._advance()
         if kept:
-            self._endpoint.tidy(self._front)
+            self._endpoint.tidy(self._front.loop)
 
     # -- hello --------------------------------------------------------------------------------
 

@@ -200,7 +200,7 @@ class Works:
     def _go_on(self, exchange: Exchange, work: Work, sink: Sink) -> None:
         """Have a call that waits for its client's answers go on with those in ``work``."""
         try:
-            dialogue = self._questions.claim(work)
+            dialogue: Dialogue = self._questions.claim(work)
         except Fault as fault:
             sink.reply(self._machine.fail(work, fault.code, fault.message))
             return

@@ -9,7 +9,7 @@ half of them. Loop thread.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Dict, Set
+from typing import Any, Dict, Set
 
 from ..clock import Clock
 from ..digest import compare_digest, hmac_sha256
@@ -18,13 +18,16 @@ from ..wire.jsonrpc import Fault
 from ..wire.mcp.work import ResourceRead, Work
 from .gateway import Guest, share
 
-if TYPE_CHECKING:
-    from .dialogue import Dialogue
-
-__all__ = ["Questions"]
+__all__ = ["Questions", "Waiting"]
 
 #: No state of ours is longer.
 _MAX_STATE = 256
+
+
+class Waiting:
+    """A call that may wait, as far as it matters here: what it is about, by whom; see Dialogue."""
+
+    work: Work
 
 
 class Questions:
@@ -38,15 +41,15 @@ class Questions:
         self._limit = limit
         self.patience = patience
         self._key = clock.token_bytes(32)
-        self._waiting: Set[Dialogue] = set()
+        self._waiting: Set[Waiting] = set()
         # Id of a state -> who waits for it.
-        self._states: Dict[str, Dialogue] = {}
+        self._states: Dict[str, Waiting] = {}
         self._count = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def enter(self, one: Dialogue) -> bool:
+    def enter(self, one: Waiting) -> bool:
         """Count a call that begins to wait; False if too many do."""
         holder = _holder(one.work)
         held = sum(_holder(other.work) == holder for other in self._waiting)
@@ -56,7 +59,7 @@ class Questions:
         self._waiting.add(one)
         return True
 
-    def leave(self, one: Dialogue) -> None:
+    def leave(self, one: Waiting) -> None:
         """Count it no more, and take back its state."""
         if one in self._waiting:
             self._waiting.remove(one)
@@ -68,14 +71,17 @@ class Questions:
         self._count += 1
         return "ask-{}".format(self._count)
 
-    def suspend(self, one: Dialogue, work: Work) -> str:
+    def suspend(self, one: Waiting, work: Work) -> str:
         """Return the state that the client of ``work`` sends back with its answers."""
         ident = self._clock.token_bytes(16).hex()
         self._states[ident] = one
         return "{}.{}".format(ident, self._sign(ident, work))
 
-    def claim(self, work: Work) -> Dialogue:
-        """Return the call that goes on with the state in ``work``. Raises Fault."""
+    def claim(self, work: Work) -> Any:
+        """Return the call that goes on with the state in ``work``: the very one that was suspended.
+
+        Raises Fault for what is no state, or none of this call and client, or none any more.
+        """
         state = work.params["requestState"]
         if type(state) is not str or len(state) > _MAX_STATE or not state.isascii():
             raise _invalid(work)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +10,7 @@ import dcc_mcp_embed
 from dcc_mcp_embed import config
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.rpc.receipts import FIRST_NUMBER, Limits
-from dcc_mcp_embed.server.framed import FramedEndpoint
+from dcc_mcp_embed.server.framed_shared import FramedShared
 from dcc_mcp_embed.wire.messages import id_text
 from fakes.framed import encoded, receipts_of
 from fakes.live import DEADLINE, tries
@@ -332,21 +331,18 @@ def test_an_idle_server_lets_go_of_what_it_kept_and_then_sets_no_timer():
             return bytes(count)
 
     clock, timers = Clock(), Timers()
-    endpoint = FramedEndpoint(
-        None, None, None, clock, dict, bytes(32), 1, "", "epoch", False, print, Limits(ttl=10.0)
-    )
-    front = SimpleNamespace(loop=timers)
-    endpoint.tidy(front)
+    shared = FramedShared(clock, bytes(32), 1, "", "epoch", False, print, Limits(ttl=10.0))
+    shared.tidy(timers)
     assert timers.set == []
-    receipts = endpoint._receipts
+    receipts = shared._receipts
     line = b"12345678"
     ident = line + FIRST_NUMBER.to_bytes(8, "big")
     receipts.open_line(line, 0.0)
     receipts.accept(ident, "me", 0.0)
     receipts.finish(ident, True, b"x" * 100, None, 1.0)
     receipts.detach(line, 1.0)
-    endpoint.tidy(front)
-    endpoint.tidy(front)
+    shared.tidy(timers)
+    shared.tidy(timers)
     while timers.set:
         assert len(timers.set) == 1
         ((clock.now, function, args),) = timers.set
