@@ -7,6 +7,7 @@ it happens on, and dealt with by the one thread that takes turns here: the desk'
 from __future__ import annotations
 
 import queue
+from abc import ABC, abstractmethod
 from typing import Any, Callable, List, Optional
 
 from ..clock import Clock
@@ -15,16 +16,16 @@ from ..net.readiness import SLICE_S
 __all__ = ["Desk", "Moments"]
 
 
-class Moments:
+class Moments(ABC):
     """Something that has work at times of its own. The desk's thread."""
 
+    @abstractmethod
     def next(self) -> Optional[float]:
         """Return when there is something to do next, monotonic seconds; None: there is nothing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def due(self, now: float) -> None:
         """Do what its time has come for; called after everything that has happened, too."""
-        raise NotImplementedError
 
 
 class _Wait:

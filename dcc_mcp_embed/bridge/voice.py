@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Dict
 
 from ..wire import jsonrpc
 from .stdio import LineWriter
 
-__all__ = ["LineVoice", "Voice"]
+__all__ = ["LineVoice", "Voice", "encoded"]
 
 Message = Dict[str, Any]
 
 
-class Voice:
+class Voice(ABC):
     """A way to a client, for one of its requests or for what is about none. The desk's thread."""
 
+    @abstractmethod
     def reply(self, message: Message) -> None:
         """Send the answer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cancelled(self, message: Message) -> None:
         """Send the answer to a request that its client has cancelled, if there must be one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tell(self, message: Message) -> None:
         """Send a notification that must not be lost."""
-        raise NotImplementedError
 
+    @abstractmethod
     def offer(self, message: Message) -> None:
         """Send a notification if there is room for it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ask(self, message: Message) -> bool:
         """Send a request; return whether there is a way for it."""
-        raise NotImplementedError
 
 
 class LineVoice(Voice):
