@@ -15,7 +15,8 @@ from ..records import NamedTuple
 from ..wire.messages import Notify, Request
 from .content import failure_payload
 from .receipts import JOIN, REPLAY, RUN, Receipts
-from .resume import ACKNOWLEDGE, RESUME, UNTRACKED, ResumeServer, lost_outcome
+from .resume import ACKNOWLEDGE, RESUME, lost_outcome
+from .resume_server import UNTRACKED, ResumeServer
 
 __all__ = ["Answer", "Judgement", "OnceServer", "failed"]
 

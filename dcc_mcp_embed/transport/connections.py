@@ -25,7 +25,8 @@ from ..transport_errors import (
 from .channel import FramedChannel
 from .config import Seconds, TransportConfig, wait_time
 from .loan import LentChannel
-from .pool import Place, PoolTable, Waiter
+from .places import Place, Waiter
+from .pool import PoolTable
 
 __all__ = ["Connections"]
 

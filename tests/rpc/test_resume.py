@@ -26,12 +26,11 @@ from dcc_mcp_embed.rpc.resume import (
     ACK_EVERY,
     SEND,
     SETTLE,
-    UNTRACKED,
     WAIT,
     ResumeClient,
-    ResumeServer,
     lost_outcome,
 )
+from dcc_mcp_embed.rpc.resume_server import UNTRACKED, ResumeServer
 from dcc_mcp_embed.wire.messages import id_text
 from fakes.clock import FakeClock
 from fakes.receipts import lines_of

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from dcc_mcp_embed.transport.config import PoolConfig
-from dcc_mcp_embed.transport.pool import CONNECTING, GONE, IDLE, LEASED, PoolTable, Waiter
+from dcc_mcp_embed.transport.places import CONNECTING, GONE, IDLE, LEASED, Waiter
+from dcc_mcp_embed.transport.pool import PoolTable
 from dcc_mcp_embed.transport_errors import ServiceNotFound, Shutdown
 from fakes.clock import FakeClock
 

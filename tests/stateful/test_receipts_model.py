@@ -35,7 +35,8 @@ from dcc_mcp_embed.rpc.receipts import (
     Receipts,
     split,
 )
-from dcc_mcp_embed.rpc.resume import SEND, SETTLE, WAIT, ResumeClient, ResumeServer
+from dcc_mcp_embed.rpc.resume import SEND, SETTLE, WAIT, ResumeClient
+from dcc_mcp_embed.rpc.resume_server import ResumeServer
 from examples import examples
 from fakes.clock import FakeClock
 from fakes.receipts import lines_of

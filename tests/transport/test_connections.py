@@ -13,7 +13,7 @@ from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.errors import ConfigError
 from dcc_mcp_embed.registry.entry import ServiceEntry
 from dcc_mcp_embed.transport import channel as channel_module
-from dcc_mcp_embed.transport import connections, loan, pool
+from dcc_mcp_embed.transport import connections, loan, places, pool
 from dcc_mcp_embed.transport.config import PoolConfig, SessionConfig, TransportConfig
 from dcc_mcp_embed.transport.connect import open_channel, raw_channel
 from dcc_mcp_embed.transport.connections import Connections
@@ -686,7 +686,7 @@ def test_a_call_under_way_is_told_of_the_end(bench, end, failure):
 
 # Ctrl-C anywhere.
 
-TRACED = (connections, pool, loan, channel_module)
+TRACED = (connections, places, pool, loan, channel_module)
 
 
 def use_block(bench, peer):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dcc_mcp_embed.transport.config import PoolConfig
-from dcc_mcp_embed.transport.pool import CONNECTING, GONE, IDLE, LEASED, PoolTable, Waiter
+from dcc_mcp_embed.transport.places import CONNECTING, GONE, IDLE, LEASED, Waiter
+from dcc_mcp_embed.transport.pool import PoolTable
 from dcc_mcp_embed.transport_errors import ServiceNotFound, Shutdown
 from fakes.clock import FakeClock
 
