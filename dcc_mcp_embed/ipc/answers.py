@@ -10,7 +10,7 @@ from ..rpc.resume import RESUME
 from ..transport_errors import CallFailed, CallTimeout, ConnectionClosed, FrameTooLarge
 from ..wire import jsonrpc
 from ..wire.messages import Response
-from .calling import shown
+from .functions import shown
 from .limits import MAX_DATA
 from .protocol import InvalidMessage
 

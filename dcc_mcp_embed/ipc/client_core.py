@@ -15,8 +15,9 @@ from ..errors import EmbedError
 from ..wire.messages import Response
 from .actions import Action, Answered, Connected, Disconnected, Errand, Options, Pushed
 from .answers import decode, encode
-from .calling import Deliveries, is_coroutine_function
+from .calling import Deliveries
 from .engine import Engine, held_weakly
+from .functions import is_coroutine_function
 from .places import Target
 from .promises import fail, settle
 from .session import Session

@@ -6,7 +6,7 @@ import threading
 from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar
 
 from ..rpc.resume import RESUME
-from .calling import is_coroutine_function
+from .functions import is_coroutine_function
 from .handling import Handler
 from .utils import RequestHandlerRegistry
 

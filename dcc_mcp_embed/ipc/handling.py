@@ -25,7 +25,7 @@ from ..net.loop import Loop
 from ..rpc.content import failure_payload, packed
 from ..rpc.receipts import Outcome
 from ..wire import jsonrpc
-from .calling import close, is_awaitable, logger, shown
+from .functions import close, is_awaitable, logger, shown
 from .limits import MAX_DATA
 from .stuck import Threads
 from .turns import Turns

@@ -11,8 +11,8 @@ from ..wire import jsonrpc
 from ..wire.frames import frame
 from ..wire.messages import OURS, Notify, encode
 from .caller import Caller
-from .calling import shown
 from .door import Door
+from .functions import shown
 from .limits import MAX_DATA
 from .promises import offer
 from .protocol import InvalidMessage

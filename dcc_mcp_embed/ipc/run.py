@@ -16,7 +16,7 @@ from ..net.readiness import SLICE_S
 from ..net.thread import LoopThread
 from ..rpc.hello import Facts
 from ..rpc.receipts import Limits, Receipts
-from .calling import logger
+from .functions import logger
 from .handlers import Handlers
 from .places import Listening
 from .serving import Serving

@@ -8,9 +8,9 @@ from typing import Any, Callable, Optional
 from ..net.loop import Loop
 from ..rpc.hello import Facts
 from ..rpc.receipts import Receipts
-from .calling import logger
 from .calls import Calls
 from .door import Door
+from .functions import logger
 from .handlers import Handlers
 from .outbox import Outbox
 from .places import Listening

@@ -14,8 +14,8 @@ from ..errors import ConfigError, WouldDeadlock
 from ..wire.messages import Response
 from .actions import Options
 from .answers import outcome
-from .calling import logger
 from .client_core import ClientCore
+from .functions import logger
 from .places import Path, SecretLike, locate
 from .promises import awaited, awaited_for, waited
 

@@ -6,7 +6,8 @@ from typing import Any, Callable, Dict, Optional
 
 from ..net.loop import Loop
 from ..net.timers import Timer
-from .calling import Deliveries, logger
+from .calling import Deliveries
+from .functions import logger
 
 __all__ = ["Threads"]
 

@@ -9,8 +9,9 @@ import threading
 
 import pytest
 
-from dcc_mcp_embed.ipc import calling
-from dcc_mcp_embed.ipc.calling import Deliveries, is_coroutine_function
+from dcc_mcp_embed.ipc import call_places
+from dcc_mcp_embed.ipc.calling import Deliveries
+from dcc_mcp_embed.ipc.functions import is_coroutine_function
 from fakes.ipc_raw import DEADLINE
 from ipc.stages import run, soon
 
@@ -73,7 +74,7 @@ def test_functions_are_called_in_order_on_one_thread(deliveries):
 
 
 def test_the_thread_ends_and_another_one_begins(deliveries, monkeypatch):
-    monkeypatch.setattr(calling, "_LINGER", 0.01)
+    monkeypatch.setattr(call_places, "_LINGER", 0.01)
     deliveries.use_thread()
     before = threading.active_count()
     threads = set()
@@ -96,7 +97,7 @@ def test_catching_up_has_an_end(deliveries):
 
 
 def test_too_many_are_dropped_if_they_may_be(deliveries, monkeypatch):
-    monkeypatch.setattr(calling, "_MOST_WAITING", 10)
+    monkeypatch.setattr(call_places, "_MOST_WAITING", 10)
     deliveries.use_thread()
     go_on, begun, got = threading.Event(), threading.Event(), []
 
@@ -116,7 +117,7 @@ def test_too_many_are_dropped_if_they_may_be(deliveries, monkeypatch):
 
 
 def test_too_much_is_dropped_if_it_may_be(deliveries, monkeypatch):
-    monkeypatch.setattr(calling, "_MOST_BYTES", 100)
+    monkeypatch.setattr(call_places, "_MOST_BYTES", 100)
     deliveries.use_thread()
     go_on, begun, got = threading.Event(), threading.Event(), []
 
@@ -138,7 +139,7 @@ def test_too_much_is_dropped_if_it_may_be(deliveries, monkeypatch):
 
 
 def test_what_coroutines_hold_counts_until_they_end(deliveries, monkeypatch):
-    monkeypatch.setattr(calling, "_MOST_BYTES", 100)
+    monkeypatch.setattr(call_places, "_MOST_BYTES", 100)
 
     async def scene():
         deliveries.use_asyncio()
@@ -219,7 +220,7 @@ def test_an_asyncio_loop_that_is_closed_takes_nothing(deliveries):
 
 
 def test_what_a_loop_that_has_ended_never_called_takes_no_room_on_the_next(deliveries, monkeypatch):
-    monkeypatch.setattr(calling, "_MOST_WAITING", 10)
+    monkeypatch.setattr(call_places, "_MOST_WAITING", 10)
     got = []
 
     async def choose():
