@@ -109,7 +109,9 @@ class Stream:
     def _event(self, channel: Channel, message: str) -> bytes:
         number, ident = channel.next_id(self.number)
         event = sse.encode(message, event="message", id=ident)
-        channel.replays.add(channel.session_id, self.number, number, event)
+        if not channel.closed:
+            # Else the session was ended before its call began to speak: nobody can come back.
+            channel.replays.add(channel.session_id, self.number, number, event)
         return event
 
     def _gone(self) -> None:

@@ -159,6 +159,7 @@ class _ForGuests(Control):
 
     def __init__(self, whole: Control) -> None:
         vars(self).update(vars(whole))
+        self.guests = self
 
     def status(self) -> Dict[str, Any]:
         """Return the same without stacks, which name what is defined in code that runs."""

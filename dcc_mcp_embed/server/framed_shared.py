@@ -23,9 +23,10 @@ Method = Callable[[Any, Request], Optional[Dict[str, Any]]]
 
 
 class FramedShared:
-    """``key``: with which both ends prove that they know the user's secret.
+    """Greet peers for one server, and keep what came of their calls.
 
-    ``epoch``: of this start of the server. ``open_to_all``: a peer may leave out the hello.
+    ``key``: with which both ends prove that they know the user's secret. ``epoch``: of this start
+    of the server. ``open_to_all``: a peer may leave out the hello.
     """
 
     #: What is served, by name.

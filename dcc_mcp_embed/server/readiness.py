@@ -61,10 +61,12 @@ class Readiness:
             status = READY
         if status == self.state.status:
             return
-        self.state = State(status)
+        state = State(status)
         if status == UNAVAILABLE:
-            self.state = State(status, MAIN_THREAD, self._why())
-        self._changed(self.state)
+            state = State(status, MAIN_THREAD, self._why())
+        # At once: whoever writes it down must not find one that does not say why.
+        self.state = state
+        self._changed(state)
 
     def _why(self) -> str:
         text = "The host's main thread does not answer: calls in a row ran out of time."

@@ -34,9 +34,9 @@ class About(NamedTuple):
 
     ``package``: the folder of this package. ``launch_command``: what a shell can be given to start
     another one like it, and so this one again once it has ended; None where nobody knows (a host
-    that a person started). ``guest_token``:
-    what the dcc-mcp gateway is let in with, None if it is not; whoever reaches the gateway sees it.
-    ``host_rpc``: the URI at which a sidecar reaches the host, None if there is none.
+    that a person started). ``guest_token``: what the dcc-mcp gateway is let in with, None if it is
+    not; whoever reaches the gateway sees it. ``host_rpc``: the URI at which a sidecar reaches the
+    host, None if there is none.
     """
 
     port: int

@@ -191,5 +191,5 @@ def _leave(session: Session) -> None:
     asked, session.asked = session.asked, {}
     for take in asked.values():
         take(None, {"code": 0, "message": "the session was ended"})
-    if session.channel is not None:
-        session.channel.close()
+    # Also if there is none yet: one that a call made afterwards would keep what nobody fetches.
+    session.streams().close()

@@ -18,7 +18,7 @@ DEADLINE = 10.0
 
 @pytest.fixture
 def stage():
-    go_on = threading.Semaphore(0)
+    go_on, began = threading.Semaphore(0), threading.Semaphore(0)
 
     @dcc_mcp_embed.tool(read_only=True, thread="worker")
     def walk(steps: int):
@@ -35,7 +35,16 @@ def stage():
         assert go_on.acquire(timeout=DEADLINE)
         return "stepped out"
 
-    yield SimpleNamespace(tools=SimpleNamespace(walk=walk, step_out=step_out), go_on=go_on)
+    @dcc_mcp_embed.tool(read_only=True, thread="worker")
+    def wait_and_walk():
+        """Say nothing until the test allows it."""
+        began.release()
+        assert go_on.acquire(timeout=DEADLINE)
+        yield Progress(1, 1)
+        return "walked"
+
+    tools = SimpleNamespace(walk=walk, step_out=step_out, wait_and_walk=wait_and_walk)
+    yield SimpleNamespace(tools=tools, go_on=go_on, began=began)
     for _ in range(100):
         go_on.release()
 
@@ -164,6 +173,26 @@ def test_ending_the_session_ends_its_stream(live, connect):
     assert wire.request("DELETE", "/mcp", session).status == 200
     assert ears.event() is None
     assert ears.listen(session).status == 404
+    assert len(live.server._server.sessions._replays) == 0
+
+
+def test_nothing_is_kept_of_a_call_that_speaks_when_its_session_has_ended(live, stage, connect):
+    wire, other = connect(), connect()
+    session = initialize(wire)
+    heard = []
+
+    def ask():
+        call(wire, session, "wait_and_walk", {}, "p")
+        heard.extend(wire.messages())
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert stage.began.acquire(timeout=DEADLINE)
+    assert other.request("DELETE", "/mcp", session).status == 200
+    stage.go_on.release()
+    asking.join(DEADLINE)
+    # Its own connection is told all the same.
+    assert [one.get("id") for one in heard] == [None, 7]
     assert len(live.server._server.sessions._replays) == 0
 
 
