@@ -12,6 +12,7 @@ from ..clock import Clock
 from ..errors import Cancelled, NoHost, ToolError, UnknownOutcome
 from ..rpc.resume import LOOK_FIRST
 from ..wire.mcp.machine import Reply
+from ..wire.mcp.older import in_words_of
 from ..wire.mcp.work import ToolCall, Work
 from . import dialect
 from .catalog import OWN, Catalog
@@ -23,7 +24,7 @@ from .fleet import Fleet
 from .hosts import Host
 from .questions import Answers, Inquiry, Questions, refusal
 from .relay import Ended, Relay, silent
-from .replies import Replies
+from .replies import Replies, readable
 from .shelf import Shelf, asked, request
 from .voice import Voice
 
@@ -313,7 +314,10 @@ class Flights:
         if flight.inquiry is not None:
             self._questions.withdraw(flight.inquiry)
             flight.inquiry = None
-        flight.voice.reply(reply.message)
+        message, version = reply.message, flight.client.version
+        if version is not None and not flight.work.stateless:
+            message = in_words_of(version, message)
+        flight.voice.reply(message)
 
     # -- what hosts ask -----------------------------------------------------------------------
 
