@@ -109,19 +109,24 @@ class Specification:
         for name, one in self.definitions.items():
             method = one.get("properties", {}).get("method", {}).get("const")
             if method is not None:
-                self._methods[method] = name
+                # The last revision has one twice: as itself, and as all that clients notify of.
+                self._methods.setdefault(method, name)
             for part in one.get("properties", {}).get("error", {}).get("allOf", ()):
                 code = part.get("properties", {}).get("code", {}).get("const")
                 if code is not None:
                     self._errors[code] = name
+        #: Methods.
         self.said_by_servers = self._alternatives("ServerRequest")
         self.said_by_servers |= self._alternatives("ServerNotification")
         self.said_by_clients = self._alternatives("ClientRequest")
         self.said_by_clients |= self._alternatives("ClientNotification")
 
     def _alternatives(self, name: str) -> Set[str]:
-        found = self.definitions.get(name, {}).get("anyOf", ())
-        return {one["$ref"].rpartition("/")[2] for one in found}
+        """Return the methods of a definition that names others, or is the only one there is."""
+        found = self.definitions.get(name, {"anyOf": ()})
+        named = [self.definitions[one["$ref"].rpartition("/")[2]] for one in found.get("anyOf", ())]
+        ones = named if "anyOf" in found else [found]
+        return {one["properties"]["method"]["const"] for one in ones}
 
     def check(self, name: str, value: Any) -> List[str]:
         """Return what is wrong with ``value`` as an instance of the definition ``name``."""
@@ -161,10 +166,12 @@ class Specification:
         return self._wrong_wish(message, self.said_by_clients, "client")
 
     def _wrong_wish(self, message: Dict[str, Any], allowed: Set[str], who: str) -> List[str]:
-        name = self._methods.get(message["method"])
-        if name is None or name not in allowed:
-            return ["{} is nothing that a {} says".format(message["method"], who)]
-        return self.check(name, message) + self._strange(message, ("method", "params"))
+        method = message["method"]
+        if type(method) is not str or method not in allowed:
+            return ["{} is nothing that a {} says".format(method, who)]
+        return self.check(self._methods[method], message) + self._strange(
+            message, ("method", "params")
+        )
 
     def _strange(self, message: Dict[str, Any], members: Tuple[str, ...]) -> List[str]:
         """Return members that no message of its kind has; the schemas allow any."""

@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from conformance.talks import ANSWERS, OFFERED
 from fakes.served import Served
 from fakes.streaming import Streaming, initialize
 
@@ -180,25 +181,6 @@ def test_completions(server, ask):
 
 
 # -- what a client is told and asked meanwhile --------------------------------------------------
-
-ACCEPTED = {
-    "username": "u",
-    "email": "e@x",
-    "name": "Ann",
-    "color": "blue",
-    "ok": True,
-    "context": "c",
-}
-ANSWERS = {
-    "elicitation/create": {"action": "accept", "content": ACCEPTED},
-    "sampling/createMessage": {
-        "role": "assistant",
-        "content": {"type": "text", "text": "thought"},
-        "model": "m",
-    },
-    "roots/list": {"roots": [{"uri": "file:///a"}]},
-}
-OFFERED = {"elicitation": {}, "sampling": {}, "roots": {}}
 
 
 def talk(server, name, arguments=None):

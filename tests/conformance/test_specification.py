@@ -131,3 +131,12 @@ def test_what_a_client_may_ask():
     assert known.problems_of_client(good) == []
     for wrong in (dict(good, params={}), dict(good, method="ping"), dict(good, id=None)):
         assert known.problems_of_client(wrong)
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_both_may_cancel(revision):
+    known, method = specification(revision), "notifications/cancelled"
+    good, wrong = (jsonrpc.notification(method, {"requestId": one}) for one in (1, []))
+    for problems in (known.problems, known.problems_of_client):
+        assert problems(good) == []
+        assert problems(wrong)

@@ -1,25 +1,25 @@
 """A watch over all that servers and bridges say to the clients of our tests: see ``specification``.
 
-It stands at the two places where those clients read: the connections of :mod:`fakes.live` and
-:mod:`fakes.streaming`, and the pipes of :mod:`fakes.bridged`.
+It stands where those clients read: at the connections of :mod:`fakes.live` and
+:mod:`fakes.streaming`, the pipes of :mod:`fakes.bridged`, and the framed wire (:mod:`.frames`).
 """
 
 from __future__ import annotations
 
 import json
 from importlib.util import find_spec
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 import pytest
 
+from conformance.book import Asked, Book, named, note
+from conformance.frames import watch_frames
 from conformance.specification import REVISIONS, specification
 from dcc_mcp_embed.mcp.http_client import HttpClient
 from dcc_mcp_embed.wire.mcp.revisions import (
     BATCHES,
-    HANDSHAKE,
     LATEST_HANDSHAKE,
     META_SUBSCRIPTION,
-    META_VERSION,
     STATELESS,
 )
 from dcc_mcp_embed.wire.sse import SseParser
@@ -54,18 +54,6 @@ def as_the_specification_says() -> Iterator[None]:
         pytest.fail("\n".join(problems[:20]), pytrace=False)
 
 
-class Asked(NamedTuple):
-    """A request; ``tool`` is the one that it calls."""
-
-    revision: str
-    method: str
-    tool: Optional[str]
-
-
-#: Id of a request -> the request; None if several had that id.
-Book = Dict[Any, Optional[Asked]]
-
-
 class Watch:
     """Checks every message that clients of our tests are sent, until ``monkeypatch`` is undone.
 
@@ -86,6 +74,7 @@ class Watch:
         self._watch_wires(monkeypatch)
         self._watch_pipes(monkeypatch)
         self._watch_our_client(monkeypatch)
+        watch_frames(self, monkeypatch)
 
     # -- where messages come by ---------------------------------------------------------------
 
@@ -150,10 +139,10 @@ class Watch:
         def sending(client: Any, message: Any) -> None:
             book = client.__dict__.setdefault("book", {})
             usual = client.__dict__.get("revision", LATEST_HANDSHAKE)
-            revision = _named(message, usual)
+            revision = named(message, usual)
             if type(message) is dict and message.get("method") == "initialize":
                 client.revision = revision
-            _note(book, revision, message)
+            note(book, revision, message)
             send(client, message)
 
         def joining(client: Any) -> None:
@@ -180,9 +169,7 @@ class Watch:
 
         def exchanging(client: Any, headers: Any, body: bytes, *more: Any) -> Any:
             message = json.loads(body.decode("utf-8"))
-            revision = _named(message, LATEST_HANDSHAKE)
-            found = specification(revision).problems_of_client(message)
-            watch._tell(revision, message, found)
+            watch.wished(named(message, LATEST_HANDSHAKE), message)
             return exchange(client, headers, body, *more)
 
         monkeypatch.setattr(HttpClient, "_exchange", exchanging)
@@ -202,12 +189,12 @@ class Watch:
             return revision
         if type(value) is list:
             for one in value:
-                _note(book, BATCHES, one)
+                note(book, BATCHES, one)
         else:
-            revision = _named(value, revision)
+            revision = named(value, revision)
             if query and type(value) is dict and value.get("method") == "initialize":
                 self._sessions[session] = revision
-            _note(book, revision, value)
+            note(book, revision, value)
         self._book.update(book)
         return revision
 
@@ -234,6 +221,10 @@ class Watch:
         of = asked.method if asked is not None else "?"
         self.kinds.add((revision, message.get("method") or "{} of {}".format(kind, of)))
         self._tell(revision, message, found)
+
+    def wished(self, revision: str, message: Any) -> None:
+        """Check a request or a notification that our own client, or a bridge, sends."""
+        self._tell(revision, message, specification(revision).problems_of_client(message))
 
     def _tell(self, revision: str, message: Any, found: List[str]) -> None:
         self.problems += [
@@ -292,28 +283,3 @@ def _requests(data: bytes) -> Iterator[Tuple[str, Dict[str, str], bytes]]:
             return
         yield words[1], headers, rest[: int(length)]
         data = rest[int(length) :]
-
-
-def _named(message: Any, usual: str) -> str:
-    """Return the revision that a message names, else the usual one of its sender."""
-    params = message.get("params") if type(message) is dict else None
-    if type(params) is not dict:
-        return usual
-    meta = params.get("_meta")
-    if type(meta) is dict and META_VERSION in meta:
-        return STATELESS[-1]
-    if message.get("method") == "initialize":
-        opened = params.get("protocolVersion")
-        return str(opened) if opened in HANDSHAKE else LATEST_HANDSHAKE
-    return usual
-
-
-def _note(book: Book, revision: str, message: Any) -> None:
-    if type(message) is not dict or type(message.get("method")) is not str:
-        return
-    if type(message.get("id")) in (str, int):
-        params = message.get("params")
-        tool = params.get("name") if type(params) is dict else None
-        calls = message["method"] == "tools/call" and type(tool) is str
-        asked = Asked(revision, message["method"], tool if calls else None)
-        book[message["id"]] = None if book.get(message["id"], asked) != asked else asked
