@@ -1,4 +1,4 @@
-"""The server of this process: which part is made, opened and ended when.
+"""The server of this process: when its parts are made, run and ended, and what one asks of it.
 
 Whatever a start has opened is closed again when a later step fails; a stop takes every step,
 whatever one of them raises.
@@ -19,26 +19,21 @@ from ..host import guard
 from ..host.adapter import HostAdapter
 from ..host.identity import Instance
 from ..logbook import LogBook
-from ..net.loop import Loop
 from ..net.thread import LoopThread
-from ..secret import open_secret
 from ..server.gateway import make_token
-from ..server.ports import listen_as
 from ..server.readiness import State
 from ..server.registration import Registrar, Registration
 from ..server.row import About
 from ..server.safe_stop import make_pass
-from ..server.server import Server
 from ..server.sharing import SharedTransport
 from ..tools.instances import instances_in
 from ..tools.table import ToolTable
 from . import tooling
-from .lanes import make_lanes
+from .opening import open_parts
 from .place import PLACE
 
 if TYPE_CHECKING:
     from ..registry.file_registry import FileRegistry
-    from ..server.qtserver import QtServer
     from ..transport.manager import TransportManager
 
 __all__ = ["EmbeddedServer"]
@@ -93,74 +88,35 @@ class EmbeddedServer:
             tooling.add_found(
                 self._table, settings.data_dir, lambda text: self.logbook.error("tools", text)
             )
-            self._build(undo)
+            parts = open_parts(
+                undo,
+                adapter,
+                settings,
+                clock,
+                self.logbook,
+                self._instance,
+                self._table,
+                self._stop_pass,
+                self._guest_token,
+                self.stop,
+                self._state_changed,
+            )
+            self.port = parts.port
+            self.token = parts.token
+            self.host_rpc = parts.host_rpc
+            self.plain_url = "http://127.0.0.1:{}/mcp".format(self.port)
+            self.url = self.plain_url
+            if self.token is not None:
+                self.url = "http://127.0.0.1:{}/{}/mcp".format(self.port, self.token)
+            self._loop = parts.loop
+            self._lanes = parts.lanes
+            self._worker = parts.worker
+            self._server = parts.server
+            self._sidecars = parts.sidecars
             self._run(undo)
             undo.pop_all()
 
     # -- starting: host's main thread ---------------------------------------------------------
-
-    def _build(self, undo: ExitStack) -> None:
-        """Make everything, and take the ports; nothing runs yet."""
-        settings, clock = self.settings, self._clock
-        secret = open_secret(settings.data_dir, clock)
-        bound = listen_as(
-            self.dcc_type,
-            settings,
-            secret,
-            clock,
-            lambda text: self.logbook.warning("server", text),
-        )
-        undo.callback(bound.sock.close)
-        self.port = bound.port
-        self.token = secret.token(self.dcc_type, self.port) if settings.auth else None
-        self.plain_url = "http://127.0.0.1:{}/mcp".format(self.port)
-        self.url = (
-            "http://127.0.0.1:{}/{}/mcp".format(self.port, self.token)
-            if self.token is not None
-            else self.plain_url
-        )
-        self._loop = Loop(clock, self._loop_error)
-        undo.callback(self._loop.close)
-        self._lanes, self._worker = make_lanes(
-            self.adapter, clock, settings.limits, self._later, self.logbook, self._main_turned
-        )
-        self._server = Server(
-            self._loop,
-            clock,
-            settings,
-            bound.sock,
-            secret,
-            self.token,
-            self._instance,
-            self.adapter,
-            self.adapter.is_interactive(),
-            self.adapter.scene_backend(),
-            self._table,
-            self._lanes,
-            self.logbook,
-            __version__,
-            self._stop_pass,
-            self.stop,
-            self._state_changed,
-            self._guest_token,
-        )
-        #: At which URI a sidecar reaches the host; None if it does not.
-        self.host_rpc: Optional[str] = None
-        self._sidecars: Optional[QtServer] = None
-        if settings.qtserver is not None:
-            # Not for all who never have a sidecar.
-            from .sidecar import open_sidecars
-
-            self.host_rpc, self._sidecars = open_sidecars(
-                settings.qtserver,
-                undo,
-                self._loop,
-                self._table,
-                self._server.calls,
-                self._instance,
-                self.logbook,
-            )
-        self._instance.scene = self.adapter.scene_path()
 
     def _run(self, undo: ExitStack) -> None:
         """Open what was made, on the loop thread, and let the host and others know of it."""
@@ -231,12 +187,6 @@ class EmbeddedServer:
     def _note(self, level: str, text: str) -> None:
         self.logbook.add(level, "registry", text)
 
-    def _later(self, delay: float, function: Any, *args: Any) -> None:
-        self._loop.call_soon(self._loop.call_later, delay, function, *args)
-
-    def _main_turned(self) -> None:
-        self._loop.call_soon(self._server.readiness.look)
-
     def _state_changed(self, state: State) -> None:
         if state.failure_reason is not None:
             self.logbook.warning("server", state.failure_reason)
@@ -244,9 +194,6 @@ class EmbeddedServer:
             self.logbook.info("server", "dispatch is {}".format(state.status))
         if self._registration is not None:
             self._registration.changed()
-
-    def _loop_error(self, where: str, error: BaseException) -> None:
-        self.logbook.error("loop", "{}: {!r}".format(where, error))
 
     # -- for whoever started it ---------------------------------------------------------------
 
