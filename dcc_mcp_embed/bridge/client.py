@@ -52,6 +52,7 @@ class Client:
     def __init__(self, voice: Voice) -> None:
         self.voice = voice
         self.name = ""
+        #: The handshake revision that it has named, if any.
         self.version: Optional[str] = None
         #: What it can be asked, in the words of hosts.
         self.capabilities: Dict[str, Any] = {}
@@ -73,11 +74,11 @@ class Client:
         self.level = LEVEL
 
     def introduced(
-        self, version: str, name: str, capabilities: Optional[Mapping[str, Any]]
+        self, version: Optional[str], name: str, capabilities: Optional[Mapping[str, Any]]
     ) -> None:
         """Note who it is: by its ``initialize``, now or earlier."""
         self.version, self.name = version, name
-        self.capabilities = offered(version, capabilities or {})
+        self.capabilities = offered(version or "", capabilities or {})
 
     def wishes(self, work: Work) -> Wishes:
         """Return what it can be asked, and wants to hear, of work under way."""

@@ -12,7 +12,6 @@ from ..clock import Clock
 from ..errors import Cancelled, NoHost, ToolError, UnknownOutcome
 from ..rpc.resume import LOOK_FIRST
 from ..wire.mcp.machine import Reply
-from ..wire.mcp.older import in_words_of
 from ..wire.mcp.work import ToolCall, Work
 from . import dialect
 from .catalog import OWN, Catalog
@@ -314,10 +313,7 @@ class Flights:
         if flight.inquiry is not None:
             self._questions.withdraw(flight.inquiry)
             flight.inquiry = None
-        message, version = reply.message, flight.client.version
-        if version is not None and not flight.work.stateless:
-            message = in_words_of(version, message)
-        flight.voice.reply(message)
+        flight.voice.reply(readable(flight.work, reply.message, flight.client.version))
 
     # -- what hosts ask -----------------------------------------------------------------------
 

@@ -9,13 +9,14 @@ from ..tools.results import failure, success
 from ..wire import jsonrpc
 from ..wire.jsonrpc import Fault
 from ..wire.mcp.machine import McpMachine, Reply
+from ..wire.mcp.older import in_words_of
 from ..wire.mcp.revisions import META_SERVER, MISSING_CAPABILITY
 from ..wire.mcp.work import ToolCall, Work
 from .hosts import Host
 from .relay import Ended
 from .shelf import marked
 
-__all__ = ["Replies", "protocol_error"]
+__all__ = ["Replies", "protocol_error", "readable"]
 
 #: What marks a result of the stateless era.
 _ERA = ("resultType", "ttlMs", "cacheScope")
@@ -69,6 +70,21 @@ class Replies:
 def protocol_error(ident: Any, error: ToolError) -> Dict[str, Any]:
     """Return the answer to a request that is no work, and came to nothing."""
     return jsonrpc.error(ident, jsonrpc.INTERNAL_ERROR, _told(error), error.to_dict())
+
+
+def readable(work: Work, message: Dict[str, Any], version: Optional[str]) -> Dict[str, Any]:
+    """Return the answer to ``work`` with content of kinds that the client's revision has.
+
+    Hosts answer as in the stateless era. ``version``: the handshake revision that the client has
+    named; one that has named none gets everything, as with a host.
+    """
+    if work.stateless or version is None:
+        return message
+    try:
+        return in_words_of(version, message)
+    except (AttributeError, KeyError, TypeError):
+        # It is no content of any revision. What the client makes of it is better than no answer.
+        return message
 
 
 def _told(error: ToolError) -> str:

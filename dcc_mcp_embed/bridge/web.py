@@ -17,6 +17,7 @@ from ..server.sinks import Sink
 from ..wire import jsonrpc
 from ..wire.jsonrpc import Fault, Request
 from ..wire.mcp.machine import Answered, Cancel, Listen, McpMachine, Reply, Subscribe, version_of
+from ..wire.mcp.revisions import HANDSHAKE
 from ..wire.mcp.routing import is_stateless
 from ..wire.mcp.work import Completion, PromptGet, ResourceRead, ToolCall
 from .client import LEVEL, Client
@@ -43,8 +44,8 @@ class _Machine:
         self._machine = machine
         self.refuse = machine.refuse
 
-    def receive(self, value: Any, headers: Any, client: str = "") -> Any:
-        """Take one message as :meth:`McpMachine.receive` does."""
+    def receive(self, value: Any, headers: Any, *session: Any) -> Any:
+        """Take one message as :meth:`McpMachine.receive` does, with what its session knows."""
         if is_for_list(value):
             try:
                 message = jsonrpc.classify(value)
@@ -53,7 +54,7 @@ class _Machine:
             if type(message) is Request:
                 era = is_stateless(message.params, headers.get("mcp-protocol-version"))
                 return _List(value, headers, era)
-        return self._machine.receive(value, headers, client)
+        return self._machine.receive(value, headers, *session)
 
 
 class WebFront:
@@ -102,7 +103,8 @@ class WebFront:
         if client is None:
             self._let_go()
             client = Client(SessionVoice(self._loop, session))
-            client.introduced(session.version, session.client, session.capabilities)
+            version = session.version if session.introduced else None
+            client.introduced(version, session.client, session.capabilities)
             client.initialized = True
             self._clients[session] = client
             self._core.desk.post(self._core.enter, client)
@@ -123,6 +125,9 @@ class WebFront:
             # Whatever id it sends: this era knows no sessions.
             sink.session = None
         client = self._client(sink.session) if sink.session is not None else Client(Nobody())
+        if client.version is None:
+            named = exchange.head.headers.get("mcp-protocol-version")
+            client.version = named if named in HANDSHAKE else None
         voice = SinkVoice(
             self._loop, sink, outcome.stateless, lambda ident: self._unasked(client, ident)
         )

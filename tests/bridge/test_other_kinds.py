@@ -6,11 +6,15 @@ import json
 import os
 from types import SimpleNamespace
 
+import pytest
+
 import dcc_mcp_embed
 from dcc_mcp_embed.wire.mcp.listing import PAGE
 from fakes import other_kinds
-from fakes.bridged import MODERN
+from fakes.bridged import MODERN, Web
+from fakes.live import tries
 from fakes.served import Served
+from fakes.streaming import connecting, initialize
 
 
 def uris(bridge):
@@ -78,6 +82,33 @@ def test_one_hosts_are_as_it_has_them(bridge, serve):
     assert modern["resultType"] == "complete" and modern["resources"]
     read = bridge.ask("resources/read", {"uri": "dcc://status", "_meta": MODERN})
     assert read["resultType"] == "complete" and "ttlMs" in read
+
+
+def pointed(result):
+    """Return the kinds of content that tell where the resource is which a tool points to."""
+    return [one["type"] for one in result["content"] if "test://pid" in json.dumps(one)]
+
+
+@pytest.mark.parametrize(
+    ("version", "kind"),
+    [("2024-11-05", "text"), ("2025-03-26", "text"), ("2025-06-18", "resource_link")],
+)
+def test_older_clients_are_told_of_links_in_words(home, monkeypatch, bridge, serve, version, kind):
+    serve(other_kinds)
+    bridge.initialize(version)
+    bridge.appears("points")
+    call = {"name": "points", "arguments": {}}
+    assert pointed(bridge.ask("tools/call", call)) == [kind]
+    assert pointed(bridge.ask("tools/call", dict(call, _meta=MODERN))) == ["resource_link"]
+    with Web(home, monkeypatch) as web, connecting(web) as connect:
+        wire = connect()
+        session = initialize(wire, version=version)
+        for _ in tries():
+            if "points" in str(wire.rpc("tools/list", headers=session).json):
+                break
+        for headers in (session, {"MCP-Protocol-Version": version}):
+            assert pointed(wire.tool("points", headers=headers)) == [kind]
+        assert pointed(wire.tool("points")) == ["resource_link"]
 
 
 def test_lists_of_many_pages_are_listed_to_their_end(bridge, serve):
