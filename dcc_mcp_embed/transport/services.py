@@ -111,7 +111,12 @@ class Services:
             instance_id=instance_id,
             insist=insist,
         )
-        self._registered[entry.dcc_type, entry.instance_id] = None
+        key = entry.dcc_type, entry.instance_id
+        self._registered[key] = None
+        if self._shut:  # meanwhile, by one who could not know of this row
+            self._registered.pop(key, None)
+            self.registry.leave([key], _LEAVE)
+            raise Shutdown
         # After the registry's own hook, so that this one is called first, and with it the wish of
         # who switched deregistering off.
         atexit.unregister(self.shutdown)

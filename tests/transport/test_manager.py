@@ -688,6 +688,22 @@ def test_a_registry_that_was_given_stays_open_with_the_rows_of_others(tmp_path):
         assert registry.register("maya", "127.0.0.1", 2)
 
 
+def test_what_is_registered_while_the_manager_ends_does_not_stay(tmp_path, monkeypatch):
+    with Opened(tmp_path / "registry") as opened:
+        manager = TransportManager(registry=opened.registry, heartbeat=False)
+        register = opened.registry.register
+
+        def ends_meanwhile(*arguments, **named):
+            entry = register(*arguments, **named)
+            manager.shutdown()
+            return entry
+
+        monkeypatch.setattr(opened.registry, "register", ends_meanwhile)
+        with pytest.raises(Shutdown):
+            manager.register_service("maya", "127.0.0.1", 1)
+        assert opened.rows() == []
+
+
 def test_a_heartbeat_that_was_given_goes_on(tmp_path):
     with Opened(tmp_path / "r", SystemClock()) as opened:
         heart = Heartbeat(opened.registry, 60.0, SystemClock(), lambda level, text: None)
