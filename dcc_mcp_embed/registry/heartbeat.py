@@ -130,6 +130,7 @@ class Heartbeat:
         try:
             self._registry.beat()
         except BaseException as error:
+            # Any at all, as in _attempt: without the thread all rows of this process grow stale.
             if not self._failing:
                 self._log("warning", "The registry's heartbeat fails: {}".format(error))
             self._failing = True

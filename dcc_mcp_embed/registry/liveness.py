@@ -83,9 +83,7 @@ def process_lives(pid: int) -> bool:
         return _windows_process_lives(pid)
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OverflowError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         pass  # somebody else's
