@@ -235,7 +235,7 @@ def _call(ctx: ToolContext, member: _Member, least: int, room: _Room) -> Dict[st
     try:
         value = member.tool.invoke(own, member.kwargs)
         if callable(value):
-            raise _unfinished(member.tool)
+            raise _unfinished(member.tool, value)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too: the rest of the batch has a say in it
@@ -327,11 +327,18 @@ def _failed(result: Dict[str, Any], least: int) -> Dict[str, Any]:
     return {"ok": False, "error": shape}
 
 
-def _unfinished(found: Tool) -> ToolError:
+def _unfinished(found: Tool, work: Any) -> ToolError:
+    """Return the error of a call whose work goes on by itself; what can be ended is ended."""
+    close = getattr(work, "close", None)
+    if close is None:
+        what, state = "was started and goes on by itself", "running"
+    else:
+        close()
+        what, state = "would have gone on by itself and was ended", "finished"
     return ToolError(
-        "{} was started and goes on by itself; a batch cannot wait for it.".format(found.name),
+        "{} {}; a batch cannot wait for it.".format(found.name, what),
         hint="Call it by itself.",
-        state="running",
+        state=state,
     )
 
 
