@@ -20,11 +20,11 @@ def icons_of(icons: Sequence[Any]) -> List[Dict[str, Any]]:
     Each of ``icons`` is a URI (``https:`` or ``data:``), or a dict of "src" and, if known,
     "mimeType", "sizes" (a list such as ["48x48"] or ["any"]) and "theme" ("light" or "dark").
     """
-    if isinstance(icons, (str, abc.Mapping)):
+    if not isinstance(icons, (list, tuple)):
         raise ValueError("has icons that are no list; write [...]")
     found: List[Dict[str, Any]] = []
     for one in icons:
-        icon = {"src": one} if isinstance(one, str) else dict(one)
+        icon = dict(one) if isinstance(one, abc.Mapping) else {"src": one}
         unknown = set(icon) - {"src", "mimeType", "sizes", "theme"}
         sizes = icon.get("sizes", [])
         if unknown or not isinstance(icon.get("src"), str) or ":" not in icon["src"]:
@@ -32,7 +32,7 @@ def icons_of(icons: Sequence[Any]) -> List[Dict[str, Any]]:
                 "has the icon {!r}; an icon is a URI, or a dict of src (a URI), mimeType, sizes "
                 "and theme".format(one)
             )
-        if isinstance(sizes, str) or not all(isinstance(size, str) for size in sizes):
+        if not isinstance(sizes, (list, tuple)) or not all(isinstance(size, str) for size in sizes):
             raise ValueError("has an icon whose sizes are {!r}; write ['48x48']".format(sizes))
         if icon.get("theme", "light") not in _THEMES:
             raise ValueError("has an icon whose theme is neither light nor dark")
@@ -61,7 +61,7 @@ def annotations_of(annotations: Optional[Any]) -> Dict[str, Any]:
             )
         )
     audience = found.get("audience", [])
-    if isinstance(audience, str) or not all(one in _ROLES for one in audience):
+    if not isinstance(audience, (list, tuple)) or not all(one in _ROLES for one in audience):
         raise ValueError("has the audience {!r}; write ['user', 'assistant']".format(audience))
     priority = found.get("priority", 0)
     if (
