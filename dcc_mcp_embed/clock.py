@@ -13,7 +13,7 @@ import time
 from _random import Random
 from typing import Callable
 
-__all__ = ["Clock", "SystemClock"]
+__all__ = ["Clock", "SystemClock", "in_utc"]
 
 
 class Clock:
@@ -55,3 +55,10 @@ class SystemClock(Clock):
         chance.seed(int.from_bytes(os.urandom(16), "big"))
         self.jitter = chance.random
         self.sleep = time.sleep
+
+
+def in_utc(wall: float) -> str:
+    """Return seconds since the Unix epoch as ISO 8601 writes them, in milliseconds."""
+    millis = int(wall * 1000)
+    second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(millis // 1000))
+    return "{}.{:03d}Z".format(second, millis % 1000)

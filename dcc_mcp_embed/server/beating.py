@@ -12,7 +12,7 @@ from typing import Any, Callable, Deque, Dict
 from ..net.loop import Loop
 from .running import Running
 
-__all__ = ["AHEAD", "EVERY", "Beat", "Steps"]
+__all__ = ["AHEAD", "EVERY", "Beat", "Steps", "state_of"]
 
 #: Seconds between two reports: with what a timer may be late, less than two.
 EVERY = 1.9
@@ -47,7 +47,7 @@ class Beat:
 
     def _beat(self) -> None:
         self._timer = self._loop.call_later(EVERY, self._beat)
-        self._tell(_state(self._running, self._loop.clock.monotonic(), self._began))
+        self._tell(state_of(self._running, self._loop.clock.monotonic(), self._began))
 
 
 class Steps:
@@ -75,7 +75,7 @@ class Steps:
             self._tell(self._steps.popleft())
 
 
-def _state(running: Running, now: float, began: float) -> str:
+def state_of(running: Running, now: float, began: float) -> str:
     """Return in words what a call waits for, or how long it has run."""
     job = running.job
     if running.withdraw is not None:

@@ -77,13 +77,15 @@ class Calls:
         answer: Answer,
         progress: Optional[Progress] = None,
         wire: Any = None,
+        patience: Optional[float] = None,
     ) -> Optional[UnderWay]:
         """Call ``tool`` and hand its CallToolResult to ``answer`` on the loop thread, once.
 
         Return what can be cancelled, None if the call is over already. ``client`` is the name that
         the caller gives itself; ``identity`` is what it cannot choose (see ExecGate). ``progress``
         gets what a stepwise tool yields, on the loop thread; ``wire`` is the way to the client,
-        where the tool's questions go.
+        where the tool's questions go. ``patience``: seconds that it may take in any case, if its
+        caller does not wait for it.
         """
         self.total += 1
         control = self.control if type(identity) is not Guest else self.control.guests
@@ -92,7 +94,7 @@ class Calls:
                 tool, arguments = tool.redirect(control, tool.bind(arguments))
             admit(tool, identity)
             kwargs = tool.bind(arguments)
-            wanted = self._wishes(tool, kwargs)
+            wanted = self._wishes(tool, kwargs, patience)
         except ToolError as error:
             answer(failure(error, self._instance.block))
             return None
@@ -300,12 +302,14 @@ class Calls:
         except Exception as error:
             self._log("warning", "the scene's path is not known: {!r}".format(error))
 
-    def _wishes(self, tool: Tool, kwargs: Dict[str, Any]) -> Wishes:
+    def _wishes(self, tool: Tool, kwargs: Dict[str, Any], patience: Optional[float]) -> Wishes:
         """Return how long one call may take, and whether the dispatcher opens an undo step for it.
 
         Raises InvalidArgument for wishes of the caller that cannot be met.
         """
         timeout = tool.timeout if tool.timeout is not None else self._limits.call_timeout
+        if patience is not None:
+            timeout = max(timeout, patience)
         # Tools that move along the host's undo stack: a step of their own would cut it.
         undo = not tool.read_only and "undo" not in tool.capabilities
         if "code" in tool.capabilities:

@@ -145,8 +145,9 @@ class McpEndpoint:
             self._single(exchange, value, Single(exchange, session, self._always))
 
     def _single(self, exchange: Exchange, value: Any, sink: Sink) -> None:
-        client = sink.session.client if sink.session is not None else ""
-        outcome = self._machine.receive(value, exchange.head.headers, client)
+        session = sink.session
+        client, version = ("", None) if session is None else (session.client, session.version)
+        outcome = self._machine.receive(value, exchange.head.headers, client, version)
         self._doers[type(outcome)](exchange, outcome, sink)
 
     def _open(self, exchange: Exchange, outcome: Opened, sink: Sink) -> None:

@@ -21,7 +21,8 @@ from ..wire.jsonrpc import Fault
 from ..wire.mcp.machine import Answered, Cancel, McpMachine, Reply
 from ..wire.mcp.older import ALL_CONTENT, in_words_of
 from ..wire.mcp.param_headers import check_params
-from ..wire.mcp.revisions import HANDSHAKE, MISSING_CAPABILITY
+from ..wire.mcp.revisions import HANDSHAKE, META_CAPABILITIES, MISSING_CAPABILITY
+from ..wire.mcp.tasks import TaskAsk
 from ..wire.mcp.work import Completion, PromptGet, ResourceRead, ToolCall, Work
 from .calls import Calls
 from .dialogue import Dialogue
@@ -31,6 +32,7 @@ from .gateway_skills import called
 from .questions import Questions
 from .running import UnderWay
 from .sinks import Sink
+from .tasks import Tasks
 
 __all__ = ["Works"]
 
@@ -56,6 +58,7 @@ class Works:
         # (session id as the client sends it, JSON-RPC id) -> call, for notifications/cancelled.
         # Without a session id two clients may use the same ids, so nothing is kept.
         self._running: Dict[Any, UnderWay] = {}
+        self.tasks = Tasks(machine, loop, instance, self._start, self._go_on, self._running)
         #: Kind of work -> (exchange, work, sink) -> None.
         self.doers: Dict[Any, Callable[[Exchange, Any, Sink], None]] = {
             ToolCall: self._call,
@@ -64,6 +67,7 @@ class Works:
             Completion: self._complete,
             Cancel: self.cancel,
             Answered: self.answered,
+            TaskAsk: self.tasks.handle,
         }
 
     def _call(self, exchange: Exchange, call: ToolCall, sink: Sink) -> None:
@@ -71,7 +75,7 @@ class Works:
         try:
             tool = called(self._table, call.name, exchange.origin)
         except NotFound as error:
-            if call.stateless:
+            if call.stateless or "task" in call.params:
                 sink.reply(machine.not_found(call, _told(error.message, error.hint)))
             else:
                 sink.reply(machine.answer(call, failure(error, self._instance())))
@@ -82,6 +86,12 @@ class Works:
             except Fault as fault:
                 sink.reply(machine.fail(call, fault.code, fault.message))
                 return
+        if call.stateless:
+            wished = call.params["_meta"][META_CAPABILITIES].get("extensions")
+        else:
+            wished = "task" in call.params
+        if (wished or tool.task == "required") and self.tasks.takes(exchange, call, tool, sink):
+            return
         self._start(exchange, call, tool, call.arguments, sink, machine.answer)
 
     def _read(self, exchange: Exchange, work: ResourceRead, sink: Sink) -> None:
@@ -138,8 +148,12 @@ class Works:
         arguments: Dict[str, Any],
         sink: Sink,
         reply: Callable[[Any, Dict[str, Any]], Reply],
-    ) -> None:
-        """Call ``tool`` and send what ``reply`` makes of its CallToolResult."""
+        patience: Optional[float] = None,
+    ) -> Optional[UnderWay]:
+        """Call ``tool`` and send what ``reply`` makes of its CallToolResult.
+
+        Return what can be cancelled, None if the call is over already.
+        """
         if work.stateless:
             # Whatever id it sends: this era knows no sessions.
             sink.session = None
@@ -149,8 +163,7 @@ class Works:
             reply = _for_client(reply, exchange, sink)
         work.principal = _principal(exchange, sink)
         if work.stateless and "requestState" in work.params and type(work) is not Completion:
-            self._go_on(exchange, work, sink)
-            return
+            return self._go_on(exchange, work, sink)
         client = work.client or _user_agent(exchange)
         ident = None if work.stateless else exchange.head.headers.get("mcp-session-id")
         key = (ident, work.id)
@@ -181,31 +194,33 @@ class Works:
                 dialogue.report(step.done, step.total, step.message)
 
         running = self._calls.start(
-            tool, arguments, client, work.principal, answer, progress, dialogue
+            tool, arguments, client, work.principal, answer, progress, dialogue, patience
         )
         if running is None or sink.over:
-            return
+            return None
         if dialogue is not None:
             dialogue.running = running
         if work.stateless:
             # 2026-07-28: closing the stream is how a client cancels. Earlier ones only leave.
             exchange.gone = running.cancel
-            return
+            return running
         if key[0] is not None:
             self._running[key] = running
         if type(running) is Later and sink.stream() is None:
             # It does nothing but wait for an answer, which has no way to its client any more.
             exchange.gone = _both(exchange.gone, running.cancel)
+        return running
 
-    def _go_on(self, exchange: Exchange, work: Work, sink: Sink) -> None:
+    def _go_on(self, exchange: Exchange, work: Work, sink: Sink) -> Optional[UnderWay]:
         """Have a call that waits for its client's answers go on with those in ``work``."""
         try:
             dialogue: Dialogue = self._questions.claim(work)
         except Fault as fault:
             sink.reply(self._machine.fail(work, fault.code, fault.message))
-            return
+            return None
         exchange.gone = dialogue.cancel
         dialogue.retry(work, sink)
+        return dialogue.running
 
     def answered(self, exchange: Exchange, outcome: Answered, sink: Sink) -> None:
         """Give a client's response to the call that asked; others are nobody's."""

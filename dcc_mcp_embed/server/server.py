@@ -108,6 +108,7 @@ class Server:
             },
             table.listing,
             instructions(instance.dcc_type, instance.version),
+            tasks=True,
         )
         questions = self.questions = Questions(clock, limits.asking_calls, limits.answer_timeout)
         works = self._works = Works(
@@ -159,7 +160,7 @@ class Server:
             self._table,
             self.calls,
             FramedMcp(
-                self._machine,
+                self._machine.without_tasks(),
                 self._works,
                 self._table,
                 self.subscriptions,

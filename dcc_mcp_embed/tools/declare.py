@@ -50,6 +50,7 @@ def tool(
     output_schema: Optional[Dict[str, Any]] = ...,
     icons: Sequence[Any] = ...,
     tags: Sequence[str] = ...,
+    task: str = ...,
 ) -> Callable[[Function], Function]: ...
 
 
@@ -67,6 +68,7 @@ def tool(
     output_schema: Optional[Dict[str, Any]] = None,
     icons: Sequence[Any] = (),
     tags: Sequence[str] = (),
+    task: str = "optional",
 ) -> Any:
     """Declare a function as a tool: ``@tool`` or ``@tool(title="Make a rig", ...)``.
 
@@ -79,8 +81,9 @@ def tool(
     for what answers within microseconds. ``timeout`` in seconds. ``raw``: it returns an MCP
     CallToolResult itself. ``output_schema`` describes the data that it returns (what a raw tool
     puts under structuredContent), and it is held to it. ``icons``: URIs, or dicts as MCP's Icon.
-    ``tags``: more words by which ``search_tools`` finds it. Raises ConfigError naming the function
-    and what to change.
+    ``tags``: more words by which ``search_tools`` finds it. ``task``: whether it can be run as an
+    MCP task: "optional", "forbidden", or "required" for what takes so long that clients that know
+    no tasks are to be refused. Raises ConfigError naming the function and what to change.
     """
 
     def mark(function: Function) -> Function:
@@ -101,6 +104,7 @@ def tool(
                 output_schema,
                 icons,
                 tags,
+                task,
             ),
         )
 

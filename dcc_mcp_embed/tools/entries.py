@@ -18,6 +18,7 @@ from .signature import Signature, read
 
 __all__ = [
     "CAPABILITIES",
+    "TASKS",
     "THREADS",
     "Progress",
     "ReadOnlyEntry",
@@ -29,6 +30,8 @@ __all__ = [
 ]
 
 THREADS = ("main", "worker", "loop")
+#: Whether a tool can be run as a task, in MCP's words.
+TASKS = ("optional", "required", "forbidden")
 
 #: What a tool can say that it does beyond its annotations. ``code``: it runs code that the caller
 #: sends. ``file_write``: it writes files that the caller names. ``undo``: it moves along the
@@ -88,6 +91,7 @@ class Tool:
         "stepwise",
         "tags",
         "takes_context",
+        "task",
         "thread",
         "timeout",
         "title",
@@ -109,6 +113,7 @@ class Tool:
         output_schema: Optional[Dict[str, Any]] = None,
         icons: Sequence[Any] = (),
         tags: Sequence[str] = (),
+        task: str = "optional",
     ) -> None:
         signature = read(function)
         self.function = function
@@ -130,6 +135,7 @@ class Tool:
         self.shape: Optional[Callable[[Any, List[str]], Shaped]] = None
         self.redirect: Optional[Redirect] = None
         self.tags: Tuple[str, ...] = self._checked_tags(tags)
+        self.task = task
         self._check()
         #: (arguments or None) -> keyword arguments. Raises InvalidArgument. Any thread.
         self.bind: Callable[[Optional[Dict[str, Any]]], Dict[str, Any]]
@@ -162,6 +168,11 @@ class Tool:
             self._described["outputSchema"] = self.output.shown
         if icons:
             self._described["icons"] = self._made(icons_of, icons)
+
+    @property
+    def task_support(self) -> str:
+        """Return whether it can be run as a task: what answers at once cannot."""
+        return self.task if self.thread != "loop" or self.redirect is not None else "forbidden"
 
     def invoke(self, ctx: ToolContext, kwargs: Dict[str, Any]) -> Any:
         """Call the function with what :attr:`bind` returned. On the tool's own thread.
@@ -220,6 +231,13 @@ class Tool:
     def _check(self) -> None:
         if self.thread not in THREADS:
             self._fail("thread is {!r}; it is one of {}.".format(self.thread, ", ".join(THREADS)))
+        if self.task not in TASKS:
+            self._fail("task is {!r}; it is one of {}.".format(self.task, ", ".join(TASKS)))
+        if self.task == "required" and self.thread == "loop":
+            self._fail(
+                "it cannot be run as a task (task='required'), for thread='loop' must answer at "
+                "once. Use 'main' or 'worker'."
+            )
         if self.read_only and self.destructive:
             self._fail("it is read_only and destructive at once; keep one of them.")
         if self.stepwise and self.thread == "loop":

@@ -13,13 +13,15 @@ from ..config import PROFILES
 from .entries import Tool
 from .loader import PREFIX as LOADED
 
-__all__ = ["CORE", "LIST_LIMIT", "listed"]
+__all__ = ["CORE", "LIST_LIMIT", "as_tasks", "listed"]
 
 #: Bytes of a whole answer to ``tools/list`` in the profile ``core``.
 LIST_LIMIT = 24 * 1024
 #: What is kept free for what stands around the list: JSON-RPC, and the server's name in the
 #: stateless era.
 _AROUND = 512
+#: The most bytes that ``execution`` takes, see :func:`as_tasks`.
+_TASKS = len(',"execution":{"taskSupport":"optional"}')
 
 _CONTROL = "get_status get_job cancel_job search_tools describe_tool call_tool batch"
 _READ = """
@@ -66,6 +68,18 @@ def listed(tools: Dict[str, Tool], profile: str) -> List[Dict[str, Any]]:
     return [entry for _, entry in sorted(shown.items())]
 
 
+def as_tasks(tools: Dict[str, Tool], entries: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """Return the entries of ``tools/list`` with what each tool says of tasks (2025-11-25)."""
+    shown = []
+    for entry in entries:
+        support = tools[entry["name"]].task_support
+        # That is what it means to say nothing.
+        if support != "forbidden":
+            entry = dict(entry, execution={"taskSupport": support})
+        shown.append(entry)
+    return shown
+
+
 def _is_ours(tool: Tool) -> bool:
     module = str(getattr(tool.function, "__module__", None) or "")
     return module.partition(".")[0] == _OURS and not module.startswith(LOADED)
@@ -79,5 +93,8 @@ def _brief(tool: Tool) -> Dict[str, Any]:
 
 
 def _size(entry: Dict[str, Any]) -> int:
-    """Return the bytes of an entry on the wire, with the comma before it."""
-    return len(json.dumps(entry, separators=(",", ":"))) + 1
+    """Return the bytes of an entry on the wire, with the comma before it, and what is said there
+
+    of tasks in one of the revisions.
+    """
+    return len(json.dumps(entry, separators=(",", ":"))) + 1 + _TASKS

@@ -9,7 +9,7 @@ from ..errors import ConfigError, NotFound
 from ..records import NamedTuple
 from .declare import Entry, PromptEntry, ResourceEntry, Tool, declared, declared_in
 from .hints import meant
-from .profiles import listed
+from .profiles import as_tasks, listed
 from .uri import MAX_URI
 
 __all__ = ["ToolTable"]
@@ -146,8 +146,8 @@ class ToolTable:
     def listing(self, member: str = "tools") -> List[Dict[str, Any]]:
         """Return the entries of one of MCP's lists; the same list until the next change.
 
-        ``member`` is "tools", "resources", "resourceTemplates" or "prompts", sorted by name or
-        uri. It is shared: not to be changed.
+        ``member`` is "tools", "toolsAsTasks" (with what each says of tasks), "resources",
+        "resourceTemplates" or "prompts", sorted by name or uri. It is shared: not to be changed.
         """
         return self._state.listings[member]
 
@@ -190,8 +190,10 @@ def _listings(
     profile: str,
 ) -> Dict[str, List[Dict[str, Any]]]:
     by_uri = sorted(resources.items())
+    shown = listed(tools, profile)
     return {
-        "tools": listed(tools, profile),
+        "tools": shown,
+        "toolsAsTasks": as_tasks(tools, shown),
         "resources": [one.describe() for _, one in by_uri if not one.template],
         "resourceTemplates": [one.describe() for _, one in by_uri if one.template],
         "prompts": [one.describe() for _, one in sorted(prompts.items())],

@@ -30,7 +30,9 @@ def names(table):
 
 
 def size(table):
-    return len(jsonrpc.encode(jsonrpc.result(1, {"tools": table.listing()})))
+    """Return the bytes of the larger of both lists: with what is said of tasks, or without."""
+    lists = [table.listing(member) for member in ("tools", "toolsAsTasks")]
+    return max(len(jsonrpc.encode(jsonrpc.result(1, {"tools": one}))) for one in lists)
 
 
 def foreign(name, text="Do it.", **more):

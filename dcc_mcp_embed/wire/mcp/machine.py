@@ -36,6 +36,7 @@ from .revisions import (
     http_status,
 )
 from .routing import check_stateless, is_stateless
+from .tasks import CAPABILITY, REQUIRED, TASKS, TASKS_STATELESS, TaskAsk
 from .work import READERS, Completion, PromptGet, ResourceRead, ToolCall, Work, bad_params
 
 __all__ = [
@@ -62,7 +63,9 @@ TTL_MS = 0
 #: What a client may offer -> the parts that there are of it.
 _OFFERS = {"elicitation": ("form", "url"), "sampling": ("context", "tools"), "roots": ()}
 
-Outcome = Union[Reply, Opened, LevelSet, Accepted, Answered, Cancel, Subscribe, Listen, Work]
+Outcome = Union[
+    Reply, Opened, LevelSet, Accepted, Answered, Cancel, Subscribe, Listen, TaskAsk, Work
+]
 
 
 class McpMachine:
@@ -71,7 +74,8 @@ class McpMachine:
     ``server`` is the Implementation block (name, version, title); ``catalogue(member)`` returns
     what is listed under "tools", "resources", "resourceTemplates" or "prompts", sorted as
     :mod:`.listing` says; ``instructions`` is what an agent should know first; ``size`` is how many
-    entries a page of a list has.
+    entries a page of a list has. With ``tasks`` calls can be tasks: then the catalogue also has
+    "toolsAsTasks", the tools with what they say about that.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class McpMachine:
         catalogue: Callable[[str], List[Dict[str, Any]]],
         instructions: str,
         size: int = PAGE,
+        tasks: bool = False,
     ) -> None:
         self._server = server
         self._catalogue = catalogue
@@ -106,18 +111,34 @@ class McpMachine:
             "subscriptions/listen": _listen,
         }
         self._stateless_methods.update((method, self._list_stateless) for method in LISTS)
+        #: The same for the last of the handshake revisions, and what differs in the stateless era.
+        self._last_methods = self._handshake_methods
+        self._last_capabilities = self._stateless_capabilities = self._capabilities
+        if tasks:
+            self._last_capabilities = dict(self._capabilities, tasks=CAPABILITY)
+            self._stateless_capabilities = dict(self._capabilities, **REQUIRED)
+            self._last_methods = dict(self._handshake_methods, **TASKS)
+            self._last_methods["tools/list"] = self._list_as_tasks
+            self._stateless_methods.update(TASKS_STATELESS)
 
-    def receive(self, value: Any, headers: Any, client: str = "") -> Outcome:
+    def without_tasks(self) -> McpMachine:
+        """Return one for where no tasks can be."""
+        return McpMachine(self._server, self._catalogue, self._instructions, self._size)
+
+    def receive(
+        self, value: Any, headers: Any, client: str = "", version: Optional[str] = None
+    ) -> Outcome:
         """Take one decoded message with the HTTP ``headers`` it came with.
 
-        ``client`` is who the session says it is. Never raises for what a peer sent.
+        ``client`` is who the session says it is, ``version`` its revision. Never raises for what a
+        peer sent.
         """
         try:
             message = jsonrpc.classify(value)
             if type(message) is Request:
                 if is_stateless(message.params, headers.get("mcp-protocol-version")):
                     return self._stateless(message, headers)
-                return self._handshake(message, client)
+                return self._handshake(message, client, headers, version)
         except Fault as fault:
             return self.refuse(fault)
         if type(message) is Notification and message.method == "notifications/cancelled":
@@ -181,12 +202,16 @@ class McpMachine:
 
     # -- handshake revisions ------------------------------------------------------------------
 
-    def _handshake(self, request: Request, client: str) -> Outcome:
+    def _handshake(
+        self, request: Request, client: str, headers: Any, version: Optional[str]
+    ) -> Outcome:
         try:
             read = READERS.get(request.method)
             if read is not None:
                 return read(request, False, client)
-            method = self._handshake_methods.get(request.method)
+            last = version_of(headers, version) == LATEST_HANDSHAKE
+            methods = self._last_methods if last else self._handshake_methods
+            method = methods.get(request.method)
             if method is None:
                 raise _no_method(request)
             return method(request)
@@ -198,9 +223,10 @@ class McpMachine:
         params = request.params
         wanted = params.get("protocolVersion")
         version = wanted if wanted in HANDSHAKE else LATEST_HANDSHAKE
+        last = version == LATEST_HANDSHAKE
         result = {
             "protocolVersion": version,
-            "capabilities": self._capabilities,
+            "capabilities": self._last_capabilities if last else self._capabilities,
             "serverInfo": self._server,
             "instructions": self._instructions,
         }
@@ -220,10 +246,14 @@ class McpMachine:
     def _list(self, request: Request) -> Outcome:
         return Reply(200, jsonrpc.result(request.id, self._page(request)))
 
-    def _page(self, request: Request) -> Dict[str, Any]:
+    def _list_as_tasks(self, request: Request) -> Outcome:
+        return Reply(200, jsonrpc.result(request.id, self._page(request, "toolsAsTasks")))
+
+    def _page(self, request: Request, member: str = "") -> Dict[str, Any]:
         which = LISTS[request.method]
+        entries = self._catalogue(member or which[0])
         try:
-            return page(which, self._catalogue(which[0]), request.params.get("cursor"), self._size)
+            return page(which, entries, request.params.get("cursor"), self._size)
         except BadCursor as error:
             raise bad_params(request, str(error)) from None
 
@@ -255,7 +285,7 @@ class McpMachine:
             request,
             {
                 "supportedVersions": list(STATELESS),
-                "capabilities": self._capabilities,
+                "capabilities": self._stateless_capabilities,
                 "instructions": self._instructions,
             },
         )

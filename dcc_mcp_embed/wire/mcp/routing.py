@@ -24,7 +24,14 @@ from .revisions import (
 __all__ = ["NAMED", "check_stateless", "decode_header", "is_stateless"]
 
 #: Methods whose Mcp-Name header must repeat a member of their params.
-NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+NAMED = {
+    "tools/call": "name",
+    "prompts/get": "name",
+    "resources/read": "uri",
+    "tasks/get": "taskId",
+    "tasks/update": "taskId",
+    "tasks/cancel": "taskId",
+}
 _PREFIX = "=?base64?"
 _SUFFIX = "?="
 
