@@ -9,6 +9,9 @@ import pytest
 from conformance.specification import REVISIONS, specification
 from conformance.watch import Watch
 from dcc_mcp_embed.wire import jsonrpc
+from dcc_mcp_embed.wire.mcp.machine import McpMachine, Reply
+from fakes.framed import FramedWire, wire_key
+from fakes.live import starting
 from helpers import require
 
 pytestmark = pytest.mark.heavy
@@ -119,6 +122,29 @@ def test_a_tool_keeps_to_its_own_schema(monkeypatch):
         "2025-11-25: outputSchema: None is not of type 'object'",
     ]
     assert watch.count == 4
+
+
+def test_what_a_server_says_in_frames_is_seen(tmp_path, monkeypatch):
+    watch = Watch(monkeypatch)
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": REVISIONS[-1],
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    ask = {"jsonrpc": "2.0", "id": "a", "method": "tools/list", "params": {"_meta": meta}}
+    with starting(str(tmp_path), monkeypatch) as start:
+        with FramedWire(start().port, wire_key()) as wire:
+            wire.greet()
+            wire.call("mcp", ask)
+            assert watch.problems == []
+            wrong = Reply(200, jsonrpc.notification("notifications/test", {}))
+            monkeypatch.setattr(McpMachine, "receive", lambda *_: wrong)
+            wire.call("mcp", ask)
+    assert watch.kinds == {
+        (REVISIONS[-1], "result of tools/list"),
+        (REVISIONS[-1], "notifications/test"),
+    }
+    (problem,) = watch.problems
+    assert problem.startswith("2026-07-28: notifications/test is nothing that a server says")
 
 
 def test_what_a_client_may_ask():
