@@ -71,6 +71,7 @@ def _edit(method: Edit) -> Edit:
         try:
             result = method(self, *arguments, **named)
         except BaseException:
+            # Ctrl-C too: nothing stays half done, and the error goes on to the caller.
             self.roll_back_chunk()
             raise
         self.close_chunk()

@@ -99,6 +99,7 @@ def _guide(server: embed.EmbeddedServer, failures: List[str], once: bool) -> Non
         print("\nor give it this URL:  {}".format(server.url))
         print("\nThe host keeps serving. Ctrl-C ends it.", flush=True)
     except Exception as error:
+        # Of whatever kind: this thread has nobody to tell; the main one prints it and ends with 1.
         failures.append("The demo failed: {}".format(error))
     finally:
         if once or failures:

@@ -51,6 +51,7 @@ class StderrLog:
         try:
             self._lines.put_nowait(line)
         except queue.Full:
+            # Dropped, see the class: nobody waits for whoever reads it.
             pass
 
     def close(self) -> None:
@@ -104,6 +105,7 @@ def _load(name: str) -> Any:
     except EmbedError:
         raise
     except Exception as error:
+        # What the user's own module raises while it is loaded: shown to its author, with the place.
         import traceback  # for broken files only: it reads and tokenizes source
 
         what = traceback.format_exception_only(type(error), error)

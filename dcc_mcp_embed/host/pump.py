@@ -81,6 +81,8 @@ class Pump:
                 try:
                     interrupt = self._step(job)
                 except BaseException as raised:
+                    # Ours or the adapter's fault, of any kind: the job's caller and the log have
+                    # it, and the host's event loop goes on.
                     interrupt = raised if isinstance(raised, KeyboardInterrupt) else None
                     self._drop(job, raised)
                 if interrupt is not None or self._clock.monotonic() - start >= self._budget:
@@ -99,7 +101,7 @@ class Pump:
             try:
                 self._executor.wake(self.run)
             except Exception as raised:
-                # The next call wakes it again.
+                # Whatever the host's own ways of waking it raise; the next call wakes it again.
                 self._log("error", "The host could not be woken: {!r}".format(raised))
         try:
             return interrupt
@@ -122,6 +124,7 @@ class Pump:
             try:
                 settled(job, None, HostError("{} broke off: {!r}".format(job.name, raised)))
             except Exception as again:
+                # Of the very code, maybe, that failed before: there is only the log left.
                 self._log("error", "{} was not told: {!r}".format(job.client, again))
         self._close(job)
         job.release()
@@ -154,6 +157,7 @@ class Pump:
             if suspended and job.read is not None and value is not None and not _asks(job, value):
                 value = job.read(value)
         except BaseException as raised:
+            # The tool is anybody's code, and may mean to end the program; its caller is told.
             error = raised
             interrupt = raised if isinstance(raised, KeyboardInterrupt) else None
         finally:
@@ -186,6 +190,7 @@ class Pump:
         try:
             modal = self._executor.modal_state()
         except Exception as raised:
+            # Whatever the host's API raises; the job's caller is told, and nothing is written.
             text = "The host could not say whether a dialog is open: {!r}".format(raised)
             self._log("error", text)
             modal = None
@@ -235,6 +240,7 @@ class Pump:
             try:
                 job.progress(value)
             except Exception as raised:
+                # The call is worth more than word of how far it is.
                 self._log("warning", "Progress of {} is lost: {!r}".format(job.name, raised))
         if polled:
             self._wait(job, getattr(job.poll, "every", POLL_EVERY))
@@ -250,11 +256,12 @@ class Pump:
                 self._lane.queue.append(job)
             job.parked = not shut and not cancelled
         if shut:
-            self._close_stepper(job)
+            self._close(job)
         elif job.parked and job.asked is not None:
             try:
                 job.asked(question)
             except Exception as raised:
+                # The other jobs go on; this one ends with its caller's time, or when cancelled.
                 self._log("error", "A question of {} is lost: {!r}".format(job.name, raised))
 
     def _wait(self, job: Job, delay: float) -> None:
@@ -285,6 +292,7 @@ class Pump:
         try:
             answer = job.finish(value, error, report)
         except BaseException as raised:
+            # Its value is of the tool's making, and runs its code once more; its caller is told.
             answer = None
             failure = HostError("The answer of {} could not be made: {!r}".format(job.name, raised))
         job.ended = now
@@ -320,21 +328,17 @@ class Pump:
                 self._close(job)
 
     def _close(self, job: Job) -> None:
-        if job.stepper is not None:
-            self._close_stepper(job)
-            return
-        close = closing(job)
-        if close is not None:
-            try:
-                close()
-            except BaseException as error:
-                self._log("warning", "{} did not end cleanly: {!r}".format(job.name, error))
+        """End the work of a job between two steps. What is closed stays where it is.
 
-    def _close_stepper(self, job: Job) -> None:
-        # It stays where it is: without it an advance under way would start the tool anew.
+        Without it an advance under way would start the tool anew.
+        """
+        close = closing(job)
+        if close is None:
+            return
         try:
-            job.stepper.close()
+            close()
         except BaseException as error:
+            # The tool's own ``finally`` blocks run here. Its caller has had an answer.
             self._log("warning", "{} did not end cleanly: {!r}".format(job.name, error))
 
 

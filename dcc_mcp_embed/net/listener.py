@@ -46,6 +46,7 @@ def bind(host: str, port: int) -> socket.socket:
         sock.listen(BACKLOG)
         sock.setblocking(False)
     except BaseException:
+        # Whatever it was goes on to the caller; no socket stays open.
         sock.close()
         raise
     return sock

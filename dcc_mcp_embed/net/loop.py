@@ -143,6 +143,7 @@ class Loop:
             while len(self._waker_in.recv(4096)) == 4096:
                 pass
         except (BlockingIOError, InterruptedError):
+            # It is empty.
             pass
         # Lowered after reading, and before this turn runs its calls: a byte that was just read
         # may belong to a caller that raised the flag meanwhile, whose call this turn still runs.

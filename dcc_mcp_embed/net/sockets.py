@@ -136,6 +136,7 @@ def connect_address(address: TransportAddress, timeout: float, clock: Clock) -> 
         sock.close()
         raise IpcConnectionFailed(str(address), _told(error)) from error
     except BaseException:
+        # A stranger at the other end, or Ctrl-C: no socket stays open.
         sock.close()
         raise
     return sock
@@ -239,6 +240,7 @@ def _connect_first(targets: List[Tuple[int, Any]], deadline: float, clock: Clock
             sock.close()
             failure = failure or error
         except BaseException:
+            # Ctrl-C while it waits.
             sock.close()
             raise
         else:
@@ -332,6 +334,7 @@ def _own_directory(directory: str) -> None:
     try:
         os.mkdir(directory, 0o700)
     except FileExistsError:
+        # Whose it is and who may write there is looked at now.
         pass
     facts = os.lstat(directory)
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid():

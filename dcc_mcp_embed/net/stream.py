@@ -199,6 +199,7 @@ class Stream:
                 sent = self._sock.send(memoryview(out)[:262144], SEND_FLAGS)
                 del out[:sent]
         except (BlockingIOError, InterruptedError):
+            # The rest when the socket takes more.
             pass
         except OSError as error:
             self._fail(error)
