@@ -8,29 +8,35 @@ import socket
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 
 import dcc_mcp_embed
+from bridge.web_stage import appears, greet, modern
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.secret import open_secret
 from dcc_mcp_embed.server.ports import who_answers
-from fakes.bridged import MODERN, Web
+from fakes.bridged import MODERN
 from fakes.live import DEADLINE, Wire, tries
 from fakes.served import environment, run
-from fakes.streaming import connecting, initialize
+from fakes.streaming import initialize
 
 KEY = "io.modelcontextprotocol/subscriptionId"
-ERA = "2026-07-28"
-NAME = {"type": "object", "properties": {"name": {"type": "string"}}}
-LOGIN = "https://example.org/login"
 ROUTED = {
     "type": "object",
     "properties": {"region": {"type": "string", "x-mcp-header": "Region"}},
     "additionalProperties": False,
 }
+
+
+@dcc_mcp_embed.tool()
+def fresh() -> str:
+    """Be new."""
+    return ""
+
+
+FRESH = SimpleNamespace(fresh=fresh)
 
 
 class Stage:
@@ -52,24 +58,12 @@ class Stage:
             finally:
                 self.ended.release()
 
-        @dcc_mcp_embed.tool
-        def greet(ctx):
-            """Ask for a name and greet."""
-            answer = yield ctx.elicit("Your name?", NAME, key="user_name")
-            return "Hello, {}!".format(answer["content"]["name"])
-
-        @dcc_mcp_embed.tool(read_only=True)
-        def sign_in(ctx):
-            """Send the person to a page."""
-            answer = yield ctx.elicit_url("Sign in", LOGIN, key="login")
-            return answer["action"]
-
         @dcc_mcp_embed.tool(input_schema=ROUTED)
         def routed(region: str = "") -> str:
             """Say where."""
             return region
 
-        self.tools = SimpleNamespace(steps=steps, greet=greet, sign_in=sign_in, routed=routed)
+        self.tools = SimpleNamespace(steps=steps, greet=greet, routed=routed)
 
 
 @pytest.fixture
@@ -78,50 +72,6 @@ def stage(serve):
     stage.live = serve(stage.tools)
     yield stage
     stage.stop.set()
-
-
-@pytest.fixture
-def web(home, monkeypatch):
-    with Web(home, monkeypatch) as web:
-        yield web
-
-
-@pytest.fixture
-def connect(web):
-    with connecting(web) as one_more:
-        yield one_more
-
-
-@pytest.fixture
-def later():
-    """Return what calls a function on another thread."""
-    with ThreadPoolExecutor(4) as threads:
-        yield threads.submit
-
-
-def appears(wire, name, headers=None):
-    """Wait until a tool is listed."""
-    for _ in tries():
-        listed = wire.rpc("tools/list", headers=headers).json["result"]["tools"]
-        if name in [tool["name"] for tool in listed]:
-            return
-    raise AssertionError(name)
-
-
-def modern(method, **params):
-    """Return what a client of the stateless era says, and its headers."""
-    name = params.get("name") or params.get("uri")
-    headers = {"MCP-Protocol-Version": ERA, "Mcp-Method": method}
-    if name:
-        headers["Mcp-Name"] = name
-    return {"method": method, "params": dict({"_meta": MODERN}, **params), "headers": headers}
-
-
-def asking(wire, name, capabilities, **more):
-    """Call a tool in the stateless era, as a client that can be asked; return the result."""
-    meta = dict(MODERN, **{"io.modelcontextprotocol/clientCapabilities": capabilities})
-    said = modern("tools/call", name=name, arguments={}, _meta=meta, **more)
-    return wire.rpc(**said).json["result"]
 
 
 # Who may come in.
@@ -334,84 +284,12 @@ def test_arguments_that_headers_repeat_must_be_those_of_the_headers(connect, sta
     assert wire.tool("routed", {"region": "x"})["content"][0]["text"] == "x"
 
 
-def test_a_client_is_asked_on_the_stream_of_its_call(connect, stage):
-    wire, other = connect(), connect()
-    session = initialize(wire, {"elicitation": {}})
-    appears(other, "greet")
-    call = {"name": "greet", "arguments": {}}
-    wire.rpc("tools/call", call, headers=session)
-    asked = wire.message()
-    assert asked["method"] == "elicitation/create"
-    named = {"action": "accept", "content": {"name": "Ann"}}
-    # From another session it is nobody's answer.
-    assert other.answer(asked["id"], named, headers=initialize(other)).status == 202
-    assert other.answer(asked["id"], named, headers=session).status == 202
-    assert wire.message()["result"]["content"][0]["text"] == "Hello, Ann!"
-    # Who takes no stream cannot be asked.
-    plain = dict(session, Accept="application/json")
-    refused = other.rpc("tools/call", call, headers=plain).json["result"]
-    assert refused["structuredContent"]["error"]["code"] == "permission_denied"
-
-
-def test_a_client_hears_on_that_stream_that_its_answer_is_not_needed_any_more(connect, stage):
-    wire, other = connect(), connect()
-    session = initialize(wire, {"elicitation": {}})
-    appears(other, "greet")
-    wire.rpc("tools/call", {"name": "greet", "arguments": {}}, ident=7, headers=session)
-    asked = wire.message()
-    other.rpc("notifications/cancelled", {"requestId": 7}, None, session)
-    taken_back, result = wire.messages()
-    assert taken_back["method"] == "notifications/cancelled"
-    assert taken_back["params"]["requestId"] == asked["id"]
-    assert result["result"]["structuredContent"]["error"]["code"] == "cancelled"
-
-
-def test_a_person_is_sent_to_a_page_in_both_eras(connect, stage):
-    wire, other = connect(), connect()
-    session = initialize(wire, {"elicitation": {"url": {}}})
-    appears(other, "sign_in")
-    wire.rpc("tools/call", {"name": "sign_in", "arguments": {}}, headers=session)
-    asked = wire.message()
-    assert asked["method"] == "elicitation/create"
-    assert asked["params"].pop("elicitationId")
-    page = {"mode": "url", "message": "Sign in", "url": LOGIN}
-    assert asked["params"] == page
-    other.answer(asked["id"], {"action": "accept"}, headers=session)
-    assert wire.message()["result"]["content"][0]["text"] == "accept"
-    # The other era has no name for it.
-    pages = {"elicitation": {"url": {}}}
-    first = asking(other, "sign_in", pages)
-    assert first["resultType"] == "input_required"
-    assert first["inputRequests"] == {"login": {"method": "elicitation/create", "params": page}}
-    state, given = first["requestState"], {"login": {"action": "accept"}}
-    done = asking(other, "sign_in", pages, requestState=state, inputResponses=given)
-    assert (done["resultType"], done["content"][0]["text"]) == ("complete", "accept")
-
-
-def test_a_form_is_filled_in_by_calling_again(connect, stage):
-    wire = connect()
-    appears(wire, "greet")
-    first = asking(wire, "greet", {"elicitation": {}})
-    assert first["resultType"] == "input_required"
-    asked = first["inputRequests"]["user_name"]
-    assert asked["method"] == "elicitation/create" and asked["params"]["requestedSchema"] == NAME
-    given = {"user_name": {"action": "accept", "content": {"name": "Ann"}}}
-    state = first["requestState"]
-    done = asking(wire, "greet", {"elicitation": {}}, requestState=state, inputResponses=given)
-    assert (done["resultType"], done["content"][0]["text"]) == ("complete", "Hello, Ann!")
-
-
 def test_sessions_are_told_of_changes_on_their_streams(connect, stage):
     wire, ears, other = connect(), connect(), connect()
     session = initialize(wire)
     assert ears.listen(session).status == 200
     appears(wire, "greet", session)
     assert other.listen(initialize(wire)).status == 200
-
-    @dcc_mcp_embed.tool()
-    def fresh() -> str:
-        """Be new."""
-        return ""
 
     subscribed = wire.rpc("resources/subscribe", {"uri": "test://a"}, headers=session)
     assert subscribed.json["result"] == {}
@@ -421,7 +299,7 @@ def test_sessions_are_told_of_changes_on_their_streams(connect, stage):
     while "list_changed" in told["method"]:
         told = ears.message()
     assert told["params"] == {"uri": "test://a"}
-    stage.live.server.register_tools(SimpleNamespace(fresh=fresh))
+    stage.live.server.register_tools(FRESH)
     assert ears.message()["method"] == "notifications/tools/list_changed"
 
 
@@ -436,12 +314,7 @@ def test_a_session_that_lost_its_room_is_told_when_it_is_back(web, connect, stag
     assert ears.message()["method"] == "notifications/message"
     assert wire.rpc("tools/list", headers=session).status == 200
 
-    @dcc_mcp_embed.tool()
-    def fresh() -> str:
-        """Be new."""
-        return ""
-
-    stage.live.server.register_tools(SimpleNamespace(fresh=fresh))
+    stage.live.server.register_tools(FRESH)
     assert ears.message()["method"] == "notifications/tools/list_changed"
     for _ in tries():
         if len(web._web._core._clients) == 1:
