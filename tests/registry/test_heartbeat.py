@@ -12,6 +12,7 @@ import pytest
 from dcc_mcp_embed import collector
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.registry.heartbeat import Heartbeat
+from fakes.channels import until
 from fakes.registry import Opened, raw_row
 
 LONG = 30.0
@@ -124,7 +125,7 @@ def test_the_thread_starts_late_beats_and_ends(running):
     threads = [t for t in threading.enumerate() if t.name == "dcc-mcp-embed-registry"]
     assert len(threads) == 1
     assert threads[0].daemon
-    wait_until(lambda: opened.rows() != first)
+    until(lambda: opened.rows() != first)
     assert running.stop(LONG)
     assert not threads[0].is_alive()
     running.start()
@@ -148,7 +149,7 @@ def test_a_busy_worker_does_not_starve_it(running):
         running.start()
         for _ in range(3):
             before = opened.rows()
-            wait_until(lambda before=before: opened.rows() != before)
+            until(lambda before=before: opened.rows() != before)
     finally:
         over.set()
         worker.join()
@@ -269,12 +270,3 @@ def test_a_system_without_threads_is_told_of_and_tried_again(opened, monkeypatch
     heart.defer(done.set)
     assert done.wait(LONG)
     assert heart.stop(LONG)
-
-
-def wait_until(condition):
-    pause = threading.Event()
-    for _ in range(int(LONG / 0.005)):
-        if condition():
-            return
-        pause.wait(0.005)
-    pytest.fail("it did not come about in {} s".format(LONG))
