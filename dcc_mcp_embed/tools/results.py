@@ -136,13 +136,7 @@ def failure(
     author, the last frames as ``details``.
     """
     known = error if isinstance(error, ToolError) else _unexpected(error)
-    shape = known.to_dict()
-    shape["message"] = _safe(str, shape["message"])
-    try:
-        shape = tidy(shape, "error").value
-    except Exception:
-        shape["details"] = {"repr": _safe(repr, shape["details"])}
-        shape = tidy(shape, "error").value
+    shape = {name: _told(name, value) for name, value in known.to_dict().items()}
     text = "{}: {}".format(shape["code"], shape["message"])
     if shape["hint"]:
         text = "{} {}".format(text, shape["hint"])
@@ -165,11 +159,27 @@ def _unexpected(error: BaseException) -> ToolError:
     )
 
 
+def _told(name: str, value: Any) -> Any:
+    """Return one member of an error as JSON: the tool's author may have put anything there."""
+    if name in ("message", "hint"):
+        return None if value is None else _safe(str, value)
+    try:
+        clean = tidy(value, "error." + name).value
+        if name != "details" or text_of(clean, "error", [])[1] <= LIMIT:
+            return clean
+    except Exception:
+        # What is no JSON, and whatever an object of the host raises while it is read.
+        pass
+    shown = _safe(repr, value)
+    return {"repr": shown} if name == "details" else shown
+
+
 def _safe(read: Any, thing: Any) -> str:
     """Return str or repr of what may refuse even that (a host object that is gone)."""
     try:
-        return str(read(thing))[:_MAX_MESSAGE]
+        return plain(str(read(thing))[:_MAX_MESSAGE])
     except Exception:
+        # Its own code, which may raise anything.
         return "<unreadable {}>".format(type(thing).__name__)
 
 

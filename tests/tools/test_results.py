@@ -330,11 +330,16 @@ def test_unknown_errors_say_where():
         MemoryError(),
         ToolError("a\udc80", details={"node": Node()}),
         ToolError("x", details={"n": math.nan}),
+        ToolError("x", details={"paths": ["/a"] * LIMIT}),
+        ToolError("x", hint=Node()),
+        ToolError("x", retry_after_ms=Node(), details=[Node()]),
     ],
 )
 def test_every_error_has_an_answer(error):
     result = failure(error, INSTANCE)
     text = json.dumps(result, allow_nan=False)
     assert len(text) < 10000
-    assert result["structuredContent"]["error"]["code"] == "host_error"
+    told = result["structuredContent"]["error"]
+    assert told["code"] == "host_error"
+    assert type(told["hint"]) in (str, type(None))
     result["content"][0]["text"].encode("utf-8")
