@@ -173,7 +173,7 @@ def _failed(error: BaseException, code: str) -> HostError:
     name = type(error).__name__
     try:
         text = str(error)
-    except Exception:
+    except Exception:  # the error's own code, which may do anything
         text = "(its text cannot be shown)"
     summary = fit("{}: {}".format(name, text) if text else name, MAX_TRACE // 2)
     trace = [

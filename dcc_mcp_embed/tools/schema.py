@@ -121,6 +121,7 @@ def _evaluate(annotation: Any, scope: Dict[str, Any]) -> Any:
         bearer: Any = _Bearer({"it": annotation})
         return _compat.get_type_hints(bearer, scope, include_extras=True)["it"]
     except Exception as error:
+        # An annotation is code of the tool's author, and can raise anything.
         raise ConfigError(
             "has the annotation {!r}, which cannot be evaluated here ({}: {}). Define the names "
             "it uses above the function; up to Python 3.8 write List[int] for list[int], up to "
@@ -132,6 +133,7 @@ def _hints_of_class(cls: Any) -> Dict[str, Any]:
     try:
         hints: Dict[str, Any] = _compat.get_type_hints(cls, include_extras=True)
     except Exception as error:
+        # As above.
         raise ConfigError(
             "uses {}, whose annotations cannot be evaluated ({}: {}).".format(
                 cls.__name__, type(error).__name__, error

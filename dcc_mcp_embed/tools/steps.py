@@ -54,6 +54,7 @@ def _text(message: Any) -> Optional[str]:
     try:
         return plain(message if isinstance(message, str) else str(message))[:MAX_MESSAGE]
     except Exception:
+        # Its own code, which may raise anything; that is the tool's failure.
         raise HostError(
             "The tool reported progress whose message is a {} that has no text.".format(
                 type(message).__name__
