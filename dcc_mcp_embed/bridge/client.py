@@ -57,7 +57,8 @@ class Client:
         #: What it can be asked, in the words of hosts.
         self.capabilities: Dict[str, Any] = {}
         self.initialized = False
-        self.level = LEVEL
+        #: None: it is told nothing of what is logged.
+        self.level: Optional[str] = LEVEL
         #: Id -> who listens under it, in the stateless era.
         self.listeners: Dict[Any, Listener] = {}
         #: Uri, as the client has it -> what it means, in the handshake era.
@@ -82,7 +83,7 @@ class Client:
 
     def wishes(self, work: Work) -> Wishes:
         """Return what it can be asked, and wants to hear, of work under way."""
-        level: Optional[str] = self.level
+        level = self.level
         capabilities = self.capabilities
         if work.stateless:
             meta = work.params["_meta"]

@@ -124,7 +124,12 @@ class WebFront:
         if outcome.stateless:
             # Whatever id it sends: this era knows no sessions.
             sink.session = None
-        client = self._client(sink.session) if sink.session is not None else Client(Nobody())
+        if sink.session is not None:
+            client = self._client(sink.session)
+        else:
+            client = Client(Nobody())
+            # As with a host: what is logged is for sessions, or asked for by the request.
+            client.level = None
         if client.version is None:
             named = exchange.head.headers.get("mcp-protocol-version")
             client.version = named if named in HANDSHAKE else None

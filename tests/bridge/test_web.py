@@ -58,12 +58,18 @@ class Stage:
             finally:
                 self.ended.release()
 
+        @dcc_mcp_embed.tool(read_only=True)
+        def says(ctx) -> str:
+            """Log."""
+            ctx.log("error", "said")
+            return "done"
+
         @dcc_mcp_embed.tool(input_schema=ROUTED)
         def routed(region: str = "") -> str:
             """Say where."""
             return region
 
-        self.tools = SimpleNamespace(steps=steps, greet=greet, routed=routed)
+        self.tools = SimpleNamespace(steps=steps, greet=greet, says=says, routed=routed)
 
 
 @pytest.fixture
@@ -168,6 +174,16 @@ def test_calls_tell_how_far_they_are_and_are_cancelled_each_for_itself(connect, 
     assert not stage.ended.acquire(blocking=False)
     assert two.rpc("notifications/cancelled", cancel, None, sessions[0]).status == 202
     assert stage.ended.acquire(timeout=DEADLINE)
+
+
+def test_the_log_of_a_call_is_for_those_who_have_a_session(connect, stage):
+    wire = connect()
+    appears(wire, "says")
+    assert wire.tool("says")["content"][0]["text"] == "done"
+    wire.rpc("tools/call", {"name": "says", "arguments": {}}, headers=initialize(wire))
+    said, result = wire.messages()
+    assert (said["method"], said["params"]["data"]) == ("notifications/message", "said")
+    assert result["result"]["content"][0]["text"] == "done"
 
 
 def test_the_stateless_era_works_and_is_cancelled_by_leaving(connect, stage):
