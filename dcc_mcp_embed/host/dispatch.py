@@ -86,8 +86,9 @@ class Dispatcher:
                 refusal = refusals.queue_full(self._limit)
             else:
                 self._add(job, now)
-        if refusal is None or probe:
-            self._executor.wake(self.pump)
+        problem = self._pump.wake() if refusal is None or probe else None
+        if problem is not None and refusal is None and self._take_back(job):
+            refusal = refusals.not_woken(problem)
         if refusal is not None:
             try:
                 raise refusal
@@ -106,16 +107,24 @@ class Dispatcher:
                 self._add(job, self._clock.monotonic())
         if shut is not None:
             raise HostShuttingDown(shut, state="not_started")
-        self._executor.wake(self.pump)
+        self._pump.wake()
 
     def prod(self) -> None:
         """Wake the thread again, in case that it was not heard. Any thread."""
-        self._executor.wake(self.pump)
+        self._pump.wake()
 
     def _add(self, job: Job, now: float) -> None:
         job.attach(self._lane.lock, now)
         self._lane.queue.append(job)
         self._lane.live[job.job_id] = job
+
+    def _take_back(self, job: Job) -> bool:
+        """Return whether a job that was just added did not begin, and now never will."""
+        with self._lane.lock:
+            taken = job.state == QUEUED and job.claim_locked(DROPPED)
+            if taken:
+                self._lane.forget(job)
+            return taken
 
     def call(self, job: Job, timeout: float) -> Any:
         """Run ``job`` and wait for its answer at most ``timeout`` seconds; raises its ToolError.
@@ -191,7 +200,7 @@ class Dispatcher:
                 if idle:
                     self._requeue(job)
         if idle:
-            self._executor.wake(self.pump)
+            self._pump.wake()
         if removed:
             refuse(job, refusals.cancelled_in_time())
             self._rest()
@@ -208,7 +217,7 @@ class Dispatcher:
                 return False
             job.sent = (answer, error)
             self._requeue(job)
-        self._executor.wake(self.pump)
+        self._pump.wake()
         return True
 
     def _requeue(self, job: Job) -> None:
@@ -301,7 +310,7 @@ class Dispatcher:
         elif orphans:
             # Else there is nothing to do there: a worker's thread must not be made for that, and
             # cannot be when the interpreter ends (3.12).
-            self._executor.wake(self.pump)
+            self._pump.wake()
 
     def disown(self, reason: str) -> None:
         """Refuse new jobs in a forked child; those that it inherited are its parent's to settle.

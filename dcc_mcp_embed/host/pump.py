@@ -98,16 +98,25 @@ class Pump:
                 self._turned()
             self._rested()
         if more:
-            try:
-                self._executor.wake(self.run)
-            except Exception as raised:
-                # Whatever the host's own ways of waking it raise; the next call wakes it again.
-                self._log("error", "The host could not be woken: {!r}".format(raised))
+            self.wake()
         try:
             return interrupt
         finally:
             # Its traceback holds this frame: no cycle may be left that only a collection would end.
             interrupt = None
+
+    def wake(self) -> Optional[str]:
+        """Have the executor run this; return why it cannot, None if it can. Any thread.
+
+        What waits is not lost: the next wake runs it too.
+        """
+        try:
+            self._executor.wake(self.run)
+        except Exception as raised:
+            # Of whatever kind the host's own ways raise, or the system that has no thread left.
+            self._log("error", "The host could not be woken: {!r}".format(raised))
+            return repr(raised)
+        return None
 
     def _drop(self, job: Job, raised: BaseException) -> None:
         """Be rid of a job whose handling failed, as opposed to the job itself."""
@@ -279,7 +288,7 @@ class Pump:
                 return
             job.waits = False
             self._lane.queue.append(job)
-        self._executor.wake(self.run)
+        self.wake()
 
     def _end(self, job: Job, value: Any, error: Optional[BaseException], now: float) -> None:
         report = Report(

@@ -18,6 +18,7 @@ __all__ = [
     "cancelled_in_time",
     "held",
     "modal",
+    "not_woken",
     "queue_full",
     "stalled",
     "timed_out_running",
@@ -41,6 +42,14 @@ def held(peer: str) -> HostBusy:
             peer
         ),
         hint="Try again when that call is over.",
+        retry_after_ms=1000,
+    )
+
+
+def not_woken(why: str) -> HostBusy:
+    return HostBusy(
+        "The thread that this call needs could not be woken: {}".format(why),
+        hint="Nothing was changed; try again in a moment.",
         retry_after_ms=1000,
     )
 

@@ -172,6 +172,35 @@ def test_a_host_that_cannot_be_woken_does_not_end_the_pump():
     assert calls.effects == ["a", "b", "c"]
 
 
+def test_a_call_for_a_host_that_cannot_be_woken_is_refused_and_never_runs():
+    calls = Caller()
+    calls.host.wake = raising(RuntimeError("no timer"))
+    with pytest.raises(errors.HostBusy, match="no timer"):
+        calls.submit("a")
+    assert calls.dispatcher.resting
+    del calls.host.wake
+    alive(calls)
+    assert calls.effects == ["next"]
+    assert "a" not in calls.told
+
+
+def test_a_job_that_began_before_waking_failed_goes_on():
+    calls = Caller(budget=0.0)
+
+    def wake(pump):
+        calls.host.pump = pump
+        del calls.host.wake
+        calls.host.turn()
+        raise RuntimeError("no timer")
+
+    calls.host.wake = wake
+    calls.submit("a", stepping(calls))
+    assert calls.effects == [0]
+    calls.host.run()
+    assert calls.told["a"] == [("value", "value")]
+    assert any("no timer" in text for _, text in calls.logged)
+
+
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
 def test_a_generator_that_ends_badly_does_not_end_the_pump(kind):
     calls = Caller(budget=0.0)
