@@ -11,7 +11,7 @@ import dcc_mcp_embed
 from dcc_mcp_embed.cli.main import _parser
 from dcc_mcp_embed.cli.serve import launch_command
 from fakes.live import DEADLINE, starting
-from fakes.streaming import connecting, initialize
+from fakes.streaming import initialize
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 
@@ -41,9 +41,8 @@ def live(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def wire(live):
-    with connecting(live) as connect:
-        yield connect()
+def wire(connect):
+    return connect()
 
 
 def test_every_answer_is_a_stream(wire):
@@ -63,31 +62,35 @@ def test_every_answer_is_a_stream(wire):
         assert message["result"]["content"][0]["text"] == "hello"
 
 
-def test_a_lost_answer_is_fetched(live, wire):
+def begun(wire, tool):
+    """Call a tool in a session; return that, and the first event of the answer."""
     session = initialize(wire)
     wire.messages()
-    wire.rpc("tools/call", {"name": "greet"}, headers=session)
-    first = wire.event()
+    wire.rpc("tools/call", {"name": tool}, headers=session)
+    return session, wire.event()
+
+
+def fetched(wire):
+    """Return the text of the one result that comes."""
+    (message,) = wire.messages()
+    return message["result"]["content"][0]["text"]
+
+
+def test_a_lost_answer_is_fetched(wire, connect):
+    session, first = begun(wire, "greet")
     assert (first.data, first.retry) == ("", 1000)
-    with connecting(live) as connect:
-        other = connect()
-        other.listen(session, last=first.id)
-        (message,) = other.messages()
-    assert message["result"]["content"][0]["text"] == "hello"
+    other = connect()
+    other.listen(session, last=first.id)
+    assert fetched(other) == "hello"
 
 
-def test_a_call_begins_its_stream_before_it_is_done(live, wire):
-    session = initialize(wire)
-    wire.messages()
-    wire.rpc("tools/call", {"name": "hold"}, headers=session)
-    first = wire.event()
+def test_a_call_begins_its_stream_before_it_is_done(wire, connect):
+    session, first = begun(wire, "hold")
     wire.close()
-    with connecting(live) as connect:
-        other = connect()
-        other.listen(session, last=first.id)
-        released.set()
-        (message,) = other.messages()
-    assert message["result"]["content"][0]["text"] == "held"
+    other = connect()
+    other.listen(session, last=first.id)
+    released.set()
+    assert fetched(other) == "held"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from dcc_mcp_embed.errors import ToolError
 from dcc_mcp_embed.server import dialogue
 from fakes.live import starting, tries
 from fakes.stage import declared_among
-from fakes.streaming import Streaming, connecting, initialize
+from fakes.streaming import Streaming, initialize
 
 MODERN = "2026-07-28"
 DEADLINE = 10.0
@@ -181,17 +181,6 @@ def stage():
 def start(tmp_path, monkeypatch, stage):
     with starting(str(tmp_path), monkeypatch, tools=[stage.tools]) as one_more:
         yield lambda **limits: one_more(limits=Limits(**limits))
-
-
-@pytest.fixture
-def live(start):
-    return start()
-
-
-@pytest.fixture
-def connect(live):
-    with connecting(live) as one_more:
-        yield one_more
 
 
 def waiting(live):

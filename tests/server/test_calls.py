@@ -323,6 +323,15 @@ def test_a_report_that_comes_while_others_are_told_is_told_too():
     assert told == [0, 1, 2, 3]
 
 
+def failure_of(live, tool, token):
+    """Call a new tool that fails, with or without a wish for progress; return its error."""
+    live.server.register_tools(SimpleNamespace(tool=tool))
+    meta = {} if token is None else {"_meta": {"progressToken": token}}
+    found = Pending(live, tool.__name__, {}, **meta).error()
+    assert found["code"] == "host_error"
+    return found
+
+
 @pytest.mark.parametrize("token", [None, 1])
 @pytest.mark.parametrize("bad", [float("nan"), "3", object()])
 def test_a_report_that_cannot_be_told_is_an_error_of_the_tool(start, stage, token, bad):
@@ -337,14 +346,9 @@ def test_a_report_that_cannot_be_told_is_an_error_of_the_tool(start, stage, toke
         finally:
             left.append("left")
 
-    live = start()
-    live.server.register_tools(SimpleNamespace(wrong=wrong))
-    meta = {} if token is None else {"_meta": {"progressToken": token}}
-    answer = Pending(live, "wrong", {}, **meta).answer()
-    error = answer.json["result"]["structuredContent"]["error"]
-    assert error["code"] == "host_error"
-    assert "whose done is a" in error["message"]
-    assert "Progress(done, total, message)" in error["hint"]
+    found = failure_of(start(), wrong, token)
+    assert "whose done is a" in found["message"]
+    assert "Progress(done, total, message)" in found["hint"]
     assert left == ["left"]
 
 
@@ -356,13 +360,7 @@ def test_a_report_by_the_context_that_cannot_be_told_is_an_error_too(start, toke
         ctx.progress(1, float("nan"))
         return "went on"
 
-    live = start()
-    live.server.register_tools(SimpleNamespace(wrong=wrong))
-    meta = {} if token is None else {"_meta": {"progressToken": token}}
-    answer = Pending(live, "wrong", {}, **meta).answer()
-    error = answer.json["result"]["structuredContent"]["error"]
-    assert error["code"] == "host_error"
-    assert "whose total is a float" in error["message"]
+    assert "whose total is a float" in failure_of(start(), wrong, token)["message"]
 
 
 def test_a_report_of_a_host_object_spoils_no_list(start, stage):

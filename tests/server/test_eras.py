@@ -7,7 +7,7 @@ import json
 import pytest
 
 from fakes.live import Live
-from fakes.streaming import connecting, initialize
+from fakes.streaming import initialize
 
 MODERN = "2026-07-28"
 BATCHED = "2025-03-26"
@@ -26,9 +26,8 @@ def live(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def wire(live):
-    with connecting(live) as connect:
-        yield connect()
+def wire(connect):
+    return connect()
 
 
 def post(wire, messages, **headers):

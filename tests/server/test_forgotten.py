@@ -8,7 +8,6 @@ import pytest
 
 import dcc_mcp_embed
 from fakes.live import Live, on_loop
-from fakes.streaming import connecting
 
 BEFORE = {"Mcp-Session-Id": "ab" * 16}
 
@@ -33,9 +32,8 @@ def live(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def wire(live):
-    with connecting(live) as connect:
-        yield connect()
+def wire(connect):
+    return connect()
 
 
 def test_the_level_that_a_client_sets_in_a_session_of_before_is_kept(live, wire):

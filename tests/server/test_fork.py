@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
-from fakes.served import DEADLINE, Served, environment
+from fakes.served import Served
+from server.forking import run
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
@@ -145,15 +144,7 @@ def child():
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_forked_child_is_no_server_and_its_parents_goes_on(tmp_path, scene):
     before, child = SCENES[scene]
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c"]
-        + [PROCESS.format(before=before, child=child)],
-        env=environment(str(tmp_path)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=DEADLINE,
-    )
+    done = run(PROCESS.format(before=before, child=child), str(tmp_path))
     assert done.stderr == ""
     assert (done.returncode, done.stdout) == (0, "done\n")
 

@@ -60,11 +60,6 @@ def start(tmp_path, monkeypatch, stage):
         yield one_more
 
 
-@pytest.fixture
-def live(start):
-    return start()
-
-
 class Caller(Client):
     """A peer with a line, and the calls of it."""
 

@@ -9,7 +9,7 @@ import pytest
 
 import dcc_mcp_embed
 from fakes.live import starting
-from fakes.streaming import connecting, initialize
+from fakes.streaming import initialize
 
 BATCHES = "2025-03-26"
 HEADER = {"MCP-Protocol-Version": BATCHES}
@@ -38,12 +38,6 @@ def chatty(ctx) -> str:
 def live(tmp_path, monkeypatch):
     with starting(str(tmp_path), monkeypatch, registered=False) as start:
         yield start(tools=[sampled, chatty])
-
-
-@pytest.fixture
-def connect(live):
-    with connecting(live) as connect:
-        yield connect
 
 
 def request(method, ident, **params):

@@ -11,7 +11,7 @@ import dcc_mcp_embed
 from dcc_mcp_embed.server import front
 from dcc_mcp_embed.tools.declare import Progress
 from fakes.live import Live, on_loop, tries
-from fakes.streaming import connecting, initialize
+from fakes.streaming import initialize
 
 MODERN = "2026-07-28"
 META = {
@@ -42,12 +42,6 @@ def live(tmp_path, monkeypatch, leave):
     yield one
     leave.set()
     one.close()
-
-
-@pytest.fixture
-def connect(live):
-    with connecting(live) as one_more:
-        yield one_more
 
 
 def standing(connect):

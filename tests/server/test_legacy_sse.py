@@ -102,11 +102,6 @@ def start(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def live(start):
-    return start()
-
-
-@pytest.fixture
 def client(live):
     with Client(live) as one:
         yield one

@@ -492,6 +492,7 @@ def test_64_clients_of_1000_calls_each_lose_nothing_and_are_served_alike(tmp_pat
                             problems.append(result)
                     times.append(time.monotonic() - begun)
             except Exception as error:
+                # On a thread of its own nothing else would show it.
                 problems.append(error)
 
         threads = [threading.Thread(target=work, args=(n,), name="c") for n in range(clients)]

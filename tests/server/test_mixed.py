@@ -100,6 +100,7 @@ def test_every_client_of_either_kind_gets_its_own_answers(live, notes):
             together.wait(DEADLINE)
             answers[name] = kinds[kind](live, name)
         except BaseException as error:
+            # On a thread of its own nothing else would show it, a failed assertion neither.
             problems.append((name, error))
 
     threads = [

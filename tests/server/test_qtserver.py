@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
-import sys
 import threading
 from types import SimpleNamespace
 
@@ -19,7 +17,7 @@ from dcc_mcp_embed.errors import ConfigError, StartError
 from dcc_mcp_embed.registry.file_registry import open_registry
 from dcc_mcp_embed.server import qtserver
 from fakes.live import DEADLINE, Live, tries
-from fakes.served import environment
+from server.forking import run
 
 RAN = []
 GO = threading.Event()
@@ -338,14 +336,7 @@ os.waitpid(child, 0)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_holds_neither_the_port_nor_its_connections(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", FORK],
-        env=environment(str(tmp_path)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=DEADLINE,
-    )
+    done = run(FORK, str(tmp_path))
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 

@@ -121,11 +121,6 @@ def start(tmp_path, monkeypatch):
         live.close()
 
 
-@pytest.fixture
-def live(start):
-    return start()
-
-
 def old(live, method, params=None, **options):
     with live.connect() as wire:
         return wire.rpc(method, params, **options)

@@ -106,6 +106,7 @@ class Caller(threading.Thread):
                 self.result = self.wire.tool(self.tool, self.arguments)
                 self.closed = self.wire.at_end()
             except Exception as error:
+                # Whatever it is: told() shows it.
                 self.result = error
 
     def told(self):

@@ -11,7 +11,7 @@ import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
 from dcc_mcp_embed.tools.declare import Progress
 from fakes.live import Live, on_loop, tries
-from fakes.streaming import connecting, initialize
+from fakes.streaming import initialize
 
 DEADLINE = 10.0
 
@@ -54,12 +54,6 @@ def live(tmp_path, monkeypatch, stage):
     one = Live(str(tmp_path), monkeypatch, tools=[stage.tools], limits=Limits(sessions=4))
     yield one
     one.close()
-
-
-@pytest.fixture
-def connect(live):
-    with connecting(live) as one_more:
-        yield one_more
 
 
 def tell(live, number):

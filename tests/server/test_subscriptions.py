@@ -10,7 +10,7 @@ from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 
 import dcc_mcp_embed
 from fakes.live import Live, on_loop
-from fakes.streaming import connecting, initialize
+from fakes.streaming import initialize
 
 MODERN = "2026-07-28"
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
@@ -47,12 +47,6 @@ def live(tmp_path, monkeypatch):
     one = Live(str(tmp_path), monkeypatch, TellingAdapter, tools=[things])
     yield one
     one.close()
-
-
-@pytest.fixture
-def connect(live):
-    with connecting(live) as one_more:
-        yield one_more
 
 
 def something(kind, name):
