@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import threading
 import types
 
 import pytest
@@ -16,7 +15,7 @@ from dcc_mcp_embed.wire.frames import frame
 from dcc_mcp_embed.wire.messages import Notify, encode
 from dcc_mcp_embed.wire.messages import Request as MessageRequest
 from fakes.framed import FramedWire, wire_key
-from fakes.live import Live
+from fakes.live import Live, tries
 from fakes.streaming import Streaming, initialize
 
 MODERN = "2026-07-28"
@@ -98,11 +97,9 @@ def live(tmp_path_factory):
         in_handshake_era(wire, "good_worker")
     # So does the lock that goes with its row, from when that is written.
     entered = os.path.join(one.registry_dir, "services.json")
-    pause = threading.Event()
-    for _ in range(3000):
+    for _ in tries():
         if os.path.exists(entered):
             break
-        pause.wait(0.01)
     yield one
     one.close()
     patch.undo()
