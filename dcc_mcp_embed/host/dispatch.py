@@ -16,7 +16,7 @@ from ..errors import HostShuttingDown, ToolError
 from . import refusals
 from .holder import STACK_AFTER, Holder, stack_of
 from .job import ABANDONED, CANCELLED, DETACHED, DROPPED, QUEUED, RUNNING, Job
-from .lane import KEPT_RESULTS, STALLED_AFTER, Lane
+from .lane import KEPT_RESULTS, STALLED_AFTER, Hold, Lane
 from .pump import Pump, closing, refuse
 
 __all__ = ["Dispatcher"]
@@ -256,13 +256,13 @@ class Dispatcher:
 
         return leave
 
-    def hold(self, peer: str) -> _Hold:
+    def hold(self, peer: str) -> Hold:
         """Return a context in which the executor's own thread blocks waiting for ``peer``.
 
         Calls that arrive meanwhile are refused with HostBusy instead of waiting for a thread that
         may, through them, wait for itself.
         """
-        return _Hold(self._lane, peer)
+        return Hold(self._lane, peer)
 
     def finish(self, reason: str, rested: Callable[[], None]) -> None:
         """Refuse new jobs, let those that are there come to their end. Any thread.
@@ -393,20 +393,3 @@ class Dispatcher:
             now - since,
             " and is between two steps" if self._lane.current is None else "",
         )
-
-
-class _Hold:
-    """See :meth:`Dispatcher.hold`."""
-
-    def __init__(self, lane: Lane, peer: str) -> None:
-        self._lane = lane
-        self._peer = peer
-
-    def __enter__(self) -> None:
-        with self._lane.lock:
-            self._before = self._lane.held_by
-            self._lane.held_by = self._peer
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        with self._lane.lock:
-            self._lane.held_by = self._before

@@ -13,7 +13,15 @@ from typing import Any, Deque, Dict, List, Optional, Tuple
 
 from .job import ABANDONED, CANCELLED, DROPPED, LATE, Job
 
-__all__ = ["KEPT_BYTES", "KEPT_FOR", "KEPT_RESULTS", "STALLED_AFTER", "Lane", "weight_of"]
+__all__ = [
+    "KEPT_BYTES",
+    "KEPT_FOR",
+    "KEPT_RESULTS",
+    "STALLED_AFTER",
+    "Hold",
+    "Lane",
+    "weight_of",
+]
 
 #: Jobs that outlived their caller and can still be asked for, and the bytes of their answers; the
 #: oldest go first.
@@ -141,6 +149,26 @@ class Lane:
 
     def _lose_oldest(self) -> None:
         self._kept_bytes -= self.kept.popitem(last=False)[1].weight
+
+
+class Hold:
+    """A context in which the thread itself waits for ``peer``, see the dispatcher's ``hold``.
+
+    Takes the lock itself. Nests.
+    """
+
+    def __init__(self, lane: Lane, peer: str) -> None:
+        self._lane = lane
+        self._peer = peer
+
+    def __enter__(self) -> None:
+        with self._lane.lock:
+            self._before = self._lane.held_by
+            self._lane.held_by = self._peer
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        with self._lane.lock:
+            self._lane.held_by = self._before
 
 
 def weight_of(answer: Any) -> int:
