@@ -8,7 +8,6 @@ setuptools write: folders of metadata beside the packages, in the folders of the
 from __future__ import annotations
 
 import os
-import re
 from typing import Iterable, Iterator, List, Optional, Set, Tuple
 
 from ..records import NamedTuple
@@ -17,8 +16,6 @@ __all__ = ["Point", "entry_points"]
 
 _KINDS = (".dist-info", ".egg-info")
 _FILE = "entry_points.txt"
-#: How names of distributions are compared (PEP 503).
-_RUNS = re.compile(r"[-_.]+")
 #: Bytes of a file that is read; the longest that are known have a hundredth of it.
 _LIMIT = 1024 * 1024
 
@@ -42,7 +39,7 @@ def entry_points(path: Iterable[str], group: str) -> List[Point]:
     taken: Set[str] = set()
     for place in path:
         for distribution, folder in _distributions(place):
-            key = _RUNS.sub("-", distribution).lower()
+            key = _normal(distribution)
             if key in taken:
                 continue
             taken.add(key)
@@ -66,6 +63,12 @@ def _distributions(place: object) -> Iterator[Tuple[str, str]]:
         stem, kind = os.path.splitext(name)
         if kind in _KINDS:
             yield stem.partition("-")[0], os.path.join(place, name)
+
+
+def _normal(name: str) -> str:
+    """Return by what names of distributions are compared (PEP 503)."""
+    words = name.lower().replace("_", "-").replace(".", "-").split("-")
+    return "-".join(word for word in words if word)
 
 
 def _read(file: str) -> Optional[str]:
