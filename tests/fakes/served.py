@@ -63,9 +63,13 @@ class Served:
     def __init__(
         self, home: str, *arguments: str, command: Tuple[str, ...] = ("serve",), port: int = 0
     ) -> None:
+        self._start(home, [*command, "--port", str(port), *arguments])
+        if command == ("serve",):
+            self._read_facts()
+
+    def _start(self, home: str, arguments: List[str]) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "dcc_mcp_embed", *command]
-            + ["--port", str(port), *arguments],
+            [sys.executable, "-W", "error", "-m", "dcc_mcp_embed", *arguments],
             env=environment(home),
             cwd=home,
             stdin=subprocess.DEVNULL,
@@ -81,12 +85,13 @@ class Served:
         for reader in self._readers:
             reader.start()
         self.facts: Dict[str, Any] = {}
-        if command == ("serve",):
-            line = self._lines.get(timeout=DEADLINE)
-            if line is None:
-                self.end(None)
-                raise AssertionError(self.stderr)
-            self.facts = json.loads(line)
+
+    def _read_facts(self) -> None:
+        line = self._lines.get(timeout=DEADLINE)
+        if line is None:
+            self.end(None)
+            raise AssertionError(self.stderr)
+        self.facts = json.loads(line)
 
     def _read(self, name: str) -> None:
         stream = getattr(self.process, name)
@@ -152,3 +157,11 @@ class Served:
     def __exit__(self, *_: Any) -> None:
         if self.process.returncode is None:
             self.end()
+
+
+class ServedBridge(Served):
+    """``bridge --http`` in a process of its own, at any free port."""
+
+    def __init__(self, home: str, *arguments: str) -> None:
+        self._start(home, ["bridge", "--http", "0", *arguments])
+        self._read_facts()

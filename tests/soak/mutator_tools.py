@@ -15,6 +15,12 @@ def on_loop(text: str = "") -> str:
     return text
 
 
+@tool(read_only=True)
+def on_main() -> str:
+    """Return a text, from the main thread."""
+    return "fine"
+
+
 @tool(thread="worker", read_only=True)
 def on_worker(text: str = "", number: float = 0, flags: List[bool] = ()) -> Dict[str, Any]:  # type: ignore[assignment]
     """Return what was given, on the worker thread."""

@@ -9,7 +9,7 @@ import struct
 import time
 from collections import Counter, deque
 from random import Random
-from typing import Any, Callable, Deque, Dict, List, Tuple
+from typing import Any, Callable, Deque, Dict, List, NamedTuple, Tuple
 from typing import Counter as Count
 
 from dcc_mcp_embed.wire import frames, messages
@@ -17,7 +17,7 @@ from fakes.framed import FramedWire
 from fakes.served import Served
 from soak import seeds, spoiling
 
-__all__ = ["PATIENCE", "Sender", "sidecar_port"]
+__all__ = ["PATIENCE", "Sender", "Web", "sidecar_port"]
 
 #: Seconds in which a good client is answered, on a busy machine.
 PATIENCE = 20.0
@@ -52,24 +52,32 @@ def sidecar_port(served: Served) -> int:
     return int(served.facts["host_rpc"].rpartition(":")[2])
 
 
+class Web(NamedTuple):
+    """Where HTTP is spoken. ``sessions``: ids that were given out there, shared by all senders."""
+
+    port: int
+    token: str
+    sessions: Deque[str]
+
+
 class Sender:
     """Hold conversations, one after the other; one sender for each thread.
 
-    ``sessions``: ids that were given out, shared by all. ``counts``: what came of it; ``defects``:
-    what must not have.
+    ``host`` and ``bridge``: where they speak HTTP; ``key``: for the host's framed wire. ``counts``:
+    what came of it; ``defects``: what must not have.
     """
 
-    def __init__(self, served: Served, key: bytes, sessions: Deque[str]) -> None:
-        self._port = served.port
-        self._sidecar = sidecar_port(served)
-        self._token: str = served.facts["token"]
+    def __init__(self, host: Web, bridge: Web, sidecar: int, key: bytes) -> None:
+        self._webs = {"http": host, "bridge": bridge}
+        self._port = host.port
+        self._sidecar = sidecar
         self._key = key
-        self._sessions = sessions
         self._open: Deque[socket.socket] = deque()
         self.counts: Count[str] = Counter()
         self.defects: List[str] = []
         self._kinds: Dict[str, Tuple[int, Callable[[Random], _Said]]] = {
-            "http": (20, self._over_http),
+            "http": (20, lambda rng: self._over_http(rng, host)),
+            "bridge": (10, lambda rng: self._over_http(rng, bridge)),
             "framed": (5, self._over_the_framed_wire),
             "sidecar": (2, self._as_a_sidecar),
             "stranger": (1, self._as_a_stranger),
@@ -96,19 +104,19 @@ class Sender:
 
     # -- what is said -------------------------------------------------------------------------
 
-    def _over_http(self, rng: Random) -> _Said:
-        said = [self._request(rng) for _ in range(rng.choice([1, 1, 2, 4]))]
-        return _connect(self._port), said
+    def _over_http(self, rng: Random, web: Web) -> _Said:
+        said = [self._request(rng, web) for _ in range(rng.choice([1, 1, 2, 4]))]
+        return _connect(web.port), said
 
-    def _request(self, rng: Random) -> bytes:
-        one = seeds.http(rng, list(self._sessions))
+    def _request(self, rng: Random, web: Web) -> bytes:
+        one = seeds.http(rng, list(web.sessions))
         how = rng.choice(_WAYS)
-        lines = [("Host", "127.0.0.1:{}".format(self._port)), *one.headers]
+        lines = [("Host", "127.0.0.1:{}".format(web.port)), *one.headers]
         path = one.path
         if rng.random() < 0.1:
-            path = "/" + self._token + path
+            path = "/" + web.token + path
         elif rng.random() < 0.98:
-            lines.append(("Authorization", "Bearer " + self._token))
+            lines.append(("Authorization", "Bearer " + web.token))
         body = b""
         if one.body is not None:
             body = _json(rng, one.body, how)
@@ -177,12 +185,13 @@ class Sender:
         return heard
 
     def _note(self, kind: str, number: int, heard: bytes) -> None:
-        if kind == "http":
-            self.counts.update("http " + one.decode("ascii") for one in _STATUS.findall(heard))
+        if kind in self._webs:
+            statuses = [one.decode("ascii") for one in _STATUS.findall(heard)]
+            self.counts.update("{} {}".format(kind, one) for one in statuses)
             for pattern in _SESSIONS:
                 found = pattern.search(heard)
                 if found:
-                    self._sessions.append(found.group(1).decode("ascii"))
+                    self._webs[kind].sessions.append(found.group(1).decode("ascii"))
         else:
             self.counts[kind + (" answered" if heard else " not answered")] += 1
         defect = _DEFECT.search(heard)
