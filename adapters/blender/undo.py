@@ -34,10 +34,11 @@ class Step(UndoChunk):
         self._scene.settle()
         if self._watch.is_open():
             bpy.ops.ed.undo_push(message="Before " + self._label)
-        self._watch.begin()
         self._scene.touched = False
         self._updates = self._watch.updates
         self._before = self._watch.look()
+        # Last: what raises before it leaves nobody to say that changes are not ours any more.
+        self._watch.begin()
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> Optional[bool]:
