@@ -16,9 +16,10 @@ from ..rpc.content import unknown_outcome
 from ..rpc.receipts import Outcome, Receipts
 from ..wire.messages import Request
 from .handlers import Found, Handlers
-from .handling import Call, Handling, failed
+from .handling import Handling
 from .limits import MAX_UNDER_WAY
 from .outbox import Outbox
+from .outcomes import Call, failed
 from .tally import ServerTally
 
 __all__ = ["Calls", "UnderWay"]

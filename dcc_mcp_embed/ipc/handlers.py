@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar
 
 from ..rpc.resume import RESUME
 from .functions import is_coroutine_function
-from .handling import Handler
+from .outcomes import Handler
 from .utils import RequestHandlerRegistry
 
 __all__ = ["Found", "Handlers", "request"]

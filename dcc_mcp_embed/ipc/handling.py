@@ -1,7 +1,7 @@
-"""One request after it has been understood: its handler is called, what comes of it becomes bytes.
+"""Where the handlers of requests are called, and that each request is answered once.
 
-Reading JSON, the handler and writing JSON all happen where the handler runs, so that large data
-keeps only its own request waiting:
+Reading JSON, the handler and writing JSON (see ``outcomes``) all happen where the handler runs, so
+that large data keeps only its own request waiting:
 
     coroutine functions   on the asyncio loop that awaited the server's start
     plain functions       on worker threads; an awaitable that one returns goes to the loop above
@@ -10,97 +10,24 @@ keeps only its own request waiting:
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Hashable, List, Optional
+from typing import Any, Callable, Deque, Dict, Hashable, Optional
 
-from ..errors import (
-    Cancelled,
-    HostBusy,
-    HostError,
-    InvalidArgument,
-    TooLarge,
-    ToolError,
-    Unsupported,
-)
+from ..errors import Cancelled, HostBusy, HostError, ToolError, Unsupported
 from ..net.loop import Loop
-from ..rpc.content import failure_payload, packed
 from ..rpc.receipts import Outcome
-from ..wire import jsonrpc
 from .functions import close, is_awaitable, logger, shown
-from .limits import MAX_DATA
+from .outcomes import Call, failed, raised, read, returned
 from .stuck import Threads
 from .turns import Turns
 from .workers import Workers
 
-__all__ = ["Call", "Handler", "Handling", "failed"]
-
-Handler = Callable[[Any], Any]
+__all__ = ["Handling"]
 
 #: Handlers that are plain functions and run at once; others wait for one of them to return.
 _MOST_THREADS = 64
 #: Requests of all clients that may wait for that; one that was withdrawn counts until its turn. Of
 #: one client fewer may be under way, see Calls.
 _MOST_WAITING = 64 * 1024
-#: An exception's text gets that far.
-_QUOTED = 4096
-
-
-class Call:
-    """A request under way. ``caller`` is the connection that it came on; loop thread.
-
-    ``kept``: its outcome goes through the receipts. ``size``: bytes of its data, which is let go
-    of once it has been read.
-    """
-
-    __slots__ = (
-        "_ticket",
-        "awaits",
-        "caller",
-        "data",
-        "handler",
-        "id",
-        "kept",
-        "name",
-        "size",
-        "told",
-    )
-
-    def __init__(
-        self, ident: bytes, name: str, data: bytes, caller: Any, handler: Handler, awaits: bool
-    ) -> None:
-        self.id = ident
-        self.name = name
-        self.data = data
-        self.size = len(data)
-        self.caller = caller
-        self.handler = handler
-        #: Whether the handler is a coroutine function.
-        self.awaits = awaits
-        self.kept = False
-        #: Whether its outcome has been handed in.
-        self.told = False
-        self._ticket: List[None] = [None]
-
-    def claim(self) -> bool:
-        """Decide what becomes of it: the first one who asks is told True. Any thread."""
-        try:
-            self._ticket.pop()
-        except IndexError:
-            return False
-        return True
-
-
-def failed(error: ToolError) -> Outcome:
-    """Return the failure that a client gets for ``error``."""
-    try:
-        payload = failure_payload(error)
-    except (TypeError, ValueError, RecursionError):
-        # Its details are no JSON.
-        payload = b""
-    text = str(error.message)[:_QUOTED] or error.code
-    if len(payload) + len(text) * 4 > MAX_DATA or not payload:
-        payload = packed({"code": error.code, "message": text, "state": error.state})
-    # A lone surrogate is a text that UTF-8 cannot say.
-    return Outcome(False, payload, text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 class Handling:
@@ -182,10 +109,10 @@ class Handling:
             return  # one was withdrawn
         self.threads.begin(call, call.name)
         try:
-            outcome = self._outcome(call, call.handler(_read(call)))
+            outcome = self._outcome(call, call.handler(read(call)))
         except BaseException as error:
             # Nothing ends this thread, not even what ends a program.
-            outcome = _raised(call, error)
+            outcome = raised(call, error)
         finally:
             self.threads.end(call)
         if outcome is not None:
@@ -194,7 +121,7 @@ class Handling:
     def _outcome(self, call: Call, result: Any) -> Optional[Outcome]:
         """Return what comes of what a plain function returned; None: that is awaited elsewhere."""
         if not is_awaitable(result):
-            return _returned(call, result)
+            return returned(call, result)
         if self._tasks is None:
             close(result)
             raise TypeError("the handler returned an awaitable, and no asyncio loop is there")
@@ -274,14 +201,14 @@ class _Tasks:
     async def _await(self, call: Call, awaitable: Any) -> None:
         try:
             if awaitable is None:
-                awaitable = call.handler(_read(call))
-            outcome = _returned(call, await awaitable)
+                awaitable = call.handler(read(call))
+            outcome = returned(call, await awaitable)
         except (Exception, SystemExit) as error:
             # One that parses arguments, say, does not end the server any more than a plain one.
             # Cancelled is an Exception until Python 3.8; what is told is the same either way.
             if type(error).__name__ == "CancelledError":
                 raise
-            outcome = _raised(call, error)
+            outcome = raised(call, error)
         self._done(call, outcome)
 
     def _ended(self, task: Any) -> None:
@@ -294,60 +221,7 @@ class _Tasks:
             self._done(call, failed(Cancelled(text, state="running")))
         else:
             # Ctrl-C: asyncio has passed it on.
-            self._done(call, _raised(call, task.exception()))
-
-
-def _read(call: Call) -> Any:
-    data, call.data = call.data, b""
-    if not data:
-        return None
-    try:
-        return jsonrpc.decode(data)
-    except jsonrpc.Fault as fault:
-        raise _NoJson(
-            "The data of {!r} is no JSON: {}".format(call.name[:100], fault.message)
-        ) from None
-
-
-def _returned(call: Call, result: Any) -> Outcome:
-    try:
-        payload = jsonrpc.encode(result)
-    except Exception as error:
-        # Not TypeError and ValueError only: subclasses of dict and list have methods of their own.
-        text = "The handler of {!r} returned what JSON cannot say: {}".format(
-            call.name[:100], shown(error, str)
-        )
-        logger.error("%s", text)
-        return failed(HostError(text[:_QUOTED]))
-    if len(payload) > MAX_DATA:
-        return failed(
-            TooLarge(
-                "The result of {!r} has {} bytes, and {} can be sent at most.".format(
-                    call.name[:100], len(payload), MAX_DATA
-                ),
-                hint="The handler has run. Have it return less at a time.",
-            )
-        )
-    return Outcome(True, payload)
-
-
-class _NoJson(InvalidArgument):
-    """Raised by us, not by the handler."""
-
-
-def _raised(call: Call, error: Any) -> Outcome:
-    if type(error) is _NoJson:
-        return failed(error)
-    text = "the handler of %r failed: %s"
-    logger.error(text, call.name[:100], shown(error), exc_info=error)
-    if isinstance(error, ToolError):
-        # It knows what to tell the client.
-        try:
-            return failed(error)
-        except Exception:
-            pass  # or does not: its details or its message may be anything
-    text, name = shown(error, str), type(error).__name__
-    return failed(HostError("{}: {}".format(name, text[:_QUOTED]) if text else name))
+            self._done(call, raised(call, task.exception()))
 
 
 def _no_thread() -> HostBusy:

@@ -19,7 +19,7 @@ from ..clock import Clock, SystemClock
 from ..errors import ConfigError, StartError
 from ..rpc.receipts import Limits
 from .handlers import Handlers, request
-from .handling import Handler
+from .outcomes import Handler
 from .places import Path, SecretLike, check, listen
 from .promises import awaited, offer, waited
 from .pushes import Accounts, Push

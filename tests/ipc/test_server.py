@@ -10,7 +10,16 @@ import weakref
 import pytest
 
 from dcc_mcp_embed.errors import ConfigError, HostError, NotFound, TooLarge
-from dcc_mcp_embed.ipc import SocketServer, caller, calls, handlers, handling, request, serving
+from dcc_mcp_embed.ipc import (
+    SocketServer,
+    caller,
+    calls,
+    handlers,
+    handling,
+    outcomes,
+    request,
+    serving,
+)
 from dcc_mcp_embed.ipc.limits import MAX_DATA
 from dcc_mcp_embed.ipc.protocol import InvalidMessage
 from fakes.ipc_raw import DEADLINE, Raw, on_asyncio, target, until
@@ -245,9 +254,9 @@ def test_a_result_that_cannot_be_sent_is_told(result, code, text):
 
 def test_the_largest_failure_fits_into_a_frame():
     text = "\U0001f600" * 4096
-    room = MAX_DATA - len(handling.failed(HostError(text, details={"x": ""})).payload)
+    room = MAX_DATA - len(outcomes.failed(HostError(text, details={"x": ""})).payload)
     for size in (room, room - 20_000):
-        outcome = handling.failed(HostError(text, details={"x": "y" * size}))
+        outcome = outcomes.failed(HostError(text, details={"x": "y" * size}))
         assert json.loads(outcome.payload.decode())["code"] == "host_error"
         assert len(outcome.payload) + len(outcome.error.encode()) <= MAX_DATA
 
