@@ -29,7 +29,9 @@ def told():
     found = list(scene.errors())
     return {"fine": found.count(None), "errors": [one for one in found if one is not None]}
 
-bpy.data.images.new("painted", 4, 4)
+painted = bpy.data.images.new("painted", 4, 4)
+painted.filepath = "//painted.png"
+painted.source = "GENERATED"
 real = bpy.data.images.new("real", 4, 4)
 real.filepath_raw = os.path.join(home, "real.png")
 real.file_format = "PNG"

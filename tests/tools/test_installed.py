@@ -112,6 +112,7 @@ def test_what_is_no_folder_is_passed_over(lay, tmp_path, monkeypatch):
     # The working directory stands on the path as an empty text.
     monkeypatch.chdir(place)
     assert found("") == [("x", "a", "one")]
+    assert found(None) == []
 
 
 # -- at the start of a server -----------------------------------------------------------------
