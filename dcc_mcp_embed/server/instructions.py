@@ -21,6 +21,7 @@ not call again: ask get_job. On host_busy ask get_status, which answers even whi
 arguments, call_tool calls them.
 - execute_python runs code in the host, if the user allows it. Prefer the other tools: they check \
 their arguments and report what they changed.
+- Short guides are resources: docs://getting-started, docs://errors and others of docs://{{topic}}.
 """
 
 
