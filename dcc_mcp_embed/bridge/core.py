@@ -62,7 +62,7 @@ class Core:
         )
         shelves = ShelfLists(desk, fleet, shelf, relay, clock, log, self._awaited, self._changed)
         news = News(desk, fleet, shelf, tools, shelves, relay, clock, log, lambda: self._clients)
-        self.service = Service(machine, catalog, tools, shelves, flights, news)
+        self.service = Service(machine, catalog, tools, shelves, flights, news, log)
         fleet.changed = [
             flights.hosts_changed,
             lambda hosts: self._let_go(),

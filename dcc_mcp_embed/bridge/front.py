@@ -30,12 +30,9 @@ MakeWriter = Callable[[Callable[[], None]], LineWriter]
 class Bridge:
     """One client's bridge: ``start``, then ``run``, which returns when the client has gone."""
 
-    def __init__(
-        self, core: Core, machine: McpMachine, clock: Clock, log: Callable[[str, str], None]
-    ) -> None:
+    def __init__(self, core: Core, machine: McpMachine, clock: Clock) -> None:
         self._core = core
         self._machine = machine
-        self._log = log
         self._end = _End(core, clock)
         core.desk.add(self._end)
         self._reader: LineReader
@@ -53,7 +50,7 @@ class Bridge:
         self._reader = reader(lambda line: post(self._line, line), self._eof)
         client = Client(LineVoice(self._writer))
         core.enter(client)
-        self._reception = Reception(client, self._machine, core.service, self._log)
+        self._reception = Reception(client, self._machine, core.service)
         self._writer.start()
         core.start(watch)
         self._reader.start()

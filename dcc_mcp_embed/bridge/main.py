@@ -116,7 +116,7 @@ def serve(
 ) -> None:
     """Serve the client at two descriptors until it has gone. Raises RegistryFile, ConfigError."""
     with _prepared(dcc, instance, registry_dir, log) as made:
-        front = Bridge(made.core, made.machine, made.clock, log)
+        front = Bridge(made.core, made.machine, made.clock)
         front.start(
             lambda deliver, ended: LineReader(reading, deliver, ended),
             lambda broken: LineWriter(writing, broken, made.clock),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, List
+from typing import Any, List
 
 from ..wire import jsonrpc
 from ..wire.jsonrpc import Fault
@@ -22,17 +22,10 @@ _BATCH = 100
 class Reception:
     """Takes what one client says. The desk's thread."""
 
-    def __init__(
-        self,
-        client: Client,
-        machine: McpMachine,
-        service: Service,
-        log: Callable[[str, str], None],
-    ) -> None:
+    def __init__(self, client: Client, machine: McpMachine, service: Service) -> None:
         self._client = client
         self._machine = machine
         self._service = service
-        self._log = log
 
     def line(self, line: Any) -> None:
         """Take one line, as :class:`.stdio.LineReader` delivers it."""
@@ -72,12 +65,5 @@ class Reception:
         if type(value) is dict and value.get("method") == "initialize" and not alone:
             voice.reply(jsonrpc.error(known, jsonrpc.INVALID_REQUEST, "initialize stands alone"))
             return
-        try:
-            self._service.take(self._client, value, Implied(value), voice)
-        except Exception as error:
-            # A mistake of ours, of whatever class: it is logged, and neither its client nor the
-            # rest of a batch is to wait for ever.
-            self._log("error", "A message could not be dealt with: {!r}".format(error))
-            if known is not None:
-                text = "The bridge could not do that"
-                voice.reply(jsonrpc.error(known, jsonrpc.INTERNAL_ERROR, text))
+        service = self._service
+        service.answer(known, voice, service.take, self._client, value, Implied(value), voice)

@@ -48,6 +48,7 @@ class Service:
         shelves: ShelfLists,
         flights: Flights,
         news: News,
+        log: Callable[[str, str], None],
     ) -> None:
         self._machine = machine
         self._catalog = catalog
@@ -55,6 +56,7 @@ class Service:
         self._shelves = shelves
         self._flights = flights
         self._news = news
+        self._log = log
         #: Kind of outcome -> what is done with (client, outcome, voice).
         self._doers: Dict[Any, Callable[[Client, Any, Voice], None]] = {
             Opened: self._opened,
@@ -67,6 +69,21 @@ class Service:
         }
         works = (ToolCall, ResourceRead, PromptGet, Completion)
         self._doers.update(dict.fromkeys(works, self._work))
+
+    def answer(self, ident: Any, voice: Voice, act: Callable[..., None], *args: Any) -> None:
+        """Do something about a message; if it is a request, its ``ident`` has an answer then.
+
+        ``ident``: None for what is no request.
+        """
+        try:
+            act(*args)
+        except Exception as error:
+            # A mistake of ours, of whatever class: it goes to the log, and neither its client nor
+            # the rest of a batch is to wait for ever.
+            self._log("error", "A message could not be dealt with: {!r}".format(error))
+            if ident is not None:
+                text = "The bridge could not do that"
+                voice.reply(jsonrpc.error(ident, jsonrpc.INTERNAL_ERROR, text))
 
     def take(self, client: Client, value: Any, headers: Any, voice: Voice) -> None:
         """Take one decoded message, with the ``headers`` it came with."""

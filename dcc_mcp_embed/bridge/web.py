@@ -32,6 +32,7 @@ class _List:
     """The request for a list, which hosts are to be asked for first."""
 
     def __init__(self, value: Any, headers: Any, stateless: bool) -> None:
+        self.id = value["id"]
         self.value = value
         self.headers = headers
         self.stateless = stateless
@@ -136,16 +137,16 @@ class WebFront:
         voice = SinkVoice(
             self._loop, sink, outcome.stateless, lambda ident: self._unasked(client, ident)
         )
+        act: Callable[..., None] = service.do
+        args: Any = (client, outcome, voice)
         if type(outcome) is _List:
-            post(service.list, client, outcome.value, outcome.headers, voice)
-            return
-        if outcome.stateless:
+            act, args = service.list, (client, outcome.value, outcome.headers, voice)
+        elif outcome.stateless:
             # Closing the stream is how a client of this era cancels. Earlier ones only leave.
             exchange.gone = lambda: post(service.leave, client)
             if type(outcome) is ToolCall:
-                post(service.call, client, outcome, exchange.head.headers, voice)
-                return
-        post(service.do, client, outcome, voice)
+                act, args = service.call, (client, outcome, exchange.head.headers, voice)
+        post(service.answer, outcome.id, voice, act, *args)
 
     def _unasked(self, client: Client, ident: str) -> None:
         error = {"code": jsonrpc.INTERNAL_ERROR, "message": "it takes no stream to be asked on"}
@@ -171,8 +172,9 @@ class WebFront:
             sink.reply(Reply(200, jsonrpc.error(outcome.id, jsonrpc.INVALID_REQUEST, text)))
             return
         voice = SinkVoice(self._loop, sink, False, lambda ident: None)
-        client = self._client(session)
-        self._core.desk.post(self._core.service.do, client, outcome, voice)
+        client, service = self._client(session), self._core.service
+        args = (client, outcome, voice)
+        self._core.desk.post(service.answer, outcome.id, voice, service.do, *args)
 
     def listen(self, exchange: Exchange, outcome: Listen, sink: Sink) -> None:
         """Make the answer a stream of the changes that were asked for."""
@@ -189,4 +191,5 @@ class WebFront:
         voice = StreamVoice(self._loop, exchange, gone)
         self._streams[voice] = outcome.id
         core.desk.post(core.enter, client)
-        core.desk.post(core.service.do, client, outcome, voice)
+        args = (client, outcome, voice)
+        core.desk.post(core.service.answer, outcome.id, voice, core.service.do, *args)

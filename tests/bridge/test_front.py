@@ -128,7 +128,7 @@ class Played(RuleBasedStateMachine):
             self.clock,
             self.log,
         )
-        self.bridge = Bridge(core, machine, self.clock, self.log)
+        self.bridge = Bridge(core, machine, self.clock)
         self.pipe, self.looks = Pipe(), Looks()
 
         def reader(deliver, ended):

@@ -142,6 +142,21 @@ def test_a_method_that_is_no_text_is_refused(connect, method):
     assert (refused.status, refused.code) == (400, -32600)
 
 
+@pytest.mark.parametrize("lists", [False, True])
+def test_a_mistake_of_ours_is_answered_and_logged(web, connect, monkeypatch, lists):
+    def mistake(*_):
+        raise RuntimeError("a mistake")
+
+    service = web._web._core.service
+    monkeypatch.setattr(service._shelves, "before", mistake)
+    monkeypatch.setattr(service._flights, "begin", mistake)
+    method, params = ("prompts/list", {}) if lists else ("prompts/get", {"name": "p"})
+    refused = connect().rpc(method, params)
+    assert refused.code == -32603 and "mistake" not in str(refused.json)
+    assert [line for line in web.log if line.startswith("error: ") and "a mistake" in line]
+    web.log.clear()
+
+
 def test_a_batch_is_answered_together(connect, stage):
     wire = connect()
     session = initialize(wire, version="2025-03-26")
