@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ...tools.backend import Row, SceneBackend, SceneError, Transform
-from .scene import ROOT, Scene, Seen
+from .items import Seen
+from .scene import ROOT, Scene
 from .shapes import KINDS
 
 __all__ = ["StandaloneBackend"]

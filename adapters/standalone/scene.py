@@ -7,7 +7,6 @@ exact by construction. Not for several threads.
 
 from __future__ import annotations
 
-import math
 from typing import (
     Any,
     Callable,
@@ -23,44 +22,19 @@ from typing import (
 )
 
 from ...errors import InvalidArgument, NotFound, Unsupported
-from ...records import NamedTuple
 from ...tools import matrix as m
 from ...tools.backend import check_params, did_you_mean, find_path, nearest
+from .items import Item, Seen, checked_name, overlay, vector
 from .journal import Journal
 from .shapes import KINDS, Box, bounds, union
 
-__all__ = ["Item", "Scene"]
+__all__ = ["ROOT", "Scene"]
 
 #: The key of what stands above the top-level objects; its path is "/".
 ROOT = ""
 SELECTION = ("selection",)
 
-MAX_NAME = 200
-
 Edit = TypeVar("Edit", bound=Callable[..., Any])
-
-
-class Item(NamedTuple):
-    """One object. ``parent`` and ``children`` are keys; nothing in it is changed in place."""
-
-    name: str
-    kind: str
-    parent: Optional[str]
-    children: Tuple[str, ...] = ()
-    local: m.Parts = m.Parts((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-    visible: bool = True
-    params: Dict[str, Any] = {}
-    materials: Tuple[str, ...] = ()
-
-
-class Seen(NamedTuple):
-    """One object on a walk through the scene, with what it has from those above it."""
-
-    key: str
-    path: str
-    item: Item
-    shown: bool
-    world: m.Matrix
 
 
 def _edit(method: Edit) -> Edit:
@@ -203,7 +177,7 @@ class Scene:
         above = ROOT if parent is None else self._key(parent)
         self._last_id += 1
         key = "o{}".format(self._last_id)
-        item = Item(self._free(above, _name(name or kind)), kind, above, params=values)
+        item = Item(self._free(above, checked_name(name or kind)), kind, above, params=values)
         self._set(key, item)
         holder = self._item(above)
         self._set(above, holder._replace(children=holder.children + (key,)))
@@ -214,7 +188,7 @@ class Scene:
         """Rename an object and return its new path; a name a sibling has gets a number."""
         key = self._key(path)
         item = self._item(key)
-        name = _name(name)
+        name = checked_name(name)
         if name != item.name:
             self._set(key, item._replace(name=self._free(item.parent, name)))
         return self._path(key)
@@ -255,12 +229,12 @@ class Scene:
         and unevenly scaled parent), the nearest without shear is held: X keeps its direction, all
         axes keep their lengths in the parent's space. A world translation is always met.
         """
-        given = (_vector(translate), _vector(rotate), _vector(scale))
+        given = (vector(translate), vector(rotate), vector(scale))
         key = self._key(path)
         item = self._item(key)
         above = self._above(cast(str, item.parent))[1]
         if not world or above == m.IDENTITY:
-            self._set(key, item._replace(local=_overlay(item.local, given)))
+            self._set(key, item._replace(local=overlay(item.local, given)))
             return
         back = m.inverse(above)
         if back is None:
@@ -269,7 +243,7 @@ class Scene:
                 hint="Give the parent a scale other than zero, or pass space='local'.",
             )
         whole = m.multiply(above, m.compose(*item.local))
-        wanted = _overlay(m.decompose(whole), given)
+        wanted = overlay(m.decompose(whole), given)
         found = m.decompose(m.multiply(back, m.compose(*wanted)))
         turned = given[1] is not None or given[2] is not None
         local = m.Parts(
@@ -410,33 +384,3 @@ class Scene:
         while (parent, stem + str(number)) in self._named:
             number += 1
         return stem + str(number)
-
-
-def _name(name: str) -> str:
-    text = name.strip() if isinstance(name, str) else ""
-    if not text or "/" in text or len(text) > MAX_NAME or not text.isprintable():
-        raise InvalidArgument(
-            "{!r} cannot be a name.".format(name),
-            hint="Use 1 to {} printable characters without '/'.".format(MAX_NAME),
-        )
-    return text
-
-
-def _vector(values: Optional[Sequence[float]]) -> Optional[m.Vector]:
-    if values is None:
-        return None
-    x, y, z = (float(value) for value in values)
-    if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)):
-        raise InvalidArgument("A transform takes finite numbers, not {!r}.".format(list(values)))
-    return (x, y, z)
-
-
-def _overlay(
-    parts: m.Parts, given: Tuple[Optional[m.Vector], Optional[m.Vector], Optional[m.Vector]]
-) -> m.Parts:
-    translate, rotate, scale = given
-    return m.Parts(
-        parts.translate if translate is None else translate,
-        parts.rotate if rotate is None else rotate,
-        parts.scale if scale is None else scale,
-    )
