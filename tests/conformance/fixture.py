@@ -27,7 +27,8 @@ from dcc_mcp_embed import (
     tool,
 )
 
-#: Between two steps of a tool that reports some, seconds.
+#: Seconds between two steps. The suite wants tools that take time, to look at what comes before the
+#: result; it tells no tool that it has, so they sleep: there is nothing else to wait for.
 PAUSE = 0.05
 
 

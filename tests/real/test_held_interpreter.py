@@ -50,9 +50,7 @@ def compute(seconds: float) -> str:
 @dcc_mcp_embed.tool(read_only=True)
 def rest(seconds: float) -> str:
     """Sleep."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and not over.is_set():
-        time.sleep(0.5)
+    over.wait(seconds)
     return "rested"
 
 @dcc_mcp_embed.tool(read_only=True)

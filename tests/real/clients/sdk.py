@@ -19,8 +19,6 @@ from typing import Any, AsyncIterator, Dict, List
 
 OLD = importlib.metadata.version("mcp").startswith("1.")
 DEADLINE = 20.0
-PAUSE = 0.05
-TRIES = 400
 
 
 @contextlib.asynccontextmanager
@@ -99,14 +97,9 @@ async def cancel(session: Any, name: str, waits: bool) -> Dict[str, Any]:
     task = asyncio.create_task(session.call_tool("go_on", {"name": name}, progress_callback=told))
     await asyncio.wait_for(begun.wait(), DEADLINE)
     answered = await give_up(session, task, ident, waits)
-    for _ in range(TRIES):
-        result = await session.call_tool("what_ended", {})
-        found = getattr(result, "structured_content", None) or result.structuredContent
-        mine = [end for end in found["data"]["ends"] if end["name"] == name]
-        if mine:
-            return {"answered": answered, "ends": mine}
-        await asyncio.sleep(PAUSE)
-    return {"answered": answered, "ends": []}
+    result = await session.call_tool("what_ended", {"name": name})
+    found = getattr(result, "structured_content", None) or result.structuredContent
+    return {"answered": answered, "ends": found["data"]["ends"]}
 
 
 async def play(session: Any, name: str, waits: bool) -> Dict[str, Any]:

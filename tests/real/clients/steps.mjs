@@ -3,12 +3,9 @@
 // `session` wraps a client: list(), call(name, args, {onprogress, signal}), read(uri),
 // prompt(name, args) and close(); `found` says what was agreed.
 
-const PAUSE = 50;
-const TRIES = 400;
-
 const text = (result) => result.content.map((block) => block.text ?? "").join("");
 
-// Call what never ends by itself, cancel it at its first sign of life, and ask until it has ended.
+// Call what never ends by itself, cancel it at its first sign of life, and wait for its end.
 async function cancel(session, name) {
   const aborting = new AbortController();
   const options = { signal: aborting.signal, onprogress: () => aborting.abort("enough") };
@@ -18,13 +15,8 @@ async function cancel(session, name) {
   } catch (error) {
     answered = aborting.signal.aborted ? "cancelled" : `failed: ${error}`;
   }
-  for (let left = TRIES; left > 0; left--) {
-    const { ends } = (await session.call("what_ended", {})).structuredContent.data;
-    const mine = ends.filter((end) => end.name === name);
-    if (mine.length) return { answered, ends: mine };
-    await new Promise((resolve) => setTimeout(resolve, PAUSE));
-  }
-  return { answered, ends: [] };
+  const { ends } = (await session.call("what_ended", { name })).structuredContent.data;
+  return { answered, ends };
 }
 
 export async function play(session, found, name) {

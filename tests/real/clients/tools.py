@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any, Dict, List
 
 from dcc_mcp_embed import Progress, prompt, resource, tool
 
-#: Seconds of a step, so that a client has time to hear of it before the next one.
+#: Seconds of a step, so that a client hears of it before the next one. No client says when it has,
+#: so there is nothing but time to wait for.
 STEP = 0.05
 #: Steps after which what was to be cancelled gives up.
 ENOUGH = 600
+#: Seconds that the end of a cancelled call is waited for.
+DEADLINE = 20.0
 
 ends: List[Dict[str, Any]] = []
+changed = threading.Condition()
 
 
 @tool
@@ -37,13 +42,20 @@ def go_on(name: str) -> Any:
             yield Progress(taken, ENOUGH)
         return "never cancelled"
     finally:
-        ends.append({"name": name, "whole": taken == ENOUGH})
+        with changed:
+            ends.append({"name": name, "whole": taken == ENOUGH})
+            changed.notify_all()
 
 
-@tool(read_only=True)
-def what_ended() -> Dict[str, Any]:
-    """Tell which calls of ``go_on`` have ended, and whether by themselves."""
-    return {"ends": ends}
+@tool(read_only=True, thread="worker")
+def what_ended(name: str) -> Dict[str, Any]:
+    """Wait for a call of ``go_on`` to end; tell of all under that name, and how they ended."""
+
+    def found() -> List[Dict[str, Any]]:
+        return [end for end in ends if end["name"] == name]
+
+    with changed:
+        return {"ends": changed.wait_for(found, DEADLINE) or []}
 
 
 @resource("test://greeting", mime_type="text/plain")
