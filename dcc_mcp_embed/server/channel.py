@@ -56,6 +56,9 @@ class Stream:
         assert channel is not None
         self.let_go()
         exchange.begin_stream(EVENT_STREAM)
+        # Before anything is sent: a peer that has too much to read is dropped over it.
+        self._exchange = exchange
+        exchange.gone = self._gone
         if after is None:
             if channel.version >= _PRIMED:
                 exchange.send(sse.encode("", id=channel.next_id(self.number)[1], retry=RETRY_MS))
@@ -63,10 +66,7 @@ class Stream:
             for event in channel.replays.after(channel.session_id, self.number, after):
                 exchange.send(event)
         if self.over:
-            exchange.end_stream(b"")
-            return
-        self._exchange = exchange
-        exchange.gone = self._gone
+            self.let_go()
 
     def step_out(self) -> None:
         """Have the client come back for the rest, if its revision lets the server do so."""

@@ -17,7 +17,7 @@ from ..wire.jsonrpc import Fault
 from ..wire.mcp.machine import Opened, Reply
 from ..wire.mcp.revisions import BATCHES, HANDSHAKE
 from .channel import STANDING, Channel, Stream
-from .exchange import EVENT_STREAM, JSON, Exchange, problem, takes
+from .exchange import JSON, Exchange, problem, takes
 from .mcp_endpoint import MAX_BATCH, McpEndpoint, is_json
 from .sessions import Session
 from .sinks import Sink
@@ -54,12 +54,12 @@ class LegacySse(McpEndpoint):
         session = self._sessions.open(ident, HANDSHAKE[0], "", None, exchange.guest)
         channel = session.streams()
         channel.standing = _Line(channel, lambda: self._sessions.end(ident))
-        exchange.begin_stream(EVENT_STREAM)
+        # Of that revision it begins with nothing of its own.
+        channel.listen(exchange, None)
         # Beside the address that the client has come to: that may begin with its token.
         place = exchange.head.target.partition("?")[0].rstrip("/")[: -len(SSE)]
         where = "{}{}?{}{}".format(place, MESSAGES, _PARAMETER, ident)
         exchange.send(sse.encode(where, event="endpoint"))
-        channel.listen(exchange, None)
 
     def _take(self, exchange: Exchange) -> None:
         if not is_json(exchange):

@@ -161,7 +161,12 @@ class Subscriptions:
         except Fault as fault:
             sink.reply(self._machine.refuse(fault))
             return
-        exchange.gone = self._watch(_Streamed(exchange), outcome.id, wishes)
+        leave = self._watch(_Streamed(exchange), outcome.id, wishes)
+        if exchange.can_stream:
+            exchange.gone = leave
+        else:
+            # Whoever has too much to read is dropped by the first thing it is sent.
+            leave()
 
     def watch(self, outcome: Listen, way: Way) -> Callable[[], None]:
         """Tell of the changes that were asked for by another way; return what ends that.

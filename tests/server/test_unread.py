@@ -9,7 +9,12 @@ from types import SimpleNamespace
 import pytest
 
 import dcc_mcp_embed
+from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.config import Limits
+from dcc_mcp_embed.server.exchange import Carrier, Exchange
+from dcc_mcp_embed.server.legacy_sse import LegacySse
+from dcc_mcp_embed.server.sinks import Sink
+from dcc_mcp_embed.wire.mcp.outcomes import Listen
 from fakes.live import on_loop, starting, tries
 from fakes.streaming import connecting, initialize
 
@@ -116,9 +121,8 @@ def test_what_many_do_not_read_together_has_a_limit_and_who_reads_least_is_dropp
             wire.close()
 
 
-def test_who_comes_back_for_what_was_kept_and_does_not_read_it_counts_too(start):
-    limit = MIB
-    live = start(unsent=limit, high_water=MIB // 8)
+def coming_back(live, connect):
+    """Return what has one more client of a session come back for much, and read nothing of it."""
     server = live.server._server
 
     def say():
@@ -127,25 +131,80 @@ def test_who_comes_back_for_what_was_kept_and_does_not_read_it_counts_too(start)
             channel.tell('"{}"'.format("x" * (MIB // 8)))
         return True
 
-    def unsent():
-        return sum(one.unsent for one in server.front._connections)
-
     def narrow():
         """Have the system take little of what is sent."""
         for one in server.front._connections:
             one._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         return True
 
+    session = initialize(connect())
+    ears = connect()
+    ears.listen(session)
+    first = ears.event().id
+    ears.close()
+    assert on_loop(live, say)
+
+    def come_back():
+        wire = connect()
+        assert wire.rpc("ping").status == 200
+        assert on_loop(live, narrow)
+        wire.listen(session, first)
+
+    return come_back
+
+
+def test_who_comes_back_for_what_was_kept_and_does_not_read_it_counts_too(start):
+    limit = MIB
+    live = start(unsent=limit, high_water=MIB // 8)
+
+    def unsent():
+        return sum(one.unsent for one in live.server._server.front._connections)
+
     with connecting(live) as connect:
-        session = initialize(connect())
-        ears = connect()
-        ears.listen(session)
-        first = ears.event().id
-        ears.close()
-        assert on_loop(live, say)
+        come_back = coming_back(live, connect)
         for _ in range(8):
-            wire = connect()
-            assert wire.rpc("ping").status == 200
-            assert on_loop(live, narrow)
-            wire.listen(session, first)
+            come_back()
             assert on_loop(live, unsent) <= limit
+
+
+# -- who is dropped while it is written to ------------------------------------------------------
+
+
+class Breaking(Carrier):
+    """A connection that is dropped as soon as a piece is sent."""
+
+    peer = ("127.0.0.1", 1)
+    opened = 0.0
+    blocked = False
+
+    def __init__(self, path, **headers):
+        head = SimpleNamespace(method="GET", target=path, version=1, headers=headers)
+        self.exchange = Exchange(self, head, path, b"")
+
+    def begin_stream(self, headers):
+        pass
+
+    def send_piece(self, piece):
+        self.exchange.lose()
+
+
+def test_nothing_is_left_of_who_is_dropped_by_the_first_thing_it_is_sent(start):
+    server = start().server._server
+    subscriptions, sessions = server.subscriptions, server.sessions
+    one = Breaking("/mcp")
+    wishes = {"toolsListChanged": True}
+    subscriptions.listen(one.exchange, Listen(1, wishes), Sink())
+    assert len(subscriptions) == 0
+    one = Breaking("/sse", accept="text/event-stream")
+    LegacySse(server._machine, server._works, subscriptions, sessions, SystemClock()).handle(
+        one.exchange
+    )
+    assert len(sessions) == 0
+
+
+def test_who_comes_back_for_more_than_it_can_be_sent_has_gone_again(start):
+    live = start(unsent=MIB, high_water=MIB // 8)
+    sessions = live.server._server.sessions
+    with connecting(live) as connect:
+        coming_back(live, connect)()
+        assert on_loop(live, lambda: [one.attached for one in sessions.all()]) == [False]
