@@ -89,7 +89,7 @@ def test_what_is_encoded_is_read_back(value):
     body = jsonrpc.encode(value)
     assert jsonrpc.decode(body) == value
     assert b"\n" not in body
-    assert body.isascii() if hasattr(body, "isascii") else True
+    assert body.isascii()
 
 
 def test_lone_surrogates_survive():

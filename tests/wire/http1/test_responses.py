@@ -1,4 +1,4 @@
-"""The response parser: framing by status, method and fields; ends, failures, the next response."""
+"""The response parser: framing by status, method and fields; ends and failures."""
 
 from __future__ import annotations
 
