@@ -209,7 +209,7 @@ def test_what_makes_no_sense_is_refused(config, home, arguments, said):
 def test_the_help_names_every_client():
     from dcc_mcp_embed.installers.clients import CLIENTS
 
-    from dcc_mcp_embed.cli.main import _CLIENTS
+    from dcc_mcp_embed.cli.arguments import _CLIENTS
 
     assert [client.key for client in CLIENTS] == _CLIENTS
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 import dcc_mcp_embed
-from dcc_mcp_embed.cli.main import _parser
+from dcc_mcp_embed.cli.arguments import make_parser
 from dcc_mcp_embed.cli.serve import launch_command
 from fakes.live import DEADLINE, starting
 from fakes.streaming import initialize
@@ -131,6 +131,6 @@ def test_a_batch_is_a_stream_of_its_answers(wire):
 
 
 def test_it_is_in_the_command_that_starts_it_anew():
-    parser = _parser()
+    parser = make_parser()
     assert "--always-stream" in launch_command(parser.parse_args(["serve", "--always-stream"]))
     assert "--always-stream" not in launch_command(parser.parse_args(["serve"]))

@@ -173,11 +173,11 @@ def test_serve_lists_what_its_profile_says(tmp_path, arguments):
 
 
 def test_serve_takes_a_profile_and_keeps_it_for_a_restart(tmp_path, monkeypatch, capsys):
-    from dcc_mcp_embed.cli.main import _parser
+    from dcc_mcp_embed.cli.arguments import make_parser
     from dcc_mcp_embed.cli.serve import launch_command
 
-    options = _parser().parse_args(["serve", "--profile", "full"])
+    options = make_parser().parse_args(["serve", "--profile", "full"])
     assert options.profile == "full"
     assert "--profile full" in launch_command(options)
-    assert "--profile" not in launch_command(_parser().parse_args(["serve"]))
+    assert "--profile" not in launch_command(make_parser().parse_args(["serve"]))
     assert inside(monkeypatch, capsys, str(tmp_path), "serve", "--profile", "x").returncode == 2
