@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcc_mcp_embed.tools.declare import Tool, declared_in
-from dcc_mcp_embed.tools.lint import check, lint_schema
+from tool_lint import check, lint_schema
 
 GOOD = {
     "type": "object",

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcc_mcp_embed.errors import Ambiguous, InvalidArgument, NotFound, Unsupported
-from dcc_mcp_embed.tools import lint
 from dcc_mcp_embed.tools import matrix as m
 from dcc_mcp_embed.tools import scene as tools
 from dcc_mcp_embed.tools.code import execute_python
 from dcc_mcp_embed.tools.context import ToolContext
 from dcc_mcp_embed.tools.declare import Tool, declared
+from tool_lint import check
 
 
 class Host:
@@ -78,7 +78,7 @@ def test_declarations(name):
     tool = declared(getattr(tools, name, execute_python))
     shown = tool.describe()
     assert shown["name"] == name
-    assert lint.check(tool) == []
+    assert check(tool) == []
     assert shown["title"]
     assert 0 < len(shown["description"]) <= 300
     schema = shown["inputSchema"]

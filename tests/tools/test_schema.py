@@ -26,7 +26,7 @@ import pytest
 from dcc_mcp_embed import Annotated, Literal, TypedDict
 from dcc_mcp_embed.errors import ConfigError, InvalidArgument
 from dcc_mcp_embed.tools.declare import Tool
-from dcc_mcp_embed.tools.lint import lint_schema
+from tool_lint import lint_schema
 
 
 class Axis(enum.Enum):

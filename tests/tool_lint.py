@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, FrozenSet, Iterator, List
 
-from ..records import NamedTuple
-from .entries import Tool
-from .signature import MISSING
+from dcc_mcp_embed.records import NamedTuple
+from dcc_mcp_embed.tools.entries import Tool
+from dcc_mcp_embed.tools.signature import MISSING
 
 __all__ = ["VERBS", "Finding", "check", "lint_schema"]
 
