@@ -55,10 +55,10 @@ class Stream:
         channel = self._channel
         assert channel is not None
         self.let_go()
-        exchange.begin_stream(EVENT_STREAM)
-        # Before anything is sent: a peer that has too much to read is dropped over it.
+        # Before anything is sent: that may find the peer gone, or drop one that has too much to read.
         self._exchange = exchange
         exchange.gone = self._gone
+        exchange.begin_stream(EVENT_STREAM)
         if after is None:
             if channel.version >= _PRIMED:
                 exchange.send(sse.encode("", id=channel.next_id(self.number)[1], retry=RETRY_MS))

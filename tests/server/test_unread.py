@@ -171,31 +171,34 @@ def test_who_comes_back_for_what_was_kept_and_does_not_read_it_counts_too(start)
 
 
 class Breaking(Carrier):
-    """A connection that is dropped as soon as a piece is sent."""
+    """A connection that is lost by the first thing that is sent: the head, or a piece."""
 
     peer = ("127.0.0.1", 1)
     opened = 0.0
     blocked = False
 
-    def __init__(self, path, **headers):
+    def __init__(self, first, path, **headers):
+        self.first = first
         head = SimpleNamespace(method="GET", target=path, version=1, headers=headers)
         self.exchange = Exchange(self, head, path, b"")
 
     def begin_stream(self, headers):
-        pass
+        if self.first == "head":
+            self.exchange.lose()
 
     def send_piece(self, piece):
         self.exchange.lose()
 
 
-def test_nothing_is_left_of_who_is_dropped_by_the_first_thing_it_is_sent(start):
+@pytest.mark.parametrize("first", ["head", "piece"])
+def test_nothing_is_left_of_who_is_lost_by_the_first_thing_it_is_sent(start, first):
     server = start().server._server
     subscriptions, sessions = server.subscriptions, server.sessions
-    one = Breaking("/mcp")
+    one = Breaking(first, "/mcp")
     wishes = {"toolsListChanged": True}
     subscriptions.listen(one.exchange, Listen(1, wishes), Sink())
     assert len(subscriptions) == 0
-    one = Breaking("/sse", accept="text/event-stream")
+    one = Breaking(first, "/sse", accept="text/event-stream")
     LegacySse(server._machine, server._works, subscriptions, sessions, SystemClock()).handle(
         one.exchange
     )
