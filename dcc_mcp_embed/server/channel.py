@@ -55,7 +55,7 @@ class Stream:
         channel = self._channel
         assert channel is not None
         self.let_go()
-        # Before anything is sent: that may find the peer gone, or drop one that has too much to read.
+        # Before anything is sent: that may find the peer gone, or drop one that has much to read.
         self._exchange = exchange
         exchange.gone = self._gone
         exchange.begin_stream(EVENT_STREAM)
