@@ -70,14 +70,13 @@ _UNDO = """\
 steps may make several; `undo.steps` of its result says how many.
 - `undo` takes back the last steps, also those of the person at the host. Pass `expected_label` \
 (the `undo.label` of your result): if something else was done since, nothing happens and you are \
-told.
+told. A host that does not name its steps (Blender) answers `unsupported` to that.
 - `redo` brings back what was undone, until anything else is changed.
 - `batch` makes up to 50 calls as one: one undo step, nobody else's call in between, one answer \
 with a row for each. All arguments are checked before the first call runs.
 - By default a batch ends at the first error. What was done before stays, and the rows say what \
 that is; one `undo` takes it back. `stop_on_error: false` goes on.
-- A path that an earlier call of the batch makes can be used by a later one, if you know its \
-name: give `name` in `create_object`.
+- A later call of a batch can use what an earlier one makes: give it a `name` that nothing else has.
 - Some hosts have no undo without a window (Blender with -b): the error is `unsupported`.
 """
 _FILES = """\
@@ -89,6 +88,8 @@ Two things are called path:
 it, is renamed or gets another parent; `id` stays the same as long as the host runs.
 - A file's path is one on the machine of the host, as that machine writes it. What is on your \
 side is not there by itself.
+
+About files:
 
 - `file` of `get_scene_info` is the open file, "" if it was never saved; `dirty` says whether \
 there are unsaved changes.
