@@ -124,11 +124,16 @@ class StatelessTask(Task):
         """Take the call's answer, or the demand for input that would be one."""
         message = reply.message
         result = message.get("result")
-        if result is None:
-            self.end(FAILED, message, message["error"]["message"])
-        elif result.get("resultType") == INPUT_REQUIRED:
+        if result is not None and result.get("resultType") == INPUT_REQUIRED:
+            # As for any answer: what JSON cannot say is not sent.
+            jsonrpc.encode(message)
             self.asked, self.state = result["inputRequests"], result["requestState"]
             self.change(INPUT_REQUIRED, "waiting for the client's answers")
+            return
+        message = _sayable(message)
+        result = message.get("result")
+        if result is None:
+            self.end(FAILED, message, message["error"]["message"])
         elif self.wanted_cancelled and _code(result) == Cancelled.code:
             self.end(CANCELLED, message, "The client cancelled it.")
         else:
@@ -191,7 +196,7 @@ class HandshakeTask(Task):
         if self.ended:
             # It was cancelled, and ran to its end all the same.
             return
-        message = reply.message
+        message = _sayable(reply.message)
         result = message.get("result")
         if result is None:
             self.end(FAILED, message, message["error"]["message"])
@@ -233,6 +238,8 @@ class HandshakeTask(Task):
     def ask(self, message: Dict[str, Any]) -> bool:
         """Ask the client, now or when it waits for the result."""
         message = related(message, "params", self.id)
+        # Whether or not it is sent now: what JSON cannot say is not asked.
+        jsonrpc.encode(message)
         ident = message["id"]
         self._asked[ident] = message
         before = self._status
@@ -327,6 +334,16 @@ class TaskBook:
     def _drop(self, task: Task) -> None:
         if self._tasks.pop(task.id, None) is not None:
             self._bytes -= task.weight
+
+
+def _sayable(message: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the answer itself, or that there is none which JSON can say."""
+    try:
+        jsonrpc.encode(message)
+    except (TypeError, ValueError) as error:
+        text = "JSON cannot say what the tool has returned: {}".format(error)
+        return jsonrpc.error(message["id"], jsonrpc.INTERNAL_ERROR, text)
+    return message
 
 
 def _is_lost(waiter: Waiter) -> bool:

@@ -215,13 +215,13 @@ class Tasks:
             text = "The task has ended already: it is {}".format(task.status)
             sink.reply(self._fail(asked, text))
         else:
-            running = task.running
+            # From here on whatever the call answers is too late.
+            task.change(CANCELLED)
+            task.stop()
             error = Cancelled("The client has cancelled this task. {}".format(_MAY_RUN))
             final = {"jsonrpc": "2.0", "id": task.id, "result": failure(error, self._instance())}
             task.end(CANCELLED, final, error.message)
             sink.reply(self._answer(asked, task.shown()))
-            if running is not None:
-                running.cancel()
 
     def _update(self, exchange: Exchange, asked: TaskAsk, task: StatelessTask, sink: Sink) -> None:
         sink.reply(self._answer(asked, {}))

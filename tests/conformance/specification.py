@@ -13,6 +13,7 @@ import os
 import re
 from typing import Any, Dict, List, Optional, Set, Tuple
 
+from conformance.tasks import problems_of_tasks
 from dcc_mcp_embed.wire.mcp.revisions import HANDSHAKE, STATELESS
 
 __all__ = ["REVISIONS", "Specification", "specification"]
@@ -190,6 +191,9 @@ class Specification:
         return self.check(self._errors.get(code, "JSONRPCErrorResponse"), message)
 
     def _wrong_result(self, result: Dict[str, Any], method: str) -> List[str]:
+        of_tasks = problems_of_tasks(self, result, method)
+        if of_tasks is not None:
+            return of_tasks
         name = self._methods.get(method)
         if name is None:
             return ["a result for {}, which there is not".format(method)]

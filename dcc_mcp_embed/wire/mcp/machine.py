@@ -36,7 +36,7 @@ from .revisions import (
     http_status,
 )
 from .routing import check_stateless, is_stateless
-from .tasks import CAPABILITY, REQUIRED, TASKS, TASKS_STATELESS, TaskAsk
+from .tasks import CAPABILITY, REQUIRED, TASKS, TASKS_STATELESS, TaskAsk, demand
 from .work import READERS, Completion, PromptGet, ResourceRead, ToolCall, Work, bad_params
 
 __all__ = [
@@ -120,6 +120,7 @@ class McpMachine:
             self._last_methods = dict(self._handshake_methods, **TASKS)
             self._last_methods["tools/list"] = self._list_as_tasks
             self._stateless_methods.update(TASKS_STATELESS)
+            self._stateless_methods["subscriptions/listen"] = _listen_to_tasks
 
     def without_tasks(self) -> McpMachine:
         """Return one for where no tasks can be."""
@@ -317,6 +318,14 @@ def _listen(request: Request) -> Listen:
         if key.endswith("ListChanged") and wish is not None and type(wish) is not bool:
             raise bad_params(request, "{} is true or false".format(key[:100]))
     return Listen(request.id, wishes)
+
+
+def _listen_to_tasks(request: Request) -> Listen:
+    listen = _listen(request)
+    if listen.wishes.get("taskIds"):
+        # They are agreed to by nobody here; but who may wish for them has to be told so.
+        demand(request)
+    return listen
 
 
 def _no_method(request: Request) -> Fault:

@@ -30,6 +30,7 @@ __all__ = [
     "TASKS_STATELESS",
     "WORKING",
     "TaskAsk",
+    "demand",
     "described",
     "granted",
     "offered",
@@ -87,14 +88,19 @@ def _list(request: Request) -> TaskAsk:
     return TaskAsk(request, False, "")
 
 
-def _named_stateless(request: Request) -> TaskAsk:
+def demand(request: Request) -> None:
+    """Raise Fault unless a request of 2026-07-28 comes from a client that knows tasks."""
     if not offered(request.params["_meta"][META_CAPABILITIES]):
         raise Fault(
             MISSING_CAPABILITY,
-            "{} is for clients that declare the extension {}".format(request.method, EXTENSION),
+            "{} of tasks is for clients that declare {}".format(request.method, EXTENSION),
             request.id,
             {"requiredCapabilities": REQUIRED},
         )
+
+
+def _named_stateless(request: Request) -> TaskAsk:
+    demand(request)
     return TaskAsk(request, True, _task_id(request))
 
 
