@@ -18,11 +18,12 @@ from .catalog import OWN, Catalog
 from .client import Client
 from .demand import Demand
 from .desk import Desk
+from .ended import Ended, silent
 from .errand import Errand
 from .fleet import Fleet
 from .hosts import Host
 from .questions import Answers, Inquiry, Questions, refusal
-from .relay import Ended, Relay, silent
+from .relay import Relay
 from .replies import Replies, readable
 from .shelf import Shelf, asked, request
 from .voice import Voice

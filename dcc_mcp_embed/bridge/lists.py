@@ -9,10 +9,11 @@ from ..wire.mcp.listing import LISTS
 from .cache import ToolCache
 from .catalog import Catalog
 from .desk import Desk, Moments
+from .ended import Ended
 from .errand import Errand
 from .fleet import FIRST_S, Fleet
 from .hosts import Host
-from .relay import Ended, Relay
+from .relay import Relay
 from .shelf import SHELVES, Shelf
 
 __all__ = ["ShelfLists", "ToolLists", "is_for_list"]

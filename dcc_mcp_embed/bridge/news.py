@@ -16,11 +16,12 @@ from ..wire import jsonrpc
 from . import dialect
 from .client import Client, Listener, Watched
 from .desk import Desk, Moments
+from .ended import Ended
 from .errand import Errand
 from .fleet import FIRST_S, Fleet
 from .hosts import Host
 from .lists import ShelfLists, ToolLists
-from .relay import Ended, Relay
+from .relay import Relay
 from .shelf import Shelf
 
 __all__ = ["MOST_WATCHED", "News"]

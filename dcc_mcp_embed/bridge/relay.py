@@ -1,4 +1,4 @@
-"""Calls to hosts, on threads that nobody waits for, and what their ends mean.
+"""Calls to hosts, on threads that nobody waits for.
 
 Each instance has workers of its own, so that one that does not answer keeps nobody else waiting;
 and its tools are asked for on other workers than its calls.
@@ -6,47 +6,21 @@ and its tools are asked for on other workers than its calls.
 
 from __future__ import annotations
 
-from typing import AbstractSet, Any, Callable, Dict, List, NamedTuple, Optional
+from typing import AbstractSet, Any, Callable, Dict, List, Optional
 
 from ..clock import Clock
-from ..errors import (
-    ConfigError,
-    EmbedError,
-    HostBusy,
-    HostBusyNative,
-    HostError,
-    InvalidArgument,
-    NoHost,
-    RemoteProtocolError,
-    TooLarge,
-    ToolError,
-    UnknownOutcome,
-)
+from ..errors import EmbedError, HostBusy, InvalidArgument, RemoteProtocolError
 from ..ipc.workers import Workers
-from ..rpc.resume import LOOK_FIRST
 from ..transport.manager import TransportManager
-from ..transport_errors import (
-    AcquireTimeout,
-    CallFailed,
-    CallTimeout,
-    ConnectionClosed,
-    ConnectionFailed,
-    ConnectionTimeout,
-    FrameTooLarge,
-    IpcConnectionFailed,
-    PoolExhausted,
-    RegistryFile,
-    ServiceNotFound,
-    Shutdown,
-)
 from ..wire import jsonrpc
 from ..wire.jsonrpc import Fault
 from .cache import is_tool
-from .demand import Demand, demand_in
+from .demand import demand_in
+from .ended import NOT_REACHED, Ended, told
 from .errand import Errand
 from .hosts import Host
 
-__all__ = ["CALL_S", "MOST_CALLS", "Ended", "Relay", "silent", "told"]
+__all__ = ["CALL_S", "MOST_CALLS", "Relay"]
 
 #: Calls to one instance that are under way at once, and that wait for their turn.
 MOST_CALLS = 32
@@ -61,23 +35,6 @@ _LISTEN_S = 7 * 24 * 3600.0
 _EARS = 4
 #: Seconds to wait for a connection, of which there are more than workers.
 _ACQUIRE_S = 5.0
-
-#: Never got as far as being sent.
-_NOT_REACHED = (ServiceNotFound, ConnectionFailed, ConnectionTimeout, IpcConnectionFailed)
-
-
-class Ended(NamedTuple):
-    """How a call ended: with a ``result``, an ``error``, or a ``fault`` that the host answers.
-
-    ``demand``: it has not ended yet, the host asks. ``unreached``: nothing was sent, because nobody
-    was there; another instance may be called.
-    """
-
-    result: Optional[Dict[str, Any]] = None
-    error: Optional[ToolError] = None
-    unreached: bool = False
-    fault: Optional[Fault] = None
-    demand: Optional[Demand] = None
 
 
 class Relay:
@@ -232,7 +189,7 @@ class Relay:
             return _result(errand, result)
         except Fault as fault:
             return Ended(fault=fault)
-        except _NOT_REACHED as error:
+        except NOT_REACHED as error:
             return Ended(error=told(error, host), unreached=True)
         except EmbedError as error:
             return Ended(error=told(error, host))
@@ -267,110 +224,3 @@ def _result(errand: Errand, result: Dict[str, Any]) -> Ended:
     if errand.method == "tools/call" and type(result.get("content")) is not list:
         raise RemoteProtocolError("what it answers is no result")
     return Ended(result)
-
-
-# What an error means, told to an agent: (kinds of error, words -> ToolError).
-
-
-def _said(error: Any, name: str) -> ToolError:
-    return HostError("{} answers: {}".format(name, error.error))
-
-
-def _nothing_works(error: Any, name: str) -> ToolError:
-    return HostError(
-        "{} cannot be called: {}. Nothing was sent.".format(name, error), state="not_started"
-    )
-
-
-def _late(error: Any, name: str) -> ToolError:
-    return UnknownOutcome(
-        "{} has not answered within {:.0f} s; whether the call ran is not known.".format(
-            name, error.timeout_ms / 1000
-        ),
-        hint=LOOK_FIRST,
-    )
-
-
-def _unreachable(error: Any, name: str) -> ToolError:
-    if isinstance(error, ServiceNotFound):
-        return NoHost(
-            "{} does not run any more; the call was not sent.".format(name),
-            hint="Start it and call again.",
-        )
-    return HostBusyNative(
-        "{} cannot be reached ({}); the call was not sent.".format(name, error),
-        hint="It is starting, ending, or held by its own native code: wait, then call again.",
-        retry_after_ms=2000,
-    )
-
-
-def _no_room(error: Any, name: str) -> ToolError:
-    return HostBusy(
-        "Too many calls to {} are under way; this one was not sent.".format(name),
-        hint="Wait for the others, then call again.",
-        retry_after_ms=1000,
-    )
-
-
-def _too_large(error: Any, name: str) -> ToolError:
-    return TooLarge(
-        "The arguments are {} bytes and {} takes {}.".format(error.size, name, error.limit),
-        hint="Send less at a time.",
-        state="not_started",
-    )
-
-
-def _lost(error: Any, name: str) -> ToolError:
-    return UnknownOutcome(
-        "The connection to {} ended during the call ({}); whether it ran is not known.".format(
-            name, error
-        ),
-        hint=LOOK_FIRST,
-    )
-
-
-def _unusable(error: Any, name: str) -> ToolError:
-    return UnknownOutcome(
-        "What {} answered cannot be understood ({}); whether the call ran is not known.".format(
-            name, error
-        ),
-        hint=LOOK_FIRST,
-    )
-
-
-def silent(host: Host, seconds: float, sent: bool) -> ToolError:
-    """Return what an agent is told when a host has given no sign of life for so long."""
-    name = host.name
-    text = "{} has given no sign of life for {:.0f} s".format(name, seconds)
-    if not sent:
-        return HostBusyNative(
-            text + "; the call was not sent, and never will be.",
-            hint="Its own native code holds it: wait, or look at the host, then call again.",
-        )
-    return UnknownOutcome(
-        text + "; what becomes of the call is not known.",
-        hint="Its own native code holds it: wait until get_status answers, then look at what the "
-        "call should have changed.",
-    )
-
-
-_WORDS = (
-    (CallFailed, _said),
-    (CallTimeout, _late),
-    ((ConfigError, RegistryFile), _nothing_works),
-    (_NOT_REACHED, _unreachable),
-    ((AcquireTimeout, PoolExhausted), _no_room),
-    (FrameTooLarge, _too_large),
-    ((ConnectionClosed, Shutdown), _lost),
-)
-
-
-def told(error: Exception, host: Host) -> ToolError:
-    """Return what an agent is told of an error that a call to ``host`` ended with."""
-    if isinstance(error, ToolError):
-        return error
-    name = host.name
-    for kinds, words in _WORDS:
-        if isinstance(error, kinds):  # type: ignore[arg-type]
-            return words(error, name)
-    return _unusable(error, name)

@@ -12,8 +12,8 @@ from ..wire.mcp.machine import McpMachine, Reply
 from ..wire.mcp.older import in_words_of
 from ..wire.mcp.revisions import META_SERVER, MISSING_CAPABILITY
 from ..wire.mcp.work import ToolCall, Work
+from .ended import Ended
 from .hosts import Host
-from .relay import Ended
 from .shelf import marked
 
 __all__ = ["Replies", "protocol_error", "readable"]

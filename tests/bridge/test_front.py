@@ -14,9 +14,9 @@ from dcc_mcp_embed.bridge.cache import ToolCache
 from dcc_mcp_embed.bridge.catalog import Catalog
 from dcc_mcp_embed.bridge.core import Core
 from dcc_mcp_embed.bridge.demand import Demand
+from dcc_mcp_embed.bridge.ended import Ended
 from dcc_mcp_embed.bridge.front import Bridge
 from dcc_mcp_embed.bridge.hosts import Host
-from dcc_mcp_embed.bridge.relay import Ended
 from dcc_mcp_embed.bridge.shelf import Shelf
 from dcc_mcp_embed.errors import HostBusy, InvalidArgument, NoHost, UnknownOutcome
 from dcc_mcp_embed.wire.mcp.machine import McpMachine

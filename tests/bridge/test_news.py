@@ -10,8 +10,8 @@ from dcc_mcp_embed.bridge.cache import ToolCache
 from dcc_mcp_embed.bridge.catalog import Catalog
 from dcc_mcp_embed.bridge.client import Client, Listener, Watched
 from dcc_mcp_embed.bridge.core import Core
+from dcc_mcp_embed.bridge.ended import Ended
 from dcc_mcp_embed.bridge.hosts import Host
-from dcc_mcp_embed.bridge.relay import Ended
 from dcc_mcp_embed.bridge.shelf import Shelf
 from dcc_mcp_embed.errors import HostBusy, InvalidArgument
 from dcc_mcp_embed.wire.jsonrpc import Fault

@@ -7,9 +7,10 @@ import threading
 import pytest
 
 from dcc_mcp_embed import errors, transport_errors
+from dcc_mcp_embed.bridge.ended import silent, told
 from dcc_mcp_embed.bridge.errand import Errand
 from dcc_mcp_embed.bridge.hosts import Host
-from dcc_mcp_embed.bridge.relay import Relay, silent, told
+from dcc_mcp_embed.bridge.relay import Relay
 from dcc_mcp_embed.clock import SystemClock
 
 HOST = Host("maya", "aaaaaaaa-0000-4000-8000-000000000000", "1", 1, 1, "", True, 0.0)
