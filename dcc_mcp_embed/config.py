@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Mapping, Optional, Tuple
+from typing import Any, Callable, Mapping, Optional, Tuple, TypeVar
 
 from .errors import ConfigError
 from .records import NamedTuple
@@ -19,6 +19,8 @@ __all__ = [
     "settings_from",
     "temp_dir",
 ]
+
+T = TypeVar("T")
 
 #: Where each kind of host listens if it can. Below every system's ephemeral range (Linux starts
 #: at 32768, Windows at 49152) and clear of the ports other DCC bridges are known to use (9876,
@@ -188,6 +190,19 @@ def _profile(text: str, source: str) -> str:
     return text
 
 
+def _chosen(
+    given: Any, name: str, environ: Mapping[str, str], variable: str, read: Callable[[str, str], T]
+) -> Optional[T]:
+    """Return the argument ``name`` if it is given, else what stands in ``variable``, if anything.
+
+    ``read(text, source)`` raises ConfigError for what cannot be used.
+    """
+    if given is not None:
+        return read(str(given), name)
+    text = environ.get(variable)
+    return read(text, variable) if text else None
+
+
 def settings_from(
     environ: Mapping[str, str],
     platform: str,
@@ -208,28 +223,16 @@ def settings_from(
     ``DCC_MCP_EMBED_EXEC`` (off | confirm | on), ``DCC_MCP_EMBED_PROFILE`` (core | full),
     ``DCC_MCP_REGISTRY_DIR`` (directory).
     """
-    if port is None and environ.get("DCC_MCP_EMBED_PORT"):
-        port = _port(environ["DCC_MCP_EMBED_PORT"], "DCC_MCP_EMBED_PORT")
-    elif port is not None:
-        port = _port(str(port), "port")
-    if exec_mode is not None:
-        _exec_mode(exec_mode, "exec_mode")
-    elif environ.get("DCC_MCP_EMBED_EXEC"):
-        exec_mode = _exec_mode(environ["DCC_MCP_EMBED_EXEC"], "DCC_MCP_EMBED_EXEC")
-    if profile is not None:
-        _profile(profile, "profile")
-    elif environ.get("DCC_MCP_EMBED_PROFILE"):
-        profile = _profile(environ["DCC_MCP_EMBED_PROFILE"], "DCC_MCP_EMBED_PROFILE")
     return Settings(
         data_dir=data_dir(environ, platform),
-        port=port,
+        port=_chosen(port, "port", environ, "DCC_MCP_EMBED_PORT", _port),
         auth=auth,
-        exec_mode=exec_mode,
+        exec_mode=_chosen(exec_mode, "exec_mode", environ, "DCC_MCP_EMBED_EXEC", _exec_mode),
         gateway=gateway,
         qtserver=None if qtserver is None else _port(str(qtserver), "qtserver"),
         registry_dir=registry_dir or environ.get("DCC_MCP_REGISTRY_DIR") or None,
         origins=origins,
         limits=limits,
-        profile=profile or "core",
+        profile=_chosen(profile, "profile", environ, "DCC_MCP_EMBED_PROFILE", _profile) or "core",
         always_stream=always_stream,
     )
