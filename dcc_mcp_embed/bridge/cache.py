@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple
 
 from .._compat import replace
 from ..clock import Clock
@@ -24,13 +24,6 @@ class Remembered(NamedTuple):
     """Kind of host -> its tools, the kind that was seen last at the end."""
 
     kinds: Dict[str, Tools]
-
-    def last(self, kind: Optional[str] = None) -> Optional[str]:
-        """Return the kind that was seen last, or ``kind`` as it was seen if it ever was."""
-        for name in reversed(list(self.kinds)):
-            if kind is None or name.lower() == kind.lower():
-                return name
-        return None
 
 
 def is_tool(value: Any) -> bool:
