@@ -13,7 +13,7 @@ from typing import Any, Callable, Optional
 
 from .. import collector
 from .call_places import AsyncioLoop, Item, Place, Thread
-from .functions import close, is_awaitable, logger, shown
+from .functions import close, is_awaitable, report, shown
 from .promises import settle
 
 __all__ = ["Deliveries"]
@@ -139,4 +139,4 @@ class Deliveries:
     def _failed(self, what: str, error: BaseException) -> None:
         with self._lock:
             self.errors += 1
-        logger.error("%s failed: %s", what, shown(error), exc_info=error)
+        report("%s failed: %s", what, shown(error), error=error)

@@ -1,14 +1,14 @@
-"""Users' functions: what they are and return, and how what they raise is shown."""
+"""Users' functions: what they are and return, and how what they raise is shown and logged."""
 
 from __future__ import annotations
 
 import functools
 import logging
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
-__all__ = ["close", "is_awaitable", "is_coroutine_function", "logger", "shown"]
+__all__ = ["close", "is_awaitable", "is_coroutine_function", "report", "shown"]
 
-logger = logging.getLogger("dcc_mcp_embed.ipc")
+_logger = logging.getLogger("dcc_mcp_embed.ipc")
 
 #: ``inspect.CO_COROUTINE``, without the import.
 _CO_COROUTINE = 0x80
@@ -34,7 +34,7 @@ def close(awaitable: Any) -> None:
     try:
         getattr(awaitable, "close", lambda: None)()
     except Exception as error:
-        logger.error("closing %s failed: %s", type(awaitable), shown(error))
+        report("closing %s failed: %s", type(awaitable), shown(error))
 
 
 def shown(error: BaseException, show: Callable[[BaseException], str] = repr) -> str:
@@ -43,3 +43,16 @@ def shown(error: BaseException, show: Callable[[BaseException], str] = repr) -> 
         return show(error)
     except BaseException:
         return "(its text cannot be had)"
+
+
+def report(
+    text: str, *args: Any, error: Optional[BaseException] = None, level: int = logging.ERROR
+) -> None:
+    """Log something, with the traceback of ``error``. Never raises; takes as long as the log does.
+
+    The log's handlers are users' functions, too: one that writes to a window may outlive it.
+    """
+    try:
+        _logger.log(level, text, *args, exc_info=error)
+    except Exception:
+        pass  # whatever it is: nobody is left who could be told

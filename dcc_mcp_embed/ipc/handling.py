@@ -15,7 +15,7 @@ from typing import Any, Callable, Deque, Dict, Hashable, Optional
 from ..errors import Cancelled, HostBusy, HostError, ToolError, Unsupported
 from ..net.loop import Loop
 from ..rpc.receipts import Outcome
-from .functions import close, is_awaitable, logger, shown
+from .functions import close, is_awaitable, report, shown
 from .outcomes import Call, failed, raised, read, returned
 from .stuck import Threads
 from .turns import Turns
@@ -239,4 +239,4 @@ def _ended_loop(state: str) -> HostError:
 
 
 def _defect(function: Any, error: BaseException) -> None:
-    logger.error("%r failed: %s", function, shown(error), exc_info=error)
+    report("%r failed: %s", function, shown(error), error=error)

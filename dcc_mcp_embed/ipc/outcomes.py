@@ -11,7 +11,7 @@ from ..errors import HostError, InvalidArgument, TooLarge, ToolError
 from ..rpc.content import failure_payload, packed
 from ..rpc.receipts import Outcome
 from ..wire import jsonrpc
-from .functions import logger, shown
+from .functions import report, shown
 from .limits import MAX_DATA
 
 __all__ = ["Call", "Handler", "failed", "raised", "read", "returned"]
@@ -103,7 +103,7 @@ def returned(call: Call, result: Any) -> Outcome:
         text = "The handler of {!r} returned what JSON cannot say: {}".format(
             call.name[:100], shown(error, str)
         )
-        logger.error("%s", text)
+        report("%s", text)
         return failed(HostError(text[:_QUOTED]))
     if len(payload) > MAX_DATA:
         return failed(
@@ -126,8 +126,7 @@ def raised(call: Call, error: Any) -> Outcome:
     if type(error) is _NoJson:
         # The client's fault, which is told: nothing to log.
         return failed(error)
-    text = "the handler of %r failed: %s"
-    logger.error(text, call.name[:100], shown(error), exc_info=error)
+    report("the handler of %r failed: %s", call.name[:100], shown(error), error=error)
     if isinstance(error, ToolError):
         # It knows what to tell the client.
         try:

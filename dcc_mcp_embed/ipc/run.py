@@ -16,7 +16,7 @@ from ..net.readiness import SLICE_S
 from ..net.thread import LoopThread
 from ..rpc.hello import Facts
 from ..rpc.receipts import Limits, Receipts
-from .functions import logger
+from .functions import report, shown
 from .handlers import Handlers
 from .places import Listening
 from .serving import Serving
@@ -119,4 +119,4 @@ class Run:
 
 
 def _defect(name: str, error: BaseException) -> None:
-    logger.error("%s failed: %r", name, error, exc_info=error)
+    report("%s failed: %s", name, shown(error), error=error)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, Callable, Optional
 
 from ..net.loop import Loop
@@ -10,7 +12,7 @@ from ..rpc.hello import Facts
 from ..rpc.receipts import Receipts
 from .calls import Calls
 from .door import Door
-from .functions import logger
+from .functions import report
 from .handlers import Handlers
 from .outbox import Outbox
 from .places import Listening
@@ -74,7 +76,8 @@ class Serving:
 
     def _log(self, text: str, *args: Any) -> None:
         # A host's log handlers may take their time.
-        self.calls.handling.workers.run(logger.warning, text, *args)
+        warn = partial(report, text, *args, level=logging.WARNING)
+        self.calls.handling.workers.run(warn)
 
     # -- the end ------------------------------------------------------------------------------
 

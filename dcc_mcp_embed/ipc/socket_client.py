@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import operator
 import weakref
@@ -15,7 +16,7 @@ from ..wire.messages import Response
 from .actions import Options
 from .answers import outcome
 from .client_core import ClientCore
-from .functions import logger
+from .functions import report
 from .places import Path, SecretLike, locate
 from .promises import awaited, awaited_for, waited
 
@@ -266,7 +267,7 @@ class SocketClient:
 
     def _told(self, well: bool) -> bool:
         if not well:
-            logger.warning("%r could not connect: %s", self, self.last_error)
+            report("%r could not connect: %s", self, self.last_error, level=logging.WARNING)
         return well
 
     def _demand_not_ours(self, method: str) -> None:

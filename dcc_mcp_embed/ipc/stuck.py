@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from functools import partial
 from typing import Any, Callable, Dict, Optional
 
 from ..net.loop import Loop
 from ..net.timers import Timer
 from .calling import Deliveries
-from .functions import logger
+from .functions import report
 
 __all__ = ["Threads"]
 
@@ -79,15 +81,16 @@ class Threads:
         # Copied in one step: workers may be changing it.
         names = list(self._held.values())
         self._log.use_thread()
-        self._log.put(
-            "the log",
-            logger.warning,
+        warn = partial(
+            report,
             "none of the %d threads for plain handlers has come free for %g s, requests are "
             "refused until one does; they are held by: %s",
             self._most,
             _PATIENCE,
             ", ".join(repr(name[:100]) for name in sorted(set(names))[:_NAMES]),
+            level=logging.WARNING,
         )
+        self._log.put("the log", warn)
 
     def stop(self) -> None:
         """Look no more."""

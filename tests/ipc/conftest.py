@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 
@@ -20,6 +21,22 @@ def folder():
 @pytest.fixture
 def path(folder):
     return os.path.join(folder, "one.sock")
+
+
+@pytest.fixture
+def broken_log():
+    """A handler of the log that raises, as one does whose window is gone. Returned is what came."""
+    came = []
+
+    class Broken(logging.Handler):
+        def emit(self, record):
+            came.append(record.getMessage())
+            raise RuntimeError("already deleted")
+
+    handler, logger = Broken(), logging.getLogger("dcc_mcp_embed.ipc")
+    logger.addHandler(handler)
+    yield came
+    logger.removeHandler(handler)
 
 
 @pytest.fixture

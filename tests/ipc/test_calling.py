@@ -177,6 +177,19 @@ def test_what_is_raised_is_logged_and_counted(deliveries, caplog):
     assert "three failed: TypeError" in caplog.text and "await it" in caplog.text
 
 
+def test_a_log_that_fails_ends_nothing(deliveries, broken_log):
+    deliveries.use_thread()
+
+    def end():
+        raise SystemExit("no")
+
+    got = []
+    for function in (lambda: 1 / 0, end, lambda: got.append(3)):
+        deliveries.put("it", function)
+    assert deliveries.catch_up(DEADLINE)
+    assert (got, deliveries.errors, len(broken_log)) == ([3], 2, 2)
+
+
 class Deleted:
     """A wrapper of a node that a host has deleted."""
 

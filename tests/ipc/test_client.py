@@ -412,6 +412,12 @@ def test_nobody_there(path, caplog):
     until(lambda: threading.active_count() == begun)
 
 
+def test_nobody_there_and_a_log_that_fails(path, broken_log):
+    client = SocketClient(path, "client", reconnect_interval=0.01, secret=SECRET)
+    assert client.connect_sync(max_retries=0) is False
+    assert "No such file" in broken_log[0]
+
+
 def test_a_path_that_cannot_be_is_not_tried_again(path):
     client = SocketClient(path + "x" * 120, "client", secret=SECRET, reconnect_interval=0.01)
     found, find = [], client._core._find

@@ -211,6 +211,22 @@ def test_what_a_handler_raises_is_told(awaits, error, code, text, caplog):
     assert any(record.exc_info for record in caplog.records)
 
 
+@pytest.mark.parametrize("awaits", [False, True])
+def test_a_log_that_fails_keeps_nobody_from_being_told(awaits, broken_log):
+    def fail(data):
+        raise KeyError(data)
+
+    async def afail(data):
+        raise KeyError(data)
+
+    give = {"give": lambda data: object(), "fail": afail if awaits else fail}
+    with on_asyncio(server(echo=echo, **give)) as one, Raw(one) as raw:
+        for name in ("fail", "give"):
+            assert raw.failure(name)["code"] == "host_error"
+        assert raw.call("echo", 1) == {"echo": 1}
+    assert len(broken_log) == 2
+
+
 class Deleted:
     """A wrapper of a node that a host has deleted."""
 
