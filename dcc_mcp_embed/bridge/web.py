@@ -191,5 +191,6 @@ class WebFront:
         voice = StreamVoice(self._loop, exchange, gone)
         self._streams[voice] = outcome.id
         core.desk.post(core.enter, client)
+        voice.begin()
         args = (client, outcome, voice)
         core.desk.post(core.service.answer, outcome.id, voice, core.service.do, *args)

@@ -113,17 +113,20 @@ class SinkVoice(Voice):
 
 
 class StreamVoice(Voice):
-    """The stream that the answer to ``subscriptions/listen`` is.
+    """The stream that the answer to ``subscriptions/listen`` is, once it has begun.
 
-    ``gone()``, on the loop thread: it has ended, whoever ended it.
+    ``gone()``, on the loop thread: it has ended, whoever ended it; maybe as soon as it begins.
     """
 
     def __init__(self, loop: Loop, exchange: Exchange, gone: Callable[[], None]) -> None:
         self._loop = loop
         self._exchange = exchange
         self._gone = gone
-        exchange.begin_stream(EVENT_STREAM)
         exchange.gone = lambda: self._end(b"")
+
+    def begin(self) -> None:
+        """Begin the stream. Loop thread."""
+        self._exchange.begin_stream(EVENT_STREAM)
 
     def reply(self, message: Message) -> None:
         self._loop.call_soon(self._end, _event(message))

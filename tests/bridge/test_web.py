@@ -16,7 +16,10 @@ import dcc_mcp_embed
 from bridge.web_stage import appears, greet, modern
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.secret import open_secret
+from dcc_mcp_embed.server.exchange import Exchange
 from dcc_mcp_embed.server.ports import who_answers
+from dcc_mcp_embed.server.sinks import Sink
+from dcc_mcp_embed.wire.mcp.outcomes import Listen
 from fakes.bridged import MODERN
 from fakes.live import DEADLINE, Wire, tries
 from fakes.served import environment, run
@@ -252,6 +255,31 @@ def test_of_those_who_leave_nothing_is_left(web, connect, stage):
         if len(front) == before and not bridge._core._clients:
             break
     assert len(front) == before and not bridge._core._clients and not bridge._web._streams
+
+
+class Leaving:
+    """A connection that is found broken when a stream begins on it."""
+
+    peer, opened, blocked = ("127.0.0.1", 1), 0.0, False
+
+    def __init__(self):
+        head = SimpleNamespace(method="POST", target="/mcp", version=1, headers={})
+        self.exchange = Exchange(self, head, "/mcp", b"")
+
+    def begin_stream(self, headers):
+        self.exchange.lose()
+
+
+def test_a_listener_that_is_gone_before_it_hears_anything_is_forgotten(web):
+    front, tried = web._web._web, threading.Event()
+
+    def listen():
+        front.listen(Leaving().exchange, Listen(1, {"toolsListChanged": True}), Sink())
+        web._web._core.desk.post(tried.set)
+
+    web._web._loop.call_soon(listen)
+    assert tried.wait(DEADLINE)
+    assert not web._web._core._clients and not front._streams
 
 
 def test_a_refused_listener_is_forgotten(web, connect):
