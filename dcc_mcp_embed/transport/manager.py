@@ -8,19 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Callable,
-    Dict,
-    Iterator,
-    List,
-    Optional,
-    Set,
-    Tuple,
-    TypeVar,
-    Union,
-)
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple, TypeVar, Union
 
 from ..clock import Clock, SystemClock
 from ..registry import forks
@@ -36,15 +24,13 @@ from ..transport_errors import (
     IpcConnectionFailed,
     ServiceNotFound,
 )
+from .channel import FramedChannel
 from .config import Default, Seconds, TransportConfig, resolve
 from .connections import Connections
 from .dialing import Dialer
 from .routing import RoutingStrategy
 from .services import Owned, Services
 from .sessions import Peer, SessionTable
-
-if TYPE_CHECKING:
-    from .channel import FramedChannel
 
 __all__ = ["TransportManager"]
 
