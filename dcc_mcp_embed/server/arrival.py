@@ -8,15 +8,13 @@ neither (TLS begins with 0x16) is not answered: nobody knows in what words.
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Callable, Dict, Optional, Tuple
+from typing import Callable, Dict, Optional, Tuple
 
 from ..net.stream import Protocol, Stream
 from ..net.timers import Timer
 from .admission import Refused
 from .connection import Connection
-
-if TYPE_CHECKING:
-    from .front import Front
+from .hall import Hall
 
 __all__ = ["FRAMED", "HTTP", "Arrival", "Speaker"]
 
@@ -28,32 +26,36 @@ _SPOKEN: Dict[int, str] = dict.fromkeys(range(0x11), FRAMED)
 _SPOKEN.update(dict.fromkeys(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", HTTP))
 
 #: Makes the connection once it is known what it speaks.
-Speaker = Callable[["Front", Stream, Tuple[str, int], float], Connection]
+Speaker = Callable[[Hall, Stream, Tuple[str, int], float], Connection]
 
 
 class Arrival(Protocol):
     """Wait for the first byte, then leave the stream to a connection that understands it.
 
-    ``refusal``: why this peer is not served; it is told so once it is known how. The framed
-    protocol is loaded when the server runs already: who comes before that waits a moment.
+    ``find(protocol, arrival)`` returns who makes that connection; None if nobody does yet, and then
+    it calls :meth:`go_on` later: the framed protocol is loaded when the server runs already, and
+    who comes before that waits a moment. ``refusal``: why this peer is not served; it is told so
+    once it is known how.
     """
 
     def __init__(
         self,
-        front: Front,
+        hall: Hall,
+        find: Callable[[str, Arrival], Optional[Speaker]],
         sock: socket.socket,
         peer: Tuple[str, int],
         refusal: Optional[Refused] = None,
     ) -> None:
-        self._front = front
+        self._hall = hall
+        self._find = find
         self._peer = peer
         self._refusal = refusal
         self._data = b""
-        limits = front.limits
-        self.opened: float = front.loop.clock.monotonic()
-        self.stream: Stream = Stream(front.loop, sock, self, limits.high_water)
+        limits = hall.limits
+        self.opened: float = hall.loop.clock.monotonic()
+        self.stream: Stream = Stream(hall.loop, sock, self, limits.high_water)
         patience = limits.head_timeout if refusal is None else limits.linger
-        self._timer: Timer = front.loop.call_at(self.opened + patience, self.stream.close)
+        self._timer: Timer = hall.loop.call_at(self.opened + patience, self.stream.close)
 
     def receive_data(self, data: bytes) -> None:
         self._data = data
@@ -66,14 +68,13 @@ class Arrival(Protocol):
         if stream.closed or protocol is None:
             stream.close()
             return
-        speaker = self._front.speakers.get(protocol)
+        speaker = self._find(protocol, self)
         if speaker is None:
             stream.pause_reading()
-            self._front.wait_for_speaker(self)
             return
         self._timer.cancel()
         stream.resume_reading()
-        connection = speaker(self._front, stream, self._peer, self.opened)
+        connection = speaker(self._hall, stream, self._peer, self.opened)
         stream.hand_over(connection)
         if self._refusal is None:
             connection.receive_data(data)
@@ -85,4 +86,4 @@ class Arrival(Protocol):
 
     def connection_lost(self, error: Optional[Exception]) -> None:
         self._timer.cancel()
-        self._front.forget(self.stream)
+        self._hall.forget(self.stream)

@@ -13,7 +13,7 @@ from ..net.timers import Timer
 from .admission import Refused
 
 if TYPE_CHECKING:
-    from .front import Front
+    from .hall import Hall
 
 __all__ = ["AHEAD", "Connection"]
 
@@ -27,7 +27,7 @@ class Connection(Protocol):
     ``peer`` is the address at the other end, ``opened`` when it came.
     """
 
-    def __init__(self, front: Front, stream: Stream, peer: Tuple[str, int], opened: float) -> None:
+    def __init__(self, front: Hall, stream: Stream, peer: Tuple[str, int], opened: float) -> None:
         self._front = front
         self.stream: Stream = stream
         self.peer: Tuple[str, int] = peer

@@ -36,7 +36,7 @@ from .framed_mcp import MCP, FramedMcp
 from .framed_shared import FramedShared
 
 if TYPE_CHECKING:
-    from .front import Front
+    from .hall import Hall
 
 __all__ = ["FramedEndpoint"]
 
@@ -77,7 +77,7 @@ class FramedEndpoint(FramedShared):
         }
 
     def connect(
-        self, front: Front, stream: Stream, peer: Tuple[str, int], opened: float
+        self, front: Hall, stream: Stream, peer: Tuple[str, int], opened: float
     ) -> FramedConnection:
         """Return a connection for a peer whose first byte was a frame's."""
         return FramedConnection(self, front, stream, peer, opened)

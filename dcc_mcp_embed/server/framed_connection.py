@@ -20,7 +20,7 @@ from .connection import Connection
 from .framed_shared import FramedShared
 
 if TYPE_CHECKING:
-    from .front import Front
+    from .hall import Hall
 
 __all__ = ["BadParams", "FramedConnection"]
 
@@ -47,7 +47,7 @@ class FramedConnection(Connection):
     def __init__(
         self,
         endpoint: FramedShared,
-        front: Front,
+        front: Hall,
         stream: Stream,
         peer: Tuple[str, int],
         opened: float,

@@ -1,37 +1,31 @@
-"""All connections of one server: how many, whose, and what is behind them. Loop thread only."""
+"""All connections of one server, from their arrival to its end. Loop thread only."""
 
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..config import Limits
 from ..net.loop import Loop
 from ..net.stream import Stream
 from ..wire import http1
-from .admission import Admission, Refused
+from .admission import Admission
 from .arrival import Arrival, Speaker
 from .connection import AHEAD
 from .exchange import JSON, Exchange, problem
-from .gateway import share
-
-if TYPE_CHECKING:
-    from .http_connection import HttpConnection
+from .hall import Hall, too_many
 
 __all__ = ["Front"]
 
 #: How long strangers that make room are counted before a line is logged about them, seconds.
 _TELL_EVERY = 10.0
-#: A stream on which nothing is said gets a sign of life that often, seconds.
-KEEP_ALIVE = 25.0
 
 
-class Front:
-    """All connections of one server: quotas, admission, and the handlers. Loop thread.
+class Front(Hall):
+    """Let connections in, and out at the end; who they are and what they may, see :class:`.Hall`.
 
     ``speakers`` makes a connection for each protocol (see :mod:`.arrival`); a protocol that is not
-    among them yet is waited for (:meth:`speak`). ``handlers`` are by path; ``public`` are the paths
-    that need no token, with the largest body that is taken there, bytes.
+    among them yet is waited for (:meth:`speak`).
     """
 
     def __init__(
@@ -44,30 +38,12 @@ class Front:
         public: Mapping[str, int],
         log: Callable[[str, str], None],
     ) -> None:
-        self.loop = loop
-        self.limits = limits
+        super().__init__(loop, limits, admission, handlers, public, log)
         self.speakers = speakers
-        self.admission = admission
-        self.public = public
-        self.log = log
-        self._handlers = handlers
-        self._connections: Dict[Stream, None] = {}
-        # When each came, in that order: the first one is the first to go.
-        self._strangers: Dict[Stream, float] = {}
-        self._guests: Dict[Stream, None] = {}
-        self._refused: Dict[Stream, None] = {}
         # For a protocol that is not spoken yet.
         self._waiting: Dict[Stream, Arrival] = {}
         # Strangers that made room and were not logged yet; None: nobody has for a while.
         self._evicted: Optional[int] = None
-        #: Connections whose answer is a stream of events under way.
-        self.streaming: Dict[HttpConnection, None] = {}
-        self._keeping = False
-        self._bodies = 0
-        self._done: Optional[Callable[[], None]] = None
-
-    def __len__(self) -> int:
-        return len(self._connections)
 
     def accept(self, sock: socket.socket, peer: Tuple[str, int]) -> None:
         """Take a new connection, or refuse it if there are too many."""
@@ -81,8 +57,8 @@ class Front:
         if full and len(self._refused) >= self.limits.unauthenticated:
             self._turn_away(sock)
             return
-        refusal = _too_many(self.limits.connections) if full else None
-        arrival = Arrival(self, sock, peer, refusal)
+        refusal = too_many(self.limits.connections) if full else None
+        arrival = Arrival(self, self._speaker_for, sock, peer, refusal)
         if full:
             self._refused[arrival.stream] = None
             return
@@ -96,13 +72,21 @@ class Front:
         for arrival in waiting.values():
             arrival.go_on()
 
-    def wait_for_speaker(self, arrival: Arrival) -> None:
-        """Have ``arrival`` go on once another protocol is spoken."""
-        self._waiting[arrival.stream] = arrival
+    def _speaker_for(self, protocol: str, arrival: Arrival) -> Optional[Speaker]:
+        """Return who speaks a protocol; None: ``arrival`` goes on once somebody does."""
+        speaker = self.speakers.get(protocol)
+        if speaker is None:
+            self._waiting[arrival.stream] = arrival
+        return speaker
+
+    def forget(self, stream: Stream) -> None:
+        """Note that a connection is gone."""
+        self._waiting.pop(stream, None)
+        super().forget(stream)
 
     def _turn_away(self, sock: socket.socket) -> None:
         """Refuse in words without keeping anything of a connection; best effort."""
-        refused = _too_many(self.limits.connections)
+        refused = too_many(self.limits.connections)
         try:
             sock.setblocking(False)
             sock.send(
@@ -154,93 +138,12 @@ class Front:
         else:
             self._evicted = None
 
-    def authenticated(self, stream: Stream, guest: bool) -> Optional[Refused]:
-        """Note that the peer has shown a token: it need not make room for others any more.
-
-        A guest has to, for those who are none; return why there is no room for one more of them.
-        """
-        if not guest:
-            self._guests.pop(stream, None)
-        elif len(self._guests) >= share(self.limits.connections):
-            return _too_many(len(self._guests), " of guests")
-        else:
-            self._guests[stream] = None
-        self._strangers.pop(stream, None)
-        return None
-
-    def make_room(self, size: int, guest: bool) -> Optional[Refused]:
-        """Count ``size`` bytes of bodies under way, or return why there is no room for them.
-
-        Those of guests are taken only while there is room left for others.
-        """
-        allowed = self.limits.bodies_in_flight
-        if guest:
-            allowed = share(allowed)
-        if self._bodies + size > allowed:
-            return Refused(
-                503,
-                "Large requests of others are still being sent ({} MiB are taken at a time); "
-                "try again in a moment, or send less at once.".format(allowed // (1024 * 1024)),
-                (("Retry-After", "1"),),
-            )
-        self._bodies += size
-        return None
-
-    def free_room(self, size: int) -> None:
-        """Undo what :meth:`make_room` has counted."""
-        self._bodies -= size
-
-    def relieve(self) -> None:
-        """Drop whoever is furthest behind in reading, while too much is unsent altogether.
-
-        A guest is as far behind with a quarter of the bytes.
-        """
-
-        def behind(stream: Stream) -> int:
-            return stream.unsent * (4 if stream in self._guests else 1)
-
-        while sum(stream.unsent for stream in self._connections) > self.limits.unsent:
-            last = max(self._connections, key=behind)
-            self.log("warning", "a client that has {} bytes to read is dropped".format(last.unsent))
-            last.abort()
-
-    def keep_alive_later(self) -> None:
-        """See to it that streams show a sign of life now and then, for as long as there are any."""
-        if not self._keeping:
-            self._keeping = True
-            self.loop.call_later(KEEP_ALIVE, self._keep_alive)
-
-    def _keep_alive(self) -> None:
-        self._keeping = False
-        for connection in list(self.streaming):
-            self.keep_alive_later()
-            connection.keep_alive()
-
-    def forget(self, stream: Stream) -> None:
-        """Note that a connection is gone."""
-        self._connections.pop(stream, None)
-        self._strangers.pop(stream, None)
-        self._guests.pop(stream, None)
-        self._refused.pop(stream, None)
-        self._waiting.pop(stream, None)
-        self._check_done()
-
-    def handle(self, exchange: Exchange) -> None:
-        """Have a request that was let in answered by whoever serves its path."""
-        self._handlers[exchange.path](exchange)
-
     def close(self, done: Callable[[], None]) -> None:
         """End every connection, answers that are under way first; then call ``done`` once."""
         self._done = done
         for stream in self._streams():
             stream.close()
         self._check_done()
-
-    def _check_done(self) -> None:
-        done = self._done
-        if done is not None and not self._connections and not self._refused:
-            self._done = None
-            done()
 
     def abort(self) -> None:
         """End every connection now."""
@@ -254,11 +157,3 @@ class Front:
 
     def _streams(self) -> List[Stream]:
         return list(self._connections) + list(self._refused)
-
-
-def _too_many(count: int, whose: str = "") -> Refused:
-    return Refused(
-        503,
-        "{} connections{} are open already; close some.".format(count, whose),
-        (("Retry-After", "1"),),
-    )

@@ -17,7 +17,7 @@ from .exchange import JSON, Carrier, Exchange, Headers, problem
 from .gateway import MAX_BODY
 
 if TYPE_CHECKING:
-    from .front import Front
+    from .hall import Hall
 
 __all__ = ["HttpConnection"]
 
@@ -28,7 +28,7 @@ _KEEP_ALIVE = http1.chunk(b":\n\n")
 class HttpConnection(Connection, Carrier):
     """Drive the parser, ask admission, hand exchanges to the front, mind the deadlines."""
 
-    def __init__(self, front: Front, stream: Stream, peer: Tuple[str, int], opened: float) -> None:
+    def __init__(self, front: Hall, stream: Stream, peer: Tuple[str, int], opened: float) -> None:
         super().__init__(front, stream, peer, opened)
         self._parser = http1.RequestParser(front.limits.head_bytes, front.limits.body_bytes)
         self._exchange: Optional[Exchange] = None
@@ -96,7 +96,7 @@ class HttpConnection(Connection, Carrier):
 
     def begin_stream(self, headers: Headers) -> None:
         """Send the beginning of an answer that comes in pieces."""
-        self._front.streaming[self] = None
+        self._front.streaming[self] = self.keep_alive
         self._front.keep_alive_later()
         self.stream.write(http1.stream_head(200, headers))
 

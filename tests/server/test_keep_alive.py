@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 import dcc_mcp_embed
-from dcc_mcp_embed.server import front
+from dcc_mcp_embed.server import hall
 from dcc_mcp_embed.tools.declare import Progress
 from fakes.live import Live, on_loop, tries
 from fakes.streaming import initialize
@@ -29,7 +29,7 @@ def leave():
 
 @pytest.fixture
 def live(tmp_path, monkeypatch, leave):
-    monkeypatch.setattr(front, "KEEP_ALIVE", EVERY)
+    monkeypatch.setattr(hall, "KEEP_ALIVE", EVERY)
 
     @dcc_mcp_embed.tool(read_only=True, thread="worker")
     def walk():
