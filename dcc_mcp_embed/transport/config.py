@@ -46,7 +46,10 @@ def _seconds(name: str, value: Seconds) -> float:
     number = total() if total is not None else value
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not number >= 0:
         raise ConfigError("{} is {!r}; it takes seconds, 0 or more".format(name, value))
-    return float(number)
+    try:
+        return float(number)
+    except OverflowError:
+        raise ConfigError("{} is too large; it takes seconds as a float".format(name)) from None
 
 
 def wait_time(name: str, value: Seconds, zero: bool = False) -> float:
