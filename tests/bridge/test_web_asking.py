@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from bridge.web_stage import LOGIN, NAME, appears, asking, greet, sign_in
+from fakes.live import DEADLINE
 from fakes.streaming import initialize
 
 
@@ -80,3 +81,30 @@ def test_a_form_is_filled_in_by_calling_again(connect, host):
     state = first["requestState"]
     done = asking(wire, "greet", {"elicitation": {}}, requestState=state, inputResponses=given)
     assert (done["resultType"], done["content"][0]["text"]) == ("complete", "Hello, Ann!")
+
+
+def test_who_takes_no_stream_is_asked_on_that_of_its_session(connect, host, later):
+    wire, ears, other = connect(), connect(), connect()
+    session = initialize(wire, {"elicitation": {}})
+    assert ears.listen(session).status == 200
+    appears(other, "greet")
+    plain = dict(session, Accept="application/json")
+
+    def called():
+        """Call the tool; return what its answer comes to, and the question."""
+        call = later(wire.rpc, "tools/call", {"name": "greet", "arguments": {}}, 7, plain)
+        asked = ears.message()
+        assert asked["method"] == "elicitation/create"
+        return call, asked["id"]
+
+    call, ident = called()
+    named = {"action": "accept", "content": {"name": "Ann"}}
+    assert other.answer(ident, named, headers=session).status == 202
+    assert call.result(DEADLINE).json["result"]["content"][0]["text"] == "Hello, Ann!"
+    call, ident = called()
+    other.rpc("notifications/cancelled", {"requestId": 7}, None, session)
+    taken_back = ears.message()
+    assert taken_back["method"] == "notifications/cancelled"
+    assert taken_back["params"]["requestId"] == ident
+    error = call.result(DEADLINE).json["result"]["structuredContent"]["error"]
+    assert error["code"] == "cancelled"
