@@ -95,6 +95,7 @@ def measure(order: Dict[str, Any]) -> List[Dict[str, Any]]:
                 payload = large if target["large"] else b""
                 _slice(links[name], payload, seconds, into, target["pid"])
             except Exception as error:
+                # Of any kind: it makes the run INVALID, and the report says why.
                 found[name] = {"calls": 0, "errors": 1, "error": repr(error)}
     for link in links.values():
         link.close()

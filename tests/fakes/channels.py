@@ -16,6 +16,20 @@ from dcc_mcp_embed.transport.connect import raw_channel
 from dcc_mcp_embed.transport_errors import TransportError
 from dcc_mcp_embed.wire.frames import frame
 from dcc_mcp_embed.wire.messages import REFERENCE, Form, Message, decode, encode
+from fakes.waiting import until
+
+__all__ = [
+    "ADDRESS",
+    "DEADLINE",
+    "PATIENCE",
+    "Helper",
+    "Stage",
+    "Wire",
+    "ctrl_c",
+    "framed",
+    "serve_echo",
+    "until",
+]
 
 #: Seconds and milliseconds for anything that takes a moment.
 DEADLINE = 30.0
@@ -177,13 +191,3 @@ def ctrl_c(condition: Callable[[], Any]) -> Iterator[None]:
         left.set()
         helper.result()
         signal.signal(signal.SIGINT, before)
-
-
-def until(condition: Callable[[], Any]) -> None:
-    """Wait until something is true."""
-    pause = threading.Event()
-    for _ in range(int(DEADLINE / 0.002)):
-        if condition():
-            return
-        pause.wait(0.002)
-    raise AssertionError("never true")

@@ -18,6 +18,7 @@ from dcc_mcp_embed.rpc.peer import Ended, Greeted, Peer
 from dcc_mcp_embed.rpc.receipts import FIRST_NUMBER
 from dcc_mcp_embed.rpc.resume import RESUME
 from dcc_mcp_embed.wire.messages import Notify, Response, id_text
+from fakes.waiting import until
 
 __all__ = ["CLOCK", "DEADLINE", "SECRET", "Raw", "end_of", "on_asyncio", "target", "until"]
 
@@ -33,16 +34,6 @@ def target(server: SocketServer, secret: Any = SECRET) -> Target:
     if host is not None or port is not None:
         port = server.address.port
     return locate(path, account, host, port, secret, CLOCK)()
-
-
-def until(condition: Any, what: str = "it never came to that") -> None:
-    """Wait for something that another thread does and tells nobody."""
-    moment = threading.Event()
-    for _ in range(int(DEADLINE / 0.005)):
-        if condition():
-            return
-        moment.wait(0.005)
-    raise AssertionError(what)
 
 
 class Raw:

@@ -30,6 +30,7 @@ from dcc_mcp_embed.secret import open_secret
 from dcc_mcp_embed.transport_errors import CallTimeout
 from fakes.fault_proxy import FaultProxy, random_faults
 from fakes.served import environment
+from fakes.waiting import becomes, until
 from real.ipc_server import journal_of, right_answer
 from real.processes import Process
 
@@ -277,7 +278,7 @@ def test_callers_without_patience(home):
         begun = time.monotonic()
         stats = asyncio.run(run(server, proxy))
         seconds = time.monotonic() - begun
-        wait_for(lambda: server.stats()["in_flight"] == 0)
+        until(lambda: server.stats()["in_flight"] == 0)
         server_stats = server.stats()
         told("impatient", proxy, stats, server_stats, seconds, len(calls))
         print("  outcomes {}, the slowest after {:.2f} s".format(dict(outcomes), slowest[0]))
@@ -306,7 +307,7 @@ def test_many_clients_and_pushes(home):
             if answer != right_answer(key):
                 wrong.append((key, answer))
 
-    async def use(number, server, proxy, until):
+    async def use(number, server, proxy, over):
         client = client_of(proxy.address, server, account_id="client {}".format(number))
 
         @client.on_push("news")
@@ -316,35 +317,36 @@ def test_many_clients_and_pushes(home):
         assert await client.connect(), client.last_error
         line = iter([("{}.{}".format(number, key), ms) for key, ms in plan_of(number, each)])
         await asyncio.gather(*[work(client, line) for _ in range(8)])
-        await until.wait()
+        await over.wait()
         await client.disconnect()
 
-    async def tell(server, until):
+    async def tell(server, over):
         client = client_of(server.address, server, account_id="teller")
         assert await client.connect(), client.last_error
         count = 0
-        while not until.is_set():
+        while not over.is_set():
             await client.request("push", count)
             count += 1
+            # At most a hundred pushes a second: a pace, nothing is waited for.
             await asyncio.sleep(0.01)
         await client.disconnect()
 
     async def run(server, proxy):
-        until = asyncio.Event()
+        over = asyncio.Event()
         users = [
-            asyncio.ensure_future(use(number, server, proxy, until)) for number in range(clients)
+            asyncio.ensure_future(use(number, server, proxy, over)) for number in range(clients)
         ]
-        telling = asyncio.ensure_future(tell(server, until))
+        telling = asyncio.ensure_future(tell(server, over))
         proxy.follow(random_faults(SEED, share=0.4))
         keys = clients * each
-        while not until.is_set():
-            await asyncio.sleep(0.05)
-            for task in users:
-                if task.done():
-                    task.result()
-            if len(journal_of(server.journal)[1]) == keys:
-                proxy.calm()
-                until.set()
+        await becomes(
+            lambda: len(journal_of(server.journal)[1]) == keys,
+            [telling, *users],
+            deadline=2 * PATIENCE,
+            pause=0.05,
+        )
+        proxy.calm()
+        over.set()
         await asyncio.gather(telling, *users)
 
     with Server(home) as server, through_faults(server, "unix", home, SEED) as proxy:
@@ -367,13 +369,6 @@ def test_many_clients_and_pushes(home):
 # Receipts that are gone, servers that are gone.
 
 
-def wait_for(condition, seconds=30.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came to that"
-        threading.Event().wait(0.005)
-
-
 def test_evicted_receipt_is_an_unknown_outcome_and_no_second_run(home):
     calls = ["k{}".format(number) for number in range(12)]
     kept = 4
@@ -388,8 +383,7 @@ def test_evicted_receipt_is_an_unknown_outcome_and_no_second_run(home):
         for key in calls:
             tasks[key] = asyncio.ensure_future(client.request("work", {"key": key, "ms": 0}))
             # One after the other, so that the first are the ones that are evicted.
-            while key not in journal_of(server.journal)[1]:
-                await asyncio.sleep(0.002)
+            await becomes(lambda key=key: key in journal_of(server.journal)[1])
         proxy.kill_all()
         for key, task in tasks.items():
             try:
@@ -419,8 +413,8 @@ def test_killed_server_and_its_successor(home, kind):
     outcomes = Counter()
     odd, answered, reasons = [], [], set()
 
-    async def work(client, until):
-        while not until.is_set():
+    async def work(client, enough):
+        while not enough.is_set():
             key = "k{}".format(next(numbers))
             try:
                 answer = await client.request("work", {"key": key, "ms": 20})
@@ -435,26 +429,26 @@ def test_killed_server_and_its_successor(home, kind):
                 answered.append(key)
                 assert answer == right_answer(key)
 
+    async def more_answers(tasks):
+        wanted = outcomes["answer"] + 200
+        await becomes(lambda: outcomes["answer"] >= wanted, tasks, PATIENCE)
+
     async def run(server, stack):
         client = client_of(server.address, server)
         assert await client.connect(), client.last_error
-        until = asyncio.Event()
-        tasks = [asyncio.ensure_future(work(client, until)) for _ in range(IN_FLIGHT)]
+        enough = asyncio.Event()
+        tasks = [asyncio.ensure_future(work(client, enough)) for _ in range(IN_FLIGHT)]
         loop = asyncio.get_event_loop()
         for kills in range(1, 4):
-            already = outcomes["answer"]
-            while outcomes["answer"] < already + 200:
-                await asyncio.sleep(0.005)
+            await more_answers(tasks)
             await loop.run_in_executor(None, server.end, signal.SIGKILL)
             server.close()
             assert outcomes["unknown"] <= kills * IN_FLIGHT
             port = server.address.port or 0
             server = await loop.run_in_executor(None, Server, home, kind, port)
             stack.append(server)
-        already = outcomes["answer"]
-        while outcomes["answer"] < already + 200:
-            await asyncio.sleep(0.005)
-        until.set()
+        await more_answers(tasks)
+        enough.set()
         await asyncio.gather(*tasks)
         stats = client.get_stats()
         await client.disconnect()
@@ -488,12 +482,10 @@ def test_calls_of_a_client_that_gives_up_end_with_a_clear_error(home):
             for number in range(8)
         ]
         loop = asyncio.get_event_loop()
-        await loop.run_in_executor(
-            None, lambda: wait_for(lambda: len(journal_of(server.journal)[0]) == 8)
-        )
+        await becomes(lambda: len(journal_of(server.journal)[0]) == 8)
         await loop.run_in_executor(None, server.end, signal.SIGKILL)
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-        await lost.wait()
+        await asyncio.wait_for(lost.wait(), PATIENCE)
         # Each of them may have run, and the text has to say so.
         assert {type(one) for one in outcomes} == {UnknownOutcome}, outcomes
         with pytest.raises(EmbedError, match="connect") as refused:

@@ -24,6 +24,7 @@ from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.errors import UnknownOutcome
 from dcc_mcp_embed.secret import open_secret
 from fakes.served import Served, environment
+from fakes.waiting import until
 from real.processes import Process
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -61,14 +62,6 @@ def echo(registry, kind):
 def manager_of(registry, **named):
     config = TransportConfig(PoolConfig(CONNECTIONS, acquire_timeout=PATIENCE))
     return TransportManager(registry, config=config, heartbeat=False, **named)
-
-
-def until(condition):
-    """Return once ``condition()`` holds; another process makes it so."""
-    deadline = SystemClock().monotonic() + 30.0
-    while not condition():
-        assert SystemClock().monotonic() < deadline
-        threading.Event().wait(0.005)
 
 
 def from_all_threads(call):
@@ -140,11 +133,8 @@ def test_peer_killed_during_calls_ends_them_at_once_and_its_row_goes(registry, k
         threads = [threading.Thread(target=hang) for _ in range(CONNECTIONS)]
         for thread in threads:
             thread.start()
+        until(lambda: manager.pool_size() == CONNECTIONS, deadline=PATIENCE)
         clock = SystemClock()
-        deadline = clock.monotonic() + PATIENCE
-        while manager.pool_size() < CONNECTIONS:
-            assert clock.monotonic() < deadline
-            threading.Event().wait(0.005)
         killed = clock.monotonic()
         process.end(signal.SIGKILL)
         for thread in threads:

@@ -32,6 +32,7 @@ from dcc_mcp_embed.errors import EmbedError, UnknownOutcome
 from dcc_mcp_embed.secret import open_secret
 from fakes.fault_proxy import FaultProxy, random_faults
 from fakes.served import Served
+from fakes.waiting import until
 from real.ipc_server import journal_of
 
 pytestmark = pytest.mark.heavy
@@ -94,10 +95,7 @@ def manager_of(host, folder, port):
 
 
 def wait_for(condition):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "it never came to that"
-        threading.Event().wait(0.005)
+    until(condition, deadline=PATIENCE, pause=0.005)
 
 
 def wait_for_row(manager, host):

@@ -12,7 +12,6 @@ import os
 import signal
 import socket
 import threading
-import time
 import urllib.error
 import urllib.request
 
@@ -21,6 +20,7 @@ import pytest
 import helpers
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.registry.file_registry import open_registry
+from fakes.waiting import until
 from real.processes import DEADLINE, Process
 
 pytestmark = [
@@ -67,11 +67,7 @@ class Gateway(Process):
 
 
 def wait_until(condition, what, deadline=DEADLINE):
-    end = time.monotonic() + deadline
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < end, "not within {} s: {}".format(deadline, what)
-        pause.wait(0.2)
+    until(condition, "it did not come to that: " + what, deadline, pause=0.2)
 
 
 @pytest.fixture
