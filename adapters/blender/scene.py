@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 
 from ...errors import InvalidArgument, NotFound, Unsupported
 from ...tools.backend import Row, SceneBackend, SceneError, Transform, find_path
+from .attributes import attributes_of
 from .geometry import KINDS, make_data
 from .identities import Identities
 from .missing import missing_files
@@ -34,7 +35,7 @@ class BlenderScene(SceneBackend):
         self._ids = Identities()
         self._parts: Dict[str, Callable[[Any], Any]] = {
             "bbox": self._box,
-            "attributes": _attributes,
+            "attributes": attributes_of,
             "materials": lambda item: [
                 slot.material.name for slot in item.material_slots if slot.material is not None
             ],
@@ -366,42 +367,3 @@ def _checked_name(name: str) -> str:
             "The name has more than {} bytes of UTF-8, and Blender would cut it.".format(MAX_NAME)
         )
     return name
-
-
-def _attributes(item: Any) -> Dict[str, Any]:
-    shown: Dict[str, Any] = {
-        "hide_viewport": bool(item.hide_viewport),
-        "hide_render": bool(item.hide_render),
-        "rotation_mode": item.rotation_mode,
-    }
-    data = item.data
-    for kind, names in _DATA_ATTRIBUTES.items():
-        if item.type == kind:
-            for name in names:
-                shown[name] = _plain(getattr(data, name))
-    if item.type == "MESH":
-        shown["vertices"] = len(data.vertices)
-        shown["faces"] = len(data.polygons)
-    for name, value in item.items():
-        if not name.startswith("_"):
-            shown[name] = _plain(value)
-    return shown
-
-
-_DATA_ATTRIBUTES = {
-    "CAMERA": ("lens", "clip_start", "clip_end", "type"),
-    "LIGHT": ("type", "energy", "color"),
-}
-
-
-def _plain(value: Any) -> Any:
-    """Return a property's value as JSON, or its text where it has no JSON form."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if hasattr(value, "to_dict"):
-        return {key: _plain(part) for key, part in value.to_dict().items()}
-    if hasattr(value, "to_list"):
-        return [_plain(part) for part in value.to_list()]
-    if hasattr(value, "__iter__"):
-        return [_plain(part) for part in value]
-    return str(value)
