@@ -137,12 +137,13 @@ def launch_command(options: Any) -> str:
     ):
         if value is not None:
             words += [flag, str(value)]
-    if options.no_auth:
-        words.append("--no-auth")
-    if options.gateway:
-        words.append("--gateway")
-    if options.always_stream:
-        words.append("--always-stream")
+    for flag, wanted in (
+        ("--no-auth", options.no_auth),
+        ("--gateway", options.gateway),
+        ("--always-stream", options.always_stream),
+    ):
+        if wanted:
+            words.append(flag)
     for name in [name for group in options.tools for name in group]:
         words += ["--tools", os.path.abspath(name) if os.path.exists(name) else name]
     if os.name == "nt":
