@@ -32,7 +32,11 @@ from .replies import protocol_error
 from .shelf import SHELVES
 from .voice import Voice
 
-__all__ = ["Service"]
+__all__ = ["MOST_LISTENERS", "Service"]
+
+#: Requests of one client to be told of changes. One is enough for all that there is; over HTTP each
+#: has a connection of its own.
+MOST_LISTENERS = 64
 
 _INITIALIZED = "notifications/initialized"
 
@@ -175,6 +179,11 @@ class Service:
         kept = ("resourceSubscriptions", *dialect.WISHES.values())
         wishes = {key: wish for key, wish in outcome.wishes.items() if wish and key in kept}
         uris = wishes.get("resourceSubscriptions", ())
+        if len(client.listeners) >= MOST_LISTENERS and outcome.id not in client.listeners:
+            text = "At most {} subscriptions at once; cancel one".format(MOST_LISTENERS)
+            fault = Fault(jsonrpc.INVALID_REQUEST, text, outcome.id)
+            voice.reply(self._machine.refuse(fault).message)
+            return
         try:
             if len(uris) > MOST_WATCHED or any(len(uri) > MAX_URI for uri in uris):
                 raise InvalidArgument("At most {} resources can be watched".format(MOST_WATCHED))

@@ -8,9 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 import dcc_mcp_embed
+from dcc_mcp_embed.bridge.service import MOST_LISTENERS
 from fakes.bridged import MODERN
 from fakes.served import Served
 
+ACKNOWLEDGED = "subscriptions/acknowledged"
 KEY = "io.modelcontextprotocol/subscriptionId"
 TOOLS = '''
 import dcc_mcp_embed
@@ -99,6 +101,21 @@ def test_listening_to_what_is_nothing(bridge, notifications):
     params = {"notifications": notifications, "_meta": MODERN}
     refused = bridge.answer(bridge.begin("subscriptions/listen", params))
     assert refused["error"]["code"] == -32602
+
+
+def test_a_client_listens_as_often_as_it_needs_and_no_more(bridge):
+    params = {"notifications": {"toolsListChanged": True}, "_meta": MODERN}
+    idents = [bridge.begin("subscriptions/listen", params) for _ in range(MOST_LISTENERS)]
+    refused = bridge.answer(bridge.begin("subscriptions/listen", params))["error"]
+    assert refused["code"] == -32600 and "cancel" in refused["message"]
+    bridge.notify("notifications/cancelled", {"requestId": idents[0]})
+    assert bridge.answer(idents[0])["result"]
+    idents.append(bridge.begin("subscriptions/listen", params))
+
+    def heard():
+        return {one["_meta"][KEY] for one in said(bridge, ACKNOWLEDGED)}
+
+    bridge.until(lambda: heard() == set(idents))
 
 
 def test_a_resource_is_watched_and_no_more(bridge, serve):
