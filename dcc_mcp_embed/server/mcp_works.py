@@ -6,7 +6,7 @@ limits.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
 
 from ..errors import InvalidArgument, NotFound, ToolError
 from ..net.loop import Loop
@@ -32,7 +32,9 @@ from .gateway_skills import called
 from .questions import Questions
 from .running import UnderWay
 from .sinks import Sink
-from .tasks import Tasks
+
+if TYPE_CHECKING:
+    from .tasks import Tasks
 
 __all__ = ["Works"]
 
@@ -58,7 +60,7 @@ class Works:
         # (session id as the client sends it, JSON-RPC id) -> call, for notifications/cancelled.
         # Without a session id two clients may use the same ids, so nothing is kept.
         self._running: Dict[Any, UnderWay] = {}
-        self.tasks = Tasks(machine, loop, instance, self._start, self._go_on, self._running)
+        self._tasks: Optional[Tasks] = None
         #: Kind of work -> (exchange, work, sink) -> None.
         self.doers: Dict[Any, Callable[[Exchange, Any, Sink], None]] = {
             ToolCall: self._call,
@@ -67,8 +69,20 @@ class Works:
             Completion: self._complete,
             Cancel: self.cancel,
             Answered: self.answered,
-            TaskAsk: self.tasks.handle,
+            TaskAsk: lambda exchange, asked, sink: self.tasks.handle(exchange, asked, sink),
         }
+
+    @property
+    def tasks(self) -> Tasks:
+        """The calls that are tasks, and what is asked about them."""
+        if self._tasks is None:
+            # Loaded already by another thread than this, see ``Server.load_framed``.
+            from .tasks import Tasks
+
+            self._tasks = Tasks(
+                self._machine, self._loop, self._instance, self._start, self._go_on, self._running
+            )
+        return self._tasks
 
     def _call(self, exchange: Exchange, call: ToolCall, sink: Sink) -> None:
         machine = self._machine

@@ -152,6 +152,8 @@ class Server:
         It takes a host's main thread a third of what the rest of a start takes, and nobody speaks
         it before the registry names us, so it is loaded when the server runs already.
         """
+        # So is what only clients with tasks need.
+        from . import tasks  # noqa: F401
         from .framed import FramedEndpoint
         from .framed_mcp import FramedMcp
 

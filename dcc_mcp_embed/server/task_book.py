@@ -41,6 +41,9 @@ __all__ = [
 
 #: Tasks at a time, those that have ended included.
 MOST = 64
+#: For how long at least a client can fetch what has come of one, seconds, also if it has taken all
+#: of its time.
+FETCHED_WITHIN = 60.0
 
 #: Whose a task is: a guest's, and of which session. In the stateless era there are no sessions:
 #: there its id, which nobody can guess, is what its owner has.
@@ -48,7 +51,7 @@ Owner = Tuple[bool, Optional[str]]
 
 
 class Task(Sink):
-    """One call that is a task. ``ttl_ms``: how long it is kept from its beginning on.
+    """One call that is a task. ``ttl_ms``: how long it is kept from its beginning on, or longer.
 
     ``running`` is set once the call has been started; ``final`` is the JSON-RPC message that would
     have been its answer.
@@ -104,6 +107,10 @@ class Task(Sink):
         self.over = True
         self.final = final
         self.running = None
+        until = self._book.clock.monotonic() + FETCHED_WITHIN
+        if until > self.until:
+            self.until = until
+            self.ttl_ms = int((until - self.began) * 1000)
         self.change(status, text)
         self._book.ended(self)
 

@@ -1027,16 +1027,22 @@ def found(book, one):
 def test_what_has_ended_goes_when_its_time_is_over_and_what_has_not_stays():
     clock = Now()
     book = task_book.TaskBook(clock)
-    ended, running, longer = made(book, size=1), made(book), made(book, ttl_ms=20000, size=1)
-    clock.now = 9.9
+    ended, running, longer = made(book, size=1), made(book), made(book, ttl_ms=120000, size=1)
+    clock.now = 59.9
     assert found(book, ended)
-    clock.now = 10.0
+    clock.now = 60.0
     assert not found(book, ended)
     assert found(book, running) and found(book, longer)
+    # What has taken all of its time can be fetched all the same, and says so.
+    clock.now = 100.0
+    assert running.shown()["ttlMs"] == 10000
     running.reply(Reply(200, {"id": 1, "result": {}}))
+    assert running.shown()["ttlMs"] == 160000
+    assert found(book, longer)
+    clock.now = 159.9
+    assert found(book, running) and not found(book, longer)
+    clock.now = 160.0
     assert not found(book, running)
-    clock.now = 20.0
-    assert not found(book, longer)
     assert (len(book), book._bytes) == (0, 0)
 
 

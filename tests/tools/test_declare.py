@@ -202,6 +202,8 @@ def generator():
         (plain, {"timeout": float("nan")}, "seconds above 0"),
         (plain, {"timeout": True}, "seconds above 0"),
         (plain, {"title": 5}, "title"),
+        (plain, {"task": "never"}, "optional, required, forbidden"),
+        (plain, {"task": "required", "thread": "loop"}, "must answer at once"),
         (plain, {"input_schema": {}}, "root must be"),
         (plain, {"input_schema": {"type": "object", "properties": {"y": {}}}}, "takes x"),
         (plain, {"input_schema": {"type": "object", "required": ["y"]}}, "takes x"),
