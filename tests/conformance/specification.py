@@ -180,7 +180,8 @@ class Specification:
         return ["strange members: {}".format(sorted(more))] if more else []
 
     def _wrong_error(self, message: Dict[str, Any]) -> List[str]:
-        code = message["error"].get("code")
+        error = message["error"]
+        code = error.get("code") if type(error) is dict else None
         if "id" not in message and code not in _UNREADABLE:
             return ["an error without the id of its request"]
         if code == -32002 and self.revision in STATELESS:

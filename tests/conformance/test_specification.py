@@ -57,6 +57,7 @@ def test_what_is_allowed(revision):
         (dict(jsonrpc.error(1, -32602, "no"), id=None), "tools/call"),
         (dict(jsonrpc.error(1, -32602, "no"), result={}), "tools/call"),
         (jsonrpc.error(1, "x", "no"), "tools/call"),
+        (dict(jsonrpc.error(1, -32602, "no"), error="no"), "tools/call"),
         (jsonrpc.result(1, {"tool": []}), "tools/list"),
         (jsonrpc.result(1, {"tools": [{"name": "t"}]}), "tools/list"),
         (jsonrpc.result(1, {"more": 1}), "ping"),
