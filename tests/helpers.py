@@ -46,6 +46,16 @@ def require(condition: object, reason: str) -> None:
     pytest.skip(reason)
 
 
+def has_ipv6() -> bool:
+    """Return whether this machine has the IPv6 loopback address."""
+    try:
+        with socket.socket(socket.AF_INET6) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 @functools.lru_cache(maxsize=None)
 def _pythons() -> Dict[Tuple[int, int], str]:
     return find_pythons()

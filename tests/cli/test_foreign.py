@@ -14,6 +14,7 @@ import pytest
 from fakes import served
 from fakes.answering import Answering, foreign_row, http, rpc
 from fakes.live import DEADLINE
+from helpers import has_ipv6
 
 PASS = {"owner": "a" * 32, "session": "b" * 32}
 #: Sets the title, rings, changes the colour, turns the text around, begins a line anew.
@@ -86,15 +87,6 @@ def test_an_mcp_url_on_the_host_that_the_row_names_is_called(cli):
         done = cli([foreign_row(metadata={"mcp_url": url})], "call", "--dcc", "maya", "x")
         assert (done.returncode, json.loads(done.stdout)) == (0, {"a": 1})
         assert one.heard[0].startswith(b"POST /elsewhere ")
-
-
-def has_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6) as sock:
-            sock.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")

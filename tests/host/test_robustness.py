@@ -244,6 +244,15 @@ def suspended(calls, make, **options):
         assert calls.laters
 
 
+def finish(calls):
+    """Let the writer come to its end."""
+    while calls.laters or calls.host.pump:
+        calls.host.run()
+        if calls.laters:
+            calls.later()
+    assert calls.told["paint"] == [("value", "value")]
+
+
 @pytest.mark.parametrize("make", [polling, stepping])
 def test_a_writer_between_two_steps_holds_the_thread_since_its_start(make):
     calls = Caller(budget=0.0)
@@ -256,11 +265,7 @@ def test_a_writer_between_two_steps_holds_the_thread_since_its_start(make):
     status = calls.dispatcher.status()
     assert status["verdict"] == "busy"
     assert status["holder"]["tool"] == "paint"
-    while calls.laters or calls.host.pump:
-        calls.host.run()
-        if calls.laters:
-            calls.later()
-    assert calls.told["paint"] == [("value", "value")]
+    finish(calls)
     alive(calls)
 
 
@@ -323,11 +328,7 @@ def test_a_writer_takes_no_step_while_a_dialog_is_open_and_goes_on_afterwards(ma
     assert calls.dispatcher.status()["verdict"] == "modal"
     assert calls.laters[0][0] == pump.MODAL_EVERY, "nobody spins meanwhile"
     calls.host.modal = None
-    while calls.laters or calls.host.pump:
-        calls.host.run()
-        if calls.laters:
-            calls.later()
-    assert calls.told["paint"] == [("value", "value")]
+    finish(calls)
     alive(calls)
 
 
@@ -419,7 +420,4 @@ def test_a_reader_goes_on_while_a_dialog_is_open():
     calls = Caller()
     suspended(calls, polling, writes=False)
     calls.host.modal = "Save changes?"
-    while calls.laters:
-        calls.later()
-        calls.host.run()
-    assert calls.told["paint"] == [("value", "value")]
+    finish(calls)

@@ -22,20 +22,12 @@ from dcc_mcp_embed.net.sockets import bind_address, connect_address, is_own_user
 from dcc_mcp_embed.transport_errors import ConnectionTimeout, IpcConnectionFailed, IpcNotSupported
 from fakes.burst import burst
 from fakes.clock import FakeClock
+from helpers import has_ipv6
 
 posix = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no unix sockets here")
 
 
-def _has_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6) as sock:
-            sock.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-ipv6 = pytest.mark.skipif(not _has_ipv6(), reason="no IPv6 here")
+ipv6 = pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
 CLOCK = SystemClock()
 LOOPBACK = TransportAddress.tcp("127.0.0.1", 0)
 
