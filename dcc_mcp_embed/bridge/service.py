@@ -164,7 +164,7 @@ class Service:
         if not outcome.begins:
             self._news.unwatch(client, uri)
             voice.reply(done)
-        elif len(uri) > MAX_URI or len(client.watched) >= MOST_WATCHED:
+        elif len(uri) > MAX_URI or len({*client.watched, uri}) > MOST_WATCHED:
             text = "At most {} resources can be watched".format(MOST_WATCHED)
             voice.reply(jsonrpc.error(outcome.id, jsonrpc.INVALID_PARAMS, text))
         else:

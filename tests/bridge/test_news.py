@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,10 +13,12 @@ from dcc_mcp_embed.bridge.client import Client, Listener, Watched
 from dcc_mcp_embed.bridge.core import Core
 from dcc_mcp_embed.bridge.ended import Ended
 from dcc_mcp_embed.bridge.hosts import Host
+from dcc_mcp_embed.bridge.news import MOST_WATCHED
 from dcc_mcp_embed.bridge.shelf import Shelf
 from dcc_mcp_embed.errors import HostBusy, InvalidArgument
 from dcc_mcp_embed.wire.jsonrpc import Fault
 from dcc_mcp_embed.wire.mcp.machine import McpMachine
+from dcc_mcp_embed.wire.mcp.outcomes import Subscribe
 from fakes.clock import FakeClock
 
 FIRST = Host("maya", "maya-1", "1", 1, 1, "", True, 1.0)
@@ -282,6 +285,21 @@ def test_what_nobody_has_yet_is_watched_once_somebody_has(world):
     assert world.voice.told[1:] == [("resources/updated", "a://b")]
     world.news.unlisten(world.client, listener)
     assert world.client.listeners == {}
+
+
+def test_what_is_watched_already_may_be_watched_once_more(world):
+    world.look(FIRST)
+    for number in range(MOST_WATCHED):
+        world.news.watch(world.client, "a://{}".format(number), lambda: None)
+    for ear in world.ears:
+        world.begins(ear)
+    answers = []
+    voice = SimpleNamespace(reply=answers.append)
+    for ident, uri in ((1, "a://0"), (2, "a://more")):
+        world.core.service.do(world.client, Subscribe(ident, uri, True), voice)
+    world.turn()
+    assert [one.get("result") for one in answers] == [{}, None]
+    assert answers[1]["error"]["code"] == -32602
 
 
 def test_a_host_that_refuses_what_is_watched_is_listened_to_for_the_rest(world):
