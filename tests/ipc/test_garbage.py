@@ -46,24 +46,32 @@ assert collector.held() is (sys.argv[3] == "host")
 server = SocketServer(sys.argv[1], secret=b"s" * 32)
 """
 
-#: A process of its own, so that no thread of the server's process allocates for it.
+#: A process of its own, so that no thread of the server's process allocates for it. It asks until
+#: there have been fewer three times, however late whoever collects gets to it on a busy machine.
 CLIENT = r"""
 import sys
 from dcc_mcp_embed.ipc import SocketClient
 client = SocketClient(sys.argv[1], "one", reconnect_interval=0.05, secret=b"s" * 32)
 assert client.connect_sync(100), client.last_error
-print(max(client.request_sync("litter") for _ in range(200)))
+fewer = before = 0
+for _ in range(4000):
+    alive = client.request_sync("litter")
+    fewer += alive < before
+    before = alive
+    if fewer == 3:
+        break
+print(fewer)
 client.disconnect_sync()
 """
 
 REQUESTS = r"""
 import subprocess
 server.register_handler("litter", litter)
-most = []
+fewer = []
 
 def ask():
     command = [sys.executable, "-c", sys.argv[4], sys.argv[1]]
-    most.append(int(subprocess.check_output(command)))
+    fewer.append(int(subprocess.check_output(command)))
 
 async def serve(start):
     task = asyncio.get_event_loop().create_task(start())
@@ -84,9 +92,8 @@ elif way == "start_background_sync":
     server.stop_sync()
 else:
     asyncio.run(serve(getattr(server, way)))
-print(most[0], sorted(ours))
-# Ten thousand were made.
-assert most[0] < 5000, most
+print(fewer[0], sorted(ours))
+assert fewer == [3]
 if sys.argv[3] == "host":
     assert ours == {False}
 """
