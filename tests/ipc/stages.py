@@ -13,9 +13,35 @@ from dcc_mcp_embed.ipc import SocketClient, SocketServer
 from fakes.clock import FakeClock
 from fakes.ipc_raw import DEADLINE, SECRET, until
 
-__all__ = ["Gate", "Stage", "Timed", "beside", "posix", "run", "same", "server", "soon"]
+__all__ = [
+    "Entries",
+    "Gate",
+    "Places",
+    "Stage",
+    "Timed",
+    "beside",
+    "posix",
+    "run",
+    "same",
+    "server",
+    "soon",
+]
 
 posix = pytest.mark.skipif(os.name == "nt", reason="no unix sockets here")
+
+
+class Entries(dict):
+    """A dictionary of a library that has lost what it stood for."""
+
+    def items(self) -> Any:
+        raise KeyError("gone")
+
+
+class Places(list):
+    """A list of the same library."""
+
+    def __iter__(self) -> Any:
+        raise OverflowError("gone")
 
 
 def same(data: Any) -> Any:

@@ -44,7 +44,7 @@ from dcc_mcp_embed.transport_errors import (
 from fakes.clock import FakeClock
 from fakes.interrupt import Interrupt
 from fakes.ipc_raw import DEADLINE, SECRET, until
-from ipc.stages import Stage, beside, run, same, server, soon
+from ipc.stages import Entries, Places, Stage, beside, run, same, server, soon
 
 KEYS = """
     connected state account_id address uptime_seconds requests responses errors timeouts
@@ -226,16 +226,6 @@ def test_what_the_server_says_against_a_request(bench):
         client.request_sync("fail", "x")
     assert failed.value.code == "host_error"
     assert client.request_sync("echo", 1) == 1
-
-
-class Entries(dict):
-    def items(self):
-        raise KeyError("x")
-
-
-class Places(list):
-    def __iter__(self):
-        raise OverflowError("x")
 
 
 def test_what_cannot_be_sent_is_refused_here(bench):

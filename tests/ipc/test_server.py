@@ -23,7 +23,7 @@ from dcc_mcp_embed.ipc import (
 from dcc_mcp_embed.ipc.limits import MAX_DATA
 from dcc_mcp_embed.ipc.protocol import InvalidMessage
 from fakes.ipc_raw import DEADLINE, Raw, on_asyncio, target, until
-from ipc.stages import Gate, Timed, server
+from ipc.stages import Entries, Gate, Places, Timed, server
 
 
 @pytest.fixture(autouse=True)
@@ -236,16 +236,6 @@ class Deleted:
 
 class Dead:
     pass
-
-
-class Entries(dict):
-    def items(self):
-        raise KeyError("x")
-
-
-class Places(list):
-    def __iter__(self):
-        raise OverflowError("x")
 
 
 RETURNED = [
@@ -574,19 +564,12 @@ def test_nobody_gets_a_push_while_the_server_does_not_run():
     assert one.push_sync("news") == 0
 
 
-class Odd(dict):
-    """A dictionary of a library that has lost what it stood for."""
-
-    def items(self):
-        raise KeyError("gone")
-
-
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
         (("news", object()), InvalidMessage),
         (("news", float("nan")), InvalidMessage),
-        (("news", Odd(a=1)), InvalidMessage),
+        (("news", Entries(a=1)), InvalidMessage),
         (("", 1), InvalidMessage),
         ((None, 1), InvalidMessage),
         (("news\ud800", 1), InvalidMessage),
