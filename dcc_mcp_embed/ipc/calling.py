@@ -124,6 +124,7 @@ class Deliveries:
         try:
             result = item.function(*item.args)
         except Exception as error:
+            # A user's function may raise anything.
             self._failed(item.what, error)
             return None
         if not is_awaitable(result):

@@ -207,6 +207,7 @@ class Engine:
             self.address = target.address
             sock = connect_address(target.address, _CONNECT_TIMEOUT, self._clock)
         except Exception as error:
+            # Whatever it is: who waits for the attempt has to be told why there is no connection.
             self.post(self._session.dial_failed, number, str(error), _is_final(error))
         else:
             if not self.post(self._connected, number, sock, target.key):

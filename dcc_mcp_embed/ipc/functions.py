@@ -34,6 +34,7 @@ def close(awaitable: Any) -> None:
     try:
         getattr(awaitable, "close", lambda: None)()
     except Exception as error:
+        # It is a user's object, and raises what it likes.
         report("closing %s failed: %s", type(awaitable), shown(error))
 
 
@@ -42,6 +43,7 @@ def shown(error: BaseException, show: Callable[[BaseException], str] = repr) -> 
     try:
         return show(error)
     except BaseException:
+        # Not even what ends a program: the error that is to be shown comes first.
         return "(its text cannot be had)"
 
 

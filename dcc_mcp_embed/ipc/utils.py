@@ -122,6 +122,7 @@ class HealthChecker:
             # Of whoever waits for us; an Exception until Python 3.8.
             raise
         except Exception as error:
+            # Whatever a check raises is its answer.
             self.healthy, self.last_error = False, error
             self.failures += 1
             return False
