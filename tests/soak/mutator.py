@@ -123,7 +123,10 @@ class Run:
         self._seed = options.seed
         self._numbers: Iterator[int] = itertools.count(options.first)
         self._lock = threading.Lock()
-        webs = [Web(one.port, one.facts["token"], deque(maxlen=50)) for one in (host, bridge)]
+        webs = [
+            Web(one.port, one.facts["token"], deque(maxlen=50), deque(maxlen=50))
+            for one in (host, bridge)
+        ]
         self._senders = [
             Sender(*webs, sidecar_port(host), key)  # type: ignore[misc]
             for _ in range(options.senders)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Dict, List
 
 from dcc_mcp_embed import Image, Poll, Progress, Resource, prompt, resource, tool
@@ -34,6 +35,16 @@ def in_steps(ctx: Any, steps: int = 3) -> Any:
         ctx.log("info", {"step": step})
         yield Progress(step + 1, steps, "step")
     return {"steps": steps}
+
+
+@tool(thread="worker", read_only=True)
+def lasting() -> Any:
+    """Take so long that it becomes a task where there are some, and go on until it is cancelled."""
+    for step in range(100):
+        yield Progress(step, 100)
+        # Nobody is waited for: it is to take its time.
+        time.sleep(0.02)
+    return "at the end"
 
 
 @tool

@@ -6,21 +6,23 @@ Each function takes a random generator, so the same seed gives the same messages
 from __future__ import annotations
 
 from random import Random
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-__all__ = ["Request", "framed", "http", "line"]
+__all__ = ["Known", "Request", "framed", "http", "line"]
 
 LEGACY = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 MODERN = "2026-07-28"
 _META = "io.modelcontextprotocol/"
-#: What a client offers that can be asked.
+#: What a client offers that can be asked, and in the stateless era also that it knows tasks.
 OFFERS = {"elicitation": {}, "sampling": {}, "roots": {}}
+WITH_TASKS = dict(OFFERS, extensions={_META + "tasks": {}})
 
 TOOLS: Tuple[Tuple[str, Dict[str, Any]], ...] = (
     ("on_loop", {"text": "a"}),
     ("on_worker", {"text": "\u00fc", "number": 1.5, "flags": [True, False]}),
     ("in_steps", {"steps": 2}),
     ("polled", {}),
+    ("lasting", {}),
     ("asks", {}),
     ("asks_much", {}),
     ("large", {}),
@@ -91,6 +93,10 @@ def _uri(rng: Random) -> Dict[str, Any]:
     return {"uri": rng.choice(URIS)}
 
 
+def _answers(rng: Random) -> Dict[str, Any]:
+    return {"inputResponses": {"name": {"action": "accept", "content": {"name": "Ann"}}}}
+
+
 def _initialize(rng: Random) -> Dict[str, Any]:
     return {
         "protocolVersion": rng.choice((*LEGACY, MODERN, "1.0.0")),
@@ -112,7 +118,14 @@ COMMON: Tuple[Tuple[str, _Params, int], ...] = (
     ("prompts/get", _prompt, 2),
     ("completion/complete", _completion, 1),
 )
-NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+NAMED = {
+    "tools/call": "name",
+    "prompts/get": "name",
+    "resources/read": "uri",
+    "tasks/get": "taskId",
+    "tasks/update": "taskId",
+    "tasks/cancel": "taskId",
+}
 OLD: Tuple[Tuple[str, _Params, int], ...] = (
     *COMMON,
     ("initialize", _initialize, 2),
@@ -120,11 +133,18 @@ OLD: Tuple[Tuple[str, _Params, int], ...] = (
     ("logging/setLevel", lambda rng: {"level": rng.choice(["debug", "error"])}, 1),
     ("resources/subscribe", _uri, 1),
     ("resources/unsubscribe", _uri, 1),
+    ("tasks/get", lambda rng: {}, 1),
+    ("tasks/result", lambda rng: {}, 1),
+    ("tasks/cancel", lambda rng: {}, 1),
+    ("tasks/list", _page, 1),
 )
 NEW: Tuple[Tuple[str, _Params, int], ...] = (
     *COMMON,
     ("server/discover", lambda rng: {}, 2),
     ("subscriptions/listen", lambda rng: {"notifications": {"toolsListChanged": True}}, 1),
+    ("tasks/get", lambda rng: {}, 1),
+    ("tasks/update", _answers, 1),
+    ("tasks/cancel", lambda rng: {}, 1),
 )
 NOTIFICATIONS: Tuple[Tuple[str, Dict[str, Any]], ...] = (
     ("notifications/initialized", {}),
@@ -144,10 +164,28 @@ def _message(rng: Random, method: str, params: Dict[str, Any]) -> Dict[str, Any]
     return {"jsonrpc": "2.0", "id": ident, "method": method, "params": params}
 
 
-def _old(rng: Random) -> Dict[str, Any]:
+class Known(NamedTuple):
+    """Ids that a server has given out: of sessions, and of tasks."""
+
+    sessions: Sequence[str] = ()
+    tasks: Sequence[str] = ()
+
+
+def _about(rng: Random, message: Dict[str, Any], known: Known) -> Dict[str, Any]:
+    """Have a message about a task name one, which there is or not."""
+    if message["method"].startswith("tasks/") and message["method"] != "tasks/list":
+        there = known.tasks and rng.random() < 0.9
+        message["params"]["taskId"] = rng.choice(known.tasks) if there else "0" * 32
+    return message
+
+
+def _old(rng: Random, known: Known) -> Dict[str, Any]:
     kind = rng.random()
     if kind < 0.8:
-        return _message(rng, *_pick(rng, OLD))
+        message = _message(rng, *_pick(rng, OLD))
+        if message["method"] == "tools/call" and rng.random() < 0.3:
+            message["params"]["task"] = rng.choice([{}, {"ttl": 1}, {"ttl": 20000}])
+        return _about(rng, message, known)
     if kind < 0.93:
         method, params = rng.choice(NOTIFICATIONS)
         return {"jsonrpc": "2.0", "method": method, "params": dict(params)}
@@ -155,17 +193,15 @@ def _old(rng: Random) -> Dict[str, Any]:
     return {"jsonrpc": "2.0", "id": rng.choice([1, "x"]), "result": answer}
 
 
-def _new(rng: Random) -> Dict[str, Any]:
-    message = _message(rng, *_pick(rng, NEW))
+def _new(rng: Random, known: Known) -> Dict[str, Any]:
+    message = _about(rng, _message(rng, *_pick(rng, NEW)), known)
     meta = message["params"].setdefault("_meta", {})
     meta[_META + "protocolVersion"] = MODERN
-    meta[_META + "clientCapabilities"] = dict(OFFERS) if rng.random() < 0.5 else {}
+    meta[_META + "clientCapabilities"] = rng.choice([{}, dict(OFFERS), dict(WITH_TASKS)])
     meta[_META + "clientInfo"] = {"name": "mutator", "version": "1"}
     if rng.random() < 0.1:
-        message["params"].update(
-            inputResponses={"name": {"action": "accept", "content": {"name": "Ann"}}},
-            requestState=rng.choice(["", "0" * 32 + ".0", "x"]),
-        )
+        state = rng.choice(["", "0" * 32 + ".0", "x"])
+        message["params"].update(_answers(rng), requestState=state)
     return message
 
 
@@ -178,9 +214,13 @@ class Request(NamedTuple):
     body: Any
 
 
-def _mcp(rng: Random, sessions: List[str]) -> Request:
+def _session(rng: Random, known: Known) -> str:
+    return rng.choice(known.sessions) if known.sessions and rng.random() < 0.8 else "0" * 32
+
+
+def _mcp(rng: Random, known: Known) -> Request:
     kind = rng.random()
-    session = rng.choice(sessions) if sessions and rng.random() < 0.8 else "0" * 32
+    session = _session(rng, known)
     mine = [("Mcp-Session-Id", session)] if rng.random() < 0.5 else []
     if kind < 0.04:
         last = [("Last-Event-ID", rng.choice(["1", "0-1", "x"]))] if rng.random() < 0.5 else []
@@ -188,7 +228,7 @@ def _mcp(rng: Random, sessions: List[str]) -> Request:
     if kind < 0.05:
         return Request("DELETE", "/mcp", mine, None)
     if kind < 0.45:
-        message = _new(rng)
+        message = _new(rng, known)
         method, params = message["method"], message["params"]
         headers = [("MCP-Protocol-Version", MODERN), ("Mcp-Method", method)]
         if method in NAMED:
@@ -197,13 +237,17 @@ def _mcp(rng: Random, sessions: List[str]) -> Request:
             headers.append(("Mcp-Param-Region", "here"))
         return Request("POST", "/mcp", headers, message)
     if kind < 0.5:
-        body = [_old(rng) for _ in range(rng.randrange(1, 5))]
+        body = [_old(rng, known) for _ in range(rng.randrange(1, 5))]
         return Request("POST", "/mcp", [("MCP-Protocol-Version", "2025-03-26"), *mine], body)
+    message = _old(rng, known)
     version = [("MCP-Protocol-Version", rng.choice(LEGACY))] if rng.random() < 0.5 else []
-    return Request("POST", "/mcp", [*version, *mine], _old(rng))
+    if "task" in message.get("params", {}) or message.get("method", "").startswith("tasks/"):
+        # The only handshake revision that has them, and they belong to a session.
+        version, mine = [("MCP-Protocol-Version", LEGACY[-1])], [("Mcp-Session-Id", session)]
+    return Request("POST", "/mcp", [*version, *mine], message)
 
 
-def _rest(rng: Random, sessions: List[str]) -> Request:
+def _rest(rng: Random, known: Known) -> Request:
     name, arguments = rng.choice(TOOLS)
     if name.startswith("asks"):
         name = "on_loop"
@@ -225,17 +269,17 @@ def _rest(rng: Random, sessions: List[str]) -> Request:
     return Request(rng.choice(["GET", "GET", "HEAD"]), rng.choice(gets), [], None)
 
 
-def _sse(rng: Random, sessions: List[str]) -> Request:
+def _sse(rng: Random, known: Known) -> Request:
     if rng.random() < 0.3:
         return Request("GET", "/sse", [("Accept", "text/event-stream")], None)
-    where = "/messages?sessionId=" + (rng.choice(sessions) if sessions else "0" * 32)
-    return Request("POST", where, [], _old(rng))
+    where = "/messages?sessionId=" + _session(rng, known)
+    return Request("POST", where, [], _old(rng, known))
 
 
-def http(rng: Random, sessions: List[str]) -> Request:
-    """Return a request for one of the paths; ``sessions``: ids of some that were given out."""
+def http(rng: Random, known: Known) -> Request:
+    """Return a request for one of the paths."""
     make = rng.choices([_mcp, _rest, _sse], [10, 3, 1])[0]
-    return make(rng, sessions)
+    return make(rng, known)
 
 
 def framed(rng: Random) -> Tuple[str, Optional[Dict[str, Any]]]:
@@ -247,7 +291,7 @@ def framed(rng: Random) -> Tuple[str, Optional[Dict[str, Any]]]:
             ("tools/call", {"name": name, "arguments": dict(arguments)}),
             ("ping", None),
             ("status", None),
-            ("mcp", _new(rng)),
+            ("mcp", _new(rng, Known())),
             ("resume", {"epoch": "x", "ids": ["0" * 32]}),
             ("hello", {"wire": 1, "nonce": "0" * 64}),
             ("no_such_method", {}),

@@ -36,6 +36,7 @@ _SESSIONS = (
     re.compile(rb"mcp-session-id: *([0-9a-f]{16,64})\r\n", re.IGNORECASE),
     re.compile(rb"sessionId=([0-9a-f]{16,64})"),
 )
+_TASK = re.compile(rb'"taskId":"([0-9a-zA-Z-]+)"')
 #: What is spoiled, a third of the messages being left as they are.
 _WAYS = (
     *("well", "well", "well", "well", "fields", "fields", "text"),
@@ -53,11 +54,12 @@ def sidecar_port(served: Served) -> int:
 
 
 class Web(NamedTuple):
-    """Where HTTP is spoken. ``sessions``: ids that were given out there, shared by all senders."""
+    """Where HTTP is spoken, with ids that were given out there, shared by all senders."""
 
     port: int
     token: str
     sessions: Deque[str]
+    tasks: Deque[str]
 
 
 class Sender:
@@ -109,7 +111,7 @@ class Sender:
         return _connect(web.port), said
 
     def _request(self, rng: Random, web: Web) -> bytes:
-        one = seeds.http(rng, list(web.sessions))
+        one = seeds.http(rng, seeds.Known(list(web.sessions), list(web.tasks)))
         how = rng.choice(_WAYS)
         lines = [("Host", "127.0.0.1:{}".format(web.port)), *one.headers]
         path = one.path
@@ -188,10 +190,12 @@ class Sender:
         if kind in self._webs:
             statuses = [one.decode("ascii") for one in _STATUS.findall(heard)]
             self.counts.update("{} {}".format(kind, one) for one in statuses)
+            web = self._webs[kind]
             for pattern in _SESSIONS:
-                found = pattern.search(heard)
-                if found:
-                    self._webs[kind].sessions.append(found.group(1).decode("ascii"))
+                web.sessions.extend(one.decode("ascii") for one in pattern.findall(heard))
+            tasks = [one.decode("ascii") for one in _TASK.findall(heard)]
+            web.tasks.extend(tasks)
+            self.counts[kind + " tasks told of"] += len(tasks)
         else:
             self.counts[kind + (" answered" if heard else " not answered")] += 1
         defect = _DEFECT.search(heard)
