@@ -44,8 +44,9 @@ def home(tmp_path, monkeypatch):
         ("x = 1\n", "declares no tool"),
         (TOOL.format(name="get_scene_info"), "get_scene_info"),
         ("def broken(:\n", "SyntaxError"),
+        (TOOL.format(name="mine") + "dcc_mcp_embed.start('standalone', port=0)\n", "StartError"),
     ],
-    ids=["no tool", "a name that is taken", "no Python"],
+    ids=["no tool", "a name that is taken", "no Python", "starts a server itself"],
 )
 def test_a_file_of_the_users_folder_that_cannot_be_used_is_told_and_stops_nothing(home, text, told):
     (home / "tools").mkdir()

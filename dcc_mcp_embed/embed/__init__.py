@@ -72,8 +72,9 @@ def start(
             qtserver=qtserver,
             always_stream=always_stream,
         )
-        host = adapter if isinstance(adapter, HostAdapter) else load_adapter(adapter)
-        server = EmbeddedServer(host, settings, clock or SystemClock(), tools, launch_command)
+        with PLACE.starting():
+            host = adapter if isinstance(adapter, HostAdapter) else load_adapter(adapter)
+            server = EmbeddedServer(host, settings, clock or SystemClock(), tools, launch_command)
         PLACE.server = server
         return server
 
