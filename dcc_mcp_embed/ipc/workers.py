@@ -87,15 +87,6 @@ class Workers:
         self._queue.put((function, args))
         return True
 
-    @property
-    def waiting(self) -> int:
-        """How many functions wait for a thread, about."""
-        return self._queue.qsize()
-
-    def is_current(self) -> bool:
-        """Return whether the caller is one of the workers."""
-        return threading.get_ident() in self._threads
-
     def stop(self) -> None:
         """Run nothing more; idempotent. Any thread, waits for nothing.
 
