@@ -39,19 +39,24 @@ def start(
     """Start the server in this host and return it; the running one if there is one already.
 
     Call on the host's main thread. A running server keeps its settings; ``tools`` are added to it.
+
     ``adapter``: an adapter's name or object; None detects the host. ``port``: fixed; None takes the
-    preferred port of this kind of host, or any free one.
-    ``auth=False`` lets every local process in. ``exec_mode``: off, confirm or on; None confirms
-    where somebody can be asked and is off elsewhere. ``gateway=True`` lets whoever reaches a
-    dcc-mcp gateway on this machine call tools, but none that runs code. ``tools``: modules, module
-    names or files whose tools are added. ``registry_dir``: the service registry in which the server
-    is entered; None takes the one that all dcc-mcp programs share. ``launch_command``: what to give
-    a shell to start such a host again, told there. ``profile``: core or full, which tools are
-    listed; all can be called; None is core. ``qtserver``: a second port, without a token, for a
-    dcc-mcp sidecar, 0 for any free one; None opens none. ``always_stream=True`` answers MCP with
-    streams of events always, which a client whose connection broke can take up again; else only
-    where there is something to say before the answer. Raises ConfigError for unusable settings,
-    StartError when the port is taken or the host cannot be used.
+    preferred port of this kind of host, or any free one. ``auth=False`` lets every local process
+    in. ``exec_mode``: off, confirm or on; None confirms where somebody can be asked and is off
+    elsewhere. ``gateway=True`` lets whoever reaches a dcc-mcp gateway on this machine call tools,
+    but none that runs code. ``registry_dir``: the service registry in which the server is entered;
+    None takes the one that all dcc-mcp programs share. ``tools``: modules, module names or files
+    whose tools are added. ``origins``: what else may stand in an ``Origin`` header, as
+    ``scheme://host[:port]``. ``limits``: what one server allows, see ``config``. ``clock``: for
+    tests. ``launch_command``: what to give a shell to start such a host again, told in the
+    registry. ``profile``: core or full, which tools are listed; all can be called; None is core.
+    ``qtserver``: a second port, without a token, for a dcc-mcp sidecar, 0 for any free one; None
+    opens none. ``always_stream=True`` answers MCP with streams of events always, which a client
+    whose connection broke can take up again; else only where there is something to say before the
+    answer.
+
+    Raises ConfigError for unusable settings, StartError when the port is taken, the host cannot be
+    used, or a module that a start loads calls this, and whatever a file of ``tools`` raises.
     """
     with PLACE.lock:
         running: Optional[EmbeddedServer] = PLACE.server
