@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from dcc_mcp_embed.adapters.standalone import create
@@ -122,6 +122,11 @@ class Live:
         self._thread.join(DEADLINE)
         assert not self._thread.is_alive(), "the host's main thread did not end"
 
+    def end(self) -> None:
+        """Close it unless its main thread has ended."""
+        if self.serving:
+            self.close()
+
 
 def _nothing(live: Live) -> None:
     """Ask nothing of a server that is about to be closed."""
@@ -133,19 +138,22 @@ def starting(
 ) -> Iterator[Callable[..., Live]]:
     """Yield what starts a server; its keywords, and those of ``always``, are those of ``Live``.
 
-    At the end each that serves still must pass ``check``, and is closed.
+    At the end each that serves still must pass ``check``, and is closed, whatever has failed.
     """
     running: List[Live] = []
+    with ExitStack() as closing:
 
-    def start(**options: Any) -> Live:
-        running.append(Live(home, monkeypatch, **dict(always, **options)))
-        return running[-1]
+        def start(**options: Any) -> Live:
+            live = Live(home, monkeypatch, **dict(always, **options))
+            closing.callback(live.end)
+            running.append(live)
+            return live
 
-    yield start
-    for live in running:
-        if live.serving:
-            check(live)
-            live.close()
+        yield start
+        for live in running:
+            if live.serving:
+                check(live)
+                live.close()
 
 
 class Answer:

@@ -49,8 +49,10 @@ class Stage:
     def servers(self, home: str, monkeypatch: Any, **options: Any) -> Iterator[Callable[..., Live]]:
         """Yield what starts a server with these tools, as :func:`starting` does."""
         with starting(home, monkeypatch, tools=[self.tools], **options) as start:
-            yield start
-            self.leave.set()
+            try:
+                yield start
+            finally:
+                self.leave.set()
 
     def __enter__(self) -> Stage:
         return self
