@@ -24,7 +24,6 @@ __all__ = [
     "run",
     "same",
     "server",
-    "soon",
 ]
 
 posix = pytest.mark.skipif(os.name == "nt", reason="no unix sockets here")
@@ -111,15 +110,6 @@ def run(coroutine: Coroutine[Any, Any, Any], loop: Any = None) -> Any:
         return loop.run_until_complete(asyncio.wait_for(coroutine, DEADLINE))
     finally:
         loop.close()
-
-
-async def soon(condition: Callable[[], Any]) -> None:
-    """Wait on a loop for something that another thread, or task, does and tells nobody."""
-    for _ in range(int(DEADLINE / 0.002)):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    raise AssertionError("it never came to that")
 
 
 class Stage:

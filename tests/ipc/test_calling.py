@@ -13,7 +13,8 @@ from dcc_mcp_embed.ipc import call_places
 from dcc_mcp_embed.ipc.calling import Deliveries
 from dcc_mcp_embed.ipc.functions import is_coroutine_function
 from fakes.ipc_raw import DEADLINE
-from ipc.stages import run, soon
+from fakes.waiting import becomes
+from ipc.stages import run
 
 
 async def coroutine_function():
@@ -149,10 +150,10 @@ def test_what_coroutines_hold_counts_until_they_end(deliveries, monkeypatch):
             await go_on.wait()
 
         assert deliveries.put("it", hold, droppable=True, size=100)
-        await soon(lambda: deliveries._place._tasks)
+        await becomes(lambda: deliveries._place._tasks)
         assert not deliveries.put("it", hold, droppable=True, size=1)
         go_on.set()
-        await soon(lambda: not deliveries._place._tasks)
+        await becomes(lambda: not deliveries._place._tasks)
         assert deliveries.put("it", hold, droppable=True, size=100)
         await asyncio.wrap_future(deliveries.caught_up())
 
@@ -242,7 +243,7 @@ def test_what_a_loop_that_has_ended_never_called_takes_no_room_on_the_next(deliv
     async def go_on():
         deliveries.use_asyncio()
         assert deliveries.put("it", got.append, 1, droppable=True)
-        await soon(lambda: got)
+        await becomes(lambda: got)
 
     loop = asyncio.new_event_loop()
     loop.run_until_complete(choose())
@@ -267,11 +268,11 @@ def test_awaitables_are_awaited_beside_each_other(deliveries):
         deliveries.put("one", wait, 1, first)
         deliveries.put("two", lambda: wait(2, second))
         deliveries.put("three", got.append, 3)
-        await soon(lambda: 3 in got)
+        await becomes(lambda: 3 in got)
         second.set()
-        await soon(lambda: -2 in got)
+        await becomes(lambda: -2 in got)
         first.set()
-        await soon(lambda: -1 in got)
+        await becomes(lambda: -1 in got)
 
     run(main())
     assert sorted(got) == [-2, -1, 1, 2, 3]
@@ -292,7 +293,7 @@ def test_coroutines_and_plain_functions_begin_in_one_order(deliveries):
             deliveries.put("it", got.append, number)
             deliveries.put("it", later, number + 1)
             deliveries.put("it", later, number + 2)
-        await soon(lambda: len(got) == 30)
+        await becomes(lambda: len(got) == 30)
         for task in asyncio.all_tasks() - others:
             task.cancel()
 
@@ -321,7 +322,7 @@ def test_what_waits_for_a_coroutine_to_begin_costs_nothing_meanwhile(deliveries)
         deliveries.use_asyncio()
         for number in range(400):
             deliveries.put("it", take, number)
-        await soon(lambda: len(got) == 400)
+        await becomes(lambda: len(got) == 400)
 
     loop = CountingLoop()
     run(main(), loop)
@@ -339,7 +340,7 @@ def test_what_ends_the_loop_keeps_nobody_from_being_called(deliveries):
         deliveries.use_asyncio()
 
     async def wait():
-        await soon(lambda: got)
+        await becomes(lambda: got)
 
     loop = asyncio.new_event_loop()
     loop.run_until_complete(choose())
@@ -369,7 +370,7 @@ def test_a_coroutine_that_is_cancelled_before_it_begins_keeps_nobody_waiting(del
         deliveries.put("it", never)
         asyncio.get_event_loop().call_soon(cancel)
         deliveries.put("it", got.append, "on")
-        await soon(lambda: got)
+        await becomes(lambda: got)
 
     run(main())
     assert (got, deliveries.errors) == (["on"], 0)

@@ -44,7 +44,8 @@ from dcc_mcp_embed.transport_errors import (
 from fakes.clock import FakeClock
 from fakes.interrupt import Interrupt
 from fakes.ipc_raw import DEADLINE, SECRET, until
-from ipc.stages import Entries, Places, Stage, beside, run, same, server, soon
+from fakes.waiting import becomes
+from ipc.stages import Entries, Places, Stage, beside, run, same, server
 
 KEYS = """
     connected state account_id address uptime_seconds requests responses errors timeouts
@@ -160,7 +161,7 @@ def test_a_client_on_one_asyncio_loop_after_the_other(bench):
     async def main(number):
         assert await client.connect()
         bench.server.push_sync("news", number)
-        await soon(lambda: len(threads) == number)
+        await becomes(lambda: len(threads) == number)
         return asyncio.get_event_loop()
 
     loops = [run(main(1)), run(main(2))]
@@ -293,11 +294,11 @@ def test_a_request_that_is_cancelled_is_not_waited_for(bench):
         client = bench.client()
         assert await client.connect()
         task = asyncio.ensure_future(client.request("hold", 1, timeout=1000.0))
-        await soon(lambda: bench.entered.acquire(blocking=False))
+        await becomes(lambda: bench.entered.acquire(blocking=False))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await soon(lambda: not client.get_stats()["in_flight"])
+        await becomes(lambda: not client.get_stats()["in_flight"])
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(client.request("hold", 2), 0.01)
         bench.leave.set()
@@ -439,7 +440,7 @@ def test_a_connect_that_is_cancelled_leaves_nothing(path):
         client = SocketClient(path, "client", secret=SECRET, reconnect_interval=1000.0)
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(client.connect(10**6), 0.05)
-        await soon(lambda: client.get_stats()["state"] == "disconnected")
+        await becomes(lambda: client.get_stats()["state"] == "disconnected")
 
     run(main())
 
@@ -870,7 +871,7 @@ def test_a_function_that_awaits_the_end_does_not_wait_for_itself(bench, awaits):
     async def main():
         assert await client.connect()
         bench.server.push_sync("leave")
-        await soon(done.is_set)
+        await becomes(done.is_set)
 
     if awaits:
         client.on_push("leave")(leave)

@@ -16,7 +16,8 @@ import pytest
 from dcc_mcp_embed.secret import Secret
 from fakes.fault_proxy import FaultProxy
 from fakes.ipc_raw import DEADLINE, until
-from ipc.stages import Stage, beside, soon
+from fakes.waiting import becomes
+from ipc.stages import Stage, beside
 
 SECRET = Secret(b"s" * 32, {})
 #: Seconds between two heartbeats, where one is waited for.
@@ -136,10 +137,10 @@ def test_callbacks_of_asyncio_fire_once_per_transition(place):
         assert ears.told == ["up"]
         for round_ in range(1, 5):
             stage.proxy.kill_all(reset=round_ % 2 == 0)
-            await soon(lambda round_=round_: ears.ups() == round_ + 1)
+            await becomes(lambda round_=round_: ears.ups() == round_ + 1)
             assert await client.request("echo", round_) == round_
             await loop.run_in_executor(None, stage.server.push_sync, "news", round_)
-            await soon(lambda round_=round_: ("news", round_) in ears.pushes)
+            await becomes(lambda round_=round_: ("news", round_) in ears.pushes)
         await client.disconnect()
         assert ears.told == ["up", "down"] * 5
         assert threads == {threading.current_thread()}, "callbacks run on the loop that connected"

@@ -21,8 +21,9 @@ from dcc_mcp_embed.ipc.pushes import Push
 from dcc_mcp_embed.net.sockets import connect_address
 from dcc_mcp_embed.transport_errors import TransportError
 from fakes.ipc_raw import CLOCK, DEADLINE, SECRET, Raw, on_asyncio, target, until
+from fakes.waiting import becomes
 from helpers import ROOT
-from ipc.stages import Gate, beside, posix, same, server, soon
+from ipc.stages import Gate, beside, posix, same, server
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +80,7 @@ def test_start_serves_until_stop():
 
     async def main():
         serving = asyncio.ensure_future(one.start())
-        await soon(lambda: one.running)
+        await becomes(lambda: one.running)
         assert await ask_beside(one, 5) == 5
         await one.stop()
         await one.stop()
@@ -94,7 +95,7 @@ def test_start_that_is_cancelled_stops_the_server_first():
 
     async def main():
         serving = asyncio.ensure_future(one.start())
-        await soon(lambda: one.running)
+        await becomes(lambda: one.running)
         serving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await serving

@@ -14,6 +14,7 @@ from dcc_mcp_embed import collector
 from dcc_mcp_embed.ipc import workers as module
 from dcc_mcp_embed.ipc.workers import Workers
 from fakes.ipc_raw import DEADLINE
+from fakes.waiting import until
 from helpers import ROOT
 from ipc.stages import Gate
 
@@ -165,14 +166,9 @@ def test_idle_threads_end_and_one_stays():
         assert len(ours()) >= 4
         for gate in gates:
             gate.let.set()
-        moment = threading.Event()
-        for _ in range(int(DEADLINE / 0.01)):
-            if len(ours()) == 1:
-                break
-            moment.wait(0.01)
-        assert len(ours()) == 1
+        until(lambda: len(ours()) == 1)
         # For good.
-        assert not moment.wait(0.1)
+        assert not threading.Event().wait(0.1)
         assert len(ours()) == 1
         assert do(workers, lambda: 5) == 5
 
@@ -232,13 +228,8 @@ def test_a_function_that_never_returns_does_not_keep_the_collector_off(host):
     with crew(4, patience=0.02) as workers:
         workers.run(gate)
         gate.demand()
-        moment = threading.Event()
         # Before it would return by itself.
-        for _ in range(int(DEADLINE / 4 / 0.01)):
-            if gc.isenabled():
-                break
-            moment.wait(0.01)
-        assert gc.isenabled()
+        until(gc.isenabled, deadline=DEADLINE / 4)
         gate.let.set()
 
 
