@@ -150,12 +150,18 @@ class Workers:
             function(*args)
         except BaseException as error:
             # Also what ends a program: nobody sits at this thread to have it ended.
-            self._on_error(function, error)
+            self._tell(function, error)
         finally:
             due = collector.due()
             self._end(me)
         if due:
             self._litter()
+
+    def _tell(self, function: Any, error: BaseException) -> None:
+        try:
+            self._on_error(function, error)
+        except Exception:
+            pass  # such as a log that nobody reads any more: there is nobody else to be told
 
     def _begin(self, me: int) -> None:
         spare = False

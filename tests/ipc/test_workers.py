@@ -110,6 +110,16 @@ def test_what_is_raised_ends_nothing():
         assert do(workers, threading.current_thread) is thread
 
 
+def test_who_is_told_of_that_may_fail_as_well():
+    def fail(function, error):
+        raise BrokenPipeError("nobody reads the log")
+
+    with crew(1, on_error=fail) as workers:
+        thread = do(workers, threading.current_thread)
+        assert workers.run(int, "no number")
+        assert do(workers, threading.current_thread) is thread
+
+
 def test_once_started_nobody_starts_a_thread_to_have_something_run(monkeypatch):
     makers = []
 
