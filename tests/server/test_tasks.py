@@ -17,7 +17,7 @@ from dcc_mcp_embed.registry.file_registry import open_registry
 from dcc_mcp_embed.server import task_book, tasks
 from dcc_mcp_embed.wire.mcp.machine import Reply
 from dcc_mcp_embed.wire.mcp.tasks import EXTENSION, META_RELATED, PAGE
-from fakes.live import DEADLINE, starting, tries
+from fakes.live import DEADLINE, on_loop, starting, tries
 from fakes.stage import declared_among
 from fakes.streaming import connecting, initialize
 from server import framed_clients
@@ -37,8 +37,10 @@ class Stage:
         self.entered = threading.Semaphore(0)
         self.leave = threading.Event()
         self.left = threading.Semaphore(0)
+        self.second = threading.Event()
         self.pause = threading.Event()
         self.ran = []
+        second = self.second
         entered, leave, left, pause, ran = (
             self.entered,
             self.leave,
@@ -96,6 +98,23 @@ class Stage:
             assert not wait or leave.wait(DEADLINE)
             one, two = yield [ctx.elicit("One?", NAME, key="a"), ctx.elicit("Two?", NAME, key="b")]
             return "{} {}".format(one["content"]["name"], two["content"]["name"])
+
+        @dcc_mcp_embed.tool(thread="worker", read_only=True)
+        def ask_and_stay(ctx):
+            """Ask when the test lets go, and then stay until it lets go again."""
+            entered.release()
+            assert leave.wait(DEADLINE)
+            answer = yield ctx.elicit("Your name?", NAME, key="user_name")
+            assert second.wait(DEADLINE)
+            return answer["content"]["name"]
+
+        @dcc_mcp_embed.tool(thread="worker", read_only=True)
+        def report(ctx):
+            """Report progress when the test lets go."""
+            entered.release()
+            assert leave.wait(DEADLINE)
+            ctx.progress(1)
+            ctx.log("error", "heard")
 
         @dcc_mcp_embed.tool(thread="worker", read_only=True)
         def lack(ctx):
@@ -393,7 +412,9 @@ def test_a_task_that_is_cancelled_stays_so(stage, live, connect):
     assert client.error("tasks/cancel", taskId=done["taskId"])["code"] == -32602
 
 
-def test_what_waits_never_runs_and_what_goes_in_steps_ends_once_it_is_cancelled(stage, connect):
+def test_what_waits_never_runs_and_what_goes_in_steps_ends_once_it_is_cancelled(
+    live, stage, connect
+):
     client = Client(connect)
     walking = client.begin("walk")
     assert stage.entered.acquire(timeout=DEADLINE)
@@ -403,10 +424,44 @@ def test_what_waits_never_runs_and_what_goes_in_steps_ends_once_it_is_cancelled(
     assert stage.entered.acquire(timeout=DEADLINE)
     waiting = client.begin("hold", {"name": "never"})
     assert client.get(waiting)["statusMessage"].startswith("queued for")
+    patient = client.wait_for(waiting)
+    waits(live, 1)
     assert client.result("tasks/cancel", taskId=waiting["taskId"])["status"] == "cancelled"
+    assert client.get(waiting)["status"] == "cancelled"
+    assert "cancelled this task" in text(patient.read().json["result"])
     stage.leave.set()
     client.result("tools/call", name="hold", arguments={"name": "b"})
     assert stage.ran == ["a", "b"]
+
+
+def test_a_request_that_is_answered_cannot_be_cancelled_any_more(stage, connect):
+    client = Client(connect)
+    task = client.begin("walk")
+    ident = client.numbers
+    client.wire.rpc(
+        "notifications/cancelled", {"requestId": ident}, ident=None, headers=client.session
+    )
+    stage.leave.set()
+    assert client.until(task, *ENDED)["status"] == "completed"
+
+
+def test_a_task_is_called_by_whoever_has_asked_for_it(live, connect, monkeypatch):
+    calls, identities = live.server._server.calls, []
+    start = calls.start
+
+    def starting(*given):
+        identities.append(given[3])
+        return start(*given)
+
+    monkeypatch.setattr(calls, "start", starting)
+    client = Client(connect)
+    client.until(client.begin("quick"), "completed")
+    assert identities.pop() == client.session["Mcp-Session-Id"]
+    # Whoever was not introduced here, as after a restart, is the connection.
+    client.session = {"Mcp-Session-Id": "earlier", "MCP-Protocol-Version": LAST}
+    client.until(client.begin("quick"), "completed")
+    peer, _ = identities.pop()
+    assert peer == client.wire.sock.getsockname()
 
 
 def test_a_task_takes_longer_than_a_call_may(start, stage):
@@ -451,7 +506,15 @@ def test_what_is_said_while_nobody_waits_comes_by_the_standing_stream(stage, con
         told = ears.message()
     assert told["method"] == "notifications/tasks/status"
     assert told["params"] == client.get(task)
-    # Nothing of it follows.
+    # Nothing of it follows, nor of one that cannot be stopped.
+    assert stage.left.acquire(timeout=DEADLINE)
+    task = client.begin("report", meta={"progressToken": 8})
+    assert stage.entered.acquire(timeout=DEADLINE)
+    assert stage.entered.acquire(timeout=DEADLINE)
+    client.result("tasks/cancel", taskId=task["taskId"])
+    assert ears.message()["params"] == client.get(task)
+    stage.leave.set()
+    client.result("tools/call", name="hold", arguments={})
     done = client.begin("quick")
     told = ears.message()
     assert told["method"] == "notifications/tasks/status"
@@ -473,6 +536,19 @@ def test_a_task_asks_where_its_result_is_waited_for(live, connect):
     assert text(last["result"]) == "Hello, Ann!"
     assert client.get(task)["status"] == "completed"
     assert len(live.server._server.questions) == 0
+
+
+def test_a_task_goes_on_once_it_is_answered(stage, connect):
+    client = Client(connect, ALL)
+    task = client.begin("ask_and_stay")
+    stage.leave.set()
+    client.until(task, "input_required")
+    waiting = connect()
+    client.rpc("tasks/result", {"taskId": task["taskId"]}, waiting)
+    connect().answer(waiting.message()["id"], accepted("Ann"), headers=client.session)
+    assert client.get(task)["status"] == "working"
+    stage.second.set()
+    assert text(waiting.messages()[-1]["result"]) == "Ann"
 
 
 def test_several_questions_are_open_until_the_last_is_answered(connect):
@@ -792,6 +868,17 @@ def test_a_task_asks_by_its_state_and_is_answered_bit_by_bit(live, stage, connec
     assert len(live.server._server.questions) == 0
 
 
+def test_a_modern_task_goes_on_once_it_is_answered(stage, connect, soon):
+    client = Modern(connect, elicitation={})
+    task = client.call("ask_and_stay")
+    stage.leave.set()
+    client.until(task, "input_required")
+    client.update(task, user_name=accepted("Ann"))
+    assert client.get(task)["status"] == "working"
+    stage.second.set()
+    assert text(client.until(task, *ENDED)["result"]) == "Ann"
+
+
 def test_what_asks_before_it_is_a_task_is_called_again_and_becomes_one_then(
     live, stage, connect, monkeypatch
 ):
@@ -831,6 +918,15 @@ def test_a_task_that_is_cancelled_ends_if_it_can(stage, connect, soon):
     assert client.until(task, *ENDED)["status"] == "completed"
 
 
+def test_what_somebody_else_has_cancelled_has_failed(stage, connect, soon):
+    client = Modern(connect)
+    task = client.call("walk")
+    jobs = client.call("list_jobs")["structuredContent"]["data"]["items"]
+    client.call("cancel_job", {"job_id": jobs[0]["job_id"]})
+    found = client.until(task, *ENDED)
+    assert (found["status"], found["result"]["isError"]) == ("completed", True)
+
+
 def test_a_question_of_a_task_ends_with_it(live, stage, connect, soon):
     client = Modern(connect, elicitation={})
     task = client.call("ask_two", {"wait": True})
@@ -858,6 +954,28 @@ def test_who_leaves_before_it_is_a_task_has_cancelled_and_who_leaves_then_has_no
     assert client.get(task)["status"] == "working"
     stage.leave.set()
     assert text(client.until(task, *ENDED)["result"]) == "arrived"
+
+
+def test_there_is_no_task_for_who_has_left_a_call_that_goes_on(live, stage, connect, monkeypatch):
+    perhaps = []
+
+    class Noted(tasks._Perhaps):
+        def __init__(self, *given):
+            super().__init__(*given)
+            perhaps.append(self)
+
+    monkeypatch.setattr(tasks, "GRACE", 3600.0)
+    monkeypatch.setattr(tasks, "_Perhaps", Noted)
+    waiting = Modern(connect)
+    with unread(waiting.wire):
+        waiting.rpc("tools/call", {"name": "hold"})
+    assert stage.entered.acquire(timeout=DEADLINE)
+    waiting.wire.close()
+    for _ in tries(DEADLINE):
+        if perhaps[0]._exchange.gone is None:
+            break
+    on_loop(live, perhaps[0]._become)
+    assert len(live.server._server._works.tasks.book) == 0
 
 
 def test_progress_is_told_until_it_is_a_task_and_then_by_its_state(stage, connect, soon):
@@ -952,11 +1070,11 @@ def test_over_the_framed_wire_there_are_none(live, stage, soon):
         wire.line = wire.call("resume", {"ids": []})["line"]
         meta = {
             "io.modelcontextprotocol/protocolVersion": MODERN,
-            "io.modelcontextprotocol/clientCapabilities": EXTENDED,
         }
 
-        def ask(number, method, **params):
+        def ask(number, method, capabilities=EXTENDED, **params):
             message = {"jsonrpc": "2.0", "id": "id-1", "method": method}
+            meta["io.modelcontextprotocol/clientCapabilities"] = capabilities
             message["params"] = dict(params, _meta=meta)
             wire.request(wire.ident(number), "mcp", message)
 
@@ -969,6 +1087,8 @@ def test_over_the_framed_wire_there_are_none(live, stage, soon):
         assert told(2)["error"]["code"] == -32601
         ask(3, "tools/call", name="long_job", arguments={})
         assert text(told(3)["result"]) == "done"
+        ask(5, "tools/call", {}, name="long_job", arguments={})
+        assert text(told(5)["result"]) == "done"
         ask(4, "tools/call", name="hold", arguments={})
         assert stage.entered.acquire(timeout=DEADLINE)
         # What could be one meanwhile is one.
