@@ -347,8 +347,11 @@ def _removed(document: _Document, owner: _Object, member: _Member) -> str:
     elif position:
         comma = document.plain.index(",", owner.members[position - 1].end)
         cuts.append(_Span(comma, comma + 1))
-    end = max(cut.end for cut in cuts)
-    if document.ends_line_comment(start) and not _BREAK.match(text[end:].lstrip(" \t")):
+    left = text[member.end :]
+    if comma is not None and comma >= member.end:
+        # A comment may stand in front of the comma.
+        left = text[member.end : comma] + text[comma + 1 :]
+    if document.ends_line_comment(start) and not _BREAK.match(left.lstrip(" \t")):
         # What follows on the line must not become part of that comment.
         cuts[0] = _Span(member.start, member.end)
     for cut in sorted(cuts, reverse=True):

@@ -120,6 +120,13 @@ def test_putting_and_dropping_gives_back_the_same_text(name, data):
         assert get(after, dialect, ("mcpServers", other)) == value["mcpServers"][other]
 
 
+def test_a_comment_behind_what_is_dropped_does_not_become_part_of_the_one_before():
+    text = '{"mcpServers": {// first\n"a": 1/* of\n a */,\n"b": 2}}'
+    after = drop(text, JSONC, ("mcpServers", "a"))
+    assert after == '{"mcpServers": {// first\n/* of\n a */\n"b": 2}}'
+    assert get(after, JSONC, ("mcpServers", "b")) == 2
+
+
 @given(json_files(STRICT, "mcpServers"))
 def test_everything_else_says_what_it_said(drawn):
     expected = dict(drawn.value)
