@@ -137,7 +137,7 @@ def _until(asked: Callable[[], bool], what: str, program: Program) -> None:
             if asked():
                 return
         except (OSError, ValueError, KeyError, client.BadAnswer):
-            pass
+            pass  # not yet
         if time.monotonic() > end or program.process.poll() is not None:
             raise StartError("not in time: {}; stderr ends with:\n{}".format(what, program.said()))
         time.sleep(0.2)

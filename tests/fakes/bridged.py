@@ -167,7 +167,7 @@ class Client:
         try:
             self._said.close()
         except BrokenPipeError:
-            pass
+            pass  # it has gone, with something unread
 
     def _join(self) -> None:
         for reader in self._readers:
@@ -217,7 +217,7 @@ class Bridged(Client):
             try:
                 stream.close()
             except BrokenPipeError:
-                pass
+                pass  # it has gone, with something unread
 
     def __enter__(self) -> Bridged:
         return self

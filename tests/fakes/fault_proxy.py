@@ -27,6 +27,7 @@ from dcc_mcp_embed.address import TransportAddress
 from dcc_mcp_embed.rpc.hello import place
 
 from .hello_relay import DOWN, UP, HelloRelay
+from .places import listening
 
 __all__ = ["DOWN", "KINDS", "UP", "Fault", "FaultProxy", "random_faults"]
 
@@ -168,15 +169,7 @@ class FaultProxy:
         self._closing = False
         self._chance = random.Random(0)
         self._path = path
-        if path is None:
-            self._listener = socket.socket()
-            self._listener.bind(("127.0.0.1", 0))
-            self.address = TransportAddress.tcp(*self._listener.getsockname())
-        else:
-            self._listener = socket.socket(socket.AF_UNIX)
-            self._listener.bind(path)
-            self.address = TransportAddress.unix_socket(path)
-        self._listener.listen(128)
+        self._listener, self.address = listening(path)
         self._listener.setblocking(False)
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)

@@ -6,11 +6,11 @@ import socket
 import threading
 from typing import Any, Callable, List, Optional
 
-from dcc_mcp_embed.address import TransportAddress
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.rpc.hello import Facts, ServerHello, place
 from dcc_mcp_embed.rpc.peer import Peer
 from dcc_mcp_embed.wire.messages import Request
+from fakes.places import listening
 
 __all__ = ["DEADLINE", "FramedPeer"]
 
@@ -43,15 +43,7 @@ class FramedPeer:
         self._open: List[socket.socket] = []
         #: The first so many connections are heard, but not answered any more.
         self.deaf = 0
-        if path is None:
-            self._listener = socket.socket()
-            self._listener.bind(("127.0.0.1", 0))
-            self.address = TransportAddress.tcp(*self._listener.getsockname())
-        else:
-            self._listener = socket.socket(socket.AF_UNIX)
-            self._listener.bind(path)
-            self.address = TransportAddress.unix_socket(path)
-        self._listener.listen(128)
+        self._listener, self.address = listening(path)
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 

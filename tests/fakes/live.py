@@ -237,6 +237,17 @@ class Wire:
             raise EOFError("closed with {!r} read".format(self._rest[:200]))
         self._rest += data
 
+    def _chunk(self) -> bytes:
+        """Read one chunk of a body that comes in chunks; the last one is empty."""
+        while b"\r\n" not in self._rest:
+            self._more()
+        size, _, self._rest = self._rest.partition(b"\r\n")
+        wanted = int(size, 16)
+        while len(self._rest) < wanted + 2:
+            self._more()
+        data, self._rest = self._rest[:wanted], self._rest[wanted + 2 :]
+        return data
+
     def read(self, method: str = "GET") -> Answer:
         while b"\r\n\r\n" not in self._rest:
             self._more()
@@ -252,14 +263,9 @@ class Wire:
         if headers.get("transfer-encoding") == "chunked":
             body = b""
             while True:
-                while b"\r\n" not in self._rest:
-                    self._more()
-                size, _, self._rest = self._rest.partition(b"\r\n")
-                wanted = int(size, 16)
-                while len(self._rest) < wanted + 2:
-                    self._more()
-                body, self._rest = body + self._rest[:wanted], self._rest[wanted + 2 :]
-                if not wanted:
+                data = self._chunk()
+                body += data
+                if not data:
                     return Answer(status, headers, body)
         wanted = int(headers.get("content-length", "0"))
         while len(self._rest) < wanted:

@@ -65,14 +65,8 @@ class Streaming(Wire):
         while not self._events:
             if self.ended:
                 return None
-            while b"\r\n" not in self._rest:
-                self._more()
-            size, _, self._rest = self._rest.partition(b"\r\n")
-            wanted = int(size, 16)
-            while len(self._rest) < wanted + 2:
-                self._more()
-            data, self._rest = self._rest[:wanted], self._rest[wanted + 2 :]
-            self.ended = not wanted
+            data = self._chunk()
+            self.ended = not data
             self._events += self._parser.receive_data(data)
         event = self._events.pop(0)
         self.seen.append(event)

@@ -133,7 +133,7 @@ class Process:
             try:
                 stream.close()
             except BrokenPipeError:
-                pass
+                pass  # it has gone, with something unread
 
     def __enter__(self) -> Process:
         return self

@@ -7,7 +7,6 @@ rest, is not checked here; so there are a few checks less.
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any, Dict
 
 import pytest
@@ -15,8 +14,7 @@ import pytest
 import helpers
 from conformance.suite import install, run
 from fakes.bridged import Bridged
-from fakes.served import Served, environment
-from real.processes import Process
+from fakes.served import Served, ServedBridge
 
 pytestmark = pytest.mark.heavy
 
@@ -34,15 +32,14 @@ EXTENSION = "tasks-"
 
 def test_nothing_fails_through_the_bridge(tmp_path):
     home, command = str(tmp_path), install()
-    line = [sys.executable, "-W", "error", "-m", "dcc_mcp_embed", "bridge", "--http", "0"]
     found: Dict[Any, Any] = {}
     with Served(home, "--tools", FIXTURE, "--profile", "full"):
         # It has been seen, so that no check comes too early.
         with Bridged(home) as first:
             first.initialize()
             first.appears("test_simple_text")
-        with Process(line, environment(home), home, "bridge") as web:
-            url = web.json_line()["url"]
+        with ServedBridge(home) as web:
+            url = web.facts["url"]
             for number, options in enumerate(RUNS):
                 folder = tmp_path / str(number)
                 folder.mkdir()

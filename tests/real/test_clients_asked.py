@@ -12,9 +12,8 @@ import pytest
 
 import helpers
 from fakes.bridged import Bridged
-from fakes.served import Served, environment
+from fakes.served import Served, ServedBridge, environment
 from real.conversation import PEER_PYTHON, PEERS
-from real.processes import Process
 
 pytestmark = pytest.mark.heavy
 
@@ -38,8 +37,7 @@ def test_an_official_client_is_asked_and_told(tmp_path, way, sdk, mode):
                 first.appears("test_elicitation")
             target = json.dumps(BRIDGE)
         if way == "bridge over http":
-            web = stack.enter_context(Process([*BRIDGE, "--http", "0"], environment(home), home))
-            target = web.json_line()["url"]
+            target = stack.enter_context(ServedBridge(home)).facts["url"]
         done = subprocess.run(
             [python, os.path.join(HERE, "asked_client.py"), target, mode],
             env=environment(home),

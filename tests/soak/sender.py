@@ -169,6 +169,7 @@ class Sender:
             for piece in spoiling.pieces(rng, data) if rng.random() < 0.5 else [data]:
                 sock.sendall(piece)
                 if rng.random() < 0.1:
+                    # For a piece to come alone; who reads it does not say that it has.
                     time.sleep(0.001)
             if end == "half":
                 sock.shutdown(socket.SHUT_WR)
@@ -219,7 +220,7 @@ def _hear(sock: socket.socket) -> bytes:
             heard.append(data)
             data = sock.recv(65536)
     except (socket.timeout, ConnectionError):
-        pass
+        pass  # it has nothing more to say, or no more patience
     return b"".join(heard)
 
 
