@@ -163,17 +163,6 @@ def start(tmp_path, monkeypatch, stage):
         stage.leave.set()
 
 
-@pytest.fixture
-def live(start):
-    return start()
-
-
-@pytest.fixture
-def connect(live):
-    with connecting(live) as one_more:
-        yield one_more
-
-
 def text(result):
     return result["content"][0]["text"]
 
