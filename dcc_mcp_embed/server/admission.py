@@ -7,6 +7,7 @@ that look for OAuth get their 404 at once; then the token, before any body is re
 
 from __future__ import annotations
 
+import re
 from typing import Any, FrozenSet, Optional, Sequence, Tuple, Union
 
 from ..digest import compare_digest
@@ -16,6 +17,9 @@ __all__ = ["Admission", "Admitted", "Refused"]
 
 _LOOPBACK_NAMES = frozenset(("localhost", "127.0.0.1", "[::1]"))
 _TOKEN_SHAPE = 40
+#: What may be most of a token in a path that was copied wrongly: no answer repeats it, since
+#: clients log their errors.
+_LIKE_A_TOKEN = re.compile(r"[0-9A-Fa-f]{16,}", re.ASCII)
 
 
 class Admitted(NamedTuple):
@@ -82,7 +86,8 @@ class Admission:
         shown, path = self._split(head.target)
         asked, path = path, self._known_as(path)
         if not path:
-            return Refused(404, "There is nothing at {!r}; MCP is at /mcp.".format(asked[:200]))
+            told = _LIKE_A_TOKEN.sub("...", asked)[:200]
+            return Refused(404, "There is nothing at {!r}; MCP is at /mcp.".format(told))
         if path in self._public:
             return Admitted(path)
         if shown is None:

@@ -111,6 +111,13 @@ def test_a_token_is_a_bearer_or_the_first_segment(target, authorization, wanted)
         assert verdict.path in ("/mcp", "/")
 
 
+@pytest.mark.parametrize("path", ["/{}x/mcp", "/{}mcp", "/x/{}", "/mcp/{}", "/{:.39}/mcp"])
+def test_a_token_that_was_copied_wrongly_is_not_repeated(path):
+    refused = judge(path.format(TOKEN))
+    assert refused.status == 404
+    assert TOKEN[:16] not in refused.message and TOKEN[-16:] not in refused.message
+
+
 def test_without_authentication_everybody_of_this_machine_is_let_in():
     assert judge(token=None) == Admitted("/mcp")
     assert status(judge(token=None, host="evil.example.com")) == 421
