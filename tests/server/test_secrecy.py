@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 from functools import partial
 
 import pytest
 
-from dcc_mcp_embed.clock import SystemClock
-from dcc_mcp_embed.secret import open_secret
 from fakes.framed import FramedWire
+from fakes.hidden import Hidden, files_below, process_facts
 from fakes.served import Served, inside
-
-
-def spellings(value):
-    """Return how some bytes may stand in a text."""
-    yield value
-    yield value.hex().encode("ascii")
-    yield value.hex().upper().encode("ascii")
-    yield base64.b64encode(value).rstrip(b"=")
-    yield base64.urlsafe_b64encode(value).rstrip(b"=")
-    yield repr(value)[2:-1].encode("ascii")
-    yield json.dumps(list(value)).encode("ascii")
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="an argv is read from /proc")
@@ -32,15 +19,14 @@ def test_nothing_is_told_by_logs_rows_argvs_errors_or_the_registrys_files(
 ):
     home = str(tmp_path)
     run = partial(inside, monkeypatch, capsys)
-    said = {}
+    hidden = Hidden()
+    said = hidden.said
     with Served(home) as served:
-        secret = open_secret(home, SystemClock())
+        secret = hidden.hide_users(home, served.port)
         token = served.facts["token"]
+        assert token == secret.token("standalone", served.port)
         ident, plain = served.facts["instance_id"], served.facts["plain_url"]
-        with open("/proc/{}/cmdline".format(served.process.pid), "rb") as file:
-            said["argv"] = file.read()
-        with open("/proc/{}/environ".format(served.process.pid), "rb") as file:
-            said["environment"] = file.read()
+        hidden.note_all(process_facts(served.process.pid))
         for number, command in enumerate(
             [
                 ["instances"],
@@ -77,10 +63,7 @@ def test_nothing_is_told_by_logs_rows_argvs_errors_or_the_registrys_files(
                 said["GET " + path] = repr((answer.headers, answer.body)).encode()
             for tool in ("get_status", "get_log"):
                 said[tool] = json.dumps(http.tool(tool)).encode()
-        for folder, _, names in os.walk(os.path.join(home, "registry")):
-            for name in names:
-                with open(os.path.join(folder, name), "rb") as file:
-                    said["registry file " + name] = file.read()
+        hidden.note_all(files_below(os.path.join(home, "registry")))
         done = run(home, "stop-instance", "--instance", ident)
         assert done.returncode == 0, done
         said["stop"] = (done.stdout + done.stderr).encode()
@@ -89,12 +72,7 @@ def test_nothing_is_told_by_logs_rows_argvs_errors_or_the_registrys_files(
         # The one line of facts is for whoever started it, and has the token.
         assert token in served.stdout
         said["stdout but for the token"] = served.stdout.replace(token, "").encode()
-    with open(os.path.join(home, "secret"), "rb") as file:
-        value = file.read()
-    hidden = [*spellings(value), *spellings(secret.wire_key()), token.encode("ascii")]
-    for kind in ("maya", "houdini", "3dsmax", "blender", ""):
-        hidden.append(secret.token(kind, served.port).encode("ascii"))
-    found = [(name, one) for name, text in said.items() for one in hidden if one in text]
-    assert found == []
-    for name in ("argv", "registry file services.json", "get_log", "refused hello", "stderr"):
+    assert hidden.found() == []
+    argv = "cmdline of {}".format(served.process.pid)
+    for name in (argv, "file services.json", "get_log", "refused hello", "stderr"):
         assert len(said[name]) > 20, "what was searched was there"
