@@ -6,9 +6,9 @@ limits.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Type
 
-from ..errors import InvalidArgument, NotFound, ToolError
+from ..errors import HostBusy, InvalidArgument, NotFound, ToolError
 from ..net.loop import Loop
 from ..tools.completing import Completer, choose
 from ..tools.entries import Tool
@@ -60,7 +60,8 @@ class Works:
         # (session id as the client sends it, JSON-RPC id) -> call, for notifications/cancelled.
         # Without a session id two clients may use the same ids, so nothing is kept.
         self._running: Dict[Any, UnderWay] = {}
-        self._tasks: Optional[Tasks] = None
+        #: The calls that are tasks, and what is asked about them; None until that is loaded.
+        self.tasks: Optional[Tasks] = None
         #: Kind of work -> (exchange, work, sink) -> None.
         self.doers: Dict[Any, Callable[[Exchange, Any, Sink], None]] = {
             ToolCall: self._call,
@@ -69,20 +70,14 @@ class Works:
             Completion: self._complete,
             Cancel: self.cancel,
             Answered: self.answered,
-            TaskAsk: lambda exchange, asked, sink: self.tasks.handle(exchange, asked, sink),
+            TaskAsk: self._ask_about,
         }
 
-    @property
-    def tasks(self) -> Tasks:
-        """The calls that are tasks, and what is asked about them."""
-        if self._tasks is None:
-            # Loaded already by another thread than this, see ``Server.load_framed``.
-            from .tasks import Tasks
-
-            self._tasks = Tasks(
-                self._machine, self._loop, self._instance, self._start, self._go_on, self._running
-            )
-        return self._tasks
+    def have_tasks(self, tasks: Type[Tasks]) -> None:
+        """Let calls be tasks from now on. The class is loaded late, and not on this thread."""
+        self.tasks = tasks(
+            self._machine, self._loop, self._instance, self._start, self._go_on, self._running
+        )
 
     def _call(self, exchange: Exchange, call: ToolCall, sink: Sink) -> None:
         machine = self._machine
@@ -104,9 +99,31 @@ class Works:
             wished = call.params["_meta"][META_CAPABILITIES].get("extensions")
         else:
             wished = "task" in call.params
-        if (wished or tool.task == "required") and self.tasks.takes(exchange, call, tool, sink):
-            return
+        if wished or tool.task == "required":
+            tasks = self.tasks
+            if tasks is None:
+                # Whoever did not insist on a task gets an answer as everybody does.
+                if not call.stateless or tool.task == "required":
+                    self._not_yet(call, sink)
+                    return
+            elif tasks.takes(exchange, call, tool, sink):
+                return
         self._start(exchange, call, tool, call.arguments, sink, machine.answer)
+
+    def _ask_about(self, exchange: Exchange, asked: TaskAsk, sink: Sink) -> None:
+        if self.tasks is None:
+            self._not_yet(asked, sink)
+        else:
+            self.tasks.handle(exchange, asked, sink)
+
+    def _not_yet(self, work: Any, sink: Sink) -> None:
+        error = HostBusy(
+            "What serves tasks is not loaded yet.",
+            hint="The host has only just started: try again in a moment.",
+            retry_after_ms=1000,
+        )
+        text = _told(error.message, error.hint)
+        sink.reply(self._machine.fail(work, jsonrpc.INTERNAL_ERROR, text, error.to_dict()))
 
     def _read(self, exchange: Exchange, work: ResourceRead, sink: Sink) -> None:
         try:

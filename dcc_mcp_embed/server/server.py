@@ -152,10 +152,13 @@ class Server:
         It takes a host's main thread a third of what the rest of a start takes, and nobody speaks
         it before the registry names us, so it is loaded when the server runs already.
         """
-        # So is what only clients with tasks need.
-        from . import tasks  # noqa: F401
         from .framed import FramedEndpoint
         from .framed_mcp import FramedMcp
+
+        # So is what only clients with tasks need.
+        from .tasks import Tasks
+
+        self._loop.call_soon(self._works.have_tasks, Tasks)
 
         instance, clock = self._instance, self._clock
         endpoint = FramedEndpoint(

@@ -68,6 +68,12 @@ PROBES = [
     ("no params", rpc("tools/call"), 200, -32602),
     ("arguments is a list", rpc("tools/call", {"name": "get_log", "arguments": []}), 200, -32602),
     ("unknown method", rpc("nope"), 200, -32601),
+    (
+        "unknown task",
+        rpc("tasks/get", {"taskId": "0"}, MCP_Protocol_Version="2025-11-25"),
+        200,
+        -32602,
+    ),
     ("unknown notification", rpc("notifications/nope", ident=None), 202, "empty"),
     ("a response", post(b'{"jsonrpc":"2.0","id":1,"result":{}}'), 202, "empty"),
     ("cancelled, unknown", rpc("notifications/cancelled", {"requestId": 9}, None), 202, "empty"),

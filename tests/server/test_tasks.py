@@ -15,6 +15,7 @@ from dcc_mcp_embed.config import Limits
 from dcc_mcp_embed.host.lane import KEPT_BYTES
 from dcc_mcp_embed.registry.file_registry import open_registry
 from dcc_mcp_embed.server import task_book, tasks
+from dcc_mcp_embed.server.server import Server
 from dcc_mcp_embed.wire.mcp.machine import Reply
 from dcc_mcp_embed.wire.mcp.tasks import EXTENSION, META_RELATED, PAGE
 from fakes.live import DEADLINE, on_loop, starting, tries
@@ -1003,6 +1004,29 @@ def test_without_room_a_call_stays_a_call(live, stage, connect, soon, monkeypatc
 
 
 # -- both, elsewhere ----------------------------------------------------------------------------
+
+
+def test_until_they_are_loaded_calls_are_no_tasks_and_who_insists_comes_back(start, monkeypatch):
+    go_on = threading.Event()
+    load = Server.load_framed
+    monkeypatch.setattr(Server, "load_framed", lambda server: go_on.wait(DEADLINE) and load(server))
+    live = start(registered=False)
+    with connecting(live) as connect:
+        client, modern = Client(connect), Modern(connect)
+        try:
+            assert client.result("tools/call", name="quick")["structuredContent"]["ok"]
+            assert modern.call("quick")["structuredContent"]["ok"]
+            for error in (
+                client.error("tools/call", name="quick", task={}),
+                client.error("tasks/get", taskId=UNKNOWN),
+                modern.rpc("tools/call", {"name": "long_job"}).json["error"],
+                modern.rpc("tasks/get", {"taskId": UNKNOWN}).json["error"],
+            ):
+                assert error["data"]["code"] == "host_busy" and error["data"]["retry_after_ms"]
+        finally:
+            go_on.set()
+        assert live.server.wait_registered(DEADLINE)
+        assert client.outcome(client.begin("quick"))["structuredContent"]["ok"]
 
 
 def test_streams_always_are_no_other_way(start, stage, soon):
