@@ -113,14 +113,15 @@ class Services:
         )
         key = entry.dcc_type, entry.instance_id
         self._registered[key] = None
-        if self._shut:  # meanwhile, by one who could not know of this row
-            self._registered.pop(key, None)
-            self.registry.leave([key], _LEAVE)
-            raise Shutdown
         # After the registry's own hook, so that this one is called first, and with it the wish of
         # who switched deregistering off.
         atexit.unregister(self.shutdown)
         atexit.register(self.shutdown)
+        if self._shut:  # meanwhile, by one who could not know of this row, or of this hook
+            atexit.unregister(self.shutdown)
+            self._registered.pop(key, None)
+            self.registry.leave([key], _LEAVE)
+            raise Shutdown
         if self.heart is not None:
             self.heart.start()
         return entry.instance_id

@@ -32,7 +32,7 @@ from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.host import guard
 from dcc_mcp_embed.registry.heartbeat import Heartbeat
 from dcc_mcp_embed.secret import open_secret, rotate_secret
-from dcc_mcp_embed.transport import pool, sessions
+from dcc_mcp_embed.transport import pool, services, sessions
 from fakes.clock import FakeClock
 from fakes.framed_peer import DEADLINE, FramedPeer
 from fakes.registry import Opened, raw_row
@@ -688,20 +688,35 @@ def test_a_registry_that_was_given_stays_open_with_the_rows_of_others(tmp_path):
         assert registry.register("maya", "127.0.0.1", 2)
 
 
-def test_what_is_registered_while_the_manager_ends_does_not_stay(tmp_path, monkeypatch):
+@pytest.mark.parametrize("moment", ["row", "hook"])
+def test_what_is_registered_while_the_manager_ends_does_not_stay(tmp_path, monkeypatch, moment):
+    hooks = []
     with Opened(tmp_path / "registry") as opened:
         manager = TransportManager(registry=opened.registry, heartbeat=False)
         register = opened.registry.register
 
-        def ends_meanwhile(*arguments, **named):
+        def row(*arguments, **named):
             entry = register(*arguments, **named)
-            manager.shutdown()
+            if moment == "row":
+                manager.shutdown()
             return entry
 
-        monkeypatch.setattr(opened.registry, "register", ends_meanwhile)
+        def hook(function):
+            if moment == "hook":
+                manager.shutdown()
+            hooks.append(function)
+
+        monkeypatch.setattr(opened.registry, "register", row)
+        monkeypatch.setattr(services.atexit, "register", hook)
+        monkeypatch.setattr(services.atexit, "unregister", lambda one: drop(hooks, one))
         with pytest.raises(Shutdown):
             manager.register_service("maya", "127.0.0.1", 1)
         assert opened.rows() == []
+        assert manager.shutdown not in hooks, "which would keep it"
+
+
+def drop(items, item):
+    items[:] = [one for one in items if one != item]
 
 
 def test_a_heartbeat_that_was_given_goes_on(tmp_path):
