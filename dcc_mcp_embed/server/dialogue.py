@@ -155,6 +155,12 @@ class Dialogue(Waiting):
         session = None if self.work.stateless else self.sink.session
         return session is not None and session.version < _PARTED
 
+    def _is_over(self) -> bool:
+        """Return whether the session has ended, whose client can answer nothing then."""
+        session = None if self.work.stateless else self.sink.session
+        channel = None if session is None else session.channel
+        return channel is not None and channel.closed
+
     def _meta(self) -> Dict[str, Any]:
         # Over HTTP it has been checked; other ways need not have one.
         found = self.work.params.get("_meta")
@@ -215,6 +221,9 @@ class Dialogue(Waiting):
         elif self.work.stateless and type(self.work) is Completion:
             # 2026-07-28: only tools/call, prompts/get and resources/read may demand input.
             problem = Unsupported("Nobody can be asked while an argument is completed.")
+        elif self._is_over():
+            # As for those that were asked before its end.
+            problem = _refused({"code": 0, "message": "the session was ended"})
         elif self._older() and any(map(_has_lists, self._asks)):
             problem = Unsupported(
                 "The client's revision of MCP has no form in which one field takes many answers."
@@ -305,6 +314,9 @@ class Dialogue(Waiting):
         stream = self.sink.stream()
         if stream is not None:
             stream.left = self._left
+            if not stream.attached:
+                # It was found broken when the question was sent.
+                self._left()
 
     def _taker(self, ask: Ask, ident: str) -> Callable[[Any, Any], None]:
         def take(result: Any, error: Any) -> None:

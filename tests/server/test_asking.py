@@ -11,6 +11,7 @@ import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
 from dcc_mcp_embed.errors import ToolError
 from dcc_mcp_embed.server import dialogue
+from dcc_mcp_embed.server.channel import Channel
 from fakes.live import starting, tries
 from fakes.stage import declared_among
 from fakes.streaming import Streaming, initialize
@@ -41,6 +42,7 @@ class Stage:
     def __init__(self):
         self.done = []
         self.ended = threading.Semaphore(0)
+        self.go_on = threading.Event()
         done, ended, pause = self.done, self.ended, threading.Event()
 
         @dcc_mcp_embed.tool
@@ -80,6 +82,17 @@ class Stage:
                 yield ctx.elicit("Name?", NAME)
             except ToolError as error:
                 return "told: {}".format(error.message)
+
+        @dcc_mcp_embed.tool(thread="worker", read_only=True)
+        def hesitate(ctx):
+            """Ask when the test lets go."""
+            assert self.go_on.wait(DEADLINE)
+            try:
+                yield ctx.roots()
+            except ToolError as error:
+                done.append(error.message)
+            finally:
+                ended.release()
 
         @dcc_mcp_embed.tool(read_only=True)
         def unsayable(ctx, how: str):
@@ -416,6 +429,24 @@ def test_who_does_not_come_back_ends_the_call(live, stage, connect, monkeypatch)
     until(lambda: waiting(live) == 0)
 
 
+def test_who_is_gone_when_it_is_asked_has_that_time_too(live, stage, connect, monkeypatch):
+    monkeypatch.setattr("dcc_mcp_embed.server.dialogue.COME_BACK", 0.05)
+    send = Channel.next_id
+
+    def lose(channel, number):
+        for connection in list(live.server._server.front.streaming):
+            connection.stream.abort()
+        return send(channel, number)
+
+    monkeypatch.setattr(Channel, "next_id", lose)
+    wire = connect()
+    session = initialize(wire, ALL)
+    wire.read = lambda method="GET": None
+    call(wire, session, "greet")
+    assert stage.ended.acquire(timeout=DEADLINE)
+    until(lambda: waiting(live) == 0)
+
+
 def test_each_leaving_has_all_of_the_time_to_come_back(live, stage, connect, monkeypatch):
     timers = []
     real = live.server._loop.call_later
@@ -507,6 +538,19 @@ def test_the_end_of_the_session_ends_the_call(live, stage, connect):
     assert wire.messages() == []
     assert stage.ended.acquire(timeout=DEADLINE)
     until(lambda: waiting(live) == 0)
+
+
+def test_nothing_is_asked_in_a_session_that_has_ended(live, stage, connect):
+    wire, other = connect(), connect()
+    session = initialize(wire, ALL)
+    wire.read = lambda method="GET": None
+    call(wire, session, "hesitate")
+    until(lambda: live.server._lanes["worker"].jobs())
+    assert other.request("DELETE", "/mcp", session).status == 200
+    stage.go_on.set()
+    assert stage.ended.acquire(timeout=DEADLINE)
+    assert stage.done == ["The client did not answer: the session was ended"]
+    assert waiting(live) == 0
 
 
 def test_patience_has_an_end(start, stage):
