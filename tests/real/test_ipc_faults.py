@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import os
 import random
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -22,21 +20,16 @@ from contextlib import contextmanager
 
 import pytest
 
-from dcc_mcp_embed.address import TransportAddress
-from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.errors import EmbedError, UnknownOutcome
 from dcc_mcp_embed.ipc import SocketClient
-from dcc_mcp_embed.secret import open_secret
 from dcc_mcp_embed.transport_errors import CallTimeout
 from fakes.fault_proxy import FaultProxy, random_faults
-from fakes.served import environment
 from fakes.waiting import becomes, until
+from real.ipc_process import Server
 from real.ipc_server import journal_of, right_answer
-from real.processes import Process
 
 pytestmark = pytest.mark.heavy
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 IN_FLIGHT = 64
 #: How many calls have to be cut at each moment of their life, at least.
 ENOUGH = 500
@@ -50,46 +43,6 @@ def home():
     # Short: a socket's path may have a hundred bytes.
     with tempfile.TemporaryDirectory(prefix="dcc") as path:
         yield path
-
-
-class Server(Process):
-    """The server; ``secret`` is its user's, ``begun`` and ``ended`` are what it has done so far."""
-
-    def __init__(self, home, kind="unix", port=0, sync=False, **limits):
-        where = (
-            {"socket_path": os.path.join(home, "s.sock")}
-            if kind == "unix"
-            else {"host": "127.0.0.1", "port": port}
-        )
-        self.journal = os.path.join(home, "journal")
-        settings = {
-            "server": dict(where, account_id="server"),
-            "limits": limits,
-            "sync": sync,
-            "journal": self.journal,
-        }
-        self.secret = open_secret(home, SystemClock())
-        super().__init__(
-            [sys.executable, "-W", "error", os.path.join(HERE, "ipc_server.py")]
-            + [json.dumps(settings)],
-            dict(environment(home), PYTHONFAULTHANDLER="1"),
-            home,
-            "server",
-        )
-        try:
-            self.address = TransportAddress.parse(self.json_line()["address"])
-        except BaseException:
-            self.close()
-            raise
-
-    def stats(self):
-        return self.ask({"command": "stats"})["stats"]
-
-    def stop(self):
-        """End it in order, and with nothing on its stderr."""
-        self._child.stdin.write(b'{"command": "stop"}\n')
-        self._child.stdin.flush()
-        assert self.wait() == 0, self.problem("has failed")
 
 
 def where(address):

@@ -1,8 +1,9 @@
 """Calls over pooled channels that are cut all the time: each is answered, each runs once.
 
-The host has a process of its own; its tool notes every run in a file. The manager's row for it
-leads through a proxy that kills, stalls, splits and delays by a plan. A host runs one tool at a
-time, so these are short, and wait in line there for the most part.
+The other end has a process of its own, and notes every effect in a file. The manager's row for it
+leads through a proxy that kills, stalls, splits and delays by a plan. It is a host, which runs one
+tool at a time, so those are short and wait in line there for the most part; and for many calls that
+run at once it is a SocketServer, which speaks the same wire.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import threading
 import time
 import traceback
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 
 import pytest
 
@@ -31,14 +33,16 @@ from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.errors import EmbedError, UnknownOutcome
 from dcc_mcp_embed.secret import open_secret
 from fakes.fault_proxy import FaultProxy, random_faults
+from fakes.framed import FramedWire
 from fakes.served import Served
 from fakes.waiting import until
-from real.ipc_server import journal_of
+from real.ipc_process import Server
+from real.ipc_server import journal_of, right_answer
 
 pytestmark = pytest.mark.heavy
 
-#: Connections; threads that share each of them.
-CONNECTIONS, SHARING = 10, 5
+#: Connections; threads that share each of them; calls in flight over them all.
+CONNECTIONS, SHARING, IN_FLIGHT = 10, 5, 64
 #: How many calls have to be cut at each moment of their life, at least.
 ENOUGH = 500
 #: Seconds that one call may take, with every cut on its way.
@@ -85,11 +89,11 @@ def manager_in(registry, host):
 
 
 @contextmanager
-def manager_of(host, folder, port):
-    """Yield a manager that finds the host at another port."""
-    with manager_in(os.path.join(str(folder), "our registry"), host) as manager:
+def manager_of(other, instance, folder, port):
+    """Yield a manager that finds the other end at another port."""
+    with manager_in(os.path.join(str(folder), "our registry"), other) as manager:
         manager.register_service(
-            "standalone", "127.0.0.1", port, instance_id=host.facts["instance_id"], metadata=WIRE
+            "standalone", "127.0.0.1", port, instance_id=instance, metadata=WIRE
         )
         yield manager
 
@@ -114,10 +118,25 @@ def call(channel, key, ms, timeout=PATIENCE):
     return json.loads(answer["payload"])["structuredContent"]["data"]
 
 
-def plan_of(seed, calls):
+def check_tool(channel, key, ms):
+    """Run the tool; return its data if they are wrong."""
+    data = call(channel, key, ms)
+    return None if data == {"key": key, "twice": key * 2} else data
+
+
+def check_handler(channel, key, ms):
+    """As :func:`check_tool`, of the SocketServer; some are long enough to be cut inside."""
+    pad = key * (10_000 if key.endswith("7") else 1)
+    params = json.dumps({"key": key, "ms": ms, "pad": pad}).encode("ascii")
+    answer = channel.call("work", params, int(PATIENCE * 1000))
+    data = json.loads(answer["payload"])
+    return None if data == right_answer(key, pad) else data
+
+
+def plan_of(seed, calls, longest=4):
     """Return (key, milliseconds) of each call."""
     chance = random.Random(seed)
-    return [("{:06d}".format(number), chance.uniform(0, 4)) for number in range(calls)]
+    return [("{:06d}".format(number), chance.uniform(0, longest)) for number in range(calls)]
 
 
 class Crowd:
@@ -145,15 +164,15 @@ class Crowd:
         except BaseException:
             self.failures.append(traceback.format_exc())
 
-    def make_calls(self, lend):
+    def make_calls(self, lend, make=check_tool):
         """Call until the plan is at its end; ``lend()`` is a channel for one call."""
         while True:
             one = self.take()
             if one is None:
                 return
             with lend() as channel:
-                data = call(channel, *one)
-            if data != {"key": one[0], "twice": one[0] * 2}:
+                data = make(channel, *one)
+            if data is not None:
                 self.wrong.append((one, data))
 
     def join(self):
@@ -196,14 +215,14 @@ def lend_each(crowd, manager, instance):
 
 @pytest.mark.parametrize(
     ("way", "threads", "count", "enough"),
-    [(share, CONNECTIONS, 8_000, ENOUGH), (lend_each, 2 * CONNECTIONS, 3_000, 10)],
+    [(share, CONNECTIONS, 3_000, 100), (lend_each, 2 * CONNECTIONS, 3_000, 10)],
 )
 def test_every_call_is_answered_and_runs_once(tmp_path, way, threads, count, enough):
     calls = plan_of(SEED, count)
     with Host(tmp_path) as host:
         target = TransportAddress.tcp("127.0.0.1", host.port)
         with FaultProxy(target, key=host.secret.wire_key()) as proxy:
-            with manager_of(host, tmp_path, proxy.port) as manager:
+            with manager_of(host, host.facts["instance_id"], tmp_path, proxy.port) as manager:
                 crowd = Crowd(calls)
                 begun = time.monotonic()
                 for _ in range(threads):
@@ -240,6 +259,59 @@ def test_every_call_is_answered_and_runs_once(tmp_path, way, threads, count, eno
         assert set(states) == {"new", "running", "done"}
         assert min(states.values()) >= enough
         assert session["error_count"] == 0
+
+
+def test_10000_calls_64_in_flight(tmp_path):
+    """All of them at once, for half a second each at most, as over SocketClient."""
+    calls = plan_of(SEED, 10_000, 500)
+    with Server(str(tmp_path), "tcp") as server:
+        key = server.secret.wire_key()
+        with FramedWire(server.address.port, key) as stranger:
+            instance = stranger.greet().instance_id
+        with FaultProxy(server.address, key=key) as proxy:
+            with manager_of(server, instance, tmp_path, proxy.port) as manager:
+                crowd, begun = Crowd(calls), time.monotonic()
+                with ExitStack() as stack:
+                    channels = [
+                        stack.enter_context(manager.connection("standalone", instance))
+                        for _ in range(CONNECTIONS)
+                    ]
+                    proxy.follow(random_faults(SEED, stall=(0.08, 0.22)))
+                    for number in range(IN_FLIGHT):
+                        channel = channels[number % CONNECTIONS]
+                        crowd.begin(crowd.make_calls, partial(nullcontext, channel), check_handler)
+                    crowd.join()
+                    proxy.calm()
+                seconds = time.monotonic() - begun
+                (session,) = manager.list_sessions()
+        stats, states = server.stats(), proxy.states
+        print(
+            "{} in flight: {} calls in {:.1f} s, seed {}\n"
+            "  cut before acceptance {}, while running {}, after finishing {}\n"
+            "  replayed {}, joined {}, proxy {}\n  session {}".format(
+                IN_FLIGHT,
+                len(calls),
+                seconds,
+                SEED,
+                states["new"],
+                states["running"],
+                states["done"],
+                stats["replayed"],
+                stats["joined"],
+                dict(sorted(proxy.counts.items())),
+                session,
+            )
+        )
+        assert not crowd.failures, "\n".join(crowd.failures[:3])
+        assert crowd.wrong == []
+        ran, ended = (Counter(one) for one in journal_of(server.journal))
+        assert set(ran) == set(ended) == {key for key, _ in calls}
+        assert max(ran.values()) == max(ended.values()) == 1
+        assert set(states) == {"new", "running", "done"}
+        assert min(states.values()) >= ENOUGH
+        assert stats["replayed"] >= ENOUGH and stats["joined"] >= ENOUGH
+        assert session["error_count"] == 0
+        server.stop()
 
 
 @pytest.mark.parametrize("successor", [True, False])
@@ -299,7 +371,7 @@ def test_call_that_runs_when_it_is_cut_is_answered_on_the_next_connection(tmp_pa
     with Host(tmp_path) as host:
         target = TransportAddress.tcp("127.0.0.1", host.port)
         with FaultProxy(target, key=host.secret.wire_key()) as proxy:
-            with manager_of(host, tmp_path, proxy.port) as manager:
+            with manager_of(host, host.facts["instance_id"], tmp_path, proxy.port) as manager:
                 crowd, answers = Crowd(()), []
 
                 def ask():
@@ -324,7 +396,7 @@ def test_half_open_connection_is_left_within_the_call_time(tmp_path):
     with Host(tmp_path) as host:
         target = TransportAddress.tcp("127.0.0.1", host.port)
         with FaultProxy(target, key=host.secret.wire_key()) as proxy:
-            with manager_of(host, tmp_path, proxy.port) as manager:
+            with manager_of(host, host.facts["instance_id"], tmp_path, proxy.port) as manager:
                 instance = host.facts["instance_id"]
                 with manager.connection("standalone", instance) as channel:
                     call(channel, "first", 0.0)
