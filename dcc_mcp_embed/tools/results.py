@@ -161,8 +161,8 @@ def _unexpected(error: BaseException) -> ToolError:
 
 def _told(name: str, value: Any) -> Any:
     """Return one member of an error as JSON: the tool's author may have put anything there."""
-    if name in ("message", "hint"):
-        return None if value is None else _safe(str, value)
+    if name == "message" or name == "hint" and value is not None:
+        return _safe(str, value)
     try:
         clean = tidy(value, "error." + name).value
         if name != "details" or text_of(clean, "error", [])[1] <= LIMIT:

@@ -333,6 +333,7 @@ def test_unknown_errors_say_where():
         ToolError("x", details={"paths": ["/a"] * LIMIT}),
         ToolError("x", hint=Node()),
         ToolError("x", retry_after_ms=Node(), details=[Node()]),
+        ToolError(None),
     ],
 )
 def test_every_error_has_an_answer(error):
@@ -341,5 +342,5 @@ def test_every_error_has_an_answer(error):
     assert len(text) < 10000
     told = result["structuredContent"]["error"]
     assert told["code"] == "host_error"
-    assert type(told["hint"]) in (str, type(None))
+    assert (type(told["message"]), type(told["hint"])) in ((str, str), (str, type(None)))
     result["content"][0]["text"].encode("utf-8")
