@@ -93,8 +93,5 @@ def _brief(tool: Tool) -> Dict[str, Any]:
 
 
 def _size(entry: Dict[str, Any]) -> int:
-    """Return the bytes of an entry on the wire, with the comma before it, and what is said there
-
-    of tasks in one of the revisions.
-    """
+    """Return the bytes of an entry on the wire: with the comma before it, and its say on tasks."""
     return len(json.dumps(entry, separators=(",", ":"))) + 1 + _TASKS
