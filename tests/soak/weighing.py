@@ -18,8 +18,9 @@ __all__ = ["Size", "Weighed"]
 GROWTH, LATE_GROWTH = 12.0, 6.0
 #: Threads, and descriptors, that there may be more of at the end, with nobody connected.
 SPARE = 3
-#: Seconds until whatever waits for a peer that has left has given up.
-QUIET = 15.0
+#: Seconds until whatever waits for a peer that has left has given up: calls that stand in line for
+#: the worker thread have all of their time first.
+QUIET = 60.0
 
 
 class Size(NamedTuple):
