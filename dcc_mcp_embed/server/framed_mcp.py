@@ -82,10 +82,13 @@ class FramedMcp:
         def begin(answer: Callable[[Dict[str, Any]], None], refusal: Optional[HostBusy]) -> None:
             ask = _Ask(connection, value)
 
-            def done(message: Dict[str, Any]) -> None:
+            def forget() -> None:
                 # One that came under the same id, and was refused, is not the one to forget.
                 if self._asks.get(outcome.id) is ask:
                     del self._asks[outcome.id]
+
+            def done(message: Dict[str, Any]) -> None:
+                forget()
                 answer(message)
 
             sink = _Sink(connection, done)
@@ -93,7 +96,12 @@ class FramedMcp:
                 sink.reply(self._refused(outcome, refusal))
                 return
             self._asks[outcome.id] = ask
-            self._works.doers[type(outcome)](ask, outcome, sink)  # type: ignore[arg-type]
+            try:
+                self._works.doers[type(outcome)](ask, outcome, sink)  # type: ignore[arg-type]
+            except Exception:
+                # A defect of ours, whatever it is: the connection answers for it.
+                forget()
+                raise
 
         connection.run(request, self._repeatable(outcome), begin)
 

@@ -138,6 +138,21 @@ def test_what_is_not_served_is_an_error_of_json_rpc(start, method, params, ident
         assert wire.call("ping") == {}
 
 
+def test_of_a_request_that_failed_by_our_mistake_nothing_is_kept(start, monkeypatch):
+    live = start()
+    server = live.server._server
+
+    def fail(*_):
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr(server.calls, "start", fail)
+    with Client(live) as wire:
+        failed = wire.answer(wire.say("tools/call", {"name": "get_scene_info"}))
+        assert "see its log" in failed.error
+    endpoint = server.front.speakers["framed"].__self__
+    assert on_loop(live, lambda: len(endpoint._mcp_messages._asks)) == 0
+
+
 def test_a_message_of_another_era_is_refused(start):
     with Client(start()) as wire:
         old = {"jsonrpc": "2.0", "id": "a", "method": "tools/call", "params": {"name": "hold"}}
