@@ -7,7 +7,7 @@ which thread may call it; "any thread" ones must never touch the host's API.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Any, Callable, List, Optional, Sequence
 
 from ..errors import Unsupported
@@ -48,11 +48,25 @@ class UndoChunk:
         return None
 
 
-class HostAdapter(ABC):
-    """What a host must offer, and what it may. Subclasses live in ``adapters/``."""
+#: What an adapter must bring.
+_MUST = ("version", "is_main_thread", "wake", "is_interactive", "scene_backend")
+
+
+class HostAdapter:
+    """What a host must offer, and what it may. Subclasses live in ``adapters/``.
+
+    One that lacks what it must bring cannot be made. No metaclass sees to that: an adapter may be
+    one of the host's own objects as well, Qt's for one, whose classes have another.
+    """
 
     #: Kind of host as the dcc-mcp registry spells it: maya, houdini, 3dsmax, blender, standalone.
     dcc_type = "unknown"
+
+    def __new__(cls, *_: Any, **__: Any) -> Any:
+        lacking = [one for one in _MUST if getattr(cls, one) is getattr(HostAdapter, one)]
+        if lacking:
+            raise TypeError("{} lacks {}".format(cls.__name__, ", ".join(lacking)))
+        return super().__new__(cls)
 
     @abstractmethod
     def version(self) -> str:
@@ -83,14 +97,14 @@ class HostAdapter(ABC):
         """Return one undo step named ``label``, not yet entered. Main thread."""
         return UndoChunk()
 
-    def on_exit(self, callback: Callable[[], None]) -> None:  # noqa: B027 (need not tell)
+    def on_exit(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` on the main thread when the host begins to exit. Main thread."""
 
     def scene_path(self) -> str:
         """Return the open scene's file, or ``""`` when it was never saved. Main thread."""
         return ""
 
-    def on_scene_change(self, callback: Callable[[], None]) -> None:  # noqa: B027 (the same)
+    def on_scene_change(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` on the main thread when the host has opened or saved a file.
 
         Main thread. A host that does not tell of it is looked at after each call.
@@ -125,5 +139,5 @@ class HostAdapter(ABC):
             hint="Leave out serve_forever(); start() is enough.",
         )
 
-    def close(self) -> None:  # noqa: B027 (may have hung up nothing)
+    def close(self) -> None:
         """Take back all timers, callbacks and menus. Main thread. Twice is fine."""

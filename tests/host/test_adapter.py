@@ -35,3 +35,9 @@ def test_an_adapter_may_leave_out_the_rest():
     for method in (adapter.on_exit, adapter.on_scene_change):
         method(print)
     adapter.close()
+
+
+def test_an_adapter_may_be_of_a_class_with_a_metaclass_as_those_of_qt_are():
+    other = type("Meta", (type,), {})("Other", (), {})
+    kind = type(other)("Both", (other, HostAdapter), dict(MUST))
+    assert kind().version() == "1"
