@@ -754,6 +754,7 @@ def test_what_takes_long_becomes_a_task_and_what_does_not_is_answered(stage, con
     client = Modern(connect)
     task = client.call("hold", {"name": "a"}, task={"ttl": "of the other revision"})
     assert (task["resultType"], task["status"]) == ("task", "working")
+    assert stage.entered.acquire(timeout=DEADLINE)
     assert client.get(task)["statusMessage"].startswith("running for")
     stage.leave.set()
     found = client.until(task, *ENDED)
@@ -894,6 +895,7 @@ def test_what_asks_before_it_is_a_task_is_called_again_and_becomes_one_then(
 def test_a_task_that_is_cancelled_ends_if_it_can(stage, connect, soon):
     client = Modern(connect, elicitation={})
     task = client.call("walk")
+    assert stage.entered.acquire(timeout=DEADLINE)
     assert set(client.result("tasks/cancel", taskId=task["taskId"])) == {"resultType", "_meta"}
     assert stage.left.acquire(timeout=DEADLINE)
     found = client.until(task, *ENDED)
@@ -902,6 +904,7 @@ def test_a_task_that_is_cancelled_ends_if_it_can(stage, connect, soon):
     assert client.get(task) == found
     # What cannot be stopped comes to its end, and that is its end.
     task = client.call("hold")
+    assert stage.entered.acquire(timeout=DEADLINE)
     client.result("tasks/cancel", taskId=task["taskId"])
     assert client.get(task)["status"] == "working"
     stage.leave.set()
@@ -946,16 +949,22 @@ def test_who_leaves_before_it_is_a_task_has_cancelled_and_who_leaves_then_has_no
     assert text(client.until(task, *ENDED)["result"]) == "arrived"
 
 
-def test_there_is_no_task_for_who_has_left_a_call_that_goes_on(live, stage, connect, monkeypatch):
-    perhaps = []
+@pytest.fixture
+def perhaps(monkeypatch):
+    """Make a task of nothing by itself; return the calls that may become one."""
+    calls = []
 
     class Noted(tasks._Perhaps):
         def __init__(self, *given):
             super().__init__(*given)
-            perhaps.append(self)
+            calls.append(self)
 
     monkeypatch.setattr(tasks, "GRACE", 3600.0)
     monkeypatch.setattr(tasks, "_Perhaps", Noted)
+    return calls
+
+
+def test_there_is_no_task_for_who_has_left_a_call_that_goes_on(live, stage, connect, perhaps):
     waiting = Modern(connect)
     with unread(waiting.wire):
         waiting.rpc("tools/call", {"name": "hold"})
@@ -968,7 +977,7 @@ def test_there_is_no_task_for_who_has_left_a_call_that_goes_on(live, stage, conn
     assert len(live.server._server._works.tasks.book) == 0
 
 
-def test_progress_is_told_until_it_is_a_task_and_then_by_its_state(stage, connect, soon):
+def test_progress_is_told_until_it_is_a_task_and_then_by_its_state(live, connect, perhaps):
     client = Modern(connect)
     meta = {
         "io.modelcontextprotocol/protocolVersion": MODERN,
@@ -978,10 +987,12 @@ def test_progress_is_told_until_it_is_a_task_and_then_by_its_state(stage, connec
     params = {"name": "walk", "arguments": {}, "_meta": meta}
     headers = {"MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call", "Mcp-Name": "walk"}
     client.wire.rpc("tools/call", params, headers=headers)
-    told = client.wire.messages()
+    told = [client.wire.message()]
+    on_loop(live, perhaps[0]._become)
+    told += client.wire.messages()
     task = told.pop()["result"]
     assert task["resultType"] == "task"
-    assert {one["method"] for one in told} <= {"notifications/progress"}
+    assert {one["method"] for one in told} == {"notifications/progress"}
     other = Modern(connect)
     assert other.get(task)["statusMessage"].endswith(": step")
 
