@@ -174,6 +174,33 @@ def test_a_call_leaves_nothing_to_collect(live, ask, name):
         assert left_behind(lambda: ask(wire, name)) < ROUNDS // 2
 
 
+def test_a_call_that_might_have_become_a_task_leaves_nothing_to_collect(live):
+    capabilities = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+    meta = dict(META, **{"io.modelcontextprotocol/clientCapabilities": capabilities})
+    headers = {"MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call", "Mcp-Name": "in_steps"}
+    with live.connect() as wire:
+
+        def ask():
+            params = {"name": "in_steps", "arguments": {}, "_meta": meta}
+            assert wire.rpc("tools/call", params, 1, headers).json["result"]
+
+        assert left_behind(ask) < ROUNDS // 2
+
+
+def test_a_task_leaves_nothing_to_collect(live, monkeypatch):
+    # Those before are gone while it is looked.
+    monkeypatch.setattr(live.server._server._works.tasks.book, "_limit", 2)
+    with live.connect() as wire, Streaming(live) as opener:
+        session = initialize(opener)
+
+        def ask():
+            params = {"name": "in_steps", "arguments": {}, "task": {}}
+            task = wire.rpc("tools/call", params, 1, session).json["result"]["task"]
+            assert wire.rpc("tasks/result", {"taskId": task["taskId"]}, 2, session).json["result"]
+
+        assert left_behind(ask) < ROUNDS // 2
+
+
 @pytest.mark.parametrize("answer", ["result", "error", "cancel"])
 def test_asking_on_a_stream_leaves_nothing_to_collect(live, answer):
     with Streaming(live) as wire, Streaming(live) as other:
