@@ -366,7 +366,7 @@ def converse(monkeypatch, talk, *heard):
     finally:
         talk.close()
     assert watch.problems == []
-    said = {what for revision, what in watch.kinds if revision == talk.revision}
+    said = {what for revision, what in set(watch.kinds) if revision == talk.revision}
     assert NOTICES | {"result of " + one for one in RESULTS} | set(heard) <= said
     assert watch.count > 100
     return watch
