@@ -111,8 +111,8 @@ def find(dcc: Optional[str], instance: Optional[str], directory: Optional[str]) 
     meant = " ".join(part for part in (dcc, instance) if part)
     if not rows:
         raise Unreachable(
-            "No instance {!r} is registered in {}; `instances` lists what is.".format(
-                meant, registry.directory
+            "No {} {!r} is registered in {}; `instances` lists what is.".format(
+                "instance" if instance else "host of the kind", meant, registry.directory
             )
         )
     raise ConfigError(

@@ -56,7 +56,14 @@ class FramedClient:
             # In ASCII, which survives what is no text: a lone surrogate from the command line.
             data = jsonrpc.encode(params or {})
             answer = self._channel.call(method, data, self._timeout_ms)
-        except (CallTimeout, ConnectionClosed) as error:
+        except CallTimeout as error:
+            raise Unreachable(
+                "No answer to {} within {:g} s. The call may still wait, for the host or for "
+                "somebody's consent, or run: `status` tells, and --timeout waits longer.".format(
+                    method, self._timeout_ms / 1000
+                )
+            ) from error
+        except ConnectionClosed as error:
             raise Unreachable("The server does not answer: {}".format(error)) from error
         try:
             result = jsonrpc.decode(answer["payload"])

@@ -80,8 +80,8 @@ class Admission:
         if origin is not None and not self._good_origin(origin):
             return Refused(
                 403,
-                "Pages from {!r} may not call this server; allow the origin in its settings if "
-                "it is yours.".format(origin[:200]),
+                "Pages from {!r} may not call this server; a host lets in those of its setting "
+                "`origins`.".format(origin[:200]),
             )
         shown, path = self._split(head.target)
         asked, path = path, self._known_as(path)
@@ -104,7 +104,7 @@ class Admission:
         return Refused(
             401,
             "A token is needed: as `Authorization: Bearer <token>` or as the first segment of the "
-            "path. `python3 -m dcc_mcp_embed` prints it when it starts."
+            "path. `python3 -m dcc_mcp_embed config CLIENT --http --dcc NAME` prints what to paste."
             if shown is None
             else "This token is not valid here; it belongs to another port or kind of host, or the "
             "secret was rotated.",

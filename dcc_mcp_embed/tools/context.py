@@ -151,7 +151,10 @@ class ToolContext:
 
     def _possible(self, ask: Ask) -> Ask:
         if self.wire is None:
-            raise Unsupported("This call comes by a way on which its client cannot be asked.")
+            raise Unsupported(
+                "This call comes by a way on which its client cannot be asked.",
+                hint="Call it from an MCP client that can be asked, over HTTP or the bridge.",
+            )
         for capability in ask.capabilities:
             self.wire.demand(capability)
         return ask

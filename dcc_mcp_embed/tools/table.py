@@ -71,7 +71,7 @@ class ToolTable:
         if tool is None:
             raise NotFound(
                 "There is no tool '{}'.".format(str(name)[:64]),
-                hint=meant(name, tools) or "Ask tools/list for the names.",
+                hint=meant(name, tools) or "Ask search_tools, or tools/list, for the names.",
                 state="not_started",
             )
         return tool
