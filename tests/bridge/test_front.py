@@ -33,6 +33,11 @@ QUESTION = {"method": "elicitation/create", "params": {"message": "?"}}
 RESULT = {"content": [], "isError": False, "structuredContent": {"ok": True}}
 
 
+@pytest.fixture(autouse=True)
+def as_the_specification_says():
+    """Nothing is checked here: thousands of calls are played, and other tests see their kinds."""
+
+
 class Pipe:
     """Both ends of the client: what it says is delivered, what it is sent is kept."""
 
