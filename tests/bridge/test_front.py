@@ -33,11 +33,6 @@ QUESTION = {"method": "elicitation/create", "params": {"message": "?"}}
 RESULT = {"content": [], "isError": False, "structuredContent": {"ok": True}}
 
 
-@pytest.fixture(autouse=True)
-def as_the_specification_says():
-    """Nothing is checked here: thousands of calls are played, and other tests see their kinds."""
-
-
 class Pipe:
     """Both ends of the client: what it says is delivered, what it is sent is kept."""
 
@@ -134,6 +129,7 @@ class Played(RuleBasedStateMachine):
             self.log,
         )
         self.bridge = Bridge(core, machine, self.clock)
+        self.desk = core.desk
         self.pipe, self.looks = Pipe(), Looks()
 
         def reader(deliver, ended):
@@ -162,9 +158,16 @@ class Played(RuleBasedStateMachine):
         if level == "error":
             self.errors.append(text)
 
+    def turn(self):
+        """Have what was said so far dealt with; wait for nothing, not even if nothing was."""
+        over = []
+        self.desk.post(over.append, True)
+        while not over:
+            self.bridge.turn()
+
     def say(self, **message):
         self.deliver(json.dumps(dict(message, jsonrpc="2.0")).encode("ascii"))
-        self.bridge.turn()
+        self.turn()
 
     def answers(self):
         return [one["id"] for one in self.pipe.said if "id" in one and "method" not in one]
@@ -205,7 +208,7 @@ class Played(RuleBasedStateMachine):
             self.say(method="notifications/cancelled", params={"requestId": ident})
             if len(self.relay.cancelled) > told:
                 # That it was said.
-                self.bridge.turn()
+                self.turn()
             # Its host is told when the request may have gone there.
             begun = not again and any(number == ident for number, _, _ in self.flying)
             assert not begun or self.relay.cancelled[told:] == [self.relay.errands[ident]]
@@ -215,7 +218,7 @@ class Played(RuleBasedStateMachine):
         self.now = sorted(who, key=lambda host: host.since)
         # One that was begun before it was asked for the last time.
         self.looked(self.now, max(0, self.looks.asks - late))
-        self.bridge.turn()
+        self.turn()
 
     @precondition(lambda self: self.relay.calls)
     @rule(data=st.data())
@@ -246,7 +249,7 @@ class Played(RuleBasedStateMachine):
                 "asks": Ended(demand=Demand({"a": QUESTION}, state)),
             }[how]
         )
-        self.bridge.turn()
+        self.turn()
 
     @precondition(lambda self: self.asked())
     @rule(data=st.data(), good=st.booleans())
@@ -267,7 +270,7 @@ class Played(RuleBasedStateMachine):
         notification = {"jsonrpc": "2.0", "method": "notifications/progress", "params": params}
         before = len(self.pipe.said)
         errand._listen("mcp", json.dumps(notification).encode("ascii"))
-        self.bridge.turn()
+        self.turn()
         said = [one["params"] for one in self.pipe.said[before:] if "progress" in str(one)]
         gone = number in self.cancelled or number in self.answers()
         assert said == [] if gone else said == [{"progressToken": -number, "progress": self.steps}]
@@ -280,13 +283,13 @@ class Played(RuleBasedStateMachine):
             done(TOOLS, "")
         else:
             done(None, "no")
-        self.bridge.turn()
+        self.turn()
 
     @precondition(lambda self: self.relay.pulses)
     @rule(alive=st.sampled_from([True, False, False]))
     def felt(self, alive):
         self.relay.pulses.pop()(alive)
-        self.bridge.turn()
+        self.turn()
         self.time_goes_on(10.0)
 
     @rule(seconds=st.sampled_from([0.1, 5.0, 20.0, 50.0]))
@@ -316,7 +319,7 @@ class Played(RuleBasedStateMachine):
                     self.flying.append((number, done, host))
             while self.flying:
                 self.flying.pop()[1](Ended(RESULT))
-                self.bridge.turn()
+                self.turn()
             self.time_goes_on(5.0)
         self.answered_once_and_not_after_a_cancel()
         missing = (set(self.sent) | self.lists) - set(self.answers()) - self.cancelled
@@ -338,7 +341,7 @@ def given_up(begun):
         it.time_goes_on(seconds)
         if it.relay.pulses and not it.answers():
             it.relay.pulses.pop()(False)
-            it.bridge.turn()
+            it.turn()
     assert it.answers() == [1]
     return it, starts, done
 
@@ -348,7 +351,7 @@ def test_a_call_that_was_given_up_is_not_answered_again():
     error = it.pipe.said[-1]["result"]["structuredContent"]["error"]
     assert (error["code"], error["state"]) == ("unknown_outcome", "running")
     done(Ended(RESULT))
-    it.bridge.turn()
+    it.turn()
     assert it.answers() == [1] and it.errors == []
 
 
@@ -377,7 +380,7 @@ def test_an_instance_that_cannot_be_reached_is_tried_once_and_the_next_one_too()
         it.relay.calls.clear()
         assert starts()
         done(Ended(error=HostBusy("cannot be reached"), unreached=True))
-        it.bridge.turn()
+        it.turn()
         assert it.answers() == [] and it.relay.calls == []
         it.look({found}, False)
         assert it.answers() == ([1] if answered else [])
@@ -394,7 +397,7 @@ def test_what_a_host_says_of_a_call_that_is_over_or_cancelled_is_not_passed_on()
         errand = it.relay.errands[number]
         params = {"progressToken": errand.id, "progress": next(steps)}
         errand._listen("mcp", json.dumps(dict(step, params=params)).encode("ascii"))
-        it.bridge.turn()
+        it.turn()
         return [one["params"] for one in it.pipe.said if one.get("method") == step["method"]]
 
     for number in (1, 2):
@@ -406,7 +409,7 @@ def test_what_a_host_says_of_a_call_that_is_over_or_cancelled_is_not_passed_on()
             done(Ended(RESULT))
         else:
             it.say(method="notifications/cancelled", params={"requestId": number})
-        it.bridge.turn()
+        it.turn()
         assert len(heard(number)) == number
     assert it.relay.cancelled == [it.relay.errands[2]]
 
@@ -420,7 +423,7 @@ def asking():
     assert starts()
     it.relay.states["s"] = (number, host.instance_id)
     done(Ended(demand=Demand({"a": QUESTION, "b": QUESTION}, "s")))
-    it.bridge.turn()
+    it.turn()
     return it, it.asked()
 
 
@@ -443,7 +446,7 @@ def test_a_call_that_cannot_go_on_where_it_asked_goes_on_nowhere(ended, words):
     )
     assert starts()
     done(ended)
-    it.bridge.turn()
+    it.turn()
     error = it.pipe.said[-1]["result"]["structuredContent"]["error"]
     assert error["code"] == "unknown_outcome" and it.answers() == [1]
     assert words in error["message"]
@@ -460,7 +463,7 @@ def test_a_client_is_told_when_its_answer_is_not_needed_any_more():
         it.time_goes_on(seconds)
         if it.relay.pulses and not it.answers():
             it.relay.pulses.pop()(False)
-            it.bridge.turn()
+            it.turn()
     assert it.answers() == [1] and it.asked() == []
     it.say(id=second, result={"action": "decline"})
     assert it.relay.calls == [] and it.errors == []
