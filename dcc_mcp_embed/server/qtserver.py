@@ -85,13 +85,14 @@ class QtServer:
 
     def _accept(self, sock: socket.socket, peer: Tuple[str, int]) -> None:
         if len(self._connections) >= MOST:
-            # Whoever has called before is a sidecar, and it never comes back once it is cut off.
-            silent = [one for one in self._connections if not one.has_called]
-            if not silent:
+            # Whoever has called before is a sidecar, and it never comes back once it is cut off;
+            # nor does one of them ever end its sending side before it goes.
+            idle = [one for one in self._connections if one.ended or not one.has_called]
+            if not idle:
                 self._log("warning", "{} sidecars are connected already".format(MOST))
                 sock.close()
                 return
-            silent[0].stream.abort()
+            idle[0].stream.abort()
         self._connections[_Connection(self, sock, peer)] = None
 
     def _exhausted(self, error: OSError) -> None:
@@ -107,8 +108,9 @@ class _Connection(Protocol):
         self._buffer = bytearray()
         self._busy = False
         self._advancing = False
-        self._eof = False
         self.has_called = False
+        #: Whether it will send no more; its call may be under way still.
+        self.ended = False
         self.stream: Stream = Stream(server.loop, sock, self)
 
     def receive_data(self, data: bytes) -> None:
@@ -120,7 +122,7 @@ class _Connection(Protocol):
 
     def receive_eof(self) -> None:
         # It may only have closed its sending side, so the answer is still tried.
-        self._eof = True
+        self.ended = True
         if not self._busy:
             self.stream.close()
 
@@ -133,7 +135,7 @@ class _Connection(Protocol):
             while not self._busy and not self.stream.closed:
                 end = self._buffer.find(b"\n", 0, MAX_LINE + 1)
                 if end < 0:
-                    if len(self._buffer) > MAX_LINE or self._eof:
+                    if len(self._buffer) > MAX_LINE or self.ended:
                         self.stream.close()
                     return
                 line = bytes(self._buffer[:end])

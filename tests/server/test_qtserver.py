@@ -269,6 +269,28 @@ def test_where_all_have_called_a_new_one_is_turned_away(live):
                 pass
 
 
+def test_who_sends_no_more_makes_room_though_its_call_is_under_way(live):
+    GO.clear()
+    crowd = [Peer(live) for _ in range(qtserver.MOST)]
+    try:
+        for one in crowd:
+            one.ask(dispatch("get_status"))
+        crowd[3].send(dispatch("wait"))
+        crowd[3].sock.shutdown(socket.SHUT_WR)
+        # Until the end has been seen there is no room; then its place is free.
+        for _ in tries():
+            with Peer(live) as late:
+                if late.ask(dispatch("get_status")) is not None:
+                    break
+        assert crowd[3].read() is None
+        assert crowd[0].ask(dispatch("get_status"))["id"] == "q1"
+    finally:
+        GO.set()
+        for one in crowd:
+            with one:
+                pass
+
+
 def test_at_the_end_a_call_that_waits_is_told_and_the_port_is_given_back(live):
     with Peer(live) as busy, Peer(live) as waiting:
         busy.send(dispatch("wait"))
