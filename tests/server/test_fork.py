@@ -46,10 +46,12 @@ before = facts()
 sys.stdout.flush()
 ident = os.fork()
 if not ident:
+    faulthandler.enable()
     faulthandler.dump_traceback_later(20, exit=True)
     child()
     sys.exit(7)
-assert os.WEXITSTATUS(os.waitpid(ident, 0)[1]) == 7
+status = os.waitpid(ident, 0)[1]
+assert os.WIFEXITED(status) and os.WEXITSTATUS(status) == 7, "waitpid says {{}}".format(status)
 assert list(before) == [os.getpid()]
 assert facts() == before, (before, facts())
 assert dcc_mcp_embed.start() is server
