@@ -5,6 +5,7 @@ A task is where the outcome of its call goes, instead of the answer to a request
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -39,7 +40,9 @@ __all__ = [
     "Waiter",
 ]
 
-#: Tasks at a time, those that have ended included.
+#: Tasks at a time, those that have ended included. Half of them may go on at once, so that nobody's
+#: tasks fill the line of a thread, which has as many places: the others are for calls that are
+#: waited for.
 MOST = 64
 #: For how long at least a client can fetch what has come of one, seconds, also if it has taken all
 #: of its time.
@@ -158,18 +161,20 @@ class StatelessTask(Task):
         return shown
 
 
-class Waiter:
+class Waiter(ABC):
     """A request for the result of a task; see :class:`HandshakeTask`."""
+
+    __slots__ = ()
 
     sink: Sink
 
+    @abstractmethod
     def done(self, final: Dict[str, Any]) -> None:
         """Answer it with what the call's answer is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cancel(self) -> None:
         """Answer it without: nobody waits any more."""
-        raise NotImplementedError
 
 
 class HandshakeTask(Task):
@@ -276,7 +281,7 @@ class HandshakeTask(Task):
 class TaskBook:
     """A bounded table. What has ended goes when its time is over, or the room is needed.
 
-    Guests together have a share of it for what has not ended, any one else half.
+    Half of it is for what has not ended. Of that guests together have a share, any one else half.
     """
 
     def __init__(self, clock: Clock, limit: int = MOST) -> None:
@@ -295,7 +300,8 @@ class TaskBook:
         guest = owner[0]
         live = [one for one in self._tasks.values() if not one.ended]
         held = sum(one.owner[0] if guest else one.owner == owner for one in live)
-        if held >= (share(self._limit) if guest else max(1, self._limit // 2)):
+        most = max(1, self._limit // 2)
+        if len(live) >= most or held >= (share(most) if guest else max(1, most // 2)):
             return False
         if len(self._tasks) < self._limit:
             return True

@@ -678,11 +678,28 @@ def test_a_long_list_of_tasks_comes_in_pages(connect):
 
 def test_one_client_has_half_of_the_places_for_what_has_not_ended(live, stage, connect):
     client, other = Client(connect), Client(connect)
-    for _ in range(task_book.MOST // 2):
+    for _ in range(task_book.MOST // 4):
         client.begin("hold")
     found = client.error("tools/call", name="hold", arguments={}, task={})
     assert (found["code"], found["data"]["code"]) == (-32603, "host_busy")
     assert other.begin("quick")["status"] == "working"
+
+
+def test_tasks_leave_room_in_the_line_for_calls_that_are_waited_for(live, stage, connect):
+    for client in [Client(connect) for _ in range(5)]:
+        wanted = {"name": "hold", "arguments": {}, "task": {}}
+        while "result" in client.rpc("tools/call", wanted).json:
+            pass
+    waited_for = [Client(connect) for _ in range(8)]
+    for client in waited_for:
+        with unread(client.wire):
+            client.rpc("tools/call", {"name": "fail"})
+    # In line, or refused, by the time that a later message is answered.
+    waited_for[0].connect().rpc("ping")
+    stage.leave.set()
+    answers = [client.wire.read() for client in waited_for]
+    codes = [one.json["result"]["structuredContent"]["error"]["code"] for one in answers]
+    assert codes == ["host_error"] * len(waited_for)
 
 
 # -- 2026-07-28 ---------------------------------------------------------------------------------
@@ -1192,21 +1209,30 @@ def test_what_has_ended_goes_when_its_time_is_over_and_what_has_not_stays():
 
 def test_what_has_ended_makes_room_its_owners_first():
     book = task_book.TaskBook(Now(), limit=4)
-    one, two = (False, "one"), (False, "two")
+    one, two, three = ((False, name) for name in ("one", "two", "three"))
     others, own, late = made(book, two, size=1), made(book, one, size=1), made(book, two, size=1)
     made(book, one)
+    # The last free place is taken; from here on one that has ended goes.
+    made(book, two)
+    assert [found(book, task) for task in (others, own, late)] == [False, True, True]
+    assert not any(book.has_room(owner) for owner in (one, two, three))
+
+
+def test_half_of_the_places_is_for_what_goes_on_and_half_of_that_for_one_owner():
+    book = task_book.TaskBook(Now(), limit=8)
+    one, two, three = ((False, name) for name in ("one", "two", "three"))
     made(book, one)
-    assert [found(book, task) for task in (others, own, late)] == [True, False, True]
-    # Half of the places is what one may have of those that go on.
+    ends = made(book, one)
     assert not book.has_room(one)
     made(book, two)
-    assert [found(book, task) for task in (others, late)] == [False, True]
     made(book, two)
-    assert not any(book.has_room(owner) for owner in (one, two, (False, None)))
+    assert not any(book.has_room(owner) for owner in (one, two, three))
+    ends.reply(Reply(200, {"id": 1, "result": {}}))
+    assert book.has_room(one) and book.has_room(three) and not book.has_room(two)
 
 
 def test_guests_together_have_a_share():
-    book = task_book.TaskBook(Now(), limit=8)
+    book = task_book.TaskBook(Now(), limit=16)
     made(book, (True, "a"))
     made(book, (True, "b"))
     assert not book.has_room((True, "c"))
