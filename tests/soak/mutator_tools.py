@@ -39,12 +39,13 @@ def in_steps(ctx: Any, steps: int = 3) -> Any:
 
 @tool(thread="worker", read_only=True)
 def lasting() -> Any:
-    """Take so long that it becomes a task where there are some, and go on until it is cancelled."""
-    for step in range(100):
-        yield Progress(step, 100)
-        # Nobody is waited for: it is to take its time.
-        time.sleep(0.02)
-    return "at the end"
+    """Take so long that it becomes a task where there are some, and keep no thread meanwhile."""
+    until = time.monotonic() + 2
+
+    def check() -> Any:
+        return "at the end" if time.monotonic() >= until else Progress(1)
+
+    return Poll(check, every=0.1)
 
 
 @tool
