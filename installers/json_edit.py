@@ -28,6 +28,10 @@ STRICT = Dialect()
 WITH_COMMENTS = Dialect(comments=True)
 JSONC = Dialect(comments=True, trailing_commas=True)
 
+#: What may be in the way of reading a text, the least first; and what each field means in words.
+_MORE = (WITH_COMMENTS, Dialect(trailing_commas=True), JSONC)
+_IN_WORDS = ("comments", "a comma behind a last member")
+
 _SPACE = " \t\r\n"
 _DEFAULT_UNIT = "  "
 _STRING = r'"(?:[^"\\]|\\.)*"'
@@ -222,6 +226,28 @@ def _rendered(value: Any, indent: Optional[str], unit: str, nl: str) -> str:
     return (nl + indent).join(lines)
 
 
+def _read(text: str, dialect: Dialect) -> _Document:
+    """Return the document, or say what else is in it if that is all that is wrong."""
+    try:
+        return _Document(text, dialect)
+    except ConfigError as error:
+        for more in _MORE:
+            if _is_valid(text, more):
+                pairs = zip(_IN_WORDS, more, dialect)
+                extra = [words for words, there, here in pairs if there and not here]
+                said = "{}. It has {}; take that out first".format(error, ", ".join(extra))
+                raise ConfigError(said) from None
+        raise
+
+
+def _is_valid(text: str, dialect: Dialect) -> bool:
+    try:
+        _Document(text, dialect)
+    except ConfigError:
+        return False
+    return True
+
+
 def get(text: str, dialect: Dialect, path: Tuple[str, ...]) -> Any:
     """Return the value at ``path``, None if there is none.
 
@@ -230,7 +256,7 @@ def get(text: str, dialect: Dialect, path: Tuple[str, ...]) -> Any:
     """
     if not text.strip(_SPACE):
         return None
-    document = _Document(text, dialect)
+    document = _read(text, dialect)
     owners, member = document.find(path)
     if member is None or len(owners) < len(path):
         return None
@@ -244,7 +270,7 @@ def is_empty(text: str, dialect: Dialect) -> bool:
     """Return whether nothing is said: no member, no comment."""
     if not text.strip(_SPACE):
         return True
-    document = _Document(text, dialect)
+    document = _read(text, dialect)
     return not document.value and not document.comments
 
 
@@ -254,7 +280,7 @@ def put(text: str, dialect: Dialect, path: Tuple[str, ...], value: Any) -> str:
         for key in reversed(path):
             value = {key: value}
         return _rendered(value, "", _DEFAULT_UNIT, "\n") + (text or "\n")
-    document = _Document(text, dialect)
+    document = _read(text, dialect)
     owners, member = document.find(path)
     depth = len(owners)
     if depth == len(path) and member is not None:
@@ -312,7 +338,7 @@ def drop(text: str, dialect: Dialect, path: Tuple[str, ...]) -> str:
     """Return the text without the member at ``path``, and without the object made for it."""
     if not text.strip(_SPACE):
         return text
-    document = _Document(text, dialect)
+    document = _read(text, dialect)
     owners, member = document.find(path)
     if member is None or len(owners) < len(path):
         return text

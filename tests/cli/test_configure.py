@@ -171,6 +171,7 @@ def test_a_file_that_cannot_be_parsed_is_left(config, cursor):
         done = config("cursor", act)
         assert done.returncode == 2
         assert "was left as it is" in done.stderr
+        assert "It has comments, a comma behind a last member" in done.stderr
         assert os.listdir(os.path.dirname(cursor)) == ["mcp.json"]
 
 

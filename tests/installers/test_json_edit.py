@@ -225,6 +225,28 @@ def test_what_cannot_be_parsed_or_means_two_things_is_refused(case):
             drop(text, dialect, PATH)
 
 
+TOO_MUCH = [
+    ('{"a": 1 // x\n}', STRICT, "comments"),
+    ('/* http://x */ {"a": 1}', STRICT, "comments"),
+    ('{"a": "//",}', STRICT, "a comma behind a last member"),
+    ('{"a": 1, // x\n}', STRICT, "comments, a comma behind a last member"),
+    ('{"a": 1, // x\n}', WITH_COMMENTS, "a comma behind a last member"),
+    ('{"a": // x', STRICT, None),
+    ("a // x", STRICT, None),
+    ("{,}", STRICT, None),
+    ("[] // x", STRICT, None),
+]
+
+
+@pytest.mark.parametrize(("text", "dialect", "named"), TOO_MUCH, ids=repr)
+def test_it_is_said_that_only_comments_or_commas_are_in_the_way(text, dialect, named):
+    for act in (lambda: put(text, dialect, PATH, 1), lambda: get(text, dialect, PATH)):
+        with pytest.raises(ConfigError) as caught:
+            act()
+        found = str(caught.value).partition("It has ")[2]
+        assert found.partition("; take")[0] == (named or "")
+
+
 def test_a_comment_swallows_nothing():
     text = '{"mcpServers": {"a": 1 // x\n}}'
     after = put(text, JSONC, PATH, 2)
