@@ -11,7 +11,6 @@ from ..host.dispatch import Dispatcher
 from ..host.identity import Instance
 from ..host.job import Job, Report
 from ..net.loop import Loop
-from ..net.timers import Timer
 from ..tools.asking import Ask
 from ..tools.code import Wishes, wishes
 from ..tools.context import ToolContext
@@ -53,16 +52,16 @@ class Calls:
         control: Any,
         log: Callable[[str, str], None],
     ) -> None:
-        self._loop = loop
-        self._clock = clock
+        self.loop = loop
+        self.clock = clock
         self._limits = limits
-        self._instance = instance
-        self._lanes = lanes
+        self.instance = instance
+        self.lanes = lanes
         self._gate = gate
-        self._host = host
-        self._scene = scene
+        self.host = host
+        self.scene = scene
         self.control = control
-        self._keep = control.kept.keep
+        self.keep = control.kept.keep
         self._log = log
         self.total = 0
         #: Called when a call may have changed the scene. The host's main thread.
@@ -96,58 +95,56 @@ class Calls:
             kwargs = tool.bind(arguments)
             wanted = self._wishes(tool, kwargs, patience)
         except ToolError as error:
-            answer(failure(error, self._instance.block))
+            answer(failure(error, self.instance.block))
             return None
         if tool.thread == "loop":
             result = self._run_here(tool, kwargs, client, wire, control)
             if isinstance(result, Later):
-                return result.begin(self._loop, self._beating(Running(), wire, answer))
+                return result.begin(self.loop, self._beating(Running(), wire, answer))
             answer(result)
             return None
         running = Running()
-        answer = self._beating(running, wire, answer)
+        caller = _Caller(client, self._beating(running, wire, answer), progress, wire, control)
         if "code" in tool.capabilities:
             self._ask_first(
                 client,
                 identity,
-                answer,
+                caller.answer,
                 running,
-                lambda: self._queue(
-                    tool, kwargs, wanted, client, answer, progress, running, wire, control
-                ),
+                lambda: _Queued(self, tool, kwargs, wanted, caller).enter(running),
             )
         else:
-            self._queue(tool, kwargs, wanted, client, answer, progress, running, wire, control)
+            _Queued(self, tool, kwargs, wanted, caller).enter(running)
         return running
 
     def _beating(self, running: Running, wire: Any, answer: Answer) -> Answer:
         if wire is None or wire.work.token is None:
             return answer
-        return Beat(self._loop, running, wire.beat, answer).answered
+        return Beat(self.loop, running, wire.beat, answer).answered
 
     def _run_here(
         self, tool: Tool, kwargs: Dict[str, Any], client: str, wire: Any, control: Any
     ) -> Union[Dict[str, Any], Later]:
         context = ToolContext(control=control, client=client, wire=wire)
-        start = self._clock.monotonic()
+        start = self.clock.monotonic()
         try:
             value = tool.invoke(context, kwargs)
             if type(value) is Later:
                 return value
-            ran = (self._clock.monotonic() - start) * 1000
+            ran = (self.clock.monotonic() - start) * 1000
             return success(
                 value,
                 tool,
-                self._instance.block,
+                self.instance.block,
                 context.warnings,
                 context.facts,
                 None,
                 {"queued_ms": 0, "ran_ms": round(ran, 3)},
-                spill=self._keep,
+                spill=self.keep,
             )
         except BaseException as error:
             # SystemExit too: it is the loop thread that would end.
-            return failure(error, self._instance.block)
+            return failure(error, self.instance.block)
 
     def _ask_first(
         self,
@@ -155,7 +152,7 @@ class Calls:
         identity: Any,
         answer: Answer,
         running: Running,
-        go_on: Callable[[], None],
+        go_on: Callable[[], Any],
     ) -> None:
         """Let the gate decide before the call is queued; give up when nobody answers it."""
 
@@ -165,7 +162,7 @@ class Calls:
             if refusal is None:
                 go_on()
             else:
-                answer(failure(refusal, self._instance.block))
+                answer(failure(refusal, self.instance.block))
 
         def leave(refusal: ToolError) -> None:
             if self._gate.leave(identity, verdict):
@@ -183,114 +180,9 @@ class Calls:
         def withdraw() -> None:
             leave(Cancelled("The call was cancelled before it started.", state="not_started"))
 
-        timer = self._loop.call_later(self._limits.ask_timeout, too_late)
+        timer = self.loop.call_later(self._limits.ask_timeout, too_late)
         running.withdraw = withdraw
         self._gate.enter(identity, client, verdict)
-
-    def _queue(
-        self,
-        tool: Tool,
-        kwargs: Dict[str, Any],
-        wanted: Wishes,
-        client: str,
-        answer: Answer,
-        progress: Optional[Progress],
-        running: Running,
-        wire: Any,
-        control: Any,
-    ) -> None:
-        loop = self._loop
-        lane = self._lanes[tool.thread]
-        on_main = tool.thread == "main"
-        timeout, undo = wanted
-        timer: Timer
-        context = ToolContext(
-            host=self._host if on_main else None,
-            scene=self._scene if on_main else None,
-            client=client,
-            control=control,
-            wire=wire,
-        )
-
-        def finish(value: Any, error: Optional[BaseException], report: Report) -> Dict[str, Any]:
-            # On the tool's own thread: whatever the host gave out does not leave it.
-            timing = {"queued_ms": round(report.queued_ms, 3), "ran_ms": round(report.ran_ms, 3)}
-            if on_main:
-                self.note_scene()
-                if not tool.read_only:
-                    self.scene_touched()
-            block = self._instance.block
-            if error is not None:
-                return failure(error, block, timing)
-            steps = None
-            if report.undo_label is not None:
-                steps = {"label": report.undo_label, "steps": report.undo_steps}
-            return success(
-                value,
-                tool,
-                block,
-                context.warnings,
-                context.facts,
-                steps,
-                timing,
-                spill=self._keep,
-            )
-
-        def settled(job: Job, result: Any, error: Optional[BaseException]) -> None:
-            if result is None:
-                assert error is not None
-                result = failure(error, self._instance.block)
-            if loop.is_current():
-                timer.cancel()
-                answer(result)
-            else:
-                loop.call_soon(arrived, result)
-
-        def arrived(result: Dict[str, Any]) -> None:
-            timer.cancel()
-            answer(result)
-
-        def asked(question: Any) -> None:
-            loop.call_soon(ask, question)
-
-        def ask(question: Any) -> None:
-            # The client's time is not the tool's: it gets all of its own once it goes on.
-            timer.cancel()
-            if job.parked:
-                wire.ask(question, go_on)
-
-        def go_on(value: Any, error: Optional[ToolError]) -> None:
-            nonlocal timer
-            assert timeout is not None
-            timer = loop.call_later(timeout, lane.expire, job)
-            if not lane.resume(job, value, error):
-                timer.cancel()
-
-        job = Job(
-            self._clock.token_bytes(8).hex(),
-            tool.name,
-            lambda: tool.invoke(context, kwargs),
-            finish,
-            settled,
-            client=client,
-            writes=not tool.read_only,
-            undo_label="MCP: " + tool.name if undo and on_main else None,
-            progress=Steps(loop, progress).take if progress is not None else None,
-            read=read_step,
-            guest=control is not self.control,
-        )
-        if wire is not None and tool.stepwise:
-            job.question, job.asked = _QUESTIONS, asked
-        context.cancelled = job.cancelled
-        running.job, running.lane = job, lane
-        assert timeout is not None
-        timer = loop.call_later(timeout, lane.expire, job)
-        try:
-            lane.submit(job)
-        except ToolError as error:
-            job.release()
-            timer.cancel()
-            answer(failure(error, self._instance.block))
 
     def note_scene(self) -> None:
         """Have results and our registry row name the open scene. The host's main thread.
@@ -298,7 +190,7 @@ class Calls:
         The last one stays if the host cannot say.
         """
         try:
-            self._instance.scene = self._host.scene_path()
+            self.instance.scene = self.host.scene_path()
         except Exception as error:
             self._log("warning", "the scene's path is not known: {!r}".format(error))
 
@@ -317,3 +209,148 @@ class Calls:
             timeout = own.timeout_s if own.timeout_s is not None else timeout
             undo = undo and own.undo
         return Wishes(timeout, undo)
+
+
+class _Caller:
+    """Who has called, and where to what comes of it goes; see :meth:`Calls.start`."""
+
+    __slots__ = ("answer", "client", "control", "progress", "wire")
+
+    def __init__(
+        self, client: str, answer: Answer, progress: Optional[Progress], wire: Any, control: Any
+    ) -> None:
+        self.client = client
+        self.answer = answer
+        self.progress = progress
+        self.wire = wire
+        self.control = control
+
+
+class _Queued:
+    """A call in the line of its thread: it runs there, may ask its client, and is answered once.
+
+    Loop thread, unless a method says something else.
+    """
+
+    __slots__ = (
+        "_caller",
+        "_calls",
+        "_context",
+        "_job",
+        "_lane",
+        "_on_main",
+        "_timeout",
+        "_timer",
+        "_tool",
+    )
+
+    def __init__(
+        self,
+        calls: Calls,
+        tool: Tool,
+        kwargs: Dict[str, Any],
+        wanted: Wishes,
+        caller: _Caller,
+    ) -> None:
+        on_main = tool.thread == "main"
+        progress, wire = caller.progress, caller.wire
+        self._calls = calls
+        self._caller = caller
+        self._tool = tool
+        self._on_main = on_main
+        self._lane = calls.lanes[tool.thread]
+        context = self._context = ToolContext(
+            host=calls.host if on_main else None,
+            scene=calls.scene if on_main else None,
+            client=caller.client,
+            control=caller.control,
+            wire=wire,
+        )
+        job = self._job = Job(
+            calls.clock.token_bytes(8).hex(),
+            tool.name,
+            lambda: tool.invoke(context, kwargs),
+            self._finish,
+            self._settled,
+            client=caller.client,
+            writes=not tool.read_only,
+            undo_label="MCP: " + tool.name if wanted.undo and on_main else None,
+            progress=Steps(calls.loop, progress).take if progress is not None else None,
+            read=read_step,
+            guest=caller.control is not calls.control,
+        )
+        if wire is not None and tool.stepwise:
+            job.question, job.asked = _QUESTIONS, self._asked
+        context.cancelled = job.cancelled
+        assert wanted.timeout_s is not None
+        self._timeout = wanted.timeout_s
+
+    def enter(self, running: Running) -> None:
+        """Take its place in the line, or answer why there is none; ``running`` is told of it."""
+        job, lane = self._job, self._lane
+        running.job, running.lane = job, lane
+        self._await()
+        try:
+            lane.submit(job)
+        except ToolError as error:
+            job.release()
+            self._answer(failure(error, self._calls.instance.block))
+
+    def _await(self) -> None:
+        """Let the call have all of its time from now on."""
+        self._timer = self._calls.loop.call_later(self._timeout, self._lane.expire, self._job)
+
+    def _answer(self, result: Dict[str, Any]) -> None:
+        self._timer.cancel()
+        self._caller.answer(result)
+
+    def _finish(self, value: Any, error: Optional[BaseException], report: Report) -> Dict[str, Any]:
+        """Make the answer. The tool's own thread: whatever the host gave out does not leave it."""
+        calls, tool, context = self._calls, self._tool, self._context
+        timing = {"queued_ms": round(report.queued_ms, 3), "ran_ms": round(report.ran_ms, 3)}
+        if self._on_main:
+            calls.note_scene()
+            if not tool.read_only:
+                calls.scene_touched()
+        block = calls.instance.block
+        if error is not None:
+            return failure(error, block, timing)
+        steps = None
+        if report.undo_label is not None:
+            steps = {"label": report.undo_label, "steps": report.undo_steps}
+        return success(
+            value,
+            tool,
+            block,
+            context.warnings,
+            context.facts,
+            steps,
+            timing,
+            spill=calls.keep,
+        )
+
+    def _settled(self, job: Job, result: Any, error: Optional[BaseException]) -> None:
+        """Answer. Whichever thread has settled the job."""
+        loop = self._calls.loop
+        if result is None:
+            assert error is not None
+            result = failure(error, self._calls.instance.block)
+        if loop.is_current():
+            self._answer(result)
+        else:
+            loop.call_soon(self._answer, result)
+
+    def _asked(self, question: Any) -> None:
+        """Ask the client. The tool's own thread."""
+        self._calls.loop.call_soon(self._ask, question)
+
+    def _ask(self, question: Any) -> None:
+        # The client's time is not the tool's: it gets all of its own once it goes on.
+        self._timer.cancel()
+        if self._job.parked:
+            self._caller.wire.ask(question, self._go_on)
+
+    def _go_on(self, value: Any, error: Optional[ToolError]) -> None:
+        self._await()
+        if not self._lane.resume(self._job, value, error):
+            self._timer.cancel()
