@@ -261,6 +261,9 @@ class Dialogue(Waiting):
     def _go_on(self, error: Optional[ToolError] = None) -> None:
         resume, self._resume = self._resume, None
         self._withdraw()
+        if error is not None:
+            # The tool has begun: whatever ends it now, it is not as if it had not.
+            error.state = "finished"
         if resume is not None:
             found = [self._answers.get(one.key) for one in self._asks]
             resume(found if self._many else found[0] if found else None, error)

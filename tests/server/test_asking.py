@@ -81,7 +81,10 @@ class Stage:
             try:
                 yield ctx.elicit("Name?", NAME)
             except ToolError as error:
-                return "told: {}".format(error.message)
+                # It has begun: nobody may be told that nothing was changed.
+                return (
+                    "told: {}".format(error.message) if error.state == "finished" else error.state
+                )
 
         @dcc_mcp_embed.tool(thread="worker", read_only=True)
         def hesitate(ctx):
