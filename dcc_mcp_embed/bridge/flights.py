@@ -28,8 +28,10 @@ from .replies import Replies, readable
 from .shelf import Shelf, asked, request
 from .voice import Voice
 
-__all__ = ["Flight", "Flights"]
+__all__ = ["MOST_ASKED", "Flight", "Flights"]
 
+#: How often in a row a client is asked the same. A host asks again when it gets what is no answer.
+MOST_ASKED = 10
 #: The params with which a call goes on.
 _MORE = ("inputResponses", "requestState")
 
@@ -38,6 +40,7 @@ class Flight:
     """A request under way."""
 
     __slots__ = (
+        "asked",
         "began",
         "client",
         "errand",
@@ -49,6 +52,7 @@ class Flight:
         "more",
         "name",
         "progress",
+        "rounds",
         "sent",
         "tried",
         "voice",
@@ -70,6 +74,9 @@ class Flight:
             self.more = {key: given[key] for key in _MORE if key in given}
         #: What its client has been asked and has not answered.
         self.inquiry: Optional[Inquiry] = None
+        #: What its client was asked last, and how often in a row.
+        self.asked: Dict[str, Any] = {}
+        self.rounds = 0
         #: How far it was said to be; what comes later is more.
         self.progress: Optional[float] = None
         #: What was given to the relay last.
@@ -321,6 +328,14 @@ class Flights:
     def _ask(self, flight: Flight, demand: Demand) -> None:
         """Ask the client of the handshake era; its answers go to the host that asked."""
         flight.more = {"requestState": demand.state}
+        same = all(flight.asked.get(key) == one for key, one in demand.requests.items())
+        flight.rounds = flight.rounds + 1 if same else 1
+        flight.asked = demand.requests
+        if flight.rounds > MOST_ASKED:
+            # A program answers so, no person: it would go on for as long as the host waits.
+            none = refusal("Its answer does not fit what it is asked")
+            self._go_on(flight, dict.fromkeys(demand.requests, none))
+            return
         inquiry = self._questions.ask(
             demand, flight.client, flight.voice, lambda answers: self._go_on(flight, answers)
         )

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 import dcc_mcp_embed
-from dcc_mcp_embed.bridge import questions
+from dcc_mcp_embed.bridge import flights, questions
 from fakes.bridged import INITIALIZE, MODERN, Within
 from fakes.live import DEADLINE
 from fakes.served import Served
@@ -196,7 +196,27 @@ def test_a_client_that_answers_with_an_error_has_refused(asked, stage):
     asked.send({"jsonrpc": "2.0", "id": one["id"], "error": {"code": -1, "message": "not now"}})
     error = asked.told(ident)["error"]
     assert error["code"] == "permission_denied" and "not now" in error["message"]
+    # The tool had begun: nobody may be told that nothing was changed.
+    assert error["state"] == "finished"
     assert stage.done == ["began", "left"]
+
+
+def test_a_client_that_never_answers_as_it_should_is_not_asked_for_ever(asked, stage):
+    ident = asked.start_call("greet")
+    for number in range(1, flights.MOST_ASKED + 1):
+        one = question(asked, "elicitation/create", number)
+        answers(asked, one, {"action": "accept", "content": {}})
+    error = asked.told(ident)["error"]
+    assert error["code"] == "permission_denied" and "does not fit" in error["message"]
+    assert stage.done == ["began", "left"]
+    assert len([one for one in asked.notices if one["method"] == "elicitation/create"]) == number
+
+
+def test_a_client_may_answer_better_the_second_time(asked):
+    ident = asked.start_call("greet")
+    answers(asked, question(asked, "elicitation/create"), {"action": "accept", "content": {}})
+    answers(asked, question(asked, "elicitation/create", 2), NAMED)
+    assert text(asked, ident) == "Hello, Ann!"
 
 
 def test_a_client_that_cancels_is_not_asked_any_more(asked, stage):
