@@ -8,6 +8,7 @@ the client is silent, or when it does not read.
 from __future__ import annotations
 
 import socket
+from abc import ABC, abstractmethod
 from typing import Any, Callable, Dict, List, Optional, Type
 
 from ..errors import RemoteProtocolError
@@ -49,7 +50,7 @@ def farewell(reason: str) -> bytes:
     return frame(encode(Shutdown(reason), OURS))
 
 
-class Room:
+class Room(ABC):
     """Where connections are, as they see it. ``health_interval`` None: nobody is pinged."""
 
     def __init__(
@@ -70,21 +71,21 @@ class Room:
         self.outbox = outbox
         self.tally = tally
 
+    @abstractmethod
     def greeted(self, caller: Caller) -> None:
         """A stranger is a client from now on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forget(self, caller: Caller) -> None:
         """A connection is closed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def turned_away(self, reason: str) -> None:
         """Somebody was not let in."""
-        raise NotImplementedError
 
+    @abstractmethod
     def drop(self, caller: Caller, text: str, *args: Any) -> None:
         """End a connection that is of no use."""
-        raise NotImplementedError
 
 
 class Caller(Protocol):

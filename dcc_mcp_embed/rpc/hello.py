@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from typing import Any, Dict, Optional, Tuple, Union
 
 from ..clock import Clock
@@ -92,7 +93,7 @@ def place(name: Union[Tuple[Any, ...], str, bytes]) -> str:
     return "tcp|{}|{}".format(host, name[1])
 
 
-class Hello:
+class Hello(ABC):
     """One end of a hello. ``facts`` is None until it is done."""
 
     def __init__(self, key: bytes, place: str, clock: Clock) -> None:
@@ -105,9 +106,9 @@ class Hello:
         """Return the message to begin with; None: the other end begins."""
         return None
 
+    @abstractmethod
     def receive(self, message: Message) -> Optional[Message]:
         """Take the peer's next message and return the next of ours. Raises HelloRefused."""
-        raise NotImplementedError
 
     def _proof(self, role: str, client_nonce: str, server_nonce: str) -> str:
         # The place comes last: it is the only part that may contain the separator.

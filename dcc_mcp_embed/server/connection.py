@@ -6,6 +6,7 @@ Loop thread only. A subclass turns bytes into requests; see :mod:`.http_connecti
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Optional, Tuple
 
 from ..net.stream import Protocol, Stream
@@ -21,7 +22,7 @@ __all__ = ["AHEAD", "Connection"]
 AHEAD = 64 * 1024
 
 
-class Connection(Protocol):
+class Connection(Protocol, ABC):
     """Keep one peer within its limits. The stream has been opened by :class:`.arrival.Arrival`.
 
     ``peer`` is the address at the other end, ``opened`` when it came.
@@ -47,13 +48,13 @@ class Connection(Protocol):
 
     # -- for subclasses to say ----------------------------------------------------------------
 
+    @abstractmethod
     def refuse(self, refused: Refused) -> None:
         """Tell the peer why it is not served, in its own tongue, and end the connection."""
-        raise NotImplementedError
 
+    @abstractmethod
     def overdue(self) -> None:
         """The deadline has passed, and the peer reads what it is sent."""
-        raise NotImplementedError
 
     def drop_input(self) -> None:
         """Let go of what has come and is not served: the connection ends."""

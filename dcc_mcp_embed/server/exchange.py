@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Callable, Optional, Tuple
 
 from ..wire import jsonrpc
@@ -22,32 +23,32 @@ EVENT_STREAM = (
 FAILED = "The server failed on this request; see its log."
 
 
-class Carrier:
+class Carrier(ABC):
     """What an exchange needs of the connection that it came by."""
 
     peer: Tuple[str, int]
     opened: float
 
     @property
+    @abstractmethod
     def blocked(self) -> bool:
         """Return whether the peer has to read before it gets more."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
         """Send the whole answer to ``exchange``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def begin_stream(self, headers: Headers) -> None:
         """Send the beginning of a streamed answer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def send_piece(self, piece: bytes) -> None:
         """Send a piece of a streamed answer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finish_stream(self, piece: bytes) -> None:
         """Send the end of a streamed answer."""
-        raise NotImplementedError
 
 
 class Exchange:

@@ -6,6 +6,7 @@ subscribed to), and ``subscriptions/listen`` (stateless era: a stream that says 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Callable, Collection, Dict, Iterable, List, Optional, Set
 
 from ..errors import NotFound
@@ -41,21 +42,21 @@ _WISHES = {
 }
 
 
-class Way:
+class Way(ABC):
     """A way to one that listens."""
 
     @property
+    @abstractmethod
     def congested(self) -> bool:
         """Whether the peer is far behind in reading."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tell(self, message: Dict[str, Any]) -> None:
         """Send a notification."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self, last: Optional[Dict[str, Any]]) -> None:
         """Send the answer, if there is one, and nothing after it."""
-        raise NotImplementedError
 
 
 class _Streamed(Way):

@@ -7,6 +7,7 @@ Each of them only for as long as its own call may take.
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from typing import Any, Callable, Optional
 
 from ..clock import Clock
@@ -24,7 +25,7 @@ __all__ = ["RETRY", "MendingCarrier"]
 RETRY = Backoff(base=0.05, cap=1.0, jitter=0.5)
 
 
-class MendingCarrier(Carrier):
+class MendingCarrier(Carrier, ABC):
     """A carrier whose connection is made anew when it is lost. Any thread.
 
     ``first`` is connected and greeted. ``redial(timeout)`` returns another such carrier in at most
@@ -55,21 +56,21 @@ class MendingCarrier(Carrier):
         with alone(self._lock, self.link.is_entered):
             super().listen(listener)
 
+    @abstractmethod
     def _introduce(self, carrier: Carrier, deadline: float) -> None:
         """Say over a new connection who we are, and use it. Raises TransportError.
 
         It is closed again if that fails. Without the lock; :attr:`link` is changed, and
         :attr:`_changed` notified, with it.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def _lost(self) -> None:
         """Take note that the connection is lost. With the lock held."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _ended(self) -> None:
         """Take note that no new one is made any more. With the lock held."""
-        raise NotImplementedError
 
     def _recover(self, lost: Link, deadline: float) -> None:
         """Return when there is another connection than ``lost``. Raises why there is none."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from abc import ABC, abstractmethod
 from typing import Any, Dict, Optional, Set
 
 from ..clock import Clock
@@ -22,7 +23,7 @@ __all__ = ["Turns"]
 _LOOK_S = 0.02
 
 
-class Turns:
+class Turns(ABC):
     """The waiting for one socket. All of it with ``_lock`` held, which is let go to block.
 
     A subclass says what to poll for (:meth:`_wanted`) and deals with what comes (:meth:`_turn`).
@@ -43,13 +44,13 @@ class Turns:
         self._followers: Dict[Pending, None] = {}
         self._over = False
 
+    @abstractmethod
     def _wanted(self, needs: int) -> int:
         """Return what to poll for on behalf of all, besides what the one who leads ``needs``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _turn(self, ready: int) -> None:
         """Deal with what the socket is ready for."""
-        raise NotImplementedError
 
     def _wait(self, pending: Pending) -> None:
         """Return when ``pending`` is done or its time is over; :meth:`_leave` must follow."""

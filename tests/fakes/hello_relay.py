@@ -13,7 +13,7 @@ from collections import Counter
 from typing import Dict, Optional
 
 from dcc_mcp_embed.clock import SystemClock
-from dcc_mcp_embed.rpc.hello import Hello
+from dcc_mcp_embed.rpc.hello import ClientHello, Hello
 from dcc_mcp_embed.wire.frames import PREFIX
 
 __all__ = ["DOWN", "UP", "HelloRelay"]
@@ -38,7 +38,7 @@ class HelloRelay:
 
     def __init__(self, key: bytes, near: str, far: str, states: Counter[str]) -> None:
         clock = SystemClock()
-        self._near, self._far = Hello(key, near, clock), Hello(key, far, clock)
+        self._near, self._far = ClientHello(key, near, clock), ClientHello(key, far, clock)
         self._states = states
         self._nonces: Dict[str, str] = {}
         self._held = {UP: bytearray(), DOWN: bytearray()}

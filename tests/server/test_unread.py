@@ -11,7 +11,7 @@ import pytest
 import dcc_mcp_embed
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.config import Limits
-from dcc_mcp_embed.server.exchange import Carrier, Exchange
+from dcc_mcp_embed.server.exchange import Exchange
 from dcc_mcp_embed.server.legacy_sse import LegacySse
 from dcc_mcp_embed.server.sinks import Sink
 from dcc_mcp_embed.wire.mcp.outcomes import Listen
@@ -170,7 +170,7 @@ def test_who_comes_back_for_what_was_kept_and_does_not_read_it_counts_too(start)
 # -- who is dropped while it is written to ------------------------------------------------------
 
 
-class Breaking(Carrier):
+class Breaking:
     """A connection that is lost by the first thing that is sent: the head, or a piece."""
 
     peer = ("127.0.0.1", 1)
