@@ -9,6 +9,7 @@ from typing import Any, List
 
 from ..errors import ConfigError, EmbedError, ToolError, Unreachable
 from .arguments import make_parser, parse
+from .streams import complete
 from .text import complain
 
 __all__ = ["main"]
@@ -39,6 +40,7 @@ def _run(options: Any) -> int:
 
 def main(arguments: List[str]) -> int:
     """Run one command; 0 success, 1 the command failed, 2 unusable arguments, 3 nothing reached."""
+    complete()
     parser = make_parser()
     options = parse(parser, arguments)
     if options.command is None:
