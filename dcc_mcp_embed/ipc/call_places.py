@@ -7,8 +7,9 @@ Each is given ``call(place, item)``, which calls and returns what is to be await
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
-from typing import Any, Callable, Deque, NamedTuple, Optional, Set, Tuple, Union
+from typing import Any, Callable, Deque, NamedTuple, Optional, Set, Tuple
 
 from .. import collector
 from .functions import close
@@ -60,7 +61,34 @@ class Load:
             self._bytes -= size
 
 
-class AsyncioLoop:
+class Place(ABC):
+    """Where functions are called."""
+
+    #: Whether coroutine functions can be called there.
+    awaits: bool
+
+    def __init__(
+        self, call: Callable[[Place, Item], Any], failed: Callable[[str, BaseException], None]
+    ) -> None:
+        self.load = Load()
+        self._run = call
+        self._failed = failed
+        self._items: Deque[Item] = deque()
+
+    @abstractmethod
+    def put(self, item: Item) -> bool:
+        """Have it called; False: it will not be."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Nothing more will be put soon: what is there for it need not stay."""
+
+    @abstractmethod
+    def will_come_to_it(self) -> bool:
+        """Return whether who waits for what was put may not wait in vain."""
+
+
+class AsyncioLoop(Place):
     """An asyncio loop. Everything begins in order, and coroutines go on beside each other."""
 
     awaits = True
@@ -71,18 +99,14 @@ class AsyncioLoop:
         call: Callable[[Place, Item], Any],
         failed: Callable[[str, BaseException], None],
     ) -> None:
-        self.load = Load()
+        super().__init__(call, failed)
         self.loop = loop
-        self._run = call
-        self._failed = failed
-        self._items: Deque[Item] = deque()
         #: What has been made a task and has not begun; others wait for that.
         self._beginning: Set[object] = set()
         # asyncio keeps tasks by weak references only.
         self._tasks: Set[Any] = set()
 
     def put(self, item: Item) -> bool:
-        """Have it called; False: it will not be."""
         try:
             self.loop.call_soon_threadsafe(self._call, item)
         except RuntimeError:
@@ -91,10 +115,9 @@ class AsyncioLoop:
         return True
 
     def end(self) -> None:
-        """Nothing more will be put soon: nothing here waits for that."""
+        pass  # the loop is somebody else's
 
     def will_come_to_it(self) -> bool:
-        """Return whether who waits for what was put may not wait in vain."""
         # A coroutine that waits here does not keep it from going on.
         return bool(self.loop.is_running())
 
@@ -150,7 +173,7 @@ class AsyncioLoop:
         await awaitable
 
 
-class Thread:
+class Thread(Place):
     """A daemon thread, there while there is something to call and a moment longer."""
 
     awaits = False
@@ -161,23 +184,18 @@ class Thread:
         call: Callable[[Place, Item], Any],
         failed: Callable[[str, BaseException], None],
     ) -> None:
-        self.load = Load()
+        super().__init__(call, failed)
         self._name = name
-        self._run = call
-        self._failed = failed
         self._condition = threading.Condition()
-        self._items: Deque[Item] = deque()
         self._thread: Optional[threading.Thread] = None
         self._lingers = True
 
     def will_come_to_it(self) -> bool:
-        """See AsyncioLoop."""
         # Without a thread everything has been called; the thread itself cannot wait for itself.
         with self._condition:
             return self._thread not in (None, threading.current_thread())
 
     def put(self, item: Item) -> bool:
-        """See AsyncioLoop."""
         with self._condition:
             self._lingers = True
             self._items.append(item)
@@ -195,7 +213,6 @@ class Thread:
             return True
 
     def end(self) -> None:
-        """Nothing more will be put soon: the thread need not linger."""
         with self._condition:
             self._lingers = False
             self._condition.notify()
@@ -224,7 +241,3 @@ class Thread:
                 return self._items.popleft()
             self._thread = None
             return None
-
-
-#: Where functions are called.
-Place = Union[AsyncioLoop, Thread]
