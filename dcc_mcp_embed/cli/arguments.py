@@ -43,6 +43,16 @@ def _add_selectors(command: argparse.ArgumentParser) -> None:
     command.add_argument("--registry-dir", metavar="DIR", help="where to look; " + _REGISTRY)
 
 
+def _add_timeout(command: argparse.ArgumentParser, default: float, what: str) -> None:
+    command.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=default,
+        metavar="SECONDS",
+        help="how long to wait for {} ({:g})".format(what, default),
+    )
+
+
 def _add_target(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "url", nargs="?", metavar="URL", help="http://127.0.0.1:PORT/mcp, without a token"
@@ -145,35 +155,17 @@ def _call(command: argparse.ArgumentParser) -> None:
         metavar="JSON",
         help="the arguments, a JSON object; - reads it from standard input",
     )
-    command.add_argument(
-        "--timeout",
-        type=_seconds,
-        default=60.0,
-        metavar="SECONDS",
-        help="how long to wait for its answer (60)",
-    )
+    _add_timeout(command, 60.0, "its answer")
 
 
 def _status(command: argparse.ArgumentParser) -> None:
     _add_target(command)
-    command.add_argument(
-        "--timeout",
-        type=_seconds,
-        default=3.0,
-        metavar="SECONDS",
-        help="how long to wait for its answer (3)",
-    )
+    _add_timeout(command, 3.0, "its answer")
 
 
 def _stop_instance(command: argparse.ArgumentParser) -> None:
     _add_target(command)
-    command.add_argument(
-        "--timeout",
-        type=_seconds,
-        default=10.0,
-        metavar="SECONDS",
-        help="how long to wait for a tool that runs there (10)",
-    )
+    _add_timeout(command, 10.0, "a tool that runs there")
 
 
 def _secret(command: argparse.ArgumentParser) -> None:
