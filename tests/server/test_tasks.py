@@ -172,10 +172,29 @@ def accepted(name):
     return {"action": "accept", "content": {"name": name}}
 
 
+class Asks:
+    """What a client of either era does. A subclass says how a request goes (``rpc``)."""
+
+    def result(self, method, **params):
+        answer = self.rpc(method, params)
+        assert answer.status == 200 and "result" in answer.json, answer
+        return answer.json["result"]
+
+    def get(self, task):
+        return self.result("tasks/get", taskId=task["taskId"])
+
+    def until(self, task, *statuses):
+        for _ in tries(DEADLINE):
+            found = self.get(task)
+            if found["status"] in statuses:
+                return found
+        raise AssertionError("it is {}".format(found))
+
+
 # -- 2025-11-25 ---------------------------------------------------------------------------------
 
 
-class Client:
+class Client(Asks):
     """A session. Every request comes by a connection of its own, as long as it is not answered."""
 
     def __init__(self, connect, capabilities=None, version=LAST):
@@ -190,11 +209,6 @@ class Client:
             method, params or {}, ident=self.numbers, headers=dict(self.session, **headers)
         )
 
-    def result(self, method, **params):
-        answer = self.rpc(method, params)
-        assert answer.status == 200 and "result" in answer.json, answer
-        return answer.json["result"]
-
     def error(self, method, **params):
         answer = self.rpc(method, params)
         assert answer.status == 200, answer
@@ -205,16 +219,6 @@ class Client:
         if meta:
             params["_meta"] = meta
         return self.result("tools/call", **params)["task"]
-
-    def get(self, task):
-        return self.result("tasks/get", taskId=task["taskId"])
-
-    def until(self, task, *statuses):
-        for _ in tries(DEADLINE):
-            found = self.get(task)
-            if found["status"] in statuses:
-                return found
-        raise AssertionError("it is {}".format(found))
 
     def outcome(self, task):
         return self.result("tasks/result", taskId=task["taskId"])
@@ -705,7 +709,7 @@ def test_tasks_leave_room_in_the_line_for_calls_that_are_waited_for(live, stage,
 # -- 2026-07-28 ---------------------------------------------------------------------------------
 
 
-class Modern:
+class Modern(Asks):
     """A client of the stateless era."""
 
     def __init__(self, connect, **capabilities):
@@ -726,23 +730,8 @@ class Modern:
         message = {"jsonrpc": "2.0", "id": ident, "method": method, "params": params}
         return self.wire.request("POST", path, sent, json.dumps(message).encode("utf-8"))
 
-    def result(self, method, **params):
-        answer = self.rpc(method, params)
-        assert answer.status == 200 and "result" in answer.json, answer
-        return answer.json["result"]
-
     def call(self, name, arguments=None, **more):
         return self.result("tools/call", name=name, arguments=arguments or {}, **more)
-
-    def get(self, task):
-        return self.result("tasks/get", taskId=task["taskId"])
-
-    def until(self, task, *statuses):
-        for _ in tries(DEADLINE):
-            found = self.get(task)
-            if found["status"] in statuses:
-                return found
-        raise AssertionError("it is {}".format(found))
 
     def outcome(self, name, arguments=None):
         """Call a tool that ends by itself; on a busy machine that may take long enough."""
