@@ -19,8 +19,10 @@ _KEY = "x-mcp-header"
 _PREFIX = "Mcp-Param-"
 #: RFC 9110, 5.6.2: what the name of a header is made of.
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
-#: A number may be written in more than one way.
+#: Fractions may be written in more than one way.
 _TYPES = ("string", "integer", "boolean")
+#: A whole number, as far as anybody writes one out.
+_WHOLE = re.compile(r"([+-]?[0-9]{1,400})(?:\.0{1,400})?\Z")
 
 #: The way to a property from the root of the arguments, and its header.
 ParamHeader = Tuple[Tuple[str, ...], str]
@@ -77,7 +79,8 @@ def check_params(
         if len(there) != 1:
             problem = "is missing" if not there else "stands there more than once"
             raise Fault(HEADER_MISMATCH, "The header {} {}".format(header, problem), id)
-        if value is None or decode_header(there[0]) != _written(value):
+        said = decode_header(there[0])
+        if value is None or said is None or not (said == _written(value) or _counts(said, value)):
             raise Fault(
                 HEADER_MISMATCH,
                 "The header {} says something else than the argument '{}'".format(
@@ -91,3 +94,10 @@ def _written(value: Any) -> str:
     if type(value) is bool:
         return "true" if value else "false"
     return value if type(value) is str else str(value)[:5000]
+
+
+def _counts(said: str, value: Any) -> bool:
+    """Return whether a header names the very number that ``value`` is, however it is written."""
+    whole = _WHOLE.match(said) if type(value) in (int, float) else None
+    # Python compares an integer and a float exactly.
+    return whole is not None and int(whole.group(1)) == value
