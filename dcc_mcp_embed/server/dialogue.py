@@ -200,6 +200,10 @@ class Dialogue(Waiting):
         self._done, self._total = done, total
         self.sink.event(self._machine.progress(self.work, done, total, message))
 
+    def report_step(self, step: Any) -> None:
+        """Send what a stepwise tool has yielded of its progress."""
+        self.report(step.done, step.total, step.message)
+
     def beat(self, message: str) -> None:
         """Say that the call is still under way: a hair further than what was reported last."""
         self.report((self._done or 0) + _HAIR, self._total, message)

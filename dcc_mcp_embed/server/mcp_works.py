@@ -6,6 +6,7 @@ limits.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Type
 
 from ..errors import HostBusy, InvalidArgument, NotFound, ToolError
@@ -195,37 +196,23 @@ class Works:
         work.principal = _principal(exchange, sink)
         if work.stateless and "requestState" in work.params and type(work) is not Completion:
             return self._go_on(exchange, work, sink)
-        client = work.client or _user_agent(exchange)
         ident = None if work.stateless else exchange.head.headers.get("mcp-session-id")
         key = (ident, work.id)
-        dialogue = None
+        dialogue = progress = None
         # Whom a redirect will lead to is not known yet.
         if tool.takes_context or work.token is not None or tool.redirect is not None:
             dialogue = Dialogue(self._loop, self._machine, self._questions, work, sink)
-
-        def answer(result: Dict[str, Any]) -> None:
-            self._running.pop(key, None)
-            if dialogue is None:
-                sink.reply(reply(work, result))
-                return
-            dialogue.over()
-            now = dialogue.work
-            lacking = _lacking(result) if now.stateless and result["isError"] else None
-            if lacking is None:
-                dialogue.sink.reply(reply(now, result))
-            else:
-                text = result["structuredContent"]["error"]["message"]
-                data = {"requiredCapabilities": lacking}
-                dialogue.sink.reply(self._machine.fail(now, MISSING_CAPABILITY, text, data))
-
-        progress = None
-        if dialogue is not None and work.token is not None:
-
-            def progress(step: Any) -> None:
-                dialogue.report(step.done, step.total, step.message)
-
+            if work.token is not None:
+                progress = dialogue.report_step
         running = self._calls.start(
-            tool, arguments, client, work.principal, answer, progress, dialogue, patience
+            tool,
+            arguments,
+            work.client or _user_agent(exchange),
+            work.principal,
+            partial(self._answer, key, work, sink, reply, dialogue),
+            progress,
+            dialogue,
+            patience,
         )
         if running is None or sink.over:
             return None
@@ -235,12 +222,34 @@ class Works:
             # 2026-07-28: closing the stream is how a client cancels. Earlier ones only leave.
             exchange.gone = running.cancel
             return running
-        if key[0] is not None:
+        if ident is not None:
             self._running[key] = running
         if type(running) is Later and sink.stream() is None:
             # It does nothing but wait for an answer, which has no way to its client any more.
             exchange.gone = _both(exchange.gone, running.cancel)
         return running
+
+    def _answer(
+        self,
+        key: Any,
+        work: Work,
+        sink: Sink,
+        reply: Callable[[Any, Dict[str, Any]], Reply],
+        dialogue: Optional[Dialogue],
+        result: Dict[str, Any],
+    ) -> None:
+        """Send the reply to a call that is over, to where its client waits for it now."""
+        self._running.pop(key, None)
+        if dialogue is not None:
+            dialogue.over()
+            work, sink = dialogue.work, dialogue.sink
+            lacking = _lacking(result) if work.stateless and result["isError"] else None
+            if lacking is not None:
+                text = result["structuredContent"]["error"]["message"]
+                data = {"requiredCapabilities": lacking}
+                sink.reply(self._machine.fail(work, MISSING_CAPABILITY, text, data))
+                return
+        sink.reply(reply(work, result))
 
     def _go_on(self, exchange: Exchange, work: Work, sink: Sink) -> Optional[UnderWay]:
         """Have a call that waits for its client's answers go on with those in ``work``."""
