@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from contextlib import suppress
 from typing import NamedTuple, Optional
 
 from .._compat import replace
@@ -148,6 +149,7 @@ def _write(path: str, data: bytes, clock: Clock) -> None:
             os.close(handle)
         replace(temporary, path, clock.sleep)
     except BaseException:
-        if os.path.exists(temporary):
+        # What went wrong is what is told, a Ctrl-C too; half a file stays only if it must.
+        with suppress(OSError):
             os.unlink(temporary)
         raise

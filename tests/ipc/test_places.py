@@ -338,6 +338,26 @@ def test_nothing_is_left_when_the_file_cannot_be_written(no_unix, path, monkeypa
     assert os.listdir(os.path.dirname(path)) == []
 
 
+def test_why_the_file_cannot_be_written_is_told_also_if_its_half_cannot_be_removed(
+    no_unix, path, monkeypatch
+):
+    unlink = os.unlink
+
+    def refuse(*arguments):
+        raise OSError(28, "No space left on device")
+
+    def hold(name):
+        # Somebody looks at it, who keeps it from being removed on Windows.
+        if name.startswith(path + ".") and not name.endswith(".lock"):
+            raise PermissionError(13, "Permission denied")
+        unlink(name)
+
+    monkeypatch.setattr(place_file, "replace", refuse)
+    monkeypatch.setattr(os, "unlink", hold)
+    with pytest.raises(IpcConnectionFailed, match="bind failed: No space left"):
+        listen(path)
+
+
 @posix
 def test_a_forked_child_takes_nothing_away(kind, path):
     listening = listen(path)
