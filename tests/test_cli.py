@@ -820,6 +820,36 @@ def test_demo_tells_its_story_and_ends(home):
     assert "not_found" in done.stdout
 
 
+FAILING_DEMO = """
+import sys
+from dcc_mcp_embed.cli import demo, main
+
+def fail(*_, **__):
+    raise {}
+
+demo.HttpClient = fail
+sys.exit(main.main(["demo", "--port", "0"]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [("BrokenPipeError", 141, ""), ("KeyError('a defect')", 1, "KeyError: 'a defect'\n")],
+)
+def test_demo_that_fails_ends_as_any_command_does(home, error, status, told):
+    done = subprocess.run(
+        [sys.executable, "-c", FAILING_DEMO.format(error)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(home),
+        timeout=60,
+    )
+    assert done.returncode == status, done
+    # A defect is shown with its place, for who is to mend it.
+    assert done.stderr.endswith(told) and ("Traceback" in done.stderr) == bool(told), done
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_demo_keeps_serving_and_shows_what_to_paste(home, number):
     with Served(home, command=("demo",)) as served:

@@ -9,7 +9,6 @@ from typing import Any, Dict, List, Tuple
 from .. import embed
 from ..mcp.http_client import HttpClient
 from .signals import ends_on_signals
-from .text import complain
 
 __all__ = ["client_config", "run"]
 
@@ -66,7 +65,7 @@ def client_config(server: embed.EmbeddedServer) -> Dict[str, Any]:
 def run(options: Any) -> int:
     """Show the product at work, then serve until Ctrl-C (or end, with ``--once``)."""
     server = embed.start(adapter="standalone", port=options.port)
-    failures: List[str] = []
+    failures: List[Exception] = []
     try:
         with ends_on_signals(server):
             print("A host with an empty scene listens at {}\n".format(server.plain_url), flush=True)
@@ -78,12 +77,12 @@ def run(options: Any) -> int:
             guide.join(5.0)
     finally:
         server.stop()
-    for failure in failures:
-        complain(failure)
-    return 1 if failures else 0
+    if failures:
+        raise failures[0]
+    return 0
 
 
-def _guide(server: embed.EmbeddedServer, failures: List[str], once: bool) -> None:
+def _guide(server: embed.EmbeddedServer, failures: List[Exception], once: bool) -> None:
     """Tell the story from another thread: the main one belongs to the host."""
     try:
         with HttpClient(server.plain_url, server.token, name="demo") as client:
@@ -99,8 +98,8 @@ def _guide(server: embed.EmbeddedServer, failures: List[str], once: bool) -> Non
         print("\nor give it this URL:  {}".format(server.url))
         print("\nThe host keeps serving. Ctrl-C ends it.", flush=True)
     except Exception as error:
-        # Of whatever kind: this thread has nobody to tell; the main one prints it and ends with 1.
-        failures.append("The demo failed: {}".format(error))
+        # Of whatever kind: this thread has nobody to tell, and the main one raises it.
+        failures.append(error)
     finally:
         if once or failures:
             server.adapter.close()
