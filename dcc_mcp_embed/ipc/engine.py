@@ -100,6 +100,7 @@ class Engine:
         try:
             self.thread.start()
         except BaseException:
+            # Ctrl-C too, while it is waited for: the error goes on, and no socket stays open.
             self._open = False
             self._loop.close()
             raise

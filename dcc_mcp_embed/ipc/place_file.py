@@ -52,6 +52,7 @@ class PlaceFile:
         try:
             _demand_ours(path)
         except BaseException:
+            # Whatever it was goes on to the caller; the lock is not kept.
             self._sentinel.release()
             raise
 

@@ -230,6 +230,7 @@ def _default_path(account_id: Optional[str]) -> str:
 def _listen_by_file(path: str, key: bytes, clock: Clock) -> Listening:
     try:
         file = PlaceFile(path)
+        # Whatever it is goes on to the caller, Ctrl-C too; neither port nor file is left behind.
         try:
             bound = bind_address(TransportAddress.tcp("127.0.0.1", 0), clock)
             try:

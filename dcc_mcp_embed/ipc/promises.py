@@ -72,6 +72,7 @@ async def awaited(future: Future[_T]) -> _T:
         await gate
         return _result(future)
     except BaseException:
+        # Cancelled, mostly: nobody waits any more. It goes on to the caller.
         future.cancel()
         raise
     finally:
@@ -97,6 +98,7 @@ def waited(future: Future[_T]) -> _T:
                 wait([future], SLICE_S)
             return _result(future)
     except BaseException:
+        # Ctrl-C, mostly: nobody waits any more. It goes on to the caller.
         future.cancel()
         raise
     finally:

@@ -70,6 +70,7 @@ class Workers:
         try:
             self._spawn()
         except BaseException:
+            # Whatever kept it from starting goes on to the caller; it counts no more.
             with self._lock:
                 self._idle -= 1
                 self._threads.remove(0)
