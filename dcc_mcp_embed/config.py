@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Mapping, Optional, Tuple, TypeVar
+from typing import Any, Callable, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from .errors import ConfigError
 from .records import NamedTuple
@@ -96,7 +96,7 @@ class Settings(NamedTuple):
     #: The port for a dcc-mcp sidecar, 0 for any free one; None: there is none.
     qtserver: Optional[int] = None
     registry_dir: Optional[str] = None
-    #: More origins that may call, besides loopback ones: ``scheme://host[:port]``.
+    #: More origins that may call, besides loopback ones: ``scheme://host[:port]``, or ``null``.
     origins: Tuple[str, ...] = ()
     limits: Limits = Limits()
     #: core | full: whether `tools/list` shows what most need, in few bytes, or everything.
@@ -190,6 +190,20 @@ def _profile(text: str, source: str) -> str:
     return text
 
 
+def _origins(given: Sequence[str]) -> Tuple[str, ...]:
+    """Return the origins. A text is a sequence too: of characters, of which none is ever sent."""
+    if isinstance(given, str):
+        raise ConfigError("origins is {0!r}; it takes a list, such as [{0!r}]".format(given))
+    origins = tuple(given)
+    for one in origins:
+        _, _, host = str(one).rstrip("/").partition("://")
+        if one != "null" and not (isinstance(one, str) and host and "/" not in host):
+            raise ConfigError(
+                "origins has {!r}; it takes what browsers send, scheme://host[:port]".format(one)
+            )
+    return origins
+
+
 def _chosen(
     given: Any, name: str, environ: Mapping[str, str], variable: str, read: Callable[[str, str], T]
 ) -> Optional[T]:
@@ -211,7 +225,7 @@ def settings_from(
     exec_mode: Optional[str] = None,
     gateway: bool = False,
     registry_dir: Optional[str] = None,
-    origins: Tuple[str, ...] = (),
+    origins: Sequence[str] = (),
     limits: Limits = Limits(),
     profile: Optional[str] = None,
     qtserver: Optional[int] = None,
@@ -231,7 +245,7 @@ def settings_from(
         gateway=gateway,
         qtserver=None if qtserver is None else _port(str(qtserver), "qtserver"),
         registry_dir=registry_dir or environ.get("DCC_MCP_REGISTRY_DIR") or None,
-        origins=origins,
+        origins=_origins(origins),
         limits=limits,
         profile=_chosen(profile, "profile", environ, "DCC_MCP_EMBED_PROFILE", _profile) or "core",
         always_stream=always_stream,

@@ -51,6 +51,27 @@ def test_what_cannot_be_used_is_refused_with_where_it_stands_and_what_would_do(
     assert getattr(settings({variable: text}, **{name: good}), name) == good
 
 
+@pytest.mark.parametrize(
+    ("origins", "told"),
+    [
+        ("https://studio.example", r"takes a list, such as \['https://studio.example'\]"),
+        (["studio.example"], "'studio.example'.*scheme://host"),
+        (["https://studio.example/page"], "scheme://host"),
+        (["https://"], "scheme://host"),
+        ([7], "scheme://host"),
+    ],
+)
+def test_origins_that_no_browser_sends_are_refused(origins, told):
+    with pytest.raises(ConfigError, match=told):
+        settings(origins=origins)
+
+
+def test_origins_are_taken_as_they_were_given():
+    given = ("https://studio.example", "HTTP://Wiki:8080/", "vscode-webview://abc", "null")
+    assert settings(origins=list(given)).origins == given
+    assert settings().origins == ()
+
+
 def test_a_port_for_the_sidecar_is_one_too():
     assert settings(qtserver=0).qtserver == 0
     with pytest.raises(ConfigError, match="qtserver"):

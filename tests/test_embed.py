@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 
 import pytest
 from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
@@ -67,3 +68,18 @@ def test_a_start_that_fails_takes_back_what_its_adapter_has_hung_into_the_host()
     assert adapter.closed == 1
     with embed.start("standalone", port=0) as server:
         assert server.adapter is not adapter
+
+
+@pytest.mark.parametrize("name", [str, pathlib.Path])
+def test_a_file_with_tools_may_be_a_path_but_must_stand_in_a_list(home, name):
+    file = name(str(home / "mine.py"))
+    (home / "mine.py").write_text(TOOL.format(name="from_a_file"))
+    with pytest.raises(ConfigError, match="tools is .*takes a list"):
+        embed.start("standalone", port=0, tools=file)
+    with embed.start("standalone", port=0, tools=[file]) as server:
+        assert server.call("from_a_file") == ""
+
+
+def test_a_launch_command_that_no_row_can_hold_is_refused():
+    with pytest.raises(ConfigError, match="launch_command is .*as one text"):
+        embed.start("standalone", port=0, launch_command=["mayapy", "serve.py"])

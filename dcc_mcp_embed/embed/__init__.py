@@ -12,6 +12,7 @@ from typing import Any, Optional, Sequence, Union
 
 from ..clock import Clock, SystemClock
 from ..config import Limits, settings_from
+from ..errors import ConfigError
 from ..host.adapter import HostAdapter
 from ..host.detecting import load_adapter
 from .place import PLACE
@@ -71,12 +72,19 @@ def start(
             exec_mode=exec_mode,
             gateway=gateway,
             registry_dir=registry_dir,
-            origins=tuple(origins),
+            origins=origins,
             limits=limits,
             profile=profile,
             qtserver=qtserver,
             always_stream=always_stream,
         )
+        if launch_command is not None and not isinstance(launch_command, str):
+            # Rows hold texts: with anything else there would be no row, and nobody told.
+            raise ConfigError(
+                "launch_command is {!r}; it takes what a shell is given, as one text".format(
+                    launch_command
+                )
+            )
         with PLACE.starting():
             host = adapter if isinstance(adapter, HostAdapter) else load_adapter(adapter)
             server = EmbeddedServer(host, settings, clock or SystemClock(), tools, launch_command)

@@ -16,6 +16,9 @@ __all__ = ["add", "add_found", "add_module", "add_own"]
 #: Below the user's data directory: every Python file in it is loaded at start.
 TOOLS_FOLDER = "tools"
 
+#: Of what a name of a module or file is.
+_NAMES = (str, os.PathLike)
+
 
 def add_own(table: ToolTable, adapter: HostAdapter) -> None:
     """Add the tools that every host has, and those that only this one has. Host's main thread."""
@@ -25,8 +28,10 @@ def add_own(table: ToolTable, adapter: HostAdapter) -> None:
 
 def add(table: ToolTable, wanted: Sequence[Any]) -> None:
     """Add the tools of modules, module names or files. Raises ConfigError, what a file raises."""
+    if isinstance(wanted, _NAMES):
+        raise ConfigError("tools is {0!r}; it takes a list, such as [{0!r}]".format(str(wanted)))
     for one in wanted:
-        add_module(table, loader.load(one) if isinstance(one, str) else one)
+        add_module(table, loader.load(os.fspath(one)) if isinstance(one, _NAMES) else one)
 
 
 def add_module(table: ToolTable, module: Any) -> int:
