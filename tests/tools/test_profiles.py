@@ -11,10 +11,12 @@ import dcc_mcp_embed
 from dcc_mcp_embed.host.detecting import ADAPTERS
 from dcc_mcp_embed.tools import code, control, scene
 from dcc_mcp_embed.tools.declare import declared, tool
-from dcc_mcp_embed.tools.profiles import CORE, LIST_LIMIT
+from dcc_mcp_embed.tools.profiles import CORE
 from dcc_mcp_embed.tools.table import ToolTable
 from dcc_mcp_embed.wire import jsonrpc
 
+#: Bytes of the whole answer, as it was promised, whatever the product holds to be its limit.
+LIST_LIMIT = 24 * 1024
 META_TOOLS = {"search_tools", "describe_tool", "call_tool"}
 
 
