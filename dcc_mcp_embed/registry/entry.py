@@ -40,52 +40,64 @@ class ServiceEntry(Dict[str, Any]):
 
     @property
     def dcc_type(self) -> str:
+        """Kind of host, such as ``maya``."""
         return str(self._row["dcc_type"])
 
     @property
     def instance_id(self) -> str:
+        """UUID, in lower case with hyphens."""
         return self._instance_id
 
     @property
     def host(self) -> str:
+        """Name or address of the machine; this one where the row does not say."""
         return _text(self._row.get("host")) or "127.0.0.1"
 
     @property
     def port(self) -> int:
+        """TCP port; 0 where there is none."""
         return _port(self._row.get("port")) or 0
 
     @property
     def version(self) -> Optional[str]:
+        """Version of the host."""
         return _text(self._row.get("version"))
 
     @property
     def scene(self) -> Optional[str]:
+        """File that is open, or the active document."""
         return _text(self._row.get("scene"))
 
     @property
     def documents(self) -> List[str]:
+        """All files that are open; empty where the row does not say."""
         found = self._row.get("documents")
         return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 
     @property
     def display_name(self) -> Optional[str]:
+        """What a person calls the instance."""
         return _text(self._row.get("display_name"))
 
     @property
     def metadata(self) -> Dict[str, str]:
+        """Texts of whoever registered; what is no text is left out."""
         return _metadata(self._row)
 
     @property
     def extras(self) -> Dict[str, Any]:
+        """JSON values of whoever registered."""
         found = self._row.get("extras")
         return copy.deepcopy(found) if isinstance(found, dict) else {}
 
     @property
     def status(self) -> ServiceStatus:
+        """Availability, see ServiceStatus."""
         return status_of(self._row.get("status"))
 
     @property
     def pid(self) -> Optional[int]:
+        """Process that registered; None when the row does not say."""
         return _pid(self._row.get("pid"))
 
     @property
@@ -95,14 +107,17 @@ class ServiceEntry(Dict[str, Any]):
 
     @property
     def sentinel_path(self) -> Optional[str]:
+        """File that is locked for as long as the owner lives, as the row spells it."""
         return _text(self._row.get("sentinel_path"))
 
     @property
     def adapter_version(self) -> Optional[str]:
+        """Version of what serves in the host."""
         return _text(self._row.get("adapter_version"))
 
     @property
     def adapter_dcc(self) -> Optional[str]:
+        """Kind of host that the adapter is for."""
         return _text(self._row.get("adapter_dcc"))
 
     @property
