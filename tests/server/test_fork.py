@@ -17,6 +17,8 @@ PROCESS = """
 import faulthandler, gc, json, os, socket, sys, threading
 import dcc_mcp_embed
 from dcc_mcp_embed import embed
+# Before the fork: what fails in the child's first moments, before its first line, shows too.
+faulthandler.enable()
 server = dcc_mcp_embed.start("standalone", port=0)
 assert server.wait_registered(10)
 {before}
@@ -46,7 +48,6 @@ before = facts()
 sys.stdout.flush()
 ident = os.fork()
 if not ident:
-    faulthandler.enable()
     faulthandler.dump_traceback_later(20, exit=True)
     child()
     sys.exit(7)
