@@ -41,9 +41,21 @@ def harmless() -> str:
     return "done"
 
 
+@dcc_mcp_embed.tool
+def confess(ctx) -> str:
+    """Ask the person at the client."""
+    answer = yield ctx.elicit("What is it?", {"type": "object", "properties": {}}, key="it")
+    RAN.append(answer["action"])
+    return "told"
+
+
 @pytest.fixture
 def start(tmp_path, monkeypatch):
-    tools = [SimpleNamespace(write_file=write_file, evaluate=evaluate, harmless=harmless)]
+    tools = [
+        SimpleNamespace(
+            write_file=write_file, evaluate=evaluate, harmless=harmless, confess=confess
+        )
+    ]
     usual = {"exec_mode": "on", "profile": "full", "gateway": True}
     del RAN[:]
     with starting(str(tmp_path), monkeypatch, tools=tools, **usual) as one_more:
@@ -109,6 +121,32 @@ def test_a_session_of_somebody_who_may_lets_no_guest_run_code(start):
     headers = {"Mcp-Session-Id": session}
     assert call(live, "evaluate", {"code": "1"}, **headers) == "permission_denied"
     assert RAN == []
+
+
+def test_what_the_user_is_asked_no_guest_answers(start):
+    live = start()
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+        "io.modelcontextprotocol/clientInfo": {"name": "the very same", "version": "1"},
+    }
+    params = {"name": "confess", "arguments": {}, "_meta": meta}
+    headers = {
+        "MCP-Protocol-Version": "2026-07-28",
+        "Mcp-Method": "tools/call",
+        "Mcp-Name": "confess",
+    }
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    with live.connect() as wire:
+        asked = wire.rpc("tools/call", params, headers=headers).json["result"]
+        params["requestState"] = asked["requestState"]
+        params["inputResponses"] = {"it": {"action": "accept"}}
+        refused = through(live, "/mcp", message, **headers).json["error"]
+        assert (refused["code"], RAN) == (-32602, [])
+        assert "none that was given out here" in refused["message"]
+        # It was not even spent.
+        assert not wire.rpc("tools/call", params, headers=headers).json["result"]["isError"]
+    assert RAN == ["accept"]
 
 
 def test_the_gateways_token_does_as_a_header_too_and_a_keep_alive_connection_stays_apart(start):
