@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple, Optional
 
 from .. import __version__
@@ -22,6 +21,7 @@ from .front import Bridge
 from .hosts import Wanted, Watch
 from .relay import MOST_CALLS, Relay
 from .shelf import Shelf
+from .signals import calls_on_signals
 from .stdio import LineReader, LineWriter, take_over
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def bridge(options: Any) -> int:
     which = (options.dcc, options.instance, options.registry_dir, log)
     try:
         if options.http is not None:
-            serve_http(options.http, *which, _announce)
+            with ExitStack() as ending:
+                serve_http(options.http, *which, lambda web: _announce(web, ending))
         else:
             reading, writing = take_over()
             serve(reading, writing, *which)
@@ -67,10 +68,9 @@ def bridge(options: Any) -> int:
     return 0
 
 
-def _announce(web: WebBridge) -> None:
+def _announce(web: WebBridge, ending: ExitStack) -> None:
     """Say on standard output how to reach it, and let signals end it. Main thread."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: web.stop())
+    ending.enter_context(calls_on_signals(web.stop))
     sys.stdout.write(json.dumps(web.facts()) + "\n")
     sys.stdout.flush()
 

@@ -434,6 +434,42 @@ def test_it_says_how_to_reach_it_and_ends_when_it_is_told_to(home):
             process.kill()
 
 
+#: Has a thread of its own take the signal, as the system may, once something stands on its input.
+ELSEWHERE = """
+import signal, sys, threading
+from dcc_mcp_embed.cli.main import main
+
+def take():
+    sys.stdin.readline()
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+threading.Thread(target=take, daemon=True).start()
+sys.exit(main(["bridge", "--http", "0"]))
+"""
+
+
+def test_a_signal_that_another_thread_takes_ends_it_too(home):
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", ELSEWHERE],
+        env=environment(home),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            facts = json.loads(process.stdout.readline())
+            bearer = {"Authorization": "Bearer " + facts["token"]}
+            there = SimpleNamespace(
+                port=facts["port"], address=("127.0.0.1", facts["port"]), authorization=bearer
+            )
+            with Wire(there) as wire:
+                assert wire.rpc("ping").json["result"] == {}
+            assert process.communicate(b"\n", timeout=DEADLINE) == (b"", b"")
+            assert process.returncode == 0
+        finally:
+            process.kill()
+
+
 def test_a_port_that_cannot_be_had_is_told(home):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
