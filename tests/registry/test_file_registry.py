@@ -688,9 +688,10 @@ def test_whoever_waited_for_one_that_left_does_not_bring_its_row_back(opened, wa
     assert os.listdir(os.path.join(opened.directory, "locks")) == []
 
 
-def test_a_beat_that_one_left_without_waiting_for_keeps_no_row_alive(tmp_path):
+@pytest.mark.parametrize("where", ["registry", "locks"])
+def test_a_beat_that_one_left_without_waiting_for_keeps_no_row_alive(tmp_path, where):
     """The disk hangs in the middle of a beat; its owner leaves, told or not."""
-    with Opened(tmp_path / "r", clock=SystemClock()) as opened:
+    with Opened(tmp_path / "registry", clock=SystemClock()) as opened:
         register(opened), register(opened, "houdini")
         locks = os.path.join(opened.directory, "locks")
         for name in os.listdir(locks):
@@ -698,10 +699,11 @@ def test_a_beat_that_one_left_without_waiting_for_keeps_no_row_alive(tmp_path):
         inside, leave = threading.Event(), threading.Event()
         real = os.makedirs
 
-        def hang(*rest, **options):
-            inside.set()
-            leave.wait(30.0)
-            real(*rest, **options)
+        def hang(path, **options):
+            if os.path.basename(path) == where:
+                inside.set()
+                leave.wait(30.0)
+            real(path, **options)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(os, "makedirs", hang)

@@ -458,6 +458,22 @@ def test_the_room_of_every_burst_is_given_back(it, held):
         assert held() < 50_000
 
 
+def test_room_is_not_given_back_for_every_message_that_expires(it):
+    """Else each of many that expire one by one would cost a copy of all the others."""
+    for number in range(1000):
+        it.begin(str(number))
+        it.clock.advance(TTL / 1000)
+    before = it.tracker._pending
+    copies = 0
+    for number in range(1000, 2000):
+        it.begin(str(number))
+        it.clock.advance(TTL / 1000)
+        copies += it.tracker._pending is not before
+        before = it.tracker._pending
+    assert len(it.tracker.list_pending()) in (999, 1000, 1001)
+    assert 1 <= copies <= 3
+
+
 # Threads.
 
 
