@@ -9,6 +9,7 @@ import pytest
 from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 
 from dcc_mcp_embed import embed
+from dcc_mcp_embed.config import Limits
 from dcc_mcp_embed.errors import ConfigError
 
 TOOL = '''
@@ -83,3 +84,10 @@ def test_a_file_with_tools_may_be_a_path_but_must_stand_in_a_list(home, name):
 def test_a_launch_command_that_no_row_can_hold_is_refused():
     with pytest.raises(ConfigError, match="launch_command is .*as one text"):
         embed.start("standalone", port=0, launch_command=["mayapy", "serve.py"])
+
+
+def test_the_log_keeps_as_many_lines_as_the_limits_say():
+    with embed.start("standalone", port=0, limits=Limits(log_lines=2)) as server:
+        for number in range(5):
+            server.logbook.info("test", str(number))
+        assert len(server.logbook.read()) == 2
