@@ -221,7 +221,7 @@ class Dialogue(Waiting):
         if self._over:
             problem = Unsupported("The call has outlived its caller: nobody can be asked.")
         elif not self._asks or not all(isinstance(one, Ask) for one in self._asks):
-            problem = InvalidArgument("A tool yields Progress, questions or lists of questions.")
+            problem = HostError("A tool yields Progress, questions or lists of questions.")
         elif self.work.stateless and type(self.work) is Completion:
             # 2026-07-28: only tools/call, prompts/get and resources/read may demand input.
             problem = Unsupported("Nobody can be asked while an argument is completed.")
@@ -233,7 +233,7 @@ class Dialogue(Waiting):
                 "The client's revision of MCP has no form in which one field takes many answers."
             )
         elif len({one.key for one in self._asks}) < len(self._asks):
-            problem = InvalidArgument("Two questions of one list have the same key.")
+            problem = HostError("Two questions of one list have the same key.")
         elif not self._questions.enter(self):
             problem = HostBusy(
                 "Too many calls wait for answers of their clients already.", retry_after_ms=5000

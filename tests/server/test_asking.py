@@ -602,7 +602,10 @@ def test_few_calls_wait_at_once(start, stage):
 def test_the_same_key_twice_is_the_tool_s_error(connect):
     wire = connect()
     answer = call(wire, initialize(wire, ALL), "twice")
-    assert "same key" in text(answer.json["result"])
+    found = answer.json["result"]
+    assert "same key" in text(found)
+    # Not the caller's mistake.
+    assert found["structuredContent"]["error"]["code"] == "host_error"
 
 
 def test_stopping_settles_a_call_that_waits(start, stage):
