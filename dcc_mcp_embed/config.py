@@ -10,6 +10,7 @@ from .records import NamedTuple
 
 __all__ = [
     "EXEC_MODES",
+    "HOSTLESS",
     "PREFERRED_PORTS",
     "PROFILES",
     "Limits",
@@ -19,6 +20,9 @@ __all__ = [
     "settings_from",
     "temp_dir",
 ]
+
+#: Origins without a host: of a sandboxed page, and of a file's in a program made with Electron.
+HOSTLESS = ("null", "file://")
 
 T = TypeVar("T")
 
@@ -96,7 +100,7 @@ class Settings(NamedTuple):
     #: The port for a dcc-mcp sidecar, 0 for any free one; None: there is none.
     qtserver: Optional[int] = None
     registry_dir: Optional[str] = None
-    #: More origins that may call, besides loopback ones: ``scheme://host[:port]``, or ``null``.
+    #: More origins that may call, besides loopback ones: ``scheme://host[:port]``, ``null``, ``file://``.
     origins: Tuple[str, ...] = ()
     limits: Limits = Limits()
     #: core | full: whether `tools/list` shows what most need, in few bytes, or everything.
@@ -197,11 +201,17 @@ def _origins(given: Sequence[str]) -> Tuple[str, ...]:
     origins = tuple(given)
     for one in origins:
         _, _, host = str(one).rstrip("/").partition("://")
-        if one != "null" and not (isinstance(one, str) and host and "/" not in host):
+        if one not in HOSTLESS and not (isinstance(one, str) and host and "/" not in host):
             raise ConfigError(
                 "origins has {!r}; it takes what browsers send, scheme://host[:port]".format(one)
             )
     return origins
+
+
+def _limits(given: Limits) -> Limits:
+    if not isinstance(given, Limits):
+        raise ConfigError("limits is {!r}; it takes Limits(...)".format(given))
+    return given
 
 
 def _chosen(
@@ -246,7 +256,7 @@ def settings_from(
         qtserver=None if qtserver is None else _port(str(qtserver), "qtserver"),
         registry_dir=registry_dir or environ.get("DCC_MCP_REGISTRY_DIR") or None,
         origins=_origins(origins),
-        limits=limits,
+        limits=_limits(limits),
         profile=_chosen(profile, "profile", environ, "DCC_MCP_EMBED_PROFILE", _profile) or "core",
         always_stream=always_stream,
     )

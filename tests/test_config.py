@@ -66,8 +66,19 @@ def test_origins_that_no_browser_sends_are_refused(origins, told):
         settings(origins=origins)
 
 
+def test_limits_that_are_none_are_refused():
+    with pytest.raises(ConfigError, match="limits is None; it takes Limits"):
+        settings(limits=None)
+
+
 def test_origins_are_taken_as_they_were_given():
-    given = ("https://studio.example", "HTTP://Wiki:8080/", "vscode-webview://abc", "null")
+    given = (
+        "https://studio.example",
+        "HTTP://Wiki:8080/",
+        "vscode-webview://abc",
+        "null",
+        "file://",
+    )
     assert settings(origins=list(given)).origins == given
     assert settings().origins == ()
 

@@ -10,7 +10,10 @@ from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 
 from dcc_mcp_embed import embed
 from dcc_mcp_embed.config import Limits
+from dcc_mcp_embed.embed.lanes import make_lanes
 from dcc_mcp_embed.errors import ConfigError
+from dcc_mcp_embed.logbook import LogBook
+from fakes.caller import Caller
 
 TOOL = '''
 import dcc_mcp_embed
@@ -91,3 +94,19 @@ def test_the_log_keeps_as_many_lines_as_the_limits_say():
         for number in range(5):
             server.logbook.info("test", str(number))
         assert len(server.logbook.read()) == 2
+
+
+def test_the_host_has_its_thread_back_after_the_budget_of_the_limits():
+    calls = Caller()
+    lanes, _ = make_lanes(
+        calls.host,
+        calls.clock,
+        Limits(pump_budget=0.0),
+        lambda delay, function, *args: None,
+        LogBook(calls.clock),
+        lambda: None,
+    )
+    for name in ("a", "b"):
+        lanes["main"].submit(calls.job(name))
+    lanes["main"].pump()
+    assert calls.effects == ["a"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any, FrozenSet, Optional, Sequence, Tuple, Union
 
+from ..config import HOSTLESS
 from ..digest import compare_digest
 from ..records import NamedTuple
 
@@ -64,7 +65,9 @@ class Admission:
         self._guest = None if guest_token is None else guest_token.encode("ascii")
         self._known: FrozenSet[str] = frozenset(known)
         self._public: FrozenSet[str] = frozenset(public)
-        self._origins = frozenset(origin.rstrip("/").lower() for origin in origins)
+        self._origins = frozenset(
+            one if one in HOSTLESS else one.rstrip("/").lower() for one in origins
+        )
 
     def judge(self, head: Any) -> Union[Admitted, Refused]:
         """Return the verdict on a request head (``target``, ``headers``)."""

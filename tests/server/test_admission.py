@@ -66,12 +66,17 @@ def test_only_pages_of_this_machine_may_call(origin, wanted):
     assert status(judge(origin=origin, authorization="Bearer " + TOKEN)) == wanted
 
 
-def test_an_allowed_origin_may_call():
-    verdict = judge(
-        origin="https://studio.example",
-        origins=("https://studio.example/",),
-        authorization="Bearer " + TOKEN,
-    )
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("https://studio.example", "https://studio.example/"),
+        ("null", "null"),
+        # What a page of a program made with Electron sends.
+        ("file://", "file://"),
+    ],
+)
+def test_an_allowed_origin_may_call(origin, allowed):
+    verdict = judge(origin=origin, origins=(allowed,), authorization="Bearer " + TOKEN)
     assert status(verdict) == 200
 
 
