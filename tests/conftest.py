@@ -10,6 +10,7 @@ from __future__ import annotations
 import faulthandler
 import gc
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -61,6 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--require-real"):
         os.environ[helpers.REQUIRE_REAL] = "1"
     _check_origin()
+    _check_python()
     # No server that a test starts, here or in a process of its own, is entered in the registry of
     # this machine. Fixtures set a directory of their own on top.
     config._dcc_registry = tempfile.mkdtemp(prefix="registry-")  # type: ignore[attr-defined]
@@ -94,6 +96,15 @@ def _check_origin() -> None:
             "{}={} but dcc_mcp_embed comes from {}; run through tox or tests/run.py".format(
                 EXPECT, expected, _package_dir()
             )
+        )
+
+
+def _check_python() -> None:
+    """Refuse to test another Python than the environment is named after."""
+    named = re.match(r"(?:py|checkout)(\d)(\d+)\Z", os.environ.get("TOX_ENV_NAME", ""))
+    if named and (int(named.group(1)), int(named.group(2))) != sys.version_info[:2]:
+        raise pytest.UsageError(
+            "The environment {} has Python {}.{}".format(named.group(), *sys.version_info)
         )
 
 

@@ -171,6 +171,12 @@ def test_wrong_copy_is_refused(tmp_path) -> None:
     assert "but dcc_mcp_embed comes from" in output
 
 
+def test_another_python_than_the_environment_says_is_refused(tmp_path) -> None:
+    code, output = run_pytest(tmp_path, "def test_x(): pass\n", TOX_ENV_NAME="checkout26")
+    assert code != 0
+    assert "The environment checkout26 has Python 3." in output
+
+
 def test_traces_wait_for_a_thread_on_its_way_out() -> None:
     before = helpers.Traces()
     done = threading.Event()
