@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Any, Callable, Deque, Optional, Tuple
+from typing import Any, Callable, Deque, List, Optional, Tuple
 
 from .. import collector
 from ..clock import Clock
@@ -47,6 +47,7 @@ class Heartbeat:
         self._wake = threading.Event()
         self._thread: Optional[threading.Thread] = None
         self._deferred: Deque[Tuple[Callable[..., Any], Tuple[Any, ...]]] = deque()
+        self._postponed: List[Callable[[], Any]] = []
         self._stopping = False
         self._failing = False
         self._beat_due: Optional[float] = None
@@ -74,6 +75,10 @@ class Heartbeat:
         """Have something called on the thread soon, in order; its exceptions are logged."""
         self._deferred.append((function, arguments))
         self.start()
+
+    def postpone(self, function: Callable[[], Any]) -> None:
+        """Have something called after the next beat, as :meth:`defer` does soon. On the thread."""
+        self._postponed.append(function)
 
     def stop(self, timeout: float = 1.0) -> bool:
         """End the thread, waiting ``timeout`` seconds at most; return whether it has ended.
@@ -121,6 +126,9 @@ class Heartbeat:
             self._sweep_due = now
         if now >= self._beat_due:
             self._beat(now)
+            postponed, self._postponed = self._postponed, []
+            for function in postponed:
+                self._attempt(function)
         if now >= self._sweep_due:
             self._sweep_due = now + _SWEEP
             self._attempt(self._registry.sweep)

@@ -75,6 +75,8 @@ class Registration:
         self._left = False
         # Whether it was logged that the file cannot be read.
         self._unreadable = False
+        # Whether it was logged that the row is not written.
+        self._failing = False
         self._opener = threading.Thread(
             target=self._open, name="dcc-mcp-embed-registry-start", daemon=True
         )
@@ -191,10 +193,14 @@ class Registration:
             else:
                 self._update(self._registrar.registry, wanted)
         except (TransportError, TypeError, ValueError) as error:
-            # The next change writes everything anew, unless there is none because of the end.
+            # Another program had the lock for too long, mostly: there need not be a next change.
             if not self._left:
-                self._log("warning", "the registry row was not written: {}".format(error))
+                if not self._failing:
+                    self._log("warning", "the registry row was not written: {}".format(error))
+                self._failing = True
+                self._registrar.heart.postpone(self._write)
         else:
+            self._failing = False
             self._written = wanted
         finally:
             self._tried.set()

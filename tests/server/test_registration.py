@@ -239,6 +239,24 @@ def test_a_registry_that_is_locked_for_longer_is_entered_when_it_is_free(
     row(live, is_ready)
 
 
+def test_a_change_that_came_while_the_lock_was_held_is_written_when_it_is_free(
+    start, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(registration, "HEARTBEAT", 0.02)
+    monkeypatch.setenv("DCC_MCP_REGISTRY_LOCK_TIMEOUT_MS", "20")
+    live = start()
+    row(live, is_ready)
+    with held(tmp_path / "registry"):
+        live.adapter.scene.file = "later.scene"
+        with live.connect() as wire:
+            wire.tool("get_scene_info")
+        for _ in tries():
+            log = " ".join(line.text for line in live.server.logbook.read(level="warning"))
+            if "the registry row was not written" in log:
+                break
+    row(live, lambda found: found.scene == "later.scene")
+
+
 def test_the_end_waits_a_moment_for_the_lock_and_then_the_sentinel_is_free(start, tmp_path):
     live = start()
     found = row(live)
