@@ -143,9 +143,9 @@ def stuck() -> str:
 class Stuck(Served):
     """A server whose main thread is held by a tool that does not end."""
 
-    def __init__(self, home):
+    def __init__(self, home, tools=STUCK):
         with open(os.path.join(home, "stuck.py"), "w") as file:
-            file.write(STUCK)
+            file.write(tools)
         super().__init__(home, "--tools", "stuck.py")
         self.answers = []
         self.caller = threading.Thread(target=self._call, name="caller")
@@ -159,6 +159,20 @@ class Stuck(Served):
             except (ConnectionError, EOFError):
                 # It was killed.
                 pass
+
+    def interrupt(self):
+        """Send Ctrl-C, and return once the process has it: two that still wait are one for it."""
+        self.process.send_signal(signal.SIGINT)
+        assert any(not self._waits_for_one() for _ in tries())
+
+    def _waits_for_one(self):
+        try:
+            with open("/proc/{}/status".format(self.process.pid)) as file:
+                found = dict(line.split(":", 1) for line in file)
+        except FileNotFoundError:
+            # Elsewhere nobody can say.
+            return False
+        return int(found["ShdPnd"], 16) != 0
 
     def held(self):
         with self.connect() as wire:
@@ -204,7 +218,7 @@ def test_a_signal_that_another_thread_takes_ends_it_too(home, number):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_a_second_signal_breaks_off_a_tool_that_does_not_end(home, number):
     with Stuck(home) as served:
-        served.process.send_signal(signal.SIGINT)
+        served.interrupt()
         for _ in range(20):
             assert served.held(), "the first one lets it go on"
         begun = time.monotonic()
@@ -214,6 +228,30 @@ def test_a_second_signal_breaks_off_a_tool_that_does_not_end(home, number):
         assert served.answers[0]["isError"]
         assert "broken off" in served.stderr
         assert "Traceback (most recent" not in served.stderr
+
+
+NUMB = """
+import hashlib
+import time
+import dcc_mcp_embed
+
+@dcc_mcp_embed.tool
+def stuck() -> str:
+    'Hear of no signal for a while, and then wait.'
+    hashlib.pbkdf2_hmac("sha256", b"a", b"b", 2000000)
+    while True:
+        time.sleep(0.01)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals for threads here")
+def test_two_signals_are_not_taken_for_one_by_a_tool_in_native_code(home):
+    with Stuck(home, NUMB) as served:
+        served.interrupt()
+        assert served.held()
+        assert served.end(signal.SIGINT) == 130
+        assert "broken off" in served.stderr
+        served.caller.join(10)
 
 
 def test_a_restart_gets_the_same_port_and_token_back(home):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple, Optional
 from .. import __version__
 from ..clock import Clock, SystemClock
 from ..config import data_dir, settings_from
+from ..net.signals import signals_heard
 from ..transport.config import PoolConfig, SessionConfig, TransportConfig
 from ..transport.manager import TransportManager
 from ..wire.mcp.machine import McpMachine
@@ -21,7 +22,6 @@ from .front import Bridge
 from .hosts import Wanted, Watch
 from .relay import MOST_CALLS, Relay
 from .shelf import Shelf
-from .signals import calls_on_signals
 from .stdio import LineReader, LineWriter, take_over
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def bridge(options: Any) -> int:
 
 def _announce(web: WebBridge, ending: ExitStack) -> None:
     """Say on standard output how to reach it, and let signals end it. Main thread."""
-    ending.enter_context(calls_on_signals(web.stop))
+    ending.enter_context(signals_heard(lambda *_: web.stop(), lambda number: web.stop()))
     sys.stdout.write(json.dumps(web.facts()) + "\n")
     sys.stdout.flush()
 

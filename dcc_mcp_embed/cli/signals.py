@@ -1,108 +1,88 @@
-"""SIGTERM and Ctrl-C for a process that is ours."""
+"""SIGTERM and Ctrl-C for a process that serves a host."""
 
 from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
-from contextlib import contextmanager
-from typing import Any, Callable, Iterator, Tuple
+from typing import Any, Callable, ContextManager
 
 from .. import embed
 from ..clock import SystemClock
+from ..net.signals import signals_heard
 
 __all__ = ["GRACE", "ends_on_signals"]
 
 #: How long after SIGTERM a running tool may go on, seconds. Service managers and container engines
 #: kill after 10 s and more; whoever waits for an answer should be told before.
 GRACE = 3.0
-
-#: Both ends of what signals are written to, while they are.
-_told: Tuple[socket.socket, ...] = ()
-_hooked = False
+#: Seconds after one handler in which the next runs, if it has to.
+_NOTICED = 0.25
 
 
-def _in_child() -> None:
-    """Give a forked child its own signals back: what it is sent must not end its parent."""
-    global _told
-    if not _told:
-        return
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for sock in _told:
-        sock.close()
-    _told = ()
-
-
-@contextmanager
 def ends_on_signals(
     server: embed.EmbeddedServer, flush: Callable[[], None] = lambda: None, grace: float = GRACE
-) -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C end ``serve_forever``. Main thread.
+) -> ContextManager[None]:
+    """Return in what SIGTERM and Ctrl-C end ``serve_forever``. Main thread.
 
     The first signal ends it as soon as no tool has the main thread. The second one puts the default
     handlers back and raises KeyboardInterrupt, so that a tool that does not end is broken off. If
-    the first one was SIGTERM, nobody may be there to send another: ``grace`` seconds later every
-    caller is told, ``flush()`` prints the log, and the process ends with status 1. Code that never
-    gives the interpreter back holds up all of this.
+    one was SIGTERM, nobody may be there to send another: ``grace`` seconds later every caller is
+    told, ``flush()`` prints the log, and the process ends with status 1. Code that never gives the
+    interpreter back holds up all of this.
     """
+    ending = _Ending(server, flush, grace)
+    return signals_heard(ending.first, ending.heard)
 
-    def first(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGTERM, second)
-        signal.signal(signal.SIGINT, second)
-        server.adapter.close()
 
-    def second(number: int, frame: Any) -> None:
+class _Ending:
+    def __init__(
+        self, server: embed.EmbeddedServer, flush: Callable[[], None], grace: float
+    ) -> None:
+        self._server = server
+        self._flush = flush
+        self._grace = grace
+        self._count = 0
+        self._taken = threading.Event()
+        self._broken_off = threading.Event()
+
+    def first(self, number: int, frame: Any) -> None:
+        """Let the main thread go once no tool has it. Main thread."""
+        signal.signal(signal.SIGTERM, self._second)
+        signal.signal(signal.SIGINT, self._second)
+        self._taken.set()
+        self._server.adapter.close()
+
+    def _second(self, number: int, frame: Any) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._broken_off.set()
         raise KeyboardInterrupt
 
-    def listen() -> None:
-        # The interpreter runs handlers on the main thread only, and a signal does not end that
-        # thread's waiting if another thread took it, or if it came in the moment before. The number
-        # of each signal is written here from wherever it was taken.
-        while True:
-            try:
-                number = heard.recv(1)
-            except OSError:
-                return
-            if not number:
-                return
-            server.adapter.close()
-            if number[0] == signal.SIGTERM:
-                give_up()
+    def heard(self, number: int) -> None:
+        """See to what no handler does in time. A thread of its own, that has each signal told."""
+        self._count += 1
+        self._server.adapter.close()
+        if number == signal.SIGTERM:
+            self._give_up()
+        elif self._count == 2 and hasattr(signal, "pthread_kill"):
+            name = "dcc-mcp-embed reminder"
+            threading.Thread(target=self._remind, name=name, daemon=True).start()
 
-    def give_up() -> None:
-        SystemClock().sleep(grace)
+    def _remind(self) -> None:
+        """Send the second signal again if both came while native code ran: that is one handler."""
+        self._taken.wait()
+        if not self._broken_off.wait(_NOTICED):
+            main = threading.main_thread().ident
+            assert main is not None
+            signal.pthread_kill(main, signal.SIGINT)
+
+    def _give_up(self) -> None:
+        SystemClock().sleep(self._grace)
         try:
-            server.logbook.error(
-                "serve",
-                "a tool still runs {:.0f} s after SIGTERM; the process ends without it".format(
-                    grace
-                ),
-            )
-            server.stop()
-            flush()
+            text = "a tool still runs {:.0f} s after SIGTERM; the process ends without it"
+            self._server.logbook.error("serve", text.format(self._grace))
+            self._server.stop()
+            self._flush()
         finally:
             os._exit(1)
-
-    global _told, _hooked
-    if not _hooked and hasattr(os, "register_at_fork"):
-        _hooked = True
-        os.register_at_fork(after_in_child=_in_child)
-    _told = heard, told = socket.socketpair()
-    told.setblocking(False)
-    threading.Thread(target=listen, name="dcc-mcp-embed end", daemon=True).start()
-    signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
-    signal.signal(signal.SIGTERM, first)
-    signal.signal(signal.SIGINT, first)
-    try:
-        yield
-    finally:
-        # The handlers stay: ending takes a moment, and a second signal shall cut it short.
-        signal.set_wakeup_fd(-1)
-        _told = ()
-        told.close()
-        heard.close()
