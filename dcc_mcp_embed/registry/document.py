@@ -25,6 +25,12 @@ _BUDGET = 400_000_000
 #: Steps of an attempt at a row as such, and of each character that it takes in. One that fails
 #: also looks at all that is before it, at one step a character: its error counts lines.
 _ATTEMPT, _CHARACTER = 3_000, 16
+#: How deep a row may be; none of anybody's is deeper than three. Up to Python 3.8 a callback of the
+#: garbage collector that comes when the stack is full ends the process, so the parser is not let
+#: that far.
+_DEPTH = 64
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[{}\[\]]', re.DOTALL)
+_STEP = {"{": 1, "[": 1, "}": -1, "]": -1}
 _SPACE = re.compile(r"[ \t\r\n]*")
 _BOMS = (
     # The longer first: the mark of UTF-32 begins with that of UTF-16.
@@ -112,9 +118,12 @@ class _NewerLayout(Exception):
 
 
 def _whole_array(text: str) -> Tuple[Row, ...]:
-    """Return the rows of a valid file. Raises ValueError, RecursionError, _NewerLayout."""
+    """Return the rows of a valid file. Raises ValueError, _NewerLayout."""
     position = _skip(text, 0)
+    # A file of few rows cannot be deep, and is not looked through for that.
+    plain = text.count("{") + text.count("[") <= _DEPTH
     if text[position : position + 1] != "[":
+        _demand_shallow(text, position)
         value = json.loads(text, parse_constant=_no_constant)
         if isinstance(value, dict):
             raise _NewerLayout("its top level is an object, not an array")
@@ -125,6 +134,8 @@ def _whole_array(text: str) -> Tuple[Row, ...]:
         _at_end(text, position)
         return ()
     while True:
+        if not plain:
+            _demand_shallow(text, position)
         value, end = _scan(text, position)
         if not isinstance(value, dict):
             raise ValueError("there is a row that is no object at character {}".format(position))
@@ -139,6 +150,23 @@ def _whole_array(text: str) -> Tuple[Row, ...]:
         if mark != ",":
             raise ValueError("a comma is missing at character {}".format(position))
         position = _skip(text, position + 1)
+
+
+def _demand_shallow(text: str, position: int) -> None:
+    if _too_deep(text, position) is not None:
+        raise ValueError("it is nested too deeply at character {}".format(position))
+
+
+def _too_deep(text: str, position: int) -> Optional[int]:
+    """Return where a value gets too deep, None if it does not."""
+    depth = 0
+    for token in _TOKEN.finditer(text, position):
+        depth += _STEP.get(text[token.start()], 0)
+        if depth > _DEPTH:
+            return token.start()
+        if depth <= 0:
+            return None
+    return None
 
 
 def _skip(text: str, position: int) -> int:
@@ -160,17 +188,18 @@ def _salvage(text: str, budget: int) -> Tuple[Row, ...]:
     position = text.find("{")
     while position >= 0 and budget > 0:
         budget -= _ATTEMPT
-        whole = False
-        try:
-            value, end = scan(text, position)
-            whole = not strange
-        except json.JSONDecodeError as error:
-            # A text without an end is said to be where it begins.
-            end = len(text) if error.msg.startswith("Unterminated") else error.pos
-            budget -= end
-        except (ValueError, RecursionError):
-            # Too deep, or too long a number: it may have been anywhere.
-            end = len(text)
+        whole, end = False, len(text)
+        if _too_deep(text, position) is None:
+            try:
+                value, end = scan(text, position)
+                whole = not strange
+            except json.JSONDecodeError as error:
+                # A text without an end is said to be where it begins.
+                end = len(text) if error.msg.startswith("Unterminated") else error.pos
+                budget -= end
+            except (ValueError, RecursionError):
+                # Too long a number, or no stack left: it may have been anywhere.
+                pass
         strange.clear()
         budget -= (end - position) * _CHARACTER
         if whole and rows.key_of(value) is not None:

@@ -13,6 +13,7 @@ from dcc_mcp_embed.registry.document import Document, parse, render, row_of
 from dcc_mcp_embed.registry.draft import Draft
 from dcc_mcp_embed.registry.entry import ServiceEntry
 from fakes.registry import ID, raw_row
+from server.forking import run
 
 IDS = ["{:08x}-0000-4000-8000-000000000000".format(number) for number in range(6)]
 ROWS = [raw_row(instance_id=one, scene='"[{é}]", \\') for one in IDS]
@@ -174,6 +175,22 @@ def test_a_search_takes_only_so_many_steps(name):
     assert keys(parse(b"[7," + EXPENSIVE[name] + good)) == []
     if name != "no end":
         assert keys(parse(b"[7," + good + b",7," + EXPENSIVE[name])) == [("maya", ID)]
+
+
+NESTED = """
+import gc
+from dcc_mcp_embed.registry.document import parse
+gc.callbacks.append(lambda phase, info: None)
+gc.set_threshold(7)
+for content in (b'[{"a":' * 5000, b'{"a":' * 5000, b'[7,' + b'{"a":' * 5000 + b'{},' * 99):
+    assert parse(content).rows == ()
+"""
+
+
+def test_what_is_nested_without_end_leaves_the_stack_alone(tmp_path):
+    """Up to Python 3.8 a collector's callback that overflows a full stack ends the process."""
+    done = run(NESTED, str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_every_step_of_a_search_counts():
