@@ -408,6 +408,17 @@ def test_who_listens_is_told_until_it_leaves(web, connect, stage):
 # As a process.
 
 
+def wire_to(facts):
+    """Connect to a bridge that has said how to reach it."""
+    return Wire(
+        SimpleNamespace(
+            port=facts["port"],
+            address=("127.0.0.1", facts["port"]),
+            authorization={"Authorization": "Bearer " + facts["token"]},
+        )
+    )
+
+
 def test_it_says_how_to_reach_it_and_ends_when_it_is_told_to(home):
     with subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "dcc_mcp_embed", "bridge", "--http", "0"],
@@ -419,11 +430,7 @@ def test_it_says_how_to_reach_it_and_ends_when_it_is_told_to(home):
         try:
             facts = json.loads(process.stdout.readline())
             assert facts["url"].startswith("http://127.0.0.1:{}/".format(facts["port"]))
-            bearer = {"Authorization": "Bearer " + facts["token"]}
-            there = SimpleNamespace(
-                port=facts["port"], address=("127.0.0.1", facts["port"]), authorization=bearer
-            )
-            with Wire(there) as wire:
+            with wire_to(facts) as wire:
                 assert wire.rpc("ping").json["result"] == {}
                 (tool,) = wire.rpc("tools/list").json["result"]["tools"]
                 assert tool["name"] == "list_instances"
@@ -458,11 +465,7 @@ def test_a_signal_that_another_thread_takes_ends_it_too(home):
     ) as process:
         try:
             facts = json.loads(process.stdout.readline())
-            bearer = {"Authorization": "Bearer " + facts["token"]}
-            there = SimpleNamespace(
-                port=facts["port"], address=("127.0.0.1", facts["port"]), authorization=bearer
-            )
-            with Wire(there) as wire:
+            with wire_to(facts) as wire:
                 assert wire.rpc("ping").json["result"] == {}
             assert process.communicate(b"\n", timeout=DEADLINE) == (b"", b"")
             assert process.returncode == 0
