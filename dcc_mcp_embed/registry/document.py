@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from contextlib import suppress
 from typing import Any, Dict, Iterable, List, NoReturn, Optional, Tuple
 
 from ..records import NamedTuple
@@ -20,16 +21,21 @@ __all__ = ["Document", "Row", "parse", "render", "row_of"]
 #: Rows that are believed; a thousand hosts would be many. Each costs some microseconds.
 _ROWS = 100_000
 #: Steps that the search for rows in a damaged file may take, each about a nanosecond. Sixteen
-#: megabytes of rows need three quarters of them; a file that was made to need more gets no more.
-_BUDGET = 400_000_000
+#: megabytes of rows need five sixths of them; a file that was made to need more gets no more.
+_BUDGET = 600_000_000
 #: Steps of an attempt at a row as such, and of each character that it takes in. One that fails
 #: also looks at all that is before it, at one step a character: its error counts lines.
 _ATTEMPT, _CHARACTER = 3_000, 16
+#: Steps of each string or bracket, besides one a character, in the look for depth before it.
+_LOOK = 200
 #: How deep a row may be; none of anybody's is deeper than three. Up to Python 3.8 a callback of the
 #: garbage collector that comes when the stack is full ends the process, so the parser is not let
 #: that far.
 _DEPTH = 64
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[{}\[\]]', re.DOTALL)
+#: What is looked for in a text without escapes.
+_TOKEN = re.compile(r'"[^"]*"?|[{}\[\]]')
+#: Characters in which most rows end.
+_PIECE = 4096
 _STEP = {"{": 1, "[": 1, "}": -1, "]": -1}
 _SPACE = re.compile(r"[ \t\r\n]*")
 _BOMS = (
@@ -120,10 +126,9 @@ class _NewerLayout(Exception):
 def _whole_array(text: str) -> Tuple[Row, ...]:
     """Return the rows of a valid file. Raises ValueError, _NewerLayout."""
     position = _skip(text, 0)
-    # A file of few rows cannot be deep, and is not looked through for that.
-    plain = text.count("{") + text.count("[") <= _DEPTH
+    plain = _without_escapes(text)
     if text[position : position + 1] != "[":
-        _demand_shallow(text, position)
+        _demand_shallow(plain, position)
         value = json.loads(text, parse_constant=_no_constant)
         if isinstance(value, dict):
             raise _NewerLayout("its top level is an object, not an array")
@@ -134,11 +139,9 @@ def _whole_array(text: str) -> Tuple[Row, ...]:
         _at_end(text, position)
         return ()
     while True:
-        if not plain:
-            _demand_shallow(text, position)
-        value, end = _scan(text, position)
-        if not isinstance(value, dict):
+        if text[position : position + 1] != "{":
             raise ValueError("there is a row that is no object at character {}".format(position))
+        value, end = _scan_shallow(text, plain, position)
         found.append(_row(text[position:end], value))
         if len(found) > _ROWS:
             raise ValueError("it has more than {} rows".format(_ROWS))
@@ -152,21 +155,40 @@ def _whole_array(text: str) -> Tuple[Row, ...]:
         position = _skip(text, position + 1)
 
 
-def _demand_shallow(text: str, position: int) -> None:
-    if _too_deep(text, position) is not None:
+def _scan_shallow(text: str, plain: str, position: int) -> Tuple[Any, int]:
+    """Return a value and its end. Raises ValueError, also if it is too deep."""
+    piece = text[position : position + _PIECE]
+    if piece.count("{") + piece.count("[") <= _DEPTH:
+        # What ends there is not deep. To look at every string takes longer than to read them.
+        with suppress(ValueError):
+            value, length = _scan(piece)
+            return value, position + length
+    _demand_shallow(plain, position)
+    return _scan(text, position)
+
+
+def _without_escapes(text: str) -> str:
+    """Return a text of the same length whose quotation marks all begin or end a string."""
+    return text.replace("\\\\", "__").replace('\\"', "__")
+
+
+def _demand_shallow(plain: str, position: int) -> None:
+    if not _look(plain, position)[0]:
         raise ValueError("it is nested too deeply at character {}".format(position))
 
 
-def _too_deep(text: str, position: int) -> Optional[int]:
-    """Return where a value gets too deep, None if it does not."""
-    depth = 0
-    for token in _TOKEN.finditer(text, position):
-        depth += _STEP.get(text[token.start()], 0)
-        if depth > _DEPTH:
-            return token.start()
+def _look(plain: str, position: int, budget: int = _BUDGET) -> Tuple[bool, int]:
+    """Return whether the value there is known not to be too deep, and the steps that it took."""
+    depth = steps = looks = 0
+    for token in _TOKEN.finditer(plain, position):
+        looks += _LOOK
+        steps = looks + token.end() - position
+        depth += _STEP.get(plain[token.start()], 0)
         if depth <= 0:
-            return None
-    return None
+            break
+        if depth > _DEPTH or steps > budget:
+            return False, steps
+    return True, steps
 
 
 def _skip(text: str, position: int) -> int:
@@ -185,11 +207,13 @@ def _salvage(text: str, budget: int) -> Tuple[Row, ...]:
     strange: List[str] = []
     # Told apart from other failures, because it says how far the attempt went.
     scan = json.JSONDecoder(parse_constant=strange.append).raw_decode
+    plain = _without_escapes(text)
     position = text.find("{")
     while position >= 0 and budget > 0:
-        budget -= _ATTEMPT
-        whole, end = False, len(text)
-        if _too_deep(text, position) is None:
+        shallow, steps = _look(plain, position, budget)
+        budget -= _ATTEMPT + steps
+        whole, end = False, position
+        if shallow:
             try:
                 value, end = scan(text, position)
                 whole = not strange
@@ -199,7 +223,7 @@ def _salvage(text: str, budget: int) -> Tuple[Row, ...]:
                 budget -= end
             except (ValueError, RecursionError):
                 # Too long a number, or no stack left: it may have been anywhere.
-                pass
+                end = len(text)
         strange.clear()
         budget -= (end - position) * _CHARACTER
         if whole and rows.key_of(value) is not None:

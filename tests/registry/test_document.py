@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -199,6 +200,49 @@ def test_every_step_of_a_search_counts():
         content = b"[7," + piece * 100 + good
         assert keys(parse(content, budget=1_000_000)) == [("maya", ID)]
         assert keys(parse(content, budget=250_000)) == []
+
+
+def test_every_step_of_a_look_for_depth_counts():
+    good = json.dumps(raw_row()).encode()
+    for filling in (b"[]" * 1000, b'""' * 1000, b'"' + b"x" * 50_000 + b'"'):
+        content = b"[7," + b"{x" * 30 + filling + b"}" * 30 + good
+        assert keys(parse(content, budget=20_000_000)) == [("maya", ID)]
+        assert keys(parse(content, budget=1_000_000)) == []
+
+
+def test_a_text_of_escapes_takes_no_room_for_each():
+    content = b'[7,{"a":"' + b"\\\\" * 100_000 + b'"}]'
+    tracemalloc.start()
+    try:
+        assert parse(content).rows == ()
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 10 * len(content)
+
+
+def nested(depth):
+    return json.loads('{"a":' * (depth - 1) + "{}" + "}" * (depth - 1))
+
+
+@pytest.mark.parametrize("around", ["", "\0"], ids=["whole", "damaged"])
+@pytest.mark.parametrize("filling", ["", "long " * 2000])
+def test_a_row_may_be_64_deep(around, filling):
+    for depth, found in ((63, [("maya", ID)]), (64, [])):
+        row = raw_row(scene=filling, extras=nested(depth))
+        document = parse((json.dumps([row]) + around).encode())
+        assert keys(document) == found
+        assert bool(document.damage) == (around != "" or not found)
+
+
+@pytest.mark.parametrize("around", ["", "\0"], ids=["whole", "damaged"])
+@pytest.mark.parametrize(
+    "text", ["[{" * 99, "}]" * 99, '"[{' * 99, '\\"{' * 99, "{" * 99 + "\\", "\\\\[" * 2000]
+)
+def test_what_stands_in_texts_is_not_depth(around, text):
+    row = raw_row(scene=text, display_name="[" + text, extras=nested(60))
+    document = parse((json.dumps([row, ROWS[1]]) + around).encode())
+    assert [one.value for one in document.rows] == [row, ROWS[1]]
 
 
 def test_as_many_rows_as_a_file_can_hold_are_all_found():
