@@ -25,6 +25,8 @@ def complete() -> None:
             if nowhere != number:
                 os.dup2(nowhere, number)
                 os.close(nowhere)
+            # What is started from here would miss it in the same way.
+            os.set_inheritable(number, True)
     for number, name in _TOLD.items():
         if getattr(sys, name) is None:
             plain = io.FileIO(number, "w", closefd=False)

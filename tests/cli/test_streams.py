@@ -13,7 +13,8 @@ from fakes.served import DEADLINE, environment
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n'
 CLOSED = ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"]
 
-#: Writes down what a command finds: whether streams are good, and who gets the next number.
+#: Writes down what a command finds: whether streams are good, who gets the next number, and which
+#: of them a program that it starts has too.
 LOOK = """
 import json, os, sys
 from dcc_mcp_embed.cli import main
@@ -23,7 +24,8 @@ def look(options):
     sys.stderr.write("said")
     read = os.read(0, 100).decode()
     with open(options, "w") as file:
-        json.dump([read, file.fileno() > 2], file)
+        shared = [number for number in (0, 1, 2) if os.get_inheritable(number)]
+        json.dump([read, file.fileno() > 2, shared], file)
     return 0
 
 main.make_parser = lambda: None
@@ -49,9 +51,10 @@ def test_no_file_gets_the_place_of_a_stream_that_is_closed(tmp_path, closed):
     path = tmp_path / "found"
     done = run(str(tmp_path), closed, "-c", LOOK, str(path))
     assert done.returncode == 0, done.stderr
-    read, apart = json.loads(path.read_text())
+    read, apart, shared = json.loads(path.read_text())
     assert read.encode() == (b"" if "<" in closed else PING)
     assert apart
+    assert shared == [0, 1, 2]
     assert done.stdout == (b"" if " >" in " " + closed else b"said\n")
     assert done.stderr == (b"" if "2>" in closed else b"said")
 
