@@ -77,8 +77,12 @@ class Heartbeat:
         self.start()
 
     def postpone(self, function: Callable[[], Any]) -> None:
-        """Have something called after the next beat, as :meth:`defer` does soon. On the thread."""
-        self._postponed.append(function)
+        """Have something called after the next beat, as :meth:`defer` does soon. On the thread.
+
+        Once, however often it was: it may wait for a lock that is held for long.
+        """
+        if function not in self._postponed:
+            self._postponed.append(function)
 
     def stop(self, timeout: float = 1.0) -> bool:
         """End the thread, waiting ``timeout`` seconds at most; return whether it has ended.
@@ -128,7 +132,8 @@ class Heartbeat:
             self._beat(now)
             postponed, self._postponed = self._postponed, []
             for function in postponed:
-                self._attempt(function)
+                if not self._stopping:
+                    self._attempt(function)
         if now >= self._sweep_due:
             self._sweep_due = now + _SWEEP
             self._attempt(self._registry.sweep)

@@ -111,6 +111,35 @@ def test_deferred_work_is_done_in_order_and_may_fail(heartbeat, opened, monkeypa
     assert any("ZeroDivisionError" in text for _, text in opened.logged)
 
 
+def test_what_is_postponed_comes_after_the_next_beat_however_often_it_was(heartbeat, opened):
+    opened.registry.register("maya", "127.0.0.1", 1)
+    work(heartbeat, opened)
+    done = []
+
+    def again():
+        done.append(beaten(opened))
+        if len(done) < 2:
+            heartbeat.postpone(again)
+
+    for _ in range(100):
+        heartbeat.postpone(again)
+    for seconds in range(16):
+        assert done == [[5], [10]][: seconds // 5]
+        opened.clock.advance(1)
+        work(heartbeat, opened)
+
+
+def test_what_is_postponed_is_dropped_at_the_end(heartbeat, opened):
+    opened.registry.register("maya", "127.0.0.1", 1)
+    work(heartbeat, opened)
+    done = []
+    heartbeat.postpone(heartbeat.stop)
+    heartbeat.postpone(lambda: done.append(1))
+    opened.clock.advance(5)
+    work(heartbeat, opened)
+    assert done == []
+
+
 # The real thread.
 
 
