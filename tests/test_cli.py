@@ -888,6 +888,32 @@ def test_demo_that_fails_ends_as_any_command_does(home, error, status, told):
     assert done.stderr.endswith(told) and ("Traceback" in done.stderr) == bool(told), done
 
 
+#: Has Ctrl-C come in the middle of its story, which then finds that there is nobody any more.
+ENDED_DEMO = """
+import os, signal, socket, sys
+from dcc_mcp_embed.cli import demo, main
+
+def fail(url, *_, **__):
+    os.kill(os.getpid(), signal.SIGINT)
+    while True:
+        socket.create_connection(("127.0.0.1", int(url.split(":")[2].split("/")[0]))).close()
+
+demo.HttpClient = fail
+sys.exit(main.main(["demo", "--port", "0"]))
+"""
+
+
+def test_demo_that_is_ended_in_the_middle_complains_of_nothing(home):
+    done = subprocess.run(
+        [sys.executable, "-c", ENDED_DEMO],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(home),
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_demo_keeps_serving_and_shows_what_to_paste(home, number):
     with Served(home, command=("demo",)) as served:

@@ -66,11 +66,17 @@ def run(options: Any) -> int:
     """Show the product at work, then serve until Ctrl-C (or end, with ``--once``)."""
     server = embed.start(adapter="standalone", port=options.port)
     failures: List[Exception] = []
+    ended = threading.Event()
+    # Before the server's own, which breaks off what the guide has under way.
+    server.adapter.on_exit(ended.set)
     try:
         with ends_on_signals(server):
             print("A host with an empty scene listens at {}\n".format(server.plain_url), flush=True)
             guide = threading.Thread(
-                target=_guide, args=(server, failures, options.once), name="demo", daemon=True
+                target=_guide,
+                args=(server, failures, ended, options.once),
+                name="demo",
+                daemon=True,
             )
             guide.start()
             server.serve_forever()
@@ -82,7 +88,9 @@ def run(options: Any) -> int:
     return 0
 
 
-def _guide(server: embed.EmbeddedServer, failures: List[Exception], once: bool) -> None:
+def _guide(
+    server: embed.EmbeddedServer, failures: List[Exception], ended: threading.Event, once: bool
+) -> None:
     """Tell the story from another thread: the main one belongs to the host."""
     try:
         with HttpClient(server.plain_url, server.token, name="demo") as client:
@@ -98,8 +106,10 @@ def _guide(server: embed.EmbeddedServer, failures: List[Exception], once: bool) 
         print("\nor give it this URL:  {}".format(server.url))
         print("\nThe host keeps serving. Ctrl-C ends it.", flush=True)
     except Exception as error:
-        # Of whatever kind: this thread has nobody to tell, and the main one raises it.
-        failures.append(error)
+        # Of whatever kind: this thread has nobody to tell, and the main one raises it. None is one
+        # once somebody has ended the host: its port is closed.
+        if not ended.is_set():
+            failures.append(error)
     finally:
         if once or failures:
             server.adapter.close()
