@@ -92,7 +92,14 @@ class Stage:
             thought = yield ctx.sample("x", includeContext="allServers")
             return thought["content"]["text"]
 
-        tools = (greet, survey, sign_in, pick, recall)
+        @dcc_mcp_embed.tool(read_only=True)
+        def quiz(ctx):
+            """Ask more than a client is asked the same."""
+            for number in range(flights.MOST_ASKED + 1):
+                yield ctx.elicit("Question {}?".format(number), NAME)
+            return "passed"
+
+        tools = (greet, survey, sign_in, pick, recall, quiz)
         self.tools = SimpleNamespace(**{"tool{}".format(n): one for n, one in enumerate(tools)})
 
 
@@ -210,6 +217,13 @@ def test_a_client_that_never_answers_as_it_should_is_not_asked_for_ever(asked, s
     assert error["code"] == "permission_denied" and "does not fit" in error["message"]
     assert stage.done == ["began", "left"]
     assert len([one for one in asked.notices if one["method"] == "elicitation/create"]) == number
+
+
+def test_a_client_that_answers_is_asked_as_much_as_a_tool_wants_to_know(asked):
+    ident = asked.start_call("quiz")
+    for number in range(1, flights.MOST_ASKED + 2):
+        answers(asked, question(asked, "elicitation/create", number), NAMED)
+    assert text(asked, ident) == "passed"
 
 
 def test_a_client_may_answer_better_the_second_time(asked):
