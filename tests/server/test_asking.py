@@ -577,6 +577,16 @@ def test_waiting_for_a_person_is_not_running_out_of_time(start, stage):
         assert text(wire.messages()[0]["result"]) == "Hello, Ann!"
 
 
+def test_whoever_was_answered_has_only_the_time_of_any_call(start, stage):
+    live = start(call_timeout=0.5)
+    with Streaming(live) as wire, Streaming(live) as other:
+        session = initialize(wire, ALL)
+        call(wire, session, "endless")
+        other.answer(wire.message()["id"], {"roots": []}, headers=session)
+        error = wire.messages()[-1]["result"]["structuredContent"]["error"]
+        assert error["code"] == "timeout_running"
+
+
 def test_a_call_that_outlived_its_caller_cannot_ask(live, stage, connect):
     wire = connect()
     answer = call(wire, initialize(wire, ALL), "late")

@@ -11,6 +11,7 @@ import pytest
 
 import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
+from dcc_mcp_embed.host.dispatch import Dispatcher
 from dcc_mcp_embed.wire.frames import frame
 from dcc_mcp_embed.wire.messages import Notify, encode
 from dcc_mcp_embed.wire.messages import Request as MessageRequest
@@ -172,6 +173,26 @@ def test_a_call_leaves_nothing_to_collect(live, ask, name):
     with live.connect() as wire:
         # Fewer than one object for each round: what is left is not of the calls.
         assert left_behind(lambda: ask(wire, name)) < ROUNDS // 2
+
+
+def test_a_call_that_is_refused_leaves_nothing_to_collect(live):
+    with live.connect() as wire, live.server._server._lanes["main"].hold("another host"):
+
+        def ask():
+            params = {"name": "good_main", "arguments": {}}
+            found = wire.rpc("tools/call", params).json["result"]["structuredContent"]
+            assert found["error"]["code"] == "host_busy"
+
+        assert left_behind(ask) < ROUNDS // 2
+
+
+@pytest.mark.parametrize("name", ["good_main", "good_worker", "bad_main", "in_steps"])
+def test_a_call_that_is_over_leaves_no_limit_of_its_time(live, name):
+    with live.connect() as wire:
+        in_handshake_era(wire, name)
+        timers = live.server._loop._timers
+        left = [getattr(one[2].callback, "__self__", None) for one in list(timers._heap)]
+        assert not any(isinstance(one, Dispatcher) for one in left)
 
 
 def test_a_call_that_might_have_become_a_task_leaves_nothing_to_collect(live):
