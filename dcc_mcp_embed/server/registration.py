@@ -185,7 +185,11 @@ class Registration:
         from ..transport_errors import TransportError
 
         wanted = changing(self._about, self._state(), self._instance.scene)
-        if self._left or wanted == self._written or self._registrar is None:
+        if self._left or self._registrar is None:
+            return
+        if wanted == self._written:
+            # Also what could not be written, as it has changed back.
+            self._failing = False
             return
         try:
             if self._written is None:

@@ -19,10 +19,15 @@ import pytest
 import dcc_mcp_embed
 from dcc_mcp_embed import embed
 from dcc_mcp_embed.clock import SystemClock
+from dcc_mcp_embed.host.identity import Instance
 from dcc_mcp_embed.registry import store
 from dcc_mcp_embed.registry.file_registry import open_registry
 from dcc_mcp_embed.registry.status import ServiceStatus
 from dcc_mcp_embed.server import registration
+from dcc_mcp_embed.server.readiness import READY, State
+from dcc_mcp_embed.server.row import About
+from dcc_mcp_embed.server.safe_stop import Pass
+from dcc_mcp_embed.transport_errors import RegistryFile
 from fakes.live import DEADLINE, starting, tries
 from fakes.served import environment
 from fakes.stall import Stall
@@ -255,6 +260,57 @@ def test_a_change_that_came_while_the_lock_was_held_is_written_when_it_is_free(
             if "the registry row was not written" in log:
                 break
     row(live, lambda found: found.scene == "later.scene")
+
+
+def test_each_time_that_the_row_is_not_written_is_told_of_once():
+    postponed, logged, broken, written = [], [], [False], []
+
+    def update(*key, scene, **others):
+        if broken[0]:
+            raise RegistryFile("another has the lock")
+        written.append(scene)
+
+    def again():
+        postponed.pop()()
+
+    one = Instance("00112233-4455-6677-8899-aabbccddeeff", "maya", "2025", 1)
+    heart = SimpleNamespace(defer=lambda function: function(), postpone=postponed.append)
+    registrar = registration.Registrar(
+        SimpleNamespace(update=update), heart, lambda *facts, **more: "", lambda: None
+    )
+    entered = registration.Registration(
+        lambda interval: registrar,
+        one,
+        About(1, "1", "/here", Pass("o", "s")),
+        lambda: State(READY),
+        lambda: None,
+        lambda level, text: logged.append(text),
+    )
+    entered.enter()
+    assert entered.registrar is registrar
+
+    def change(scene):
+        one.scene = scene
+        entered.changed()
+
+    change("/a")
+    broken[0] = True
+    change("/b")
+    again()
+    again()
+    assert (len(logged), len(postponed), written) == (1, 1, ["/a"])
+    broken[0] = False
+    again()
+    assert (postponed, written) == ([], ["/a", "/b"])
+    broken[0] = True
+    change("/c")
+    assert len(logged) == 2
+    # What is to be written is what stands there already: that is over too.
+    change("/b")
+    again()
+    change("/d")
+    assert len(logged) == 3
+    entered.leave()
 
 
 def test_the_end_waits_a_moment_for_the_lock_and_then_the_sentinel_is_free(start, tmp_path):
