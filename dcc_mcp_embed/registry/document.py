@@ -140,7 +140,7 @@ def _whole_array(text: str) -> Tuple[Row, ...]:
         return ()
     while True:
         if text[position : position + 1] != "{":
-            raise ValueError("there is a row that is no object at character {}".format(position))
+            raise ValueError("an object is missing at character {}".format(position))
         value, end = _scan_shallow(text, plain, position)
         found.append(_row(text[position:end], value))
         if len(found) > _ROWS:
