@@ -195,6 +195,14 @@ def test_a_call_that_is_over_leaves_no_limit_of_its_time(live, name):
         assert not any(isinstance(one, Dispatcher) for one in left)
 
 
+@pytest.mark.parametrize("name", ["good_main", "bad_worker", "in_steps"])
+def test_of_a_call_that_is_over_nothing_is_known(live, name):
+    with live.connect() as wire, Streaming(live) as opener:
+        session = initialize(opener)
+        wire.rpc("tools/call", {"name": name, "arguments": {}}, 1, session)
+        assert live.server._server._works._running == {}
+
+
 def test_a_call_that_might_have_become_a_task_leaves_nothing_to_collect(live):
     capabilities = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
     meta = dict(META, **{"io.modelcontextprotocol/clientCapabilities": capabilities})
