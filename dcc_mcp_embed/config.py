@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, Callable, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from .errors import ConfigError
@@ -23,6 +24,8 @@ __all__ = [
 
 #: Origins without a host: of a sandboxed page, and of a file's in a program made with Electron.
 HOSTLESS = ("null", "file://")
+#: All others; a slash behind one is left out.
+_ORIGIN = r"(?i)[a-z][a-z0-9+.-]*://[^\s/?#@*]+/*"
 
 T = TypeVar("T")
 
@@ -200,8 +203,7 @@ def _origins(given: Sequence[str]) -> Tuple[str, ...]:
         raise ConfigError("origins is {0!r}; it takes a list, such as [{0!r}]".format(given))
     origins = tuple(given)
     for one in origins:
-        _, _, host = str(one).rstrip("/").partition("://")
-        if one not in HOSTLESS and not (isinstance(one, str) and host and "/" not in host):
+        if one not in HOSTLESS and not (isinstance(one, str) and re.fullmatch(_ORIGIN, one)):
             raise ConfigError(
                 "origins has {!r}; it takes what browsers send, scheme://host[:port]".format(one)
             )

@@ -58,6 +58,11 @@ def test_what_cannot_be_used_is_refused_with_where_it_stands_and_what_would_do(
         (["studio.example"], "'studio.example'.*scheme://host"),
         (["https://studio.example/page"], "scheme://host"),
         (["https://"], "scheme://host"),
+        (["://studio.example"], "scheme://host"),
+        (["https://a.example", " https://b.example"], "' https://b.example'"),
+        (["https://studio.example?x"], "scheme://host"),
+        (["https://me@studio.example"], "scheme://host"),
+        (["https://*.studio.example"], "scheme://host"),
         ([7], "scheme://host"),
     ],
 )
@@ -75,6 +80,7 @@ def test_origins_are_taken_as_they_were_given():
     given = (
         "https://studio.example",
         "HTTP://Wiki:8080/",
+        "http://[fe80::1]:443",
         "vscode-webview://abc",
         "null",
         "file://",
