@@ -84,6 +84,18 @@ def test_a_file_with_tools_may_be_a_path_but_must_stand_in_a_list(home, name):
         assert server.call("from_a_file") == ""
 
 
+@pytest.mark.parametrize("given", [None, b"mine.py", 7])
+def test_what_can_hold_no_tools_is_refused(given):
+    with pytest.raises(ConfigError, match="is no module"):
+        embed.start("standalone", port=0, tools=[given])
+
+
+def test_the_name_of_a_module_is_no_module_to_register():
+    with embed.start("standalone", port=0) as server:
+        with pytest.raises(ConfigError, match="'mine' is no module"):
+            server.register_tools("mine")
+
+
 def test_a_launch_command_that_no_row_can_hold_is_refused():
     with pytest.raises(ConfigError, match="launch_command is .*as one text"):
         embed.start("standalone", port=0, launch_command=["mayapy", "serve.py"])

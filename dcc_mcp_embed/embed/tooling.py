@@ -36,6 +36,8 @@ def add(table: ToolTable, wanted: Sequence[Any]) -> None:
 
 def add_module(table: ToolTable, module: Any) -> int:
     """Add the tools declared in ``module``; return how many. Any thread. Raises ConfigError."""
+    if not hasattr(module, "__dict__"):
+        raise ConfigError("{!r} is no module, and can hold no tools".format(module))
     count = table.add_module(module)
     if not count:
         raise ConfigError(
