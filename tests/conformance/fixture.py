@@ -202,7 +202,7 @@ def json_schema_2020_12_tool(
         "required": ["region"],
     },
 )
-def test_x_mcp_header(region: str) -> str:
+def region_by_header(region: str) -> str:
     """Take an argument that stands in a header too."""
     return "region: {}".format(region)
 

@@ -59,7 +59,7 @@ META = {
 ARGUMENTS = {
     "test_sampling": {"prompt": "p"},
     "test_elicitation": {"message": "m"},
-    "test_x_mcp_header": {"region": "eu"},
+    "region_by_header": {"region": "eu"},
     "create_object": {"kind": "cube"},
     "batch": {"calls": [{"tool": "test_simple_text"}]},
     "describe_tool": {"name": "batch"},
@@ -210,7 +210,7 @@ class Modern(Talk):
         name = params.get(NAMED.get(method, ""))
         if name is not None:
             self.headers["Mcp-Name"] = name
-        if name == "test_x_mcp_header":
+        if name == "region_by_header":
             self.headers["Mcp-Param-Region"] = "eu"
         for _ in range(5):
             answer = super().ask(method, dict(params, _meta=meta))

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.heavy
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FIXTURES = [os.path.join(HERE, name) for name in ("fixture.py", "fixture_tasks.py")]
-SERVE = ("--tools", *FIXTURES, "--profile", "full", "--no-auth")
+SERVE = ("--tools", *FIXTURES, "--no-auth")
 
 
 def counted(folder: str, options: Sequence[str], *serve: str) -> Tuple[Dict[str, int], int]:
