@@ -74,6 +74,14 @@ def test_a_start_that_fails_takes_back_what_its_adapter_has_hung_into_the_host()
         assert server.adapter is not adapter
 
 
+def test_what_can_be_created_is_a_choice_in_the_list_of_tools():
+    from dcc_mcp_embed.adapters.standalone.shapes import KINDS
+
+    with embed.start("standalone", port=0) as server:
+        schema = server.call("describe_tool", {"name": "create_object"})["inputSchema"]
+    assert schema["properties"]["kind"]["enum"] == list(KINDS)
+
+
 @pytest.mark.parametrize("name", [str, pathlib.Path])
 def test_a_file_with_tools_may_be_a_path_but_must_stand_in_a_list(home, name):
     file = name(str(home / "mine.py"))

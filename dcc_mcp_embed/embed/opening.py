@@ -46,6 +46,7 @@ class Parts(NamedTuple):
 def open_parts(
     undo: ExitStack,
     adapter: HostAdapter,
+    backend: Any,
     settings: Settings,
     clock: Clock,
     logbook: LogBook,
@@ -90,7 +91,7 @@ def open_parts(
         instance,
         adapter,
         interactive,
-        adapter.scene_backend(),
+        backend,
         table,
         lanes,
         logbook,

@@ -82,7 +82,8 @@ class EmbeddedServer:
             self._sharing = SharedTransport(self._share)
             self._stopped = False
             self._table = ToolTable(settings.profile)
-            tooling.add_own(self._table, adapter)
+            backend = adapter.scene_backend()
+            tooling.add_own(self._table, adapter, backend)
             self._table.add(instances_in(self._registry, self.instance_id))
             tooling.add(self._table, tools)
             tooling.add_found(
@@ -91,6 +92,7 @@ class EmbeddedServer:
             parts = open_parts(
                 undo,
                 adapter,
+                backend,
                 settings,
                 clock,
                 self.logbook,

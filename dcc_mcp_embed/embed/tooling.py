@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from types import SimpleNamespace
 from typing import Any, Callable, Sequence
 
 from ..errors import ConfigError
 from ..host.adapter import HostAdapter
 from ..tools import code, control, loader, scene
+from ..tools.backend import SceneBackend
+from ..tools.scene_write import creating
 from ..tools.table import ToolTable
 
 __all__ = ["add", "add_found", "add_module", "add_own"]
@@ -20,9 +23,12 @@ TOOLS_FOLDER = "tools"
 _NAMES = (str, os.PathLike)
 
 
-def add_own(table: ToolTable, adapter: HostAdapter) -> None:
+def add_own(table: ToolTable, adapter: HostAdapter, backend: SceneBackend) -> None:
     """Add the tools that every host has, and those that only this one has. Host's main thread."""
-    for module in [control, scene, code, *adapter.tool_modules()]:
+    shared = SimpleNamespace(**vars(scene))
+    if backend.kinds:
+        shared.create_object = creating(backend.kinds)
+    for module in [control, shared, code, *adapter.tool_modules()]:
         table.add_module(module)
 
 

@@ -194,6 +194,12 @@ class Tool:
             setattr(tool, slot, changes[slot] if slot in changes else getattr(self, slot))
         return tool
 
+    def shown_with(self, schema: Dict[str, Any]) -> Tool:
+        """Return a copy of the tool that shows another schema of its input; it binds as before."""
+        return self.altered(
+            input_schema=schema, _described=dict(self._described, inputSchema=schema)
+        )
+
     def describe(self) -> Dict[str, Any]:
         """Return the tool as ``tools/list`` shows it. Always the same dict: not to be changed."""
         return self._described

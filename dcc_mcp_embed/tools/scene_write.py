@@ -14,10 +14,17 @@ from . import matrix as m
 from . import scene_schema as s
 from .backend import Transform
 from .context import ToolContext
-from .declare import tool
+from .declare import Tool, declared, tool
 from .scene_read import selected
 
-__all__ = ["create_object", "delete_objects", "rename_object", "set_selection", "set_transform"]
+__all__ = [
+    "create_object",
+    "creating",
+    "delete_objects",
+    "rename_object",
+    "set_selection",
+    "set_transform",
+]
 
 SPACES = ("world", "local")
 MODES = ("replace", "add", "remove")
@@ -43,10 +50,8 @@ TRANSFORM: Dict[str, Any] = {
     tags=("add", "make", "new", "primitive", "cube", "sphere", "light", "camera"),
     input_schema=s.schema(
         {
-            "kind": s.text(
-                "cube, sphere, plane, cylinder, cone, torus, camera, light, group, empty, or "
-                "another kind of this host; a wrong one is answered with the list."
-            ),
+            # What there is differs from host to host; see creating().
+            "kind": s.text("What to make. A wrong one is answered with the list."),
             "name": s.text("Its name. Default: one after its kind. A taken name is changed."),
             "parent": s.text("Path of the object to put it below. Default: the top level."),
             "transform": TRANSFORM,
@@ -86,6 +91,15 @@ def create_object(
     ctx.evidence(exists=row["path"] == path, transform={part: local[part] for part in PARTS})
     bbox = _bbox(ctx, path)
     return {"path": path, "id": row["id"], "name": row["name"], "type": row["type"], "bbox": bbox}
+
+
+def creating(kinds: Sequence[str]) -> Tool:
+    """Return :func:`create_object` for a host, which shows what can be made there."""
+    plain = declared(create_object)
+    assert isinstance(plain, Tool)
+    properties = plain.input_schema["properties"]
+    kind = dict(properties["kind"], enum=list(kinds))
+    return plain.shown_with(dict(plain.input_schema, properties=dict(properties, kind=kind)))
 
 
 @tool(
