@@ -173,6 +173,7 @@ def _prepared(
         "name": "dcc_mcp_embed bridge",
         "title": "dcc_mcp_embed bridge",
         "version": __version__,
+        "description": "The hosts that run on this machine, behind one server that outlives them.",
     }
     machine = McpMachine(
         server,

@@ -105,6 +105,7 @@ class Server:
                 "name": "dcc-mcp-embed-" + instance.dcc_type,
                 "title": "{} {}".format(instance.dcc_type, instance.version),
                 "version": version,
+                "description": "Tools that work on the open scene, inside the running host.",
             },
             table.listing,
             instructions(instance.dcc_type, instance.version),

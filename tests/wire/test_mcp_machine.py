@@ -26,6 +26,7 @@ METHODS = {
     "prompts/list": "prompts",
 }
 SERVER = {"name": "test", "version": "1"}
+INTRODUCED = dict(SERVER, description="What it is for.")
 MODERN = revisions.STATELESS[-1]
 
 
@@ -41,7 +42,7 @@ class Headers:
 
 
 def make(size=1000):
-    return mcp.McpMachine(SERVER, LISTS.__getitem__, "Be kind.", size)
+    return mcp.McpMachine(INTRODUCED, LISTS.__getitem__, "Be kind.", size)
 
 
 def ask(method, params=None, headers=(), ident=1, machine=None):
@@ -96,7 +97,7 @@ def test_initialize_echoes_what_it_knows_and_else_offers_its_latest(wanted, give
     assert reply.client == "c 2"
     result = reply.message["result"]
     assert result["protocolVersion"] == given_back
-    assert result["serverInfo"] == SERVER
+    assert result["serverInfo"] == (INTRODUCED if given_back == "2025-11-25" else SERVER)
     assert "tools" in result["capabilities"]
     assert result["instructions"]
 
@@ -366,12 +367,12 @@ def test_a_resource_in_the_stateless_era_has_its_uri_in_a_header(era):
 
 
 def test_discovery_and_lists_carry_what_the_revision_demands():
-    for reply in (modern("server/discover"), modern("tools/list")):
-        result = reply.message["result"]
+    for method, server in (("server/discover", INTRODUCED), ("tools/list", SERVER)):
+        result = modern(method).message["result"]
         assert result["resultType"] == "complete"
         assert result["ttlMs"] >= 0
         assert result["cacheScope"] in ("public", "private")
-        assert result["_meta"][revisions.META_SERVER] == SERVER
+        assert result["_meta"][revisions.META_SERVER] == server
     assert modern("server/discover").message["result"]["supportedVersions"] == [MODERN]
 
 

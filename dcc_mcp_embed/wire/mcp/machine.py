@@ -71,11 +71,12 @@ Outcome = Union[
 class McpMachine:
     """Answer what needs no work, name the work that the rest needs.
 
-    ``server`` is the Implementation block (name, version, title); ``catalogue(member)`` returns
-    what is listed under "tools", "resources", "resourceTemplates" or "prompts", sorted as
-    :mod:`.listing` says; ``instructions`` is what an agent should know first; ``size`` is how many
-    entries a page of a list has. With ``tasks`` calls can be tasks: then the catalogue also has
-    "toolsAsTasks", the tools with what they say about that.
+    ``server`` is the Implementation block (name, version, title, and a description, which is only
+    said to who asks for the server); ``catalogue(member)`` returns what is listed under "tools",
+    "resources", "resourceTemplates" or "prompts", sorted as :mod:`.listing` says; ``instructions``
+    is what an agent should know first; ``size`` is how many entries a page of a list has. With
+    ``tasks`` calls can be tasks: then the catalogue also has "toolsAsTasks", the tools with what
+    they say about that.
     """
 
     def __init__(
@@ -86,7 +87,9 @@ class McpMachine:
         size: int = PAGE,
         tasks: bool = False,
     ) -> None:
-        self._server = server
+        #: All that is said of the server to who asks, and what stands in every answer.
+        self._introduction = server
+        self._server = {key: server[key] for key in server if key != "description"}
         self._catalogue = catalogue
         self._instructions = instructions
         self._size = size
@@ -124,7 +127,7 @@ class McpMachine:
 
     def without_tasks(self) -> McpMachine:
         """Return one for where no tasks can be."""
-        return McpMachine(self._server, self._catalogue, self._instructions, self._size)
+        return McpMachine(self._introduction, self._catalogue, self._instructions, self._size)
 
     def receive(
         self, value: Any, headers: Any, client: str = "", version: Optional[str] = None
@@ -228,7 +231,7 @@ class McpMachine:
         result = {
             "protocolVersion": version,
             "capabilities": self._last_capabilities if last else self._capabilities,
-            "serverInfo": self._server,
+            "serverInfo": self._introduction if last else self._server,
             "instructions": self._instructions,
         }
         label = _client_label(params.get("clientInfo"))
@@ -274,11 +277,13 @@ class McpMachine:
         except Fault as fault:
             return Reply(http_status(fault.code), fault.to_message())
 
-    def _complete(self, request: Request, result: Dict[str, Any]) -> Reply:
+    def _complete(
+        self, request: Request, result: Dict[str, Any], server: Optional[Dict[str, Any]] = None
+    ) -> Reply:
         result["resultType"] = "complete"
         result["ttlMs"] = TTL_MS
         result["cacheScope"] = "private"
-        result["_meta"] = {META_SERVER: self._server}
+        result["_meta"] = {META_SERVER: server or self._server}
         return Reply(200, jsonrpc.result(request.id, result))
 
     def _discover(self, request: Request) -> Outcome:
@@ -289,6 +294,7 @@ class McpMachine:
                 "capabilities": self._stateless_capabilities,
                 "instructions": self._instructions,
             },
+            self._introduction,
         )
 
     def _list_stateless(self, request: Request) -> Outcome:
