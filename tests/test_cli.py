@@ -924,7 +924,7 @@ def test_demo_keeps_serving_and_shows_what_to_paste(home, number):
             lines.append(line)
         shown = "".join(lines)
         config = json.loads(shown[shown.index('{\n  "mcpServers"') : shown.rindex("}") + 1])
-        entry = config["mcpServers"]["standalone"]
+        entry = config["mcpServers"]["dcc-standalone"]
         port = int(entry["url"].split(":")[2].split("/")[0])
         served.facts = {"port": port, "token": entry["headers"]["Authorization"][7:]}
         with served.connect() as wire:

@@ -59,7 +59,7 @@ def client_config(server: embed.EmbeddedServer) -> Dict[str, Any]:
     entry: Dict[str, Any] = {"type": "http", "url": server.plain_url}
     if server.token is not None:
         entry["headers"] = {"Authorization": "Bearer " + server.token}
-    return {"mcpServers": {server.dcc_type: entry}}
+    return {"mcpServers": {"dcc-" + server.dcc_type: entry}}
 
 
 def run(options: Any) -> int:
