@@ -26,8 +26,9 @@ _NAMES = (str, os.PathLike)
 def add_own(table: ToolTable, adapter: HostAdapter, backend: SceneBackend) -> None:
     """Add the tools that every host has, and those that only this one has. Host's main thread."""
     shared = SimpleNamespace(**vars(scene))
-    if backend.kinds:
-        shared.create_object = creating(backend.kinds)
+    kinds = getattr(backend, "kinds", ())
+    if kinds:
+        shared.create_object = creating(kinds)
     for module in [control, shared, code, *adapter.tool_modules()]:
         table.add_module(module)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import re
 from contextlib import suppress
 from typing import Any, Dict, Iterable, List, NoReturn, Optional, Tuple
@@ -21,13 +22,14 @@ __all__ = ["Document", "Row", "parse", "render", "row_of"]
 #: Rows that are believed; a thousand hosts would be many. Each costs some microseconds.
 _ROWS = 100_000
 #: Steps that the search for rows in a damaged file may take, each about a nanosecond. Sixteen
-#: megabytes of rows need five sixths of them; a file that was made to need more gets no more.
-_BUDGET = 600_000_000
+#: megabytes of ordinary rows need two thirds of them; a file that was made to need more gets no
+#: more.
+_BUDGET = 800_000_000
 #: Steps of an attempt at a row as such, and of each character that it takes in. One that fails
 #: also looks at all that is before it, at one step a character: its error counts lines.
 _ATTEMPT, _CHARACTER = 3_000, 16
 #: Steps of each string or bracket, besides one a character, in the look for depth before it.
-_LOOK = 200
+_LOOK = 100
 #: How deep a row may be; none of anybody's is deeper than three. Up to Python 3.8 a callback of the
 #: garbage collector that comes when the stack is full ends the process, so the parser is not let
 #: that far.
@@ -173,11 +175,12 @@ def _without_escapes(text: str) -> str:
 
 
 def _demand_shallow(plain: str, position: int) -> None:
-    if not _look(plain, position)[0]:
+    # Each row of a valid file is looked at once: that has its end by itself.
+    if not _look(plain, position, math.inf)[0]:
         raise ValueError("it is nested too deeply at character {}".format(position))
 
 
-def _look(plain: str, position: int, budget: int = _BUDGET) -> Tuple[bool, int]:
+def _look(plain: str, position: int, budget: float) -> Tuple[bool, int]:
     """Return whether the value there is known not to be too deep, and the steps that it took."""
     depth = steps = looks = 0
     for token in _TOKEN.finditer(plain, position):

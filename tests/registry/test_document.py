@@ -262,6 +262,27 @@ def test_as_many_rows_as_a_file_can_hold_are_all_found():
     assert len(parse(("[" + ",".join(many[:200])).encode()).rows) == 100
 
 
+def test_sixteen_megabytes_of_ordinary_rows_take_no_more_steps_than_there_are():
+    """Shown by a sixteenth of both."""
+    many = [
+        json.dumps(raw_row(instance_id="{:08x}".format(n) + IDS[0][8:])).encode()
+        for n in range(2400)
+    ]
+    content = b"[" + b",".join(many)
+    steps = STEPS * 10 * len(content) // (16 * 1024 * 1024)
+    assert len(parse(content, steps).rows) == len(many)
+
+
+@pytest.mark.heavy
+def test_a_valid_row_may_be_as_large_as_the_file():
+    row = raw_row(extras={"names": [""] * 4_500_000})
+    content = json.dumps([row, raw_row()], separators=(",", ":")).encode()
+    assert 10 * 1024 * 1024 < len(content) < 16 * 1024 * 1024
+    document = parse(content)
+    assert document.damage is None
+    assert len(document.rows) == 2
+
+
 def test_a_file_with_rows_beyond_number_is_damaged():
     document = parse(b"[" + b"{}," * 100_000 + b"{}]")
     assert "more than 100000 rows" in document.damage
