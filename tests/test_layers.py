@@ -50,7 +50,7 @@ LEVELS: Dict[str, int] = {
 ONLY: Dict[str, Set[str]] = {
     "adapters": {"host", "tools"} | {unit for unit, level in LEVELS.items() if level == 0},
     "installers": {"errors", "_compat", "install_lifecycle"},
-    "install_lifecycle": set(),
+    "install_lifecycle": {"_layout", "_compat"},
 }
 #: ``from .. import __version__``: a constant set before anything else is imported.
 ROOT_NAMES = {"__version__"}
@@ -80,6 +80,13 @@ HEAVY = {"dataclasses", "inspect", "asyncio", "http", "ssl", "email", "urllib.re
     "logging.config"
 }
 NOT_SERVING = {"cli", "__main__", "bridge", "ipc", "mcp", "installers"} | {"install_lifecycle"}
+#: What an installer does in a host's start-up hook must not wait for these to be imported.
+LATE = set("subprocess socket http ctypes tempfile shutil urllib.request ssl email".split()) | {
+    "asyncio",
+    "concurrent",
+    "dataclasses",
+    "inspect",
+}
 #: Would only resolve in a checkout, or to somebody else's package.
 OWN_TOP_LEVEL = {"dcc_mcp_embed", "adapters", "installers", "vendor", *VENDORED}
 
@@ -192,6 +199,13 @@ def _outside(module: Tuple[str, ...], item: Import) -> Optional[str]:
         and (top in HEAVY or dotted in HEAVY)
     ):
         return "{!r} is too slow to import on the serving path".format(dotted)
+    if (
+        not item.in_function
+        and not item.for_types
+        and unit == "install_lifecycle"
+        and (top in LATE or dotted in LATE)
+    ):
+        return "{!r} is imported inside the function that needs it here".format(dotted)
     known = getattr(sys, "stdlib_module_names", None)  # 3.10+; the rule needs to hold once
     if known is not None and top not in known:
         return "{!r} is not in the standard library".format(top)
@@ -339,6 +353,10 @@ PLANTED = [
     ("tools.scene", "def f():\n    import bpy", "host module 'bpy'"),
     ("installers.plan", "from ..host import adapter", "installers may import only"),
     ("installers.plan", "from ..clock import Clock", "installers may import only"),
+    ("install_lifecycle.trees", "from ..errors import EmbedError", "may import only"),
+    ("install_lifecycle.rows", "from ..registry import rows", "may import only"),
+    ("install_lifecycle.trees", "import shutil", "inside the function that needs it"),
+    ("install_lifecycle.probing", "from http import client", "inside the function that needs it"),
     ("wire.buffer", "import socket", "wire/ is sans-IO and may not import 'socket'"),
     (
         "wire.buffer",
@@ -369,6 +387,9 @@ PLANTED = [
     ("server.endpoint", "from urllib.request import urlopen", "too slow"),
     ("server.endpoint", "from urllib import request", None),
     ("tools.schema", "def f():\n    import inspect", None),
+    ("install_lifecycle.trees", "def f():\n    import shutil", None),
+    ("install_lifecycle.trees", "import time\nfrom .._compat import rmtree", None),
+    ("installers.plan", "from ..install_lifecycle import safe_remove_tree", None),
     ("net.loop", "from ..errors import EmbedError\nfrom .timers import Timers", None),
     ("server.endpoint", "from .. import __version__\nfrom ..net.loop import Loop", None),
     ("wire.frames", "from .._vendor import msgpack", None),
