@@ -1,0 +1,84 @@
+"""Whether a tree is still the one that was there when something was planned for it.
+
+What is owed is carried out at some later start. Somebody may have installed anew at the same place
+meanwhile, and that must not be deleted for what was there before.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, Optional
+
+__all__ = ["identity_of", "is_still"]
+
+
+def identity_of(path: str) -> Optional[Dict[str, Any]]:
+    """Return what tells the tree at ``path`` from a later one, for JSON; None: there is nothing.
+
+    ``device``, ``inode``; with them ``born`` (nanoseconds) where the system knows when a folder
+    was made, elsewhere ``latest``: when the youngest entry of the top level was changed, by the
+    file system's clock. Raises OSError for what cannot be looked at.
+    """
+    facts = _facts(path)
+    if facts is None:
+        return None
+    found = {"device": facts.st_dev, "inode": facts.st_ino}
+    born = _born(facts)
+    if born is None:
+        found["latest"] = max(_changes(path, facts))
+    else:
+        found["born"] = born
+    return found
+
+
+def is_still(known: Optional[Dict[str, Any]], path: str) -> bool:
+    """Return whether ``path`` has what ``identity_of`` said before, or nothing. Raises OSError.
+
+    The number of a deleted folder is soon given to another where its birth is not known. There it
+    is the same tree only if something in it has not been changed since; in a new one all is new.
+    """
+    facts = _facts(path)
+    if facts is None:
+        return True
+    if known is None or known.get("device") != facts.st_dev or known.get("inode") != facts.st_ino:
+        return False
+    born = _born(facts)
+    if born is not None:
+        return bool(known.get("born") == born)
+    latest = known.get("latest")
+    return isinstance(latest, int) and any(at <= latest for at in _changes(path, facts))
+
+
+def _facts(path: str) -> Optional[os.stat_result]:
+    """Return what the system says of ``path`` itself, which is not followed if it is a link."""
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _born(facts: os.stat_result) -> Optional[int]:
+    for name in ("st_birthtime_ns", "st_birthtime"):
+        value = getattr(facts, name, None)
+        if value is not None:
+            return int(value * 1000000000) if isinstance(value, float) else int(value)
+    if sys.platform == "win32":
+        return facts.st_ctime_ns  # that is what it means there
+    return None
+
+
+def _changes(path: str, facts: os.stat_result) -> Iterator[int]:
+    """Yield when the folder and each entry of it was changed last, in nanoseconds."""
+    yield facts.st_ctime_ns
+    try:
+        names = os.listdir(path)
+    except NotADirectoryError:
+        return
+    for name in names:
+        inner = _facts(os.path.join(path, name))
+        if inner is not None:
+            yield inner.st_ctime_ns

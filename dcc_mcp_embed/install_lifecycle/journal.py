@@ -1,0 +1,321 @@
+"""The journal of what is owed: one file per user, for every host, whole or as it was.
+
+It is replaced, never overwritten, by whoever holds the lock beside it. When nothing is owed there
+is no file, so that a start finds out with one look. A damaged file is kept under another name, with
+what could be read of it still owed; one that a newer release wrote is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+from .entries import problem_of_entry
+from .exclusive import Exclusive, open_plain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+    Entry = Dict[str, Any]
+
+__all__ = ["FILE", "VERSION", "Contents", "Journal", "JournalError", "journal_dir", "parse"]
+
+FILE = "journal.json"
+VERSION = 1
+_LOCK = "journal.lock"
+_RUN_LOCK = "cleanup.lock"
+_DAMAGED = "journal.damaged-"
+#: An entry has some hundred bytes. What is longer is no journal.
+_LIMIT = 4 * 1024 * 1024
+#: Seconds to wait for another process's change, which takes some milliseconds.
+_PATIENCE = 2.0
+
+
+class JournalError(Exception):
+    """The journal cannot be used. ``reason`` is a word for programs, ``str()`` for people."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Contents:
+    """What a journal's bytes say: the good ``entries``, and what is wrong with the rest if any."""
+
+    def __init__(self, entries: List[Entry], damage: Optional[str] = None) -> None:
+        self.entries = entries
+        self.damage = damage
+
+
+def journal_dir(environ: Mapping[str, str], platform: str) -> str:
+    """Return the per-user directory of the journal, which is the server's own (not created here).
+
+    ``DCC_MCP_EMBED_HOME`` names it outright; otherwise the platform's place for local user data.
+    """
+    given = environ.get("DCC_MCP_EMBED_HOME")
+    if given:
+        return os.path.abspath(os.path.expanduser(given))
+    home = os.path.expanduser("~")
+    if platform == "win32":
+        base = environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
+    elif platform == "darwin":
+        base = os.path.join(home, "Library", "Application Support")
+    else:
+        base = environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
+    return os.path.join(base, "dcc_mcp_embed")
+
+
+def parse(data: bytes) -> Contents:
+    """Return what the bytes of a journal say. Raises JournalError for a newer release's."""
+    import json
+
+    try:
+        content = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        return Contents([], "it is no JSON ({})".format(type(error).__name__))
+    version = content.get("version") if isinstance(content, dict) else None
+    if not isinstance(version, int) or version < 1 or not isinstance(content.get("entries"), list):
+        return Contents([], "it is not built like a journal")
+    if version > VERSION:
+        raise JournalError(
+            "journal_newer",
+            "The journal has version {}, written by a newer release; this one knows {}.".format(
+                version, VERSION
+            ),
+        )
+    good, damage = [], None
+    for entry in content["entries"]:
+        problem = problem_of_entry(entry)
+        if problem is None:
+            good.append(entry)
+        else:
+            damage = damage or problem
+    return Contents(good, damage)
+
+
+def render(entries: List[Entry]) -> bytes:
+    """Return the bytes of a journal with these entries."""
+    import json
+
+    content = {"version": VERSION, "entries": entries}
+    # ASCII, in which even a file name of undecodable bytes goes there and back.
+    return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode("ascii")
+
+
+class Journal:
+    """One directory's journal. One thread at a time; every other thread or process has its own."""
+
+    def __init__(
+        self, directory: str, now: Callable[[], float], sleep: Callable[[float], None]
+    ) -> None:
+        """``now`` and ``sleep``: seconds, monotonic."""
+        self.path = os.path.join(directory, FILE)
+        #: Where damaged files were put that this object has met.
+        self.set_aside: List[str] = []
+        self._directory = directory
+        self._now = now
+        self._sleep = sleep
+
+    def exists(self) -> bool:
+        """Return whether anything may be owed. Raises OSError if that cannot be seen."""
+        try:
+            os.lstat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
+
+    def damaged_files(self) -> List[str]:
+        """Return the damaged journals that lie beside this one."""
+        try:
+            names = sorted(os.listdir(self._directory))
+        except OSError:
+            return []
+        return [os.path.join(self._directory, n) for n in names if n.startswith(_DAMAGED)]
+
+    def read(self) -> Contents:
+        """Return what it says now; nothing is changed. Raises OSError, JournalError."""
+        data, damage = self._load()
+        if data is None:
+            return Contents([], damage)
+        return parse(data)
+
+    def change(self, edit: Callable[[List[Entry]], List[Entry]]) -> List[Entry]:
+        """Replace the entries by what ``edit`` makes of them, and return those.
+
+        All of it is on disk when it returns, or none of it. Raises OSError, JournalError.
+        """
+        self.make_directory()
+        lock = Exclusive(os.path.join(self._directory, _LOCK))
+        if not lock.acquire(_PATIENCE, self._now, self._sleep):
+            raise JournalError(
+                "journal_busy",
+                "Another process has held the journal for {:.0f} s.".format(_PATIENCE),
+            )
+        try:
+            return self._edit(edit)
+        finally:
+            lock.release()
+
+    def _edit(self, edit: Callable[[List[Entry]], List[Entry]]) -> List[Entry]:
+        data, damage = self._load()
+        found = Contents([], damage) if data is None else parse(data)
+        if found.damage is not None:
+            self._keep_damaged(data)
+        entries = edit(list(found.entries))
+        if not entries:
+            self._delete()
+        elif found.damage is not None or entries != found.entries:
+            self._write(render(entries))
+        return entries
+
+    def turn(self) -> Optional[Exclusive]:
+        """Take the turn to carry out what is owed; None: another process has it. Raises OSError.
+
+        It is the caller's to release.
+        """
+        self.make_directory()
+        lock = Exclusive(os.path.join(self._directory, _RUN_LOCK))
+        return lock if lock.acquire(0, self._now, self._sleep) else None
+
+    def make_directory(self) -> None:
+        """Make the directory, private to the user. Raises OSError, and JournalError if it is not.
+
+        What is written there is deleted at the next start, so nobody else may write it.
+        """
+        os.makedirs(self._directory, mode=0o700, exist_ok=True)
+        if not hasattr(os, "getuid"):
+            return  # Windows: the user's local application data is private by its inherited ACL.
+        facts = os.lstat(self._directory)
+        if stat.S_ISLNK(facts.st_mode) or facts.st_uid != os.getuid():
+            raise JournalError(
+                "journal_unsafe",
+                "{} is a link or somebody else's; set DCC_MCP_EMBED_HOME to a directory of your "
+                "own.".format(self._directory),
+            )
+        if facts.st_mode & 0o077:
+            os.chmod(self._directory, 0o700)
+
+    def _load(self) -> Tuple[Optional[bytes], Optional[str]]:
+        """Return the file's bytes, or None and what is wrong with it, if anything."""
+        try:
+            facts = os.lstat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None, None
+        if not stat.S_ISREG(facts.st_mode):
+            return None, "it is a link, a folder or a device"
+        handle = self._open()
+        try:
+            facts = os.fstat(handle)
+            if hasattr(os, "getuid") and (facts.st_uid != os.getuid() or facts.st_mode & 0o022):
+                raise JournalError(
+                    "journal_unsafe",
+                    "{} is somebody else's, or others may write it; remove it.".format(self.path),
+                )
+            if facts.st_size > _LIMIT:
+                return None, "it is too long"
+            with os.fdopen(handle, "rb", closefd=False) as stream:
+                return stream.read(), None
+        finally:
+            os.close(handle)
+
+    def _open(self) -> int:
+        """Open the file to read it. On Windows it may be held while it is being replaced."""
+        from .._compat import RETRY_DELAYS
+
+        for delay in RETRY_DELAYS if os.name == "nt" else ():
+            try:
+                return open_plain(self.path, os.O_RDONLY)
+            except PermissionError:
+                self._sleep(delay)
+        return open_plain(self.path, os.O_RDONLY)
+
+    def _keep_damaged(self, data: Optional[bytes]) -> None:
+        """Keep what is there under another name, the same one however often it is tried."""
+        from zlib import crc32
+
+        if data is None:
+            place = self._beside("{:.0f}".format(os.lstat(self.path).st_mtime))
+            os.replace(self.path, place)
+        else:
+            # A copy: the good entries are in the file until they are in the next one.
+            place = self._beside("{:08x}".format(crc32(data)))
+            _write_whole(place, data)
+        self.set_aside.append(place)
+
+    def _beside(self, label: str) -> str:
+        return os.path.join(self._directory, _DAMAGED + label + ".json")
+
+    def _write(self, data: bytes) -> None:
+        from .._compat import replace
+
+        temporary = self.path + ".new"  # one name, so that nothing piles up: we hold the lock
+        try:
+            _write_whole(temporary, data)
+            replace(temporary, self.path, self._sleep)
+        except BaseException:
+            _drop(temporary)
+            raise
+        self._settle()
+
+    def _delete(self) -> None:
+        from .._compat import RETRY_DELAYS
+
+        for delay in (*RETRY_DELAYS, None):
+            try:
+                os.unlink(self.path)
+            except FileNotFoundError:
+                return
+            except PermissionError:
+                # Windows, while another process reads it.
+                if delay is None or os.name != "nt":
+                    raise
+                self._sleep(delay)
+            else:
+                self._settle()
+                return
+
+    def _settle(self) -> None:
+        """Have the directory's new state on disk, where a directory can be told so."""
+        if sys.platform == "win32":
+            return
+        try:
+            handle = os.open(self._directory, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except OSError:
+            pass  # every process sees the new state; after a power cut it may be the old one
+
+
+def _write_whole(path: str, data: bytes) -> None:
+    """Write a file anew and have it on disk. Raises OSError, and then there is none."""
+    _unlink(path)
+    handle = open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        try:
+            with os.fdopen(handle, "wb", closefd=False) as stream:
+                stream.write(data)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except BaseException:
+        _drop(path)
+        raise
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _drop(path: str) -> None:
+    """Delete what is half written, if that can be: what went wrong before is what is told."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
