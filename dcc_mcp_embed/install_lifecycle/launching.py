@@ -1,0 +1,411 @@
+"""Starting a sidecar beside a host: it is on its own from the first moment, and leaves no zombie.
+
+A session of its own on POSIX, so that what a terminal sends to the host is not for it; on Windows
+no console, and no handle of the host's but those of its logs. Nothing waits for it unless asked to.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+
+from . import readiness, results
+from .sidecar import build_sidecar_command, child_environment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import subprocess
+
+__all__ = ["argv_metadata", "launch_sidecar", "popen_options"]
+
+Result = Dict[str, Any]
+
+#: Flags of CreateProcess, which only Windows' subprocess has names for.
+_DETACHED_PROCESS = 0x00000008
+_NEW_PROCESS_GROUP = 0x00000200
+_NO_WINDOW = 0x08000000
+
+_STREAMS = ("stdout", "stderr")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
+#: Bytes from the end of a log that come with the news of an early end.
+_TAIL = 4096
+_EXITED = "sidecar_exited_during_startup"
+
+
+class _Log(NamedTuple):
+    """One stream's file, open for the child, and where in it this child's lines begin."""
+
+    handle: int
+    path: str
+    start: int
+
+
+def launch_sidecar(
+    *,
+    dcc_type: Any,
+    host_rpc: Any,
+    watch_pid: Any = None,
+    registry_dir: Any = None,
+    server_bin: Any = None,
+    instance_id: Any = None,
+    display_name: Any = None,
+    adapter_version: Any = None,
+    discovery_mcp_url: Any = None,
+    gateway_port: Any = None,
+    gateway_host: Any = None,
+    gateway_name: Any = None,
+    gateway_remote_host: Any = None,
+    gateway_remote_port: Any = None,
+    connect_timeout_secs: Any = None,
+    no_ensure_gateway: bool = False,
+    legacy_gateway_election: bool = False,
+    require_dispatch_capable: bool = False,
+    extra_args: Optional[Iterable[Any]] = None,
+    detached: bool = True,
+    cwd: Any = None,
+    env: Optional[Mapping[str, str]] = None,
+    wait_ready_timeout_secs: Optional[float] = None,
+    poll_interval_secs: float = 0.25,
+    probe_tool: Optional[str] = None,
+    probe_arguments: Optional[Mapping[str, Any]] = None,
+    probe_timeout_secs: float = 3.0,
+    stdio_log_dir: Any = None,
+    capture_stdio: bool = True,
+    liveness_check_secs: float = 0.0,
+    return_process: bool = False,
+    check_server_version: bool = False,
+) -> Result:
+    """Start what ``build_sidecar_command`` builds from the same arguments; return its contract.
+
+    To it come ``status`` (``started``), ``pid``, ``stdio`` (where its output goes), ``liveness``,
+    ``ready``, ``readiness_checked`` and ``readiness``. Returns at once, unless one of these asks
+    for more, each in seconds on the calling thread:
+
+    * ``liveness_check_secs``: wait so long for an early end;
+    * ``wait_ready_timeout_secs``: then wait so long for readiness (0: look once). ``success`` says
+      that it was started, ``ready`` whether it can be used;
+    * ``check_server_version``: up to 3 s.
+
+    Whoever ends while somebody waits here is told of as ``status`` ``exited``, with an
+    ``early_exit`` that has the end of its output. Other failures: those of
+    ``build_sidecar_command``, ``stdio_log_failed``, ``spawn_failed``. What a seconds argument that
+    is no number raises is raised before anything is started.
+
+    The output is appended to files in ``stdio_log_dir`` (default: ``logs`` in the registry's
+    directory), or dropped without ``capture_stdio``. ``return_process`` adds the ``Popen`` as
+    ``process``, and leaves it to the caller to wait for it; else it is waited for when it ends.
+    """
+    liveness_secs, interval = float(liveness_check_secs), float(poll_interval_secs)
+    ready_secs = None if wait_ready_timeout_secs is None else float(wait_ready_timeout_secs)
+    probe_secs = float(probe_timeout_secs)
+    contract = build_sidecar_command(
+        dcc_type=dcc_type,
+        host_rpc=host_rpc,
+        watch_pid=watch_pid,
+        registry_dir=registry_dir,
+        server_bin=server_bin,
+        instance_id=instance_id,
+        display_name=display_name,
+        adapter_version=adapter_version,
+        discovery_mcp_url=discovery_mcp_url,
+        gateway_port=gateway_port,
+        gateway_host=gateway_host,
+        gateway_name=gateway_name,
+        gateway_remote_host=gateway_remote_host,
+        gateway_remote_port=gateway_remote_port,
+        connect_timeout_secs=connect_timeout_secs,
+        no_ensure_gateway=no_ensure_gateway,
+        legacy_gateway_election=legacy_gateway_election,
+        require_dispatch_capable=require_dispatch_capable,
+        extra_args=extra_args,
+        env=env,
+        check_server_version=check_server_version,
+    )
+    if not contract["success"]:
+        return contract
+    about = {name: contract[name] for name in ("command", "server_binary", "registry_dir")}
+    try:
+        logs = _open_logs(contract, stdio_log_dir) if capture_stdio else []
+    except (OSError, ValueError) as error:
+        message = "The sidecar's output has nowhere to go: {}".format(error)
+        path = getattr(error, "filename", None)
+        return results.failed(path, "stdio_log_failed", message, **about)
+    stdio = _stdio(logs)
+    environ = child_environment(env)
+    environ.update(contract["environment"]["set"])
+    try:
+        process = _spawn(contract["command"], environ, cwd, logs, detached)
+    except _spawn_errors() as error:
+        message = "The sidecar could not be started: {}".format(error)
+        return results.failed(None, "spawn_failed", message, stdio=stdio, **about)
+    finally:
+        for log in logs:
+            os.close(log.handle)
+    try:
+        launched = dict(
+            contract,
+            status="started",
+            pid=process.pid,
+            detached=detached,
+            ready=False,
+            readiness_checked=False,
+            readiness=_not_checked(contract),
+            stdio=stdio,
+            liveness=_liveness(process, liveness_secs),
+        )
+        if ready_secs is not None and process.returncode is None:
+            probe = readiness.Probe(probe_tool, probe_arguments, probe_secs)
+            verdict = _verdict(process, contract, probe, ready_secs, interval)
+            launched.update(readiness=verdict, readiness_checked=True, ready=verdict["ready"])
+        # A program that only starts the sidecar may end when that is done.
+        if process.returncode is not None and not launched["ready"]:
+            launched.update(_early_exit(contract["command"], process.returncode, logs))
+    except BaseException:
+        _let_go(process)
+        raise
+    if return_process:
+        launched["process"] = process
+    else:
+        _let_go(process)
+    return launched
+
+
+# Before: where its output goes.
+
+
+def _open_logs(contract: Result, directory: Any) -> List[_Log]:
+    """Open a file for each stream. Raises OSError, ValueError; nothing is left open then."""
+    where = results.to_path(directory)
+    if where is None:
+        where = os.path.join(contract["registry_dir"], "logs")
+        # What others can write to would be trusted by nobody.
+        os.makedirs(contract["registry_dir"], mode=0o700, exist_ok=True)
+        os.makedirs(where, mode=0o700, exist_ok=True)
+    who = contract["readiness_selector"]["instance_id"] or contract["watch_pid"]
+    stem = "sidecar-{}-{}".format(_UNSAFE.sub("_", contract["dcc_type"])[:64], who)
+    os.makedirs(where, exist_ok=True)
+    logs: List[_Log] = []
+    try:
+        for stream in _STREAMS:
+            logs.append(_open_log(os.path.join(where, "{}.{}.log".format(stem, stream))))
+    except BaseException:
+        for log in logs:
+            os.close(log.handle)
+        raise
+    return logs
+
+
+def _open_log(path: str) -> _Log:
+    import stat
+
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    # The directory may be one in which others can put things: no links, and nothing that blocks.
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_NOINHERIT", "O_BINARY"):
+        flags |= getattr(os, name, 0)
+    handle = os.open(path, flags, 0o600)
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(0, "not a file", path)
+    except BaseException:
+        os.close(handle)
+        raise
+    return _Log(handle, path, found.st_size)
+
+
+def _stdio(logs: List[_Log]) -> Result:
+    told: Result = {"captured": bool(logs)}
+    if logs:
+        told["log_dir"] = os.path.dirname(logs[0].path)
+    for stream, log in zip(_STREAMS, logs or (None, None)):
+        told[stream + "_path"] = log.path if log else None
+        told[stream + "_start_offset"] = log.start if log else None
+    told["message"] = "Its output goes to {}.".format("log files" if logs else "nobody")
+    return told
+
+
+# The start itself.
+
+
+def popen_options(windows: bool, detached: bool) -> Dict[str, Any]:
+    """Return what keeps a child apart from its parent, as keywords of Popen."""
+    # On Windows, too: then it inherits the three streams that it is given and no other handle.
+    options: Dict[str, Any] = {"close_fds": True}
+    if detached and windows:
+        options["creationflags"] = _DETACHED_PROCESS | _NEW_PROCESS_GROUP | _NO_WINDOW
+    elif detached:
+        options["start_new_session"] = True
+    return options
+
+
+def _spawn(
+    command: List[str], environ: Dict[str, str], cwd: Any, logs: List[_Log], detached: bool
+) -> subprocess.Popen[bytes]:
+    import subprocess
+
+    stdout, stderr = [log.handle for log in logs] or [subprocess.DEVNULL] * 2
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        cwd=results.to_path(cwd),
+        env=environ,
+        **popen_options(os.name == "nt", detached),
+    )
+
+
+def _spawn_errors() -> Tuple[Any, ...]:
+    import subprocess
+
+    return (OSError, ValueError, TypeError, subprocess.SubprocessError)
+
+
+def _let_go(process: subprocess.Popen[bytes]) -> None:
+    """Have a child waited for when it ends, by somebody else than the caller."""
+    if process.returncode is not None:
+        return
+    if os.name == "nt" or not _wait_aside(process.pid):
+        from .processes import adopt
+
+        adopt(process)
+        return
+    # That thread has the end of it; Popen would warn of a child that nobody waits for.
+    process.returncode = 0
+
+
+def _wait_aside(pid: int) -> bool:
+    """Have a thread wait for a child, up to its end; return whether there is one.
+
+    The thread runs no line of Python and makes no Python object but a number: in a host with Qt,
+    the collection of garbage that an allocation can set off must not happen on it. Nor does it take
+    a signal of the host's. If others have waited for the child meanwhile, it ends in silence.
+    """
+    import _thread
+    import signal
+
+    try:
+        import ctypes
+
+        wait = ctypes.CDLL(None).waitpid
+        wait.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
+        every = getattr(signal, "valid_signals", lambda: range(1, signal.NSIG))()  # 3.8 on
+        before = signal.pthread_sigmask(signal.SIG_SETMASK, every)
+        try:
+            _thread.start_new_thread(wait, (pid, None, 0))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    except (ImportError, OSError, AttributeError, ValueError, RuntimeError):
+        return False  # the interpreter is ending, say
+    return True
+
+
+# After: what came of it.
+
+
+def _liveness(process: subprocess.Popen[bytes], seconds: float) -> Result:
+    """Wait so long for the child's end and say whether it came."""
+    import subprocess
+
+    if not seconds > 0:
+        return {
+            "checked": False,
+            "alive": None,
+            "timeout_secs": seconds,
+            "elapsed_secs": 0.0,
+            "exit_code": None,
+            "message": "Nobody asked whether it stays.",
+        }
+    began = time.monotonic()
+    try:
+        code: Optional[int] = process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        code = None
+    return {
+        "checked": True,
+        "alive": code is None,
+        "timeout_secs": seconds,
+        "elapsed_secs": round(time.monotonic() - began, 3),
+        "exit_code": code,
+        "message": (
+            "It still ran after {:g} s.".format(seconds)
+            if code is None
+            else "It ended within {:g} s of its start.".format(seconds)
+        ),
+    }
+
+
+def _not_checked(contract: Result) -> Result:
+    promised = contract["readiness_contract"]
+    return {
+        "success": False,
+        "status": "not_checked" if promised["dispatch_ready_capable"] else "dispatch_not_capable",
+        "ready": False,
+        "checked": False,
+        "selector": contract["readiness_selector"],
+        "message": promised["message"],
+        "recommended_next_action": contract["recommended_next_action"],
+    }
+
+
+def _verdict(
+    process: subprocess.Popen[bytes],
+    contract: Result,
+    probe: readiness.Probe,
+    timeout: float,
+    interval: float,
+) -> Result:
+    """Wait for readiness, or until the child has failed: nobody becomes ready in its place."""
+    place, selector = contract["registry_dir"], contract["readiness_selector"]
+    if not timeout > 0:
+        return readiness.look(place, selector, probe)
+    return readiness.await_ready(
+        place, selector, probe, timeout, interval, gone=lambda: process.poll() not in (None, 0)
+    )
+
+
+def _early_exit(command: List[str], code: int, logs: List[_Log]) -> Result:
+    told: Result = {
+        "exit_code": code,
+        "reason": _EXITED,
+        "argv_metadata": argv_metadata(command),
+        "stdio_captured": bool(logs),
+        "tail_bytes": _TAIL,
+        "tail_errors": {},
+    }
+    for stream, log in zip(_STREAMS, logs or (None, None)):
+        told[stream + "_path"] = log.path if log else None
+        told[stream + "_start_offset"] = log.start if log else None
+        told[stream + "_tail"] = None
+        try:
+            told[stream + "_tail"] = _tail(log) if log else None
+        except OSError as error:
+            told["tail_errors"][stream] = str(error)
+    return {
+        "success": False,
+        "status": "exited",
+        "reason": _EXITED,
+        "message": "The sidecar ended as soon as it was started, with {}.".format(code),
+        "early_exit": told,
+        "ready": False,
+    }
+
+
+def argv_metadata(command: List[str]) -> Result:
+    """Return a command without its values, which may be nobody's business."""
+    flags = [one.partition("=")[0] for one in command[2:] if one.startswith("--")]
+    return {
+        "program": re.split(r"[/\\]", command[0])[-1],
+        "subcommand": command[1] if len(command) > 1 else None,
+        "flags": flags,
+    }
+
+
+def _tail(log: _Log) -> Optional[str]:
+    with open(log.path, "rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(log.start, end - _TAIL))
+        text = file.read(_TAIL).decode("utf-8", "replace").strip()
+    return text or None

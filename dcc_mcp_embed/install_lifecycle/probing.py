@@ -1,0 +1,207 @@
+"""One call of one tool through a sidecar, as the proof that calls arrive.
+
+Straight to the address: neither a proxy from the environment nor a redirect is followed. A sidecar
+that sends a byte now and then gets no more time than one that is silent.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional, cast
+
+if TYPE_CHECKING:
+    import http.client
+    import socket
+
+__all__ = ["judge_reply", "probe_sidecar_tool"]
+
+#: Bytes of an answer; a probe tool says a sentence.
+MAX_REPLY = 4 * 1024 * 1024
+_LEAST_TIMEOUT = 0.1
+_CHUNK = 64 * 1024
+
+
+class _Reply(NamedTuple):
+    status: int
+    body: bytes
+
+
+def probe_sidecar_tool(
+    mcp_url: Any,
+    tool_name: Any,
+    arguments: Optional[Mapping[str, Any]] = None,
+    *,
+    timeout_secs: float = 3.0,
+) -> Dict[str, Any]:
+    """Call ``tool_name`` at a sidecar's ``mcp_url`` once and say whether it worked.
+
+    Blocks up to ``timeout_secs`` (0.1 at least) for the whole exchange. ``{success, status,
+    message}`` and, where there are any, ``mcp_url, tool_name, request_id, http_status, response,
+    error, result``. ``status`` is ``probe_ok``, ``probe_failed`` (the tool or the sidecar says so),
+    ``probe_bad_response`` (no JSON-RPC answer to this request), ``probe_http_error``,
+    ``probe_unreachable``, ``probe_missing_url`` or ``probe_missing_tool``. Raises nothing but what
+    a ``timeout_secs`` that is no number does.
+    """
+    import json
+
+    url = str(mcp_url or "").strip()
+    tool = str(tool_name or "").strip()
+    known = {"mcp_url": url or None, "tool_name": tool or None}
+    if not url:
+        return _result("probe_missing_url", "The sidecar's entry has no mcp_url.", **known)
+    if not tool:
+        return _result("probe_missing_tool", "No tool was named to probe with.", **known)
+    ident = "sidecar-ready-probe-" + os.urandom(16).hex()
+    known["request_id"] = ident
+    request = {
+        "jsonrpc": "2.0",
+        "id": ident,
+        "method": "tools/call",
+        "params": {"name": tool, "arguments": dict(arguments or {})},
+    }
+    try:
+        reply = _post(url, json.dumps(request).encode("utf-8"), float(timeout_secs))
+    except _errors() as error:
+        message = "The sidecar's address could not be reached, or did not answer in time."
+        return _result("probe_unreachable", message, error=_told(error), **known)
+    return dict(judge_reply(reply.status, reply.body, ident), **known)
+
+
+def judge_reply(status: int, body: bytes, request_id: str) -> Dict[str, Any]:
+    """Return what an answer to the request ``request_id`` proves. Pure."""
+    import json
+
+    text = body.decode("utf-8", "replace")
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        answer = None
+    if not 200 <= status < 300:
+        said = answer if answer is not None else text[:4096]
+        message = "The sidecar refused the probe, HTTP status {}.".format(status)
+        return _result("probe_http_error", message, http_status=status, response=said)
+    if not isinstance(answer, dict):
+        message = "The sidecar's answer is not a JSON object."
+        return _result(
+            "probe_bad_response", message, http_status=status, response=answer or text[:4096]
+        )
+    if answer.get("id", request_id) not in (request_id, None):
+        message = "The sidecar answered another request."
+        return _result("probe_bad_response", message, http_status=status, response=answer)
+    if answer.get("error") is not None:
+        message = "The sidecar answered with an error."
+        return _result("probe_failed", message, error=answer["error"])
+    if "result" not in answer:
+        message = "The sidecar's answer is none: it has neither a result nor an error."
+        return _result("probe_bad_response", message, http_status=status, response=answer)
+    result = answer["result"]
+    if isinstance(result, dict) and (
+        result.get("isError") is True or result.get("success") is False
+    ):
+        return _result("probe_failed", "The tool says that it failed.", result=result)
+    return _result("probe_ok", "The tool was called and answered.", result=result)
+
+
+def _result(status: str, message: str, **more: Any) -> Dict[str, Any]:
+    known = {name: value for name, value in more.items() if value is not None}
+    return dict(known, success=status == "probe_ok", status=status, message=message)
+
+
+def _told(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+def _errors() -> Any:
+    import http.client
+
+    return (OSError, ValueError, http.client.HTTPException)
+
+
+class _Incoming(io.RawIOBase):
+    """What arrives on a socket, all of it before ``until`` (monotonic seconds)."""
+
+    def __init__(self, sock: socket.socket, until: float) -> None:
+        super().__init__()
+        self._sock = sock
+        self._until = until
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._sock.settimeout(_remaining(self._until))
+        return self._sock.recv_into(buffer)
+
+
+class _Wire:
+    """As much of a socket as ``http.client`` uses once it is connected."""
+
+    def __init__(self, sock: socket.socket, until: float) -> None:
+        self._sock = sock
+        self._until = until
+
+    def sendall(self, octets: Any) -> None:
+        self._sock.settimeout(_remaining(self._until))
+        self._sock.sendall(octets)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Incoming(self._sock, self._until))
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+def _remaining(until: float) -> float:
+    remaining = until - time.monotonic()
+    if remaining <= 0:
+        raise TimeoutError("it took too long")
+    return remaining
+
+
+def _post(url: str, body: bytes, timeout: float) -> _Reply:
+    """Send one POST and return its answer. Raises OSError, ValueError, HTTPException."""
+    import http.client
+    from urllib.parse import urlsplit
+
+    until = time.monotonic() + max(_LEAST_TIMEOUT, timeout)
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("not the address of a sidecar: {!r}".format(url))
+    secure = parts.scheme == "https"
+    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+    connection = kind(parts.hostname, parts.port, timeout=_remaining(until))
+    try:
+        connection.connect()
+        connection.sock = cast(Any, _Wire(connection.sock, until))
+        connection.request(
+            "POST",
+            (parts.path or "/") + ("?" + parts.query if parts.query else ""),
+            body,
+            {
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+                "Connection": "close",
+            },
+        )
+        response = connection.getresponse()
+        try:
+            return _Reply(response.status, _read(response))
+        finally:
+            response.close()
+    finally:
+        connection.close()
+
+
+def _read(response: http.client.HTTPResponse) -> bytes:
+    pieces: List[bytes] = []
+    size = 0
+    while True:
+        piece = response.read(_CHUNK)
+        if not piece:
+            return b"".join(pieces)
+        pieces.append(piece)
+        size += len(piece)
+        if size > MAX_REPLY:
+            raise ValueError("the answer is longer than {} bytes".format(MAX_REPLY))
