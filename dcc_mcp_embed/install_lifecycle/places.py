@@ -1,0 +1,106 @@
+"""Which directory is the registry: the choice of ``registry/place.py``, but nothing is made.
+
+So an installer looks where the servers of this user write, also where the usual directory belongs
+to somebody else.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Mapping, Optional, Tuple
+
+__all__ = ["SHARED_NAME", "locate", "temporary_directory"]
+
+#: Name below the system's directory for temporary files on which all dcc-mcp programs agree.
+SHARED_NAME = "dcc-mcp-registry"
+#: What Python calls ``CS_DARWIN_USER_TEMP_DIR``, where it knows the name.
+_DARWIN_TEMP = 65537
+
+
+def locate(
+    given: Optional[str], environ: Mapping[str, str], platform: str
+) -> Tuple[str, bool, List[str]]:
+    """Return (directory, whether it may be believed, remarks for a person). Raises nothing.
+
+    Whoever names one (``given``, else ``DCC_MCP_REGISTRY_DIR``) is obeyed, and told if others can
+    write there. The default one is the usual one, or where that is not to be trusted the first of
+    two others that is; if none is, it is the usual one, and not to be believed.
+    """
+    named = given or environ.get("DCC_MCP_REGISTRY_DIR")
+    if named:
+        path = os.path.abspath(os.path.expanduser(named))
+        # A link is the wish of whoever named it; where it leads to is what is looked at.
+        problem = _problem(os.path.realpath(path))
+        return path, True, [problem] if problem else []
+    shared = os.path.join(temporary_directory(environ, platform), SHARED_NAME)
+    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
+    private = os.path.join(_data_directory(environ, platform), "registry")
+    remarks: List[str] = []
+    for path in (shared, "{}-{}".format(shared, user), private):
+        problem = _problem(path)
+        if problem is None:
+            return os.path.abspath(path), True, remarks
+        remarks.append(problem)
+    return os.path.abspath(shared), False, remarks
+
+
+def temporary_directory(environ: Mapping[str, str], platform: str) -> str:
+    """Return the directory for temporary files as programs in Rust see it, not always as Python.
+
+    POSIX: ``TMPDIR`` only. Windows: ``TMP``, ``TEMP``, ``USERPROFILE``, like GetTempPath.
+    """
+    if platform == "win32":
+        for name in ("TMP", "TEMP", "USERPROFILE"):
+            if environ.get(name):
+                return environ[name]
+        return environ.get("SystemRoot") or "C:\\Windows"
+    named = environ.get("TMPDIR")
+    if not named and platform == "darwin":
+        try:
+            named = os.confstr(_DARWIN_TEMP)
+        except (OSError, ValueError):
+            pass  # a system that does not know the number
+    return named or "/tmp"
+
+
+def _data_directory(environ: Mapping[str, str], platform: str) -> str:
+    """Return where the package keeps what is the user's (``config.data_dir``)."""
+    given = environ.get("DCC_MCP_EMBED_HOME")
+    if given:
+        return os.path.abspath(os.path.expanduser(given))
+    home = os.path.expanduser("~")
+    if platform == "win32":
+        base = environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
+    elif platform == "darwin":
+        base = os.path.join(home, "Library", "Application Support")
+    else:
+        base = environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
+    return os.path.join(base, "dcc_mcp_embed")
+
+
+def _problem(path: str) -> Optional[str]:
+    """Return why what is in ``path`` is not to be believed; None also if there is nothing yet."""
+    try:
+        facts = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        return "{} cannot be used: {}".format(path, error)
+    if not stat.S_ISDIR(facts.st_mode):
+        return "{} is a link or a file".format(path)
+    if not hasattr(os, "getuid"):
+        # Windows: the user's temporary directory is private by its inherited access list.
+        return None
+    if facts.st_uid != os.getuid():
+        return "{} belongs to somebody else (user {})".format(path, facts.st_uid)
+    if facts.st_mode & 0o022:
+        return "{} can be written by others".format(path)
+    above = os.path.dirname(path)
+    over = os.stat(above)
+    if over.st_mode & 0o022 and not over.st_mode & stat.S_ISVTX:
+        return "{} can be exchanged by others, who may write {}".format(path, above)
+    return None

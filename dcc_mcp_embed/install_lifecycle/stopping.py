@@ -1,0 +1,244 @@
+"""How what registry entries stand for is brought to an end.
+
+The order: who it is (the number of a process that has ended may be anybody's), a polite question
+where the row says how, the system's own, and, only if somebody wants it, an end without asking.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from . import processes, safe_stop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
+
+    Entry = Dict[str, Any]
+
+__all__ = ["ANOTHER", "SAME", "SETTLED", "UNKNOWN", "judge", "stop", "target_of"]
+
+#: ``status`` of a row for which nothing is left to do.
+SETTLED = ("stopped", "already_stopped")
+SAME, ANOTHER, UNKNOWN = "same", "another", "unknown"
+#: Seconds by which two readings of the wall clock may be apart.
+_SLACK = 2.0
+#: Seconds between looks whether a process has ended, and for it to end once it was killed.
+_PAUSE, _KILL_TIME = 0.05, 2.0
+
+_OWNER_GONE = "The row's owner is gone. The number of its process may be another's: left alone."
+_REUSED = "The process with this number began after the row was last renewed: left alone."
+_UNKNOWN = "Nothing proves that the process is the one that registered: left alone."
+
+
+def judge(
+    started: Optional[float],
+    registered: Optional[float],
+    beaten: Optional[float],
+    held: Optional[bool],
+    now: float,
+) -> str:
+    """Return whether a process is the one that a row means. All in seconds of the wall clock. Pure.
+
+    ``started``: of the process. Whoever registered ran before, and a row's owner whose number has
+    gone to another beats no more. ``held``: the sentinel, which its owner holds while it lives.
+    """
+    if started is None or registered is None:
+        return SAME if held else UNKNOWN
+    last = registered if beaten is None else max(registered, beaten)
+    if registered > now + _SLACK:
+        # The clock was set back since: every process of today looks old enough.
+        return SAME if held else UNKNOWN
+    if started <= registered + _SLACK:
+        return SAME
+    if started <= last + _SLACK:
+        # Younger than its own row: the clock was set forward, or it is no owner.
+        return SAME if held else UNKNOWN
+    return UNKNOWN if held else ANOTHER
+
+
+def target_of(entry: Entry, include_hosts: bool) -> Tuple[Optional[int], str]:
+    """Return (process, ``sidecar`` or ``host``) of what is to be stopped; None: nothing may."""
+    if entry["sidecar_pid"] is not None:
+        return entry["sidecar_pid"], "sidecar"
+    return (entry["parent_pid"] if include_hosts else None), "host"
+
+
+class _Attempt:
+    """One row's process on its way to its end."""
+
+    def __init__(self, entry: Entry, pid: int, target: str) -> None:
+        self.entry = entry
+        self.pid = pid
+        self.target = target
+        self.process: Any = None
+        self.way = ""
+        self.status = ""
+        self.reason: Optional[str] = None
+        self.message: Optional[str] = None
+
+    def settle(self, status: str, reason: Optional[str], message: Optional[str]) -> None:
+        self.status, self.reason, self.message = status, reason, message
+
+    def open(self, written: Optional[float], now: float) -> None:
+        """Find out whether there is anything to stop. ``written``: when the row was, at the latest.
+
+        Times of the wall clock.
+        """
+        obstacle = self._obstacle(written, now)
+        if obstacle is not None:
+            self.settle(*obstacle)
+
+    def _obstacle(
+        self, written: Optional[float], now: float
+    ) -> Optional[Tuple[str, str, Optional[str]]]:
+        entry = self.entry
+        if entry["runtime_alive"] is False:
+            return ("already_stopped", "owner_gone", _OWNER_GONE)
+        if self.pid == os.getpid():
+            return ("failed", "own_process", "This is the very process that was to stop it.")
+        try:
+            self.process = processes.open_process(self.pid)
+        except OSError as error:
+            return ("failed", "signal_failed", str(error))
+        if self.process is None or not self.process.runs():
+            return ("already_stopped", "not_running", None)
+        beaten = entry["last_heartbeat"]
+        registered = entry["registered_at"] or beaten or written
+        held = entry["sentinel_held"] or processes.is_child(self.pid)
+        verdict = judge(self.process.started_at(), registered, beaten, held, now)
+        if verdict == ANOTHER:
+            return ("already_stopped", "pid_reused", _REUSED)
+        return ("failed", "identity_unknown", _UNKNOWN) if verdict == UNKNOWN else None
+
+    def ask(self, deadline: float, now: Callable[[], float]) -> None:
+        """Use the row's own way to stop it, if it tells one."""
+        address = safe_stop.address_of(self.entry)
+        if address is None:
+            return
+        refused = safe_stop.ask(self.entry, address, deadline, now)
+        if refused is None:
+            self.way = "safe_stop"
+        else:
+            self.message = "The safe stop was refused: {}".format(refused)
+
+    def signal(self, kill: bool) -> None:
+        """Have the system end it."""
+        try:
+            self.process.kill() if kill else self.process.terminate()
+            self.way = "kill" if kill else "signal"
+        except OSError as error:
+            self.settle("failed", "signal_failed", str(error))
+
+    def is_open(self) -> bool:
+        """Return whether it still runs, and note that it has stopped if not."""
+        if self.status:
+            return False
+        if not self.process.runs():
+            self.status = "stopped"
+        return not self.status
+
+    def close(self) -> None:
+        if self.process is not None:
+            self.process.close()
+
+    def result(self) -> Dict[str, Any]:
+        found: Dict[str, Any] = {
+            "instance_id": self.entry["instance_id"],
+            "dcc_type": self.entry["dcc_type"],
+            "pid": self.pid,
+            "target": self.target,
+            "status": self.status,
+        }
+        if self.way:
+            found["stopped_by" if self.status == "stopped" else "asked_by"] = self.way
+        if self.reason is not None:
+            found["reason"] = self.reason
+        if self.message is not None:
+            found["message"] = self.message
+        return found
+
+
+def stop(
+    entries: Iterable[Entry],
+    written: Optional[float],
+    timeout: float,
+    include_hosts: bool,
+    kill: bool,
+    now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+    wall: Callable[[], float] = time.time,
+) -> List[Dict[str, Any]]:
+    """Stop what the entries stand for, all at once; return a result for each, in their order."""
+    results: List[Any] = []
+    attempts: List[_Attempt] = []
+    try:
+        for entry in entries:
+            pid, target = target_of(entry, include_hosts)
+            if pid is None:
+                results.append(_unsupported(entry, include_hosts))
+                continue
+            attempt = _Attempt(entry, pid, target)
+            attempts.append(attempt)
+            results.append(attempt)
+            attempt.open(written, wall())
+        _end_all(attempts, timeout, kill, now, sleep)
+    finally:
+        for attempt in attempts:
+            attempt.close()
+        processes.reap()
+    return [one.result() if isinstance(one, _Attempt) else one for one in results]
+
+
+def _end_all(
+    attempts: List[_Attempt],
+    timeout: float,
+    kill: bool,
+    now: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> None:
+    begun = now()
+
+    def wait(waiting: List[_Attempt], deadline: float) -> List[_Attempt]:
+        """Return those that still run when all others have ended, or when it is time."""
+        while True:
+            # A list first: each of them is to be looked at.
+            waiting = [one for one in waiting if one.is_open()]
+            left = deadline - now()
+            if not waiting or left <= 0:
+                return waiting
+            sleep(min(left, _PAUSE))
+
+    left = [one for one in attempts if one.is_open()]
+    politely = begun + timeout / 2
+    for one in left:
+        one.ask(politely, now)
+    wait([one for one in left if one.way], politely)
+    for one in left:
+        if one.is_open():
+            one.signal(kill=False)
+    left = wait(left, begun + timeout)
+    if kill and left:
+        for one in left:
+            one.signal(kill=True)
+        left = wait(left, now() + _KILL_TIME)
+    for one in left:
+        one.settle(
+            "still_running",
+            "timeout",
+            "It was told to stop, and runs after {:g} s.".format(timeout),
+        )
+
+
+def _unsupported(entry: Entry, include_hosts: bool) -> Dict[str, Any]:
+    if include_hosts:
+        message = "The row names no process."
+    else:
+        message = "The row names no sidecar_pid, and host processes are not ended unasked."
+    return {
+        "instance_id": entry["instance_id"],
+        "dcc_type": entry["dcc_type"],
+        "status": "unsupported",
+        "message": message,
+    }
