@@ -200,6 +200,8 @@ def _read(response: http.client.HTTPResponse) -> bytes:
     while True:
         piece = response.read(_CHUNK)
         if not piece:
+            if response.length:  # what is missing of the announced length
+                raise ValueError("the answer was cut off")
             return b"".join(pieces)
         pieces.append(piece)
         size += len(piece)
