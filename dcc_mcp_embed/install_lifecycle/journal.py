@@ -296,8 +296,8 @@ def _write_whole(path: str, data: bytes) -> None:
     handle = open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         try:
-            with os.fdopen(handle, "wb", closefd=False) as stream:
-                stream.write(data)
+            while data:
+                data = data[os.write(handle, data) :]
             os.fsync(handle)
         finally:
             os.close(handle)

@@ -1,0 +1,127 @@
+"""One holder at a time, among threads and processes; a killed one holds nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from dcc_mcp_embed.install_lifecycle.exclusive import Exclusive
+
+HOLD = """
+import sys, time
+from dcc_mcp_embed.install_lifecycle.exclusive import Exclusive
+lock = Exclusive(sys.argv[1])
+assert lock.acquire(0, time.monotonic, time.sleep)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+class Time:
+    """Seconds that pass only while somebody sleeps."""
+
+    def __init__(self):
+        self.seconds = 100.0
+        self.slept = []
+
+    def now(self):
+        return self.seconds
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.seconds += seconds
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "lock")
+
+
+def take(path, timeout=0.0, fake=None):
+    fake = fake or Time()
+    lock = Exclusive(path)
+    return lock if lock.acquire(timeout, fake.now, fake.sleep) else None
+
+
+def test_second_is_refused_until_the_first_lets_go(path) -> None:
+    first = take(path)
+    assert first is not None
+    assert take(path) is None
+    first.release()
+    first.release()
+    second = take(path)
+    assert second is not None
+    second.release()
+    assert os.path.exists(path)  # the next one locks the same file
+
+
+def test_waiting_ends_in_time(path) -> None:
+    first, fake = take(path), Time()
+    assert take(path, 0.5, fake) is None
+    assert fake.seconds == pytest.approx(100.5)
+    assert max(fake.slept) <= 0.05
+    first.release()
+
+
+def test_one_attempt_does_not_sleep(path) -> None:
+    first, fake = take(path), Time()
+    assert take(path, 0.0, fake) is None
+    assert fake.slept == []
+    first.release()
+
+
+def test_who_waits_gets_it_when_it_is_free(path) -> None:
+    first, got = take(path), []
+    waits = threading.Event()
+
+    def wait(seconds):
+        waits.set()
+        time.sleep(seconds)
+
+    def other():
+        lock = Exclusive(path)
+        got.append(lock.acquire(30.0, time.monotonic, wait))
+        lock.release()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert waits.wait(30.0)
+    first.release()
+    thread.join(30.0)
+    assert got == [True]
+
+
+@pytest.mark.parametrize("how", ["kill", "end"])
+def test_holder_that_ends_leaves_nothing_behind(path, how) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline().strip() == b"held"
+        assert take(path) is None
+        process.kill() if how == "kill" else process.stdin.close()
+        process.wait(30.0)
+        lock = take(path)
+        assert lock is not None
+        lock.release()
+
+
+def test_link_in_its_place_is_not_followed(path, tmp_path) -> None:
+    os.symlink(str(tmp_path / "precious"), path)
+    with pytest.raises(OSError, match="."):
+        take(path)
+    assert not (tmp_path / "precious").exists()
+
+
+def test_missing_directory_is_an_os_error(tmp_path) -> None:
+    with pytest.raises(FileNotFoundError):
+        take(str(tmp_path / "no" / "lock"))
+
+
+def test_file_is_the_users_own(path) -> None:
+    take(path).release()
+    assert os.stat(path).st_mode & 0o077 == 0
