@@ -345,7 +345,7 @@ def _unread(verdict: Result, state: Result) -> Result:
     return dict(
         verdict,
         status="failed",
-        message="{} {}".format(words.message, state.get("message") or "").strip(),
+        message="{} ({}).".format(words.message.rstrip("."), state.get("message")),
         recommended_next_action=words.recommended_next_action,
         **problem,
     )
