@@ -192,13 +192,18 @@ def _carry_out(journal: Journal, deadline: float) -> Result:
 
 def _attempt(journal: Journal, entry: Entry) -> Result:
     """Carry out one entry, and have the journal say what became of it."""
-    from .entries import needs_identity, sweep_of, target_of
+    from .entries import needs_identity, sweep_of, target_of, was_interrupted
     from .identity import is_still
 
     operation = entry["operation"]
     if not needs_identity(operation) or is_still(entry["identity"], target_of(operation)):
         return _try(journal, entry)
-    # An attempt that was interrupted may have come as far as this, and left something aside.
+    if was_interrupted(entry) and _perform(sweep_of(operation)).get("recovered"):
+        # It was killed on its way back, which made the folder anew.
+        again = dict(entry, identity=_identity_now(entry, entry))
+        journal.change(_instead(entry, again))
+        return _try(journal, again)
+    # An attempt that was killed may have come as far as this, and left something aside.
     swept = dict(entry, operation=sweep_of(operation), identity=None)
     journal.change(_instead(entry, swept))
     item = _try(journal, swept)

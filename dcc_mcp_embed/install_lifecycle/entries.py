@@ -27,16 +27,18 @@ __all__ = [
     "sweep_of",
     "target_of",
     "unfinished",
+    "was_interrupted",
 ]
 
+_REPLACE = "replace_tree"
+#: Deletes what was moved aside from a path, whatever is at that path now.
+_SWEEP = "sweep_tree"
 #: Operation -> the keys that hold its paths; what is at the last one is changed.
 _PATHS = {
     "remove_tree": ("path",),
-    "replace_tree": ("source", "destination"),
-    "sweep_tree": ("path",),
+    _REPLACE: ("source", "destination"),
+    _SWEEP: ("path",),
 }
-#: Deletes what was moved aside from a path, whatever is at that path now.
-_SWEEP = "sweep_tree"
 _NUMBER = (int, float)
 #: Said of an attempt for as long as it has not ended: a killed process says nothing any more.
 _INTERRUPTED = {
@@ -185,6 +187,15 @@ def begun(entry: Entry, now: float) -> Entry:
         attempts=entry["attempts"] + 1,
         last_attempt_at=now,
         last_error=dict(_INTERRUPTED),
+    )
+
+
+def was_interrupted(entry: Entry) -> bool:
+    """Return whether the process of the last attempt at a replacement ended before it did."""
+    error = entry["last_error"] or {}
+    return bool(
+        entry["operation"]["operation"] == _REPLACE
+        and error.get("reason") == _INTERRUPTED["reason"]
     )
 
 

@@ -28,6 +28,14 @@ LOCKED = {
 }
 
 
+class Killed(BaseException):
+    """The process ends here: nothing catches it."""
+
+
+def die():
+    raise Killed
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path / "home"))
@@ -242,6 +250,31 @@ def test_tree_that_a_failed_attempt_put_back_is_still_meant(tree, perform) -> No
     assert run_deferred_cleanup()["status"] == "owed"
     assert run_deferred_cleanup()["results"][0]["operation"] == remove(tree)
     assert perform.operations == [remove(tree)] * 2
+
+
+def test_replacement_that_was_killed_on_its_way_back_is_still_owed(tree, perform, tmp_path) -> None:
+    operation = {"operation": "replace_tree", "source": str(tmp_path / "n"), "destination": tree}
+    sweep = {"operation": "sweep_tree", "path": tree}
+    schedule_deferred_cleanup(operation)
+    perform.results = [die]
+    with pytest.raises(Killed):
+        run_deferred_cleanup()
+    as_if_new(tree)
+    perform.results = [{"success": True, "status": "swept", "recovered": True}]
+    assert run_deferred_cleanup()["status"] == "finished"
+    assert perform.operations == [operation, sweep, operation]
+
+
+def test_replacement_that_was_killed_after_the_switch_is_done(tree, perform, tmp_path) -> None:
+    operation = {"operation": "replace_tree", "source": str(tmp_path / "n"), "destination": tree}
+    schedule_deferred_cleanup(operation)
+    perform.results = [die]
+    with pytest.raises(Killed):
+        run_deferred_cleanup()
+    as_if_new(tree)
+    assert run_deferred_cleanup()["results"][0]["status"] == "superseded"
+    assert perform.operations.count(operation) == 1
+    assert owed() == []
 
 
 def test_wish_that_is_renewed_during_an_attempt_stays(tree, perform) -> None:
