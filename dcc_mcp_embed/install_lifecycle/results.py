@@ -57,6 +57,10 @@ NEXT_ACTION = (
 )
 
 
+#: An attribute of Windows: the name stands for something else.
+_REPARSE_POINT = 0x400
+
+
 def to_path(value: Any) -> Optional[str]:
     """Return ``value`` as an absolute path, or None for nothing, for blanks and for what has a NUL.
 
@@ -82,7 +86,7 @@ def is_link(status: os.stat_result) -> bool:
     if stat.S_ISLNK(status.st_mode):
         return True
     attributes = getattr(status, "st_file_attributes", 0)
-    if not attributes & stat.FILE_ATTRIBUTE_REPARSE_POINT:
+    if not attributes & _REPARSE_POINT:
         return False
     # Before 3.8 the tag is not told; files of a cloud drive are reparse points too, but no folder
     # that leads elsewhere is anything else.

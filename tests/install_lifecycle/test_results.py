@@ -81,7 +81,7 @@ def test_links_on_the_way_are_resolved_but_not_the_last(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "mode, attributes, tag, expected",
+    ("mode", "attributes", "tag", "expected"),
     [
         (stat.S_IFLNK, 0, 0, True),
         (stat.S_IFDIR, 0, 0, False),

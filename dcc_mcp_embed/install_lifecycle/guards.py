@@ -1,0 +1,179 @@
+"""Which folders no tree operation touches, and why. Rules over facts that are passed in.
+
+Not refused: the folder this package runs from. What an operation needs of it is loaded before
+anything is moved, no file of it is held, and an adapter must be able to take itself away.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from .results import is_link
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, List, NamedTuple, Optional, Tuple
+
+    from .disk import Disk
+
+    #: The word for programs, the sentence for people.
+    Refusal = Tuple[str, str]
+
+    class Surroundings(NamedTuple):
+        """What must survive: paths with links resolved."""
+
+        home: str
+        current: Optional[str]
+        interpreter: List[str]
+
+else:
+    from collections import namedtuple
+
+    Surroundings = namedtuple("Surroundings", "home current interpreter")
+
+__all__ = ["Surroundings", "inside", "look_around", "refuse_pair", "refuse_root", "survey"]
+
+DRIVE_ROOT = "drive_root"
+HOME = "home"
+CURRENT_DIRECTORY = "current_directory"
+INTERPRETER = "interpreter"
+SITE_PACKAGES = "site_packages"
+LINK = "link"
+MOUNT_POINT = "mount_point"
+NOT_A_FOLDER = "not_a_directory"
+SAME = "same"
+SOURCE_INSIDE = "source_inside_destination"
+DESTINATION_INSIDE = "destination_inside_source"
+LINK_INSIDE = "link_inside"
+SPECIAL_INSIDE = "special_file_inside"
+UNREADABLE = "unreadable"
+
+
+def look_around() -> Surroundings:
+    """Return the surroundings of this process."""
+    import sys
+
+    try:
+        current: Optional[str] = os.path.realpath(os.getcwd())
+    except OSError:
+        current = None  # it was deleted
+    places = [sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.__file__)]
+    if sys.executable:
+        places.append(os.path.dirname(sys.executable))
+    home = os.path.realpath(os.path.expanduser("~"))
+    return Surroundings(home, current, [os.path.realpath(place) for place in places])
+
+
+def inside(path: str, root: str) -> bool:
+    """Say whether ``path`` is ``root`` or below it, by their letters."""
+    path, root = os.path.normcase(path), os.path.normcase(root)
+    return path == root or path.startswith(root.rstrip(os.sep) + os.sep)
+
+
+def refuse_root(
+    path: str,
+    facts: Optional[os.stat_result],
+    around: Surroundings,
+    is_mount: Callable[[str], bool] = os.path.ismount,
+) -> Optional[Refusal]:
+    """Return why ``path`` (as of ``to_path``) is not to be removed or replaced, else None.
+
+    ``facts``: its lstat, None if there is nothing.
+    """
+    if os.path.dirname(path) == path:
+        return DRIVE_ROOT, "It is the root of a drive."
+    if facts is not None and is_link(facts):
+        return LINK, "It is a link or a junction: what it leads to is not touched."
+    real = os.path.realpath(path)
+    if inside(around.home, real):
+        return HOME, "The home directory is there or inside."
+    if around.current is not None and inside(around.current, real):
+        return CURRENT_DIRECTORY, "The current directory is there or inside."
+    if any(inside(place, real) for place in around.interpreter):
+        return INTERPRETER, "Python itself is there or inside."
+    if os.path.basename(real).lower() in ("site-packages", "dist-packages"):
+        return SITE_PACKAGES, "It has the packages of a whole Python."
+    if facts is not None and not stat.S_ISDIR(facts.st_mode):
+        return NOT_A_FOLDER, "It is not a folder."
+    if facts is not None and is_mount(path):
+        return MOUNT_POINT, "Another volume is mounted there."
+    return None
+
+
+def refuse_pair(source: str, facts: os.stat_result, destination: str) -> Optional[Refusal]:
+    """Return why ``source`` (``facts``: its lstat) is not to be copied to ``destination``."""
+    if is_link(facts):
+        return LINK, "The source is a link or a junction; name the folder it leads to."
+    if not stat.S_ISDIR(facts.st_mode):
+        return NOT_A_FOLDER, "The source is not a folder."
+    from_, to = os.path.realpath(source), os.path.realpath(destination)
+    if inside(from_, to) and inside(to, from_) or _same(source, destination):
+        return SAME, "Source and destination are the same folder."
+    if inside(from_, to) or _above(source, destination):
+        return SOURCE_INSIDE, "The source is inside the destination."
+    if inside(to, from_) or _above(destination, source):
+        return DESTINATION_INSIDE, "The destination is inside the source."
+    return None
+
+
+def _same(one: str, other: str) -> bool:
+    """Say whether two names are one folder, also where only the system knows."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
+def _above(path: str, root: str) -> bool:
+    """Say whether a folder above ``path`` is ``root``, by whatever name."""
+    if not os.path.exists(root):
+        return False
+    while os.path.dirname(path) != path:
+        path = os.path.dirname(path)
+        if _same(path, root):
+            return True
+    return False
+
+
+def survey(disk: Disk, source: str) -> Optional[Refusal]:
+    """Return why what is in ``source`` cannot be copied whole, else None. Changes nothing.
+
+    A relative link that stays inside is copied as a link. Any other would lead elsewhere from its
+    new place, or bring in what is not part of the tree.
+    """
+    root = os.path.realpath(source)
+    pending = [""]
+    while pending:
+        folder = pending.pop()
+        try:
+            names = disk.listdir(os.path.join(source, folder) if folder else source)
+        except OSError as error:
+            return UNREADABLE, "It cannot be read: {}".format(error)
+        for name in names:
+            below = os.path.join(folder, name) if folder else name
+            path = os.path.join(source, below)
+            try:
+                facts = disk.lstat(path)
+            except OSError as error:
+                return UNREADABLE, "It cannot be read: {}".format(error)
+            if is_link(facts):
+                if not _stays(root, folder, path, facts):
+                    return LINK_INSIDE, "It has a link that leads out of it: {}".format(below)
+            elif stat.S_ISDIR(facts.st_mode):
+                pending.append(below)
+            elif not stat.S_ISREG(facts.st_mode):
+                return SPECIAL_INSIDE, "It has a file of a special kind: {}".format(below)
+    return None
+
+
+def _stays(root: str, folder: str, path: str, facts: os.stat_result) -> bool:
+    if not stat.S_ISLNK(facts.st_mode):
+        return False  # a junction names its target in full
+    try:
+        target = os.readlink(path)
+    except OSError:
+        return False
+    if os.path.isabs(target) or os.path.splitdrive(target)[0]:
+        return False
+    return inside(os.path.realpath(os.path.join(root, folder, target)), root)

@@ -1,0 +1,360 @@
+"""Remove and replace installed trees so that a crash leaves the old one or the new one.
+
+Removal renames the tree into a holder beside it (same volume, a name only we give) and then deletes
+the holder. Replacement copies the source into a holder, has it on disk, lets copy and tree change
+places in one system call, and then deletes the holder. Where a system cannot exchange folders
+(Windows) that is two renames, the only gap: a process killed between them leaves nothing at the
+path and both trees whole in the holder. A folder whose rename is refused, as NTFS does while a file
+below is open, stays whole where it is and the operation is owed: moved file by file it would be a
+mixture for whoever looks, or for good after a crash. Only a tree that is already gone from its path
+and is refused as a folder goes back file by file, under a mark. Every operation first looks for
+holders of its path: it puts in place what the gap or the mark left, and deletes the rest.
+
+What the status says about what is at the path:
+
+========================  =======================================================================
+``removed``               nothing
+``replaced``              the new tree
+``skipped``               nothing, as before
+``swept``                 what was there before, or what an earlier operation was to put there
+``failed``                the old tree, whole, unless ``visible`` is ``between``
+``requires_restart``      the same; ``deferred_operation`` finishes it once nobody holds the tree
+========================  =======================================================================
+
+``visible`` stands in every answer: ``old``, ``new`` (after a removal that is nothing), or
+``between``: the gap, or a way back that was refused halfway; both trees are in the holder, and the
+next operation on the path finishes. ``left_over`` lists what could not be deleted beside the path;
+with it comes a ``deferred_operation``, also after a success. The source of a replacement that is
+owed must stay until it is done.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from . import guards, loaded, locks, moving, results
+from .claims import Claim
+from .disk import Disk
+from .locks import Patience
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Optional
+
+    from .guards import Refusal, Surroundings
+    from .loaded import Loaded
+    from .moving import Holder, Kept
+    from .results import Result
+
+__all__ = [
+    "Trees",
+    "inspect_install_root",
+    "perform",
+    "safe_remove_tree",
+    "safe_replace_tree",
+]
+
+OLD = "old"
+NEW = "new"
+BETWEEN = "between"
+
+_RESTART = "Defer cleanup until the DCC host restarts, then remove or replace the install root."
+_PROCEED = "Nothing of the install root is in use: remove or replace it now."
+
+
+def inspect_install_root(install_root: Any) -> Result:
+    """Return what of a tree is in use, by this process or others. Never fails, changes nothing."""
+    return Trees().inspect(install_root)
+
+
+def safe_remove_tree(path: Any) -> Result:
+    """Remove a folder with all that is in it, or say why it is untouched."""
+    return Trees().remove(path)
+
+
+def safe_replace_tree(source: Any, destination: Any) -> Result:
+    """Put a copy of the folder ``source`` at ``destination``, or say why that is untouched."""
+    return Trees().replace(source, destination)
+
+
+def perform(operation: Dict[str, Any]) -> Result:
+    """Carry out a ``deferred_operation``; what is still owed then stands in the answer again."""
+    return Trees().perform(operation)
+
+
+class Trees:
+    """The operations, on a file system and a process table that are passed in."""
+
+    def __init__(
+        self,
+        disk: Optional[Disk] = None,
+        look: Callable[[str], Loaded] = loaded.look,
+        sleep: Callable[[float], None] = time.sleep,
+        around: Optional[Surroundings] = None,
+    ) -> None:
+        """``look``: root -> what is in use below; ``sleep`` takes seconds."""
+        self._disk = Disk() if disk is None else disk
+        self._look = look
+        self._sleep = sleep
+        self._around = around
+
+    def inspect(self, install_root: Any) -> Result:
+        root = results.to_path(install_root)
+        found = loaded.Loaded([], [], []) if root is None else self._look(root)
+        held = found.locked_path is not None
+        return {
+            "success": True,
+            "status": results.REQUIRES_RESTART if held else results.OK,
+            "requires_restart": held,
+            "install_root": str(install_root) if root is None else root,
+            "locked_path": found.locked_path,
+            "recommended_next_action": _RESTART if held else _PROCEED,
+            "loaded_modules": [{"module": n, "path": p} for n, p in found.modules],
+            **_in_use(found),
+        }
+
+    def perform(self, operation: Any) -> Result:
+        kind = operation.get("operation") if isinstance(operation, dict) else None
+        if kind == results.REMOVE_TREE:
+            return self.remove(operation.get("path"))
+        if kind == results.REPLACE_TREE:
+            return self.replace(operation.get("source"), operation.get("destination"))
+        if kind == results.SWEEP_TREE:
+            return self.sweep(operation.get("path"))
+        message = "There is no operation {!r}.".format(kind)
+        return results.failed(None, results.INVALID_OPERATION, message, visible=OLD)
+
+    # Each of the three: what is refused, then one process at a time, then _Attempt does it.
+
+    def remove(self, path: Any) -> Result:
+        tree = results.to_path(path)
+        if tree is None:
+            return _no_path(path)
+        refusal = self._refuse_root(tree)
+        if refusal:
+            return _refused(tree, refusal)
+        attempt = _Attempt(self, tree, results.operation_remove(tree))
+        return attempt.run(attempt.remove)
+
+    def replace(self, source: Any, destination: Any) -> Result:
+        tree, new = results.to_path(destination), results.to_path(source)
+        if tree is None or new is None:
+            return _no_path(source if tree else destination)
+        refusal = self._refuse_root(tree) or self._refuse_source(new, tree)
+        if refusal:
+            return _refused(tree, refusal)
+        attempt = _Attempt(self, tree, results.operation_replace(new, tree))
+        return attempt.run(lambda: attempt.replace(new))
+
+    def sweep(self, path: Any) -> Result:
+        tree = results.to_path(path)
+        if tree is None or os.path.dirname(tree) == tree:
+            return _no_path(path)
+        attempt = _Attempt(self, tree, results.operation_sweep(tree))
+        return attempt.run(attempt.sweep)
+
+    def _refuse_root(self, tree: str) -> Optional[Refusal]:
+        around = guards.look_around() if self._around is None else self._around
+        try:
+            facts = moving.facts_of(self._disk, tree)
+        except OSError as error:
+            return guards.UNREADABLE, "It cannot be looked at: {}".format(error)
+        return guards.refuse_root(tree, facts, around)
+
+    def _refuse_source(self, source: str, tree: str) -> Optional[Refusal]:
+        try:
+            facts = moving.facts_of(self._disk, source)
+        except OSError as error:
+            return guards.UNREADABLE, "The source cannot be looked at: {}".format(error)
+        if facts is None:
+            return None  # said later: an earlier attempt may have copied it
+        return guards.refuse_pair(source, facts, tree) or guards.survey(self._disk, source)
+
+
+class _Attempt:
+    """One operation on one tree."""
+
+    def __init__(self, trees: Trees, tree: str, operation: Dict[str, str]) -> None:
+        self._disk = trees._disk
+        self._look = trees._look
+        self._sleep = trees._sleep
+        self._patience = Patience(trees._sleep)
+        self._tree = tree
+        self._operation = operation
+        #: What could not be deleted so far.
+        self._kept: Kept = []
+        #: Folders above the tree that were made for it, the upper ones first.
+        self._made: List[str] = []
+
+    def run(self, work: Callable[[], Result]) -> Result:
+        """Do ``work`` while no other process does; turn an OSError into the answer it means."""
+        parent = os.path.dirname(self._tree)
+        try:
+            if self._operation["operation"] == results.REPLACE_TREE:
+                self._make_folders(parent)
+            elif moving.facts_of(self._disk, parent) is None:
+                return self._skipped()
+            with Claim(parent, self._sleep) as ours:
+                return work() if ours else self._busy()
+        except OSError as error:
+            return self._failure(error)
+
+    def remove(self) -> Result:
+        _, self._kept = moving.recover(self._disk, self._tree, self._patience, removing=True)
+        if moving.facts_of(self._disk, self._tree) is None:
+            return self._skipped()
+        found = self._look(self._tree)
+        if found.locked_path is not None:
+            return self._loaded(found)
+        holder = moving.open_holder(self._disk, self._tree)
+        try:
+            moving.move_aside(self._disk, self._tree, holder, self._patience)
+        except OSError as error:
+            return self._failure(error, holder)
+        self._clean(holder)
+        return self._done(results.REMOVED, path=self._tree)
+
+    def replace(self, source: str) -> Result:
+        changed, self._kept = moving.recover(self._disk, self._tree, self._patience, removing=False)
+        if moving.facts_of(self._disk, source) is None:
+            if changed:
+                message = "The source is gone; what an earlier attempt had copied is in place."
+                return self._replaced(source, recovered=True, message=message)
+            self._unmake_folders()
+            message = "There is nothing at {}.".format(source)
+            return results.failed(
+                self._tree, results.MISSING_SOURCE, message, visible=OLD, **self._owed()
+            )
+        found = self._look(self._tree)
+        if found.locked_path is not None:
+            return self._loaded(found)
+        holder = moving.open_holder(self._disk, self._tree)
+        try:
+            moving.stage(self._disk, source, holder)
+            moving.switch(self._disk, self._tree, holder, self._patience)
+        except OSError as error:
+            return self._failure(error, holder)
+        self._clean(holder)
+        return self._replaced(source)
+
+    def sweep(self) -> Result:
+        changed, self._kept = moving.recover(self._disk, self._tree, self._patience, removing=False)
+        return self._done(results.SWEPT, path=self._tree, recovered=changed)
+
+    def _make_folders(self, folder: str) -> None:
+        missing = []
+        while moving.facts_of(self._disk, folder) is None and os.path.dirname(folder) != folder:
+            missing.append(folder)
+            folder = os.path.dirname(folder)
+        for folder in reversed(missing):
+            try:
+                self._disk.mkdir(folder)
+            except FileExistsError:
+                continue
+            self._made.append(folder)
+
+    def _unmake_folders(self) -> None:
+        while self._made:
+            try:
+                self._disk.rmdir(self._made.pop())
+            except OSError:
+                return  # in use meanwhile
+
+    def _clean(self, holder: Holder) -> None:
+        """Delete what the switch left, once the switch is on disk."""
+        try:
+            self._disk.fsync_folder(os.path.dirname(self._tree))
+        except OSError as error:
+            self._kept.append((holder.path, error))
+        else:
+            self._kept += moving.discard(self._disk, holder, self._patience)
+
+    def _failure(self, error: OSError, holder: Optional[Holder] = None) -> Result:
+        """Clean up what can be, and say what ``error`` means for the tree."""
+        visible = self._visible()
+        if holder is not None and visible == OLD:
+            self._kept += moving.discard(self._disk, holder, self._patience)
+        if visible == OLD:
+            self._unmake_folders()
+        path = locks.locked_path(error, self._tree)
+        # A folder cannot be made: that is refused to us, and nobody holds it.
+        if locks.is_lock(error) and (holder is not None or visible == BETWEEN):
+            message = "Somebody holds {}: {}".format(path, error)
+            answer = results.requires_restart(
+                self._tree, path, results.WINDOWS_FILE_LOCK, message, self._operation
+            )
+        else:
+            answer = results.failed(self._tree, results.REMOVE_FAILED, str(error))
+            if visible == BETWEEN:
+                answer["deferred_operation"] = self._operation
+            else:
+                answer.update(self._owed())
+        answer["visible"] = visible
+        answer["cause"] = locks.kind_of(error)
+        if self._kept:
+            answer["left_over"] = [path for path, _ in self._kept]
+        return answer
+
+    def _visible(self) -> str:
+        try:
+            between = moving.is_between(self._disk, self._tree)
+        except OSError:
+            between = True  # it cannot be seen: the next attempt will
+        return BETWEEN if between else OLD
+
+    def _loaded(self, found: Loaded) -> Result:
+        self._unmake_folders()
+        message = "In use: {}".format(found.locked_path)
+        answer = results.requires_restart(
+            self._tree,
+            found.locked_path,
+            results.NATIVE_ARTIFACT_LOADED,
+            message,
+            self._operation,
+            visible=OLD,
+            **_in_use(found),
+        )
+        if self._kept:
+            answer["left_over"] = [path for path, _ in self._kept]
+        return answer
+
+    def _busy(self) -> Result:
+        self._unmake_folders()
+        return results.failed(
+            self._tree,
+            results.BUSY,
+            "Another process is changing something in {}.".format(os.path.dirname(self._tree)),
+            visible=OLD,
+            deferred_operation=self._operation,
+        )
+
+    def _skipped(self) -> Result:
+        return self._done(results.SKIPPED, path=self._tree, message="Path does not exist.")
+
+    def _replaced(self, source: str, **more: Any) -> Result:
+        return self._done(results.REPLACED, source=source, destination=self._tree, **more)
+
+    def _done(self, status: str, **more: Any) -> Result:
+        return results.succeeded(status, visible=NEW, **more, **self._owed())
+
+    def _owed(self) -> Result:
+        return results.left_over(self._tree, [path for path, _ in self._kept])
+
+
+def _in_use(found: Loaded) -> Result:
+    return {
+        "loaded_native_artifacts": [{"module": n, "path": p} for n, p in found.natives],
+        "in_use_by": [{"pid": pid, "path": p, "kind": kind} for pid, p, kind in found.uses],
+    }
+
+
+def _no_path(value: Any) -> Result:
+    path = None if value is None else str(value)
+    message = "{!r} names no folder.".format(path)
+    return results.failed(path, results.INVALID_PATH, message, visible=OLD)
+
+
+def _refused(tree: str, refusal: Refusal) -> Result:
+    guard, message = refusal
+    return results.failed(tree, results.INVALID_PATH, message, visible=OLD, guard=guard)
