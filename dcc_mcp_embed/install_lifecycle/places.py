@@ -34,7 +34,10 @@ def locate(
     if named:
         path = os.path.abspath(os.path.expanduser(named))
         # A link is the wish of whoever named it; where it leads to is what is looked at.
-        problem = _problem(os.path.realpath(path))
+        try:
+            problem = _problem(os.path.realpath(path))
+        except (OSError, ValueError) as error:
+            problem = "{} cannot be used: {}".format(path, error)
         return path, True, [problem] if problem else []
     shared = os.path.join(temporary_directory(environ, platform), SHARED_NAME)
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"

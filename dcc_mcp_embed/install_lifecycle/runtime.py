@@ -159,8 +159,8 @@ def stop_runtime_entries(
     from . import stopping
 
     try:
-        timeout = max(0.0, float(timeout_secs))
-        time_is_good = timeout < float("inf")
+        timeout = float(timeout_secs)
+        time_is_good = timeout - timeout == 0.0  # neither infinite nor no number
     except (TypeError, ValueError, OverflowError):
         time_is_good = False
     if not time_is_good:
@@ -170,7 +170,7 @@ def stop_runtime_entries(
         registry_dir, dcc_type=dcc_type, role=role, install_root=install_root
     )
     results = stopping.stop(
-        state["entries"], state["written_at"], timeout, include_host_processes, kill
+        state["entries"], state["written_at"], max(0.0, timeout), include_host_processes, kill
     )
     good = all(one["status"] in stopping.SETTLED for one in results)
     answer = {key: state[key] for key in ("registry_dir", "total", "remarks")}

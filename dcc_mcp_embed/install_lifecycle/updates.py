@@ -207,9 +207,10 @@ def _order(version: Any) -> Any:
     while len(release) > 1 and release[-1] == 0:
         release.pop()
     before = found.group("before") or (found.group("other") or "")[1:]
-    # Numbers before words, as semantic versions have it; none at all comes last.
+    # Numbers before words, as semantic versions have it, but ``dev`` first, as Python has it; none
+    # at all comes last.
     parts = [
-        (0, int(part[:18]), "") if part.isdigit() else (1, 0, part)
+        (1, int(part[:18]), "") if part.isdigit() else (0 if part == "dev" else 2, 0, part)
         for part in re.findall(r"[0-9]+|[a-z]+", before.lower())
     ]
     return release, not parts, parts

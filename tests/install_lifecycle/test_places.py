@@ -1,0 +1,109 @@
+"""Where installers look for the registry: where the servers of this user have theirs."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from dcc_mcp_embed.install_lifecycle import default_registry_dir, places
+from dcc_mcp_embed.registry.place import choose
+from dcc_mcp_embed.transport_errors import RegistryFile
+
+SHARED = "dcc-mcp-registry"
+
+
+def same_choice(given, environ):
+    """Ask both; return what they agree on: (directory, whether believed, remarks)."""
+    directory, trusted, remarks = places.locate(given, environ, sys.platform)
+    if trusted:
+        place = choose(given, environ, sys.platform, make=False)
+        assert directory == place.directory
+        assert remarks == list(place.remarks)
+    else:
+        with pytest.raises(RegistryFile) as caught:
+            choose(given, environ, sys.platform, make=False)
+        assert all(remark in str(caught.value) for remark in remarks)
+    return directory, trusted, remarks
+
+
+@pytest.fixture
+def environ(tmp_path):
+    os.chmod(str(tmp_path), 0o700)
+    return {"TMPDIR": str(tmp_path), "DCC_MCP_EMBED_HOME": str(tmp_path / "home")}
+
+
+def test_the_usual_place_need_not_exist(environ, tmp_path):
+    assert same_choice(None, environ) == (str(tmp_path / SHARED), True, [])
+    assert os.listdir(str(tmp_path)) == []
+
+
+def test_whoever_names_one_is_obeyed(environ, tmp_path):
+    environ["DCC_MCP_REGISTRY_DIR"] = str(tmp_path / "named")
+    assert same_choice(None, environ) == (str(tmp_path / "named"), True, [])
+    assert same_choice("", environ)[0] == str(tmp_path / "named")
+    assert same_choice(str(tmp_path / "given"), environ)[0] == str(tmp_path / "given")
+    assert same_choice(os.path.join("~", "x"), environ)[0] == os.path.expanduser("~/x")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX")
+def test_who_names_one_that_others_can_write_is_told(environ, tmp_path):
+    (tmp_path / "open").mkdir()
+    os.chmod(str(tmp_path / "open"), 0o777)
+    os.symlink(str(tmp_path / "open"), str(tmp_path / "link"))
+    for name in ("open", "link"):
+        _, trusted, remarks = same_choice(str(tmp_path / name), environ)
+        assert trusted
+        assert "can be written by others" in remarks[0]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX")
+def test_a_usual_place_that_is_not_ours_alone_is_passed_over(environ, tmp_path):
+    user = "{}-{}".format(SHARED, os.getuid())
+    (tmp_path / SHARED).write_text("a file")
+    assert same_choice(None, environ)[0] == str(tmp_path / user)
+    os.symlink(str(tmp_path), str(tmp_path / user))
+    directory, trusted, remarks = same_choice(None, environ)
+    assert (directory, trusted) == (str(tmp_path / "home" / "registry"), True)
+    assert len(remarks) == 2
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "registry").mkdir()
+    os.chmod(str(tmp_path / "home" / "registry"), 0o777)
+    directory, trusted, remarks = same_choice(None, environ)
+    assert (directory, trusted) == (str(tmp_path / SHARED), False)
+    assert len(remarks) == 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX")
+def test_a_place_that_others_can_exchange_is_passed_over(environ, tmp_path):
+    (tmp_path / SHARED).mkdir(mode=0o700)
+    assert same_choice(None, environ)[0] == str(tmp_path / SHARED)
+    os.chmod(str(tmp_path), 0o777)
+    assert "exchanged" in same_choice(None, environ)[2][0]
+    os.chmod(str(tmp_path), 0o1777)
+    assert same_choice(None, environ) == (str(tmp_path / SHARED), True, [])
+
+
+@pytest.mark.parametrize(
+    ("platform", "environ", "wanted"),
+    [
+        ("linux", {}, "/tmp"),
+        ("linux", {"TMPDIR": "/scratch", "TMP": "/other", "TEMP": "/other"}, "/scratch"),
+        ("win32", {"TMP": "C:\\a", "TEMP": "C:\\b", "TMPDIR": "C:\\c"}, "C:\\a"),
+        ("win32", {"TEMP": "C:\\b", "USERPROFILE": "C:\\d"}, "C:\\b"),
+        ("win32", {"USERPROFILE": "C:\\d", "SystemRoot": "C:\\W"}, "C:\\d"),
+        ("win32", {"SystemRoot": "C:\\W"}, "C:\\W"),
+        ("win32", {}, "C:\\Windows"),
+        ("darwin", {"TMPDIR": "/var/folders/x"}, "/var/folders/x"),
+    ],
+)
+def test_the_directory_for_temporary_files_is_that_of_programs_in_rust(platform, environ, wanted):
+    from dcc_mcp_embed.config import temp_dir
+
+    assert places.temporary_directory(environ, platform) == wanted == temp_dir(environ, platform)
+
+
+def test_the_default_is_that_of_this_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("DCC_MCP_REGISTRY_DIR", str(tmp_path))
+    assert default_registry_dir() == str(tmp_path)
