@@ -136,7 +136,8 @@ def launch_sidecar(
     environ = child_environment(env)
     environ.update(contract["environment"]["set"])
     try:
-        process = _spawn(contract["command"], environ, cwd, logs, detached)
+        kind = _kind(return_process)
+        process = _spawn(kind, contract["command"], environ, cwd, logs, detached)
     except _spawn_errors() as error:
         message = "The sidecar could not be started: {}".format(error)
         return results.failed(None, "spawn_failed", message, stdio=stdio, **about)
@@ -241,12 +242,17 @@ def popen_options(windows: bool, detached: bool) -> Dict[str, Any]:
 
 
 def _spawn(
-    command: List[str], environ: Dict[str, str], cwd: Any, logs: List[_Log], detached: bool
+    kind: Any,
+    command: List[str],
+    environ: Dict[str, str],
+    cwd: Any,
+    logs: List[_Log],
+    detached: bool,
 ) -> subprocess.Popen[bytes]:
     import subprocess
 
     stdout, stderr = [log.handle for log in logs] or [subprocess.DEVNULL] * 2
-    return subprocess.Popen(
+    child: subprocess.Popen[bytes] = kind(
         command,
         stdin=subprocess.DEVNULL,
         stdout=stdout,
@@ -255,6 +261,24 @@ def _spawn(
         env=environ,
         **popen_options(os.name == "nt", detached),
     )
+    return child
+
+
+def _kind(callers: bool) -> Any:
+    """Return the class of the child: the usual one if it is the caller's."""
+    import subprocess
+
+    usual: Any = subprocess.Popen
+    if callers:
+        return usual
+
+    class Child(usual):  # type: ignore[misc]
+        """One that may outlive us, of which Python would warn."""
+
+        def __del__(self) -> None:
+            pass
+
+    return Child
 
 
 def _spawn_errors() -> Tuple[Any, ...]:
@@ -271,9 +295,6 @@ def _let_go(process: subprocess.Popen[bytes]) -> None:
         from .processes import adopt
 
         adopt(process)
-        return
-    # That thread has the end of it; Popen would warn of a child that nobody waits for.
-    process.returncode = 0
 
 
 def _wait_aside(pid: int) -> bool:
