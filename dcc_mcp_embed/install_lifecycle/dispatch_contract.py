@@ -97,8 +97,8 @@ def _problem(rest: str, web: bool) -> Optional[str]:
     if _BLANK.search(rest):
         return "has no blanks or control characters in it"
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    if not web and rest[len(authority) :] not in ("", "?", "#"):
-        return "is host:port only, without a path, a query or a fragment"
+    if not web and (authority != rest or "@" in rest):
+        return "is host:port only, without a user, a path, a query or a fragment"
     place = authority.rpartition("@")[2]
     if place.startswith("["):
         host, bracket, after = place[1:].partition("]")

@@ -478,12 +478,17 @@ def test_somebody_else_may_wait_for_it(launch):
 
 def test_the_caller_may_have_the_process(launch):
     before = system_threads()
-    result = launch("exit 5", return_process=True)
+    result = launch("read line; exit 5", return_process=True)
     process = result["process"]
     assert isinstance(process, subprocess.Popen) and process.pid == result["pid"]
     assert process.wait(60.0) == 5
-    # Others may just be ending.
-    assert system_threads() <= before
+    process = launch(return_process=True)["process"]
+    try:
+        # Those of other tests may just be ending.
+        assert system_threads() <= before
+    finally:
+        process.kill()
+        assert process.wait(60.0) == -signal.SIGKILL
 
 
 def test_without_a_thread_it_is_waited_for_when_somebody_looks(launch, monkeypatch):
