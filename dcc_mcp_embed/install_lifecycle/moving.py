@@ -240,24 +240,26 @@ def _move_files(disk: Disk, source: str, target: str) -> None:
         disk.rmdir(from_)
 
 
-def recover(disk: Disk, tree: str, patience: Patience, removing: bool) -> Tuple[bool, Kept]:
+def recover(
+    disk: Disk, tree: str, patience: Patience, removing: bool
+) -> Tuple[Optional[str], Kept]:
     """Finish what an earlier operation on ``tree`` began, and delete what it left.
 
-    With ``removing`` nothing is put in place, because it would be removed next. Returns whether
-    the visible path was changed, and what could not be deleted. Raises OSError if the visible path
-    is not whole and cannot be made so.
+    With ``removing`` nothing is put in place, because it would be removed next. Returns which
+    tree was put in place, "old" or "new", None if it was there; and what could not be deleted.
+    Raises OSError if the visible path is not whole and cannot be made so.
     """
-    changed, kept = False, []  # type: Tuple[bool, Kept]
+    changed, kept = None, []  # type: Tuple[Optional[str], Kept]
     for holder in find_holders(disk, tree):
         inside = set(disk.listdir(holder.path))
         if "undo" in inside:
             if "old" in inside:
                 _move_files(disk, holder.old, tree)
-                changed = True
+                changed = "old"
             disk.rmdir(holder.undo)
         elif {"old", "new"} <= inside and not removing and _is_vacant(disk, tree):
             _rename_folder(disk, holder.new, tree, patience)
-            changed = True
+            changed = "new"
             disk.fsync_folder(os.path.dirname(tree))
         kept += discard(disk, holder, patience)
     return changed, kept

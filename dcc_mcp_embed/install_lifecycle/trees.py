@@ -16,7 +16,8 @@ What the status says about what is at the path:
 ``removed``               nothing
 ``replaced``              the new tree
 ``skipped``               nothing, as before
-``swept``                 what was there before, or what an earlier operation was to put there
+``swept``                 what was there before, or (``recovered``) what ``visible`` says of an
+                          earlier operation that was cut off
 ``failed``                the old tree, whole, unless ``visible`` is ``between``
 ``requires_restart``      the same; ``deferred_operation`` finishes it once nobody holds the tree
 ========================  =======================================================================
@@ -218,7 +219,7 @@ class _Attempt:
     def replace(self, source: str) -> Result:
         changed, self._kept = moving.recover(self._disk, self._tree, self._patience, removing=False)
         if moving.facts_of(self._disk, source) is None:
-            if changed:
+            if changed == NEW:
                 message = "The source is gone; what an earlier attempt had copied is in place."
                 return self._replaced(source, recovered=True, message=message)
             self._unmake_folders()
@@ -240,7 +241,8 @@ class _Attempt:
 
     def sweep(self) -> Result:
         changed, self._kept = moving.recover(self._disk, self._tree, self._patience, removing=False)
-        return self._done(results.SWEPT, path=self._tree, recovered=changed)
+        visible = NEW if changed == NEW else OLD
+        return self._done(results.SWEPT, visible, path=self._tree, recovered=changed is not None)
 
     def _make_folders(self, folder: str) -> None:
         missing = []
@@ -335,8 +337,8 @@ class _Attempt:
     def _replaced(self, source: str, **more: Any) -> Result:
         return self._done(results.REPLACED, source=source, destination=self._tree, **more)
 
-    def _done(self, status: str, **more: Any) -> Result:
-        return results.succeeded(status, visible=NEW, **more, **self._owed())
+    def _done(self, status: str, visible: str = NEW, **more: Any) -> Result:
+        return results.succeeded(status, visible=visible, **more, **self._owed())
 
     def _owed(self) -> Result:
         return results.left_over(self._tree, [path for path, _ in self._kept])
