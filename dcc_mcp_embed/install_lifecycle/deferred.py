@@ -53,7 +53,8 @@ def schedule_deferred_cleanup(result: Dict[str, Any]) -> Result:
     ``result``: of inspect_install_root (meaning: remove its ``install_root``), safe_remove_tree or
     safe_replace_tree. The status is ``scheduled`` (with ``id``, ``operation`` and the ids under
     ``replaced`` of what was owed for the same place before), ``nothing_to_defer``, or ``failed``
-    with the reason ``not_deferrable``, ``identity_unknown`` or one that begins with ``journal``.
+    with the reason ``not_deferrable``, ``invalid_path`` (it would be refused at each start),
+    ``identity_unknown`` or one that begins with ``journal``.
     Blocks for some small files. Any thread.
     """
     return _told(lambda journal: _schedule(journal, result))
@@ -120,6 +121,9 @@ def _schedule(journal: Journal, result: Any) -> Result:
             "message": "The result leaves nothing to be done.",
         }
     target = target_of(operation)
+    refusal = _never_done(operation)
+    if refusal:
+        return _failed(target, "invalid_path", refusal)
     try:
         identity = identity_of(target) if needs_identity(operation) else None
     except OSError as error:
@@ -144,6 +148,24 @@ def _schedule(journal: Journal, result: Any) -> Result:
         "damaged": journal.set_aside,
         "recommended_next_action": _AT_NEXT_START,
     }
+
+
+def _never_done(operation: Dict[str, Any]) -> Any:
+    """Return why no start will ever do it, else None: an inspection has refused nothing yet."""
+    from . import guards
+    from .entries import needs_identity, target_of
+
+    if not needs_identity(operation):
+        return None
+    target = target_of(operation)
+    try:
+        facts = os.lstat(target)
+    except OSError:
+        facts = None
+    # The current directory may be another at the next start.
+    around = guards.look_around()._replace(current=None)
+    refusal = guards.refuse_root(target, facts, around)
+    return refusal[1] if refusal else None
 
 
 def _list(journal: Journal) -> Result:
@@ -193,16 +215,19 @@ def _carry_out(journal: Journal, deadline: float) -> Result:
 def _attempt(journal: Journal, entry: Entry) -> Result:
     """Carry out one entry, and have the journal say what became of it."""
     from .entries import needs_identity, sweep_of, target_of, was_interrupted
-    from .identity import is_still
+    from .identity import has_its_files, is_still
 
     operation = entry["operation"]
-    if not needs_identity(operation) or is_still(entry["identity"], target_of(operation)):
+    target = target_of(operation)
+    if not needs_identity(operation) or is_still(entry["identity"], target):
         return _try(journal, entry)
-    if was_interrupted(entry) and _perform(sweep_of(operation)).get("recovered"):
-        # It was killed on its way back, which made the folder anew.
-        again = dict(entry, identity=_identity_now(entry, entry))
-        journal.change(_instead(entry, again))
-        return _try(journal, again)
+    if was_interrupted(entry):
+        _perform(sweep_of(operation))
+        if has_its_files(entry["identity"], target):
+            # It was killed on its way back, which made the folder anew.
+            again = dict(entry, identity=_identity_now(entry, entry))
+            journal.change(_instead(entry, again))
+            return _try(journal, again)
     # An attempt that was killed may have come as far as this, and left something aside.
     swept = dict(entry, operation=sweep_of(operation), identity=None)
     journal.change(_instead(entry, swept))

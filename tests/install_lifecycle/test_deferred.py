@@ -136,6 +136,20 @@ def test_what_is_not_to_be_tried_again_is_refused(result) -> None:
     assert owed() == []
 
 
+@pytest.mark.parametrize("place", ["root", "home", "link"])
+def test_what_no_start_will_ever_do_is_refused(place, tree, tmp_path) -> None:
+    os.symlink(tree, str(tmp_path / "link"))
+    places = {"root": "/", "home": os.path.expanduser("~"), "link": str(tmp_path / "link")}
+    answer = schedule_deferred_cleanup(inspected(places[place]))
+    assert (answer["success"], answer["reason"]) == (False, "invalid_path")
+    assert owed() == []
+
+
+def test_current_directory_may_be_another_at_the_next_start(tree, monkeypatch) -> None:
+    monkeypatch.chdir(tree)
+    assert schedule_deferred_cleanup(inspected(tree))["status"] == "scheduled"
+
+
 def test_operation_that_is_no_json_is_refused(tree) -> None:
     answer = schedule_deferred_cleanup(dict(remove(tree), extra=object()))
     assert (answer["success"], answer["reason"]) == (False, "journal_failed")
@@ -260,7 +274,7 @@ def test_replacement_that_was_killed_on_its_way_back_is_still_owed(tree, perform
     with pytest.raises(Killed):
         run_deferred_cleanup()
     as_if_new(tree)
-    perform.results = [{"success": True, "status": "swept", "recovered": True}]
+    os.replace(os.path.join(tree + ".gone", "file"), os.path.join(tree, "file"))
     assert run_deferred_cleanup()["status"] == "finished"
     assert perform.operations == [operation, sweep, operation]
 

@@ -1,0 +1,201 @@
+"""Real trees, taken away or replaced at the next start; each call may be the last of a process."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from dcc_mcp_embed.install_lifecycle import (
+    deferred,
+    list_deferred,
+    run_deferred_cleanup,
+    schedule_deferred_cleanup,
+)
+from dcc_mcp_embed.install_lifecycle.guards import Surroundings
+from dcc_mcp_embed.install_lifecycle.loaded import Loaded
+from dcc_mcp_embed.install_lifecycle.trees import Trees
+from fakes.trees import Crash, FaultyDisk, crash_at, nth, picture, plant, posix_error, windows_error
+
+OLD = {"__init__.py": b"1", "core/a.pyd": b"2"}
+NEW = {"__init__.py": b"one", "other/c.py": b"three"}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+
+
+class World:
+    """A tree, a payload and a journal, in a folder of their own."""
+
+    def __init__(self, root, monkeypatch):
+        self._monkeypatch = monkeypatch
+        self.root = root
+        root.mkdir()
+        monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(root / "home"))
+        self.tree = plant(root / "place" / "tree", OLD)
+        self.payload = plant(root / "payload", NEW)
+        self.old, self.new = picture(self.tree), picture(self.payload)
+
+    def operation(self, kind):
+        if kind == "remove_tree":
+            return {"operation": kind, "path": self.tree}
+        return {"operation": kind, "source": self.payload, "destination": self.tree}
+
+    def run(self, fault=None, exchanges=True):
+        """Run what is owed on a disk that may fail; return the result and the disk."""
+        disk = FaultyDisk(fault, exchanges)
+        trees = Trees(
+            disk,
+            look=lambda root: Loaded([], [], []),
+            sleep=lambda seconds: None,
+            around=Surroundings("/nowhere/home", None, []),
+        )
+        self._monkeypatch.setattr(deferred, "_perform", trees.perform)
+        try:
+            return run_deferred_cleanup(), disk
+        except Crash:
+            return None, disk
+
+    def owed(self):
+        listed = list_deferred()
+        assert (listed["success"], listed["damage"]) == (True, None)
+        return listed["entries"]
+
+    def beside(self):
+        return sorted(os.listdir(os.path.dirname(self.tree)))
+
+
+FAULTS = {
+    "killed": crash_at,
+    "sharing": lambda number: nth(number, lambda path: windows_error(32, path)),
+    "access": lambda number: nth(number, lambda path: windows_error(5, path)),
+    "mapped": lambda number: nth(number, lambda path: windows_error(1224, path)),
+    "no space": lambda number: nth(number, lambda path: posix_error(28, path)),
+    "not permitted": lambda number: nth(number, lambda path: posix_error(1, path)),
+}
+
+
+@pytest.mark.parametrize("exchanges", [True, False], ids=["exchange", "two renames"])
+@pytest.mark.parametrize(
+    "fault",
+    [name if name == "killed" else pytest.param(name, marks=pytest.mark.heavy) for name in FAULTS],
+)
+@pytest.mark.parametrize("kind", ["remove_tree", "replace_tree"])
+def test_next_start_finishes_whichever_call_fails(
+    kind, fault, exchanges, tmp_path, monkeypatch
+) -> None:
+    for number in itertools.count(1):
+        world = World(tmp_path / str(number), monkeypatch)
+        goal = world.new if kind == "replace_tree" else None
+        schedule_deferred_cleanup(world.operation(kind))
+        result, disk = world.run(FAULTS[fault](number), exchanges)
+        seen, owed = picture(world.tree), world.owed()
+        # Only between two renames is there nothing, and then it is owed.
+        assert seen in (world.old, goal) or (seen is None and owed and not exchanges)
+        assert owed or seen == goal
+        if result is not None:
+            assert result["success"] == (not owed)
+        else:
+            assert owed[0]["last_error"]["reason"] == "interrupted"
+        again, _ = world.run(exchanges=exchanges)
+        assert again["success"] is True, again
+        assert picture(world.tree) == goal
+        assert world.owed() == []
+        assert world.beside() == (["tree"] if goal else [])
+        if number > len(disk.calls):
+            assert number > 3
+            break
+
+
+def test_replacement_killed_on_its_way_back_is_finished_by_the_next_start(
+    tmp_path, monkeypatch
+) -> None:
+    # Neither tree may be renamed to the visible path, so the old one goes back file by file.
+    for number in itertools.count(1):
+        world = World(tmp_path / str(number), monkeypatch)
+        schedule_deferred_cleanup(world.operation("replace_tree"))
+
+        def fault(count, name, arguments, world=world, number=number):
+            if count >= number:
+                raise Crash
+            if name == "rename" and arguments[1] == world.tree:
+                raise windows_error(5, arguments[0])
+
+        result, disk = world.run(fault, exchanges=False)
+        assert len(world.owed()) == 1
+        again, _ = world.run(exchanges=False)
+        assert again["success"] is True, again
+        assert picture(world.tree) == world.new, number
+        assert world.owed() == []
+        assert world.beside() == ["tree"]
+        if result is not None:
+            assert number > len(disk.calls) > 10
+            break
+
+
+def test_tree_installed_after_the_schedule_survives_a_removal(tmp_path, monkeypatch) -> None:
+    world = World(tmp_path / "w", monkeypatch)
+    schedule_deferred_cleanup(world.operation("remove_tree"))
+    replaced = Trees(around=Surroundings("/nowhere/home", None, [])).replace(
+        world.payload, world.tree
+    )
+    assert replaced["status"] == "replaced"
+    result, _ = world.run()
+    assert result["results"][0]["status"] == "superseded"
+    assert picture(world.tree) == world.new
+    assert world.owed() == []
+
+
+SCHEDULE = """
+import importlib.machinery, importlib.util, json, sys
+from dcc_mcp_embed.install_lifecycle import inspect_install_root, schedule_deferred_cleanup
+name, path, root = sys.argv[1:]
+loader = importlib.machinery.ExtensionFileLoader(name, path)
+spec = importlib.util.spec_from_loader(name, loader)
+module = importlib.util.module_from_spec(spec)
+sys.modules["loaded"] = module
+loader.exec_module(module)
+diagnostic = inspect_install_root(root)
+if diagnostic["requires_restart"]:
+    diagnostic["scheduled"] = schedule_deferred_cleanup(diagnostic)
+print(json.dumps(diagnostic))
+"""
+
+
+def extension():
+    """Return name and file of a native module of this Python that is not built into it."""
+    for name in ("_bisect", "_lsprof", "_multiprocessing", "_ctypes"):
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin and os.path.isfile(spec.origin):
+            return name, spec.origin
+    raise AssertionError("this Python has no native module in a file of its own")
+
+
+def test_sample_of_a_host_with_a_native_module_loaded(tmp_path, monkeypatch) -> None:
+    name, file = extension()
+    world = World(tmp_path / "w", monkeypatch)
+    native = os.path.join(world.tree, "core", os.path.basename(file))
+    with open(file, "rb") as source, open(native, "wb") as target:
+        target.write(source.read())
+    command = [sys.executable, "-W", "error"]
+    host = subprocess.check_output([*command, "-c", SCHEDULE, name, native, world.tree])
+    diagnostic = json.loads(host.decode("utf-8"))
+    assert diagnostic["status"] == "requires_restart"
+    assert diagnostic["locked_path"] == native
+    assert diagnostic["scheduled"]["success"] is True
+    assert os.path.exists(native)
+
+    program = [*command, "-m", "dcc_mcp_embed.install_lifecycle", "deferred"]
+    listed = json.loads(subprocess.check_output([*program, "list"]).decode("ascii"))
+    assert [entry["operation"] for entry in listed["entries"]] == [world.operation("remove_tree")]
+    done = json.loads(subprocess.check_output([*program, "run"]).decode("ascii"))
+    assert (done["status"], done["results"][0]["status"]) == ("finished", "removed")
+    assert world.beside() == []
+    assert world.owed() == []
