@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Exclusive", "open_plain"]
 
-#: Another holder, in the words of flock and of Windows.
-_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+#: Another holder, in the words of flock, of Windows and of Wine (none at all).
+_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK, 0)
 #: Seconds between two attempts. Whoever holds it for others to wait has it for some milliseconds.
 _PAUSE = 0.01
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 import threading
 import time
+from types import ModuleType
 
 import pytest
 
@@ -125,3 +127,47 @@ def test_missing_directory_is_an_os_error(tmp_path) -> None:
 def test_file_is_the_users_own(path) -> None:
     take(path).release()
     assert os.stat(path).st_mode & 0o077 == 0
+
+
+class FakeMsvcrt(ModuleType):
+    """Locks of one byte, by open file, as Windows has them; ``word`` is what it says of a holder."""
+
+    LK_UNLCK, LK_NBLCK = 0, 2
+
+    def __init__(self, word):
+        super().__init__("msvcrt")
+        self.word = word
+        self.holder = None
+
+    def locking(self, handle, mode, size):
+        assert size == 1
+        assert os.lseek(handle, 0, os.SEEK_CUR) == 0, "only the first byte is everybody's"
+        if mode == self.LK_UNLCK:
+            assert self.holder == handle
+            self.holder = None
+        elif self.holder is not None:
+            raise OSError(self.word, "no")
+        else:
+            self.holder = handle
+
+
+if os.name != "nt":
+
+    @pytest.mark.parametrize(
+        ("word", "held"), [(errno.EACCES, True), (0, True), (errno.EBADF, False)]
+    )
+    def test_windows_locks_the_first_byte(path, word, held, monkeypatch) -> None:
+        # 0 is what Wine says.
+        monkeypatch.setitem(sys.modules, "msvcrt", FakeMsvcrt(word))
+        monkeypatch.setattr(sys, "platform", "win32")
+        first = take(path)
+        assert first is not None
+        if held:
+            assert take(path) is None
+        else:
+            with pytest.raises(OSError, match="no"):
+                take(path)
+        first.release()
+        second = take(path)
+        assert second is not None
+        second.release()
