@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["LOCK_NAME", "Claim"]
 
 LOCK_NAME = ".dcc-mcp-embed.lock"
-#: What flock and Windows say of another holder.
-_HELD = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}
+#: What flock, Windows and Wine (nothing) say of another holder.
+_HELD = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK, 0}
 _PAUSE = 0.05
 
 

@@ -22,8 +22,8 @@ __all__ = ["LOCKS", "held"]
 
 #: Folder of the sentinels, inside the registry's directory.
 LOCKS = "locks"
-#: Another holder, in the words of flock and of Windows.
-_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+#: Another holder, in the words of flock, of Windows and of Wine (none at all).
+_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK, 0)
 
 
 def held(path: object, directory: str) -> Optional[bool]:

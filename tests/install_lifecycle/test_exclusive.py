@@ -130,7 +130,7 @@ def test_file_is_the_users_own(path) -> None:
 
 
 class FakeMsvcrt(ModuleType):
-    """Locks of one byte, by open file, as Windows has them; ``word`` is what it says of a holder."""
+    """Locks of one byte, by open file, as Windows has them; ``word`` is what it says of one."""
 
     LK_UNLCK, LK_NBLCK = 0, 2
 
