@@ -5,14 +5,16 @@ from __future__ import annotations
 import ast
 import json
 import os
+import statistics
 import subprocess
 import sys
+import time
 from importlib import import_module
 
 import pytest
 
 from dcc_mcp_embed import install_lifecycle
-from helpers import ROOT
+from helpers import ROOT, python
 
 CONSTANTS = {
     "DEPLOYMENT_MODE_ENV": "DCC_MCP_DEPLOYMENT_MODE",
@@ -97,6 +99,20 @@ def test_import_loads_nothing_but_the_package_itself() -> None:
     # Not even typing or json: a bare interpreter has it in a few milliseconds.
     more = loaded_by("dcc_mcp_embed.install_lifecycle") - loaded_by("dcc_mcp_embed")
     assert more == {"dcc_mcp_embed.install_lifecycle"}
+
+
+@pytest.mark.heavy
+def test_import_takes_a_few_milliseconds_over_a_bare_interpreter(tmp_path) -> None:
+    interpreter = python("3.7")
+    env = dict(os.environ, PYTHONPATH=ROOT)
+    took = {"pass": [], "import dcc_mcp_embed.install_lifecycle": []}
+    for _ in range(20):
+        for code, times in took.items():  # in turns, so that both meet the same load
+            start = time.perf_counter()
+            subprocess.check_call([interpreter, "-c", code], env=env, cwd=str(tmp_path))
+            times.append(time.perf_counter() - start)
+    bare, loaded = (statistics.median(times) for times in took.values())
+    assert loaded - bare <= 0.015
 
 
 def test_whole_package_loads_no_module_of_the_server() -> None:
