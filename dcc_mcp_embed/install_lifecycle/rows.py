@@ -143,8 +143,7 @@ def parse(data: bytes, budget: int = _BUDGET) -> Found:
     if not rows and encoding in ("utf-16", "utf-32"):
         rows = list(_search(data.decode(encoding, "replace"), budget))
     newer = _newer(rows)
-    listed = _last_of_each(rows) if newer else _youngest_of_each(rows)
-    return Found([one for one in listed if one[0] is not None], damage, newer)
+    return Found(_last_of_each(rows) if newer else _youngest_of_each(rows), damage, newer)
 
 
 class _NewerLayout(Exception):

@@ -76,6 +76,16 @@ def test_a_usual_place_that_is_not_ours_alone_is_passed_over(environ, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX")
+def test_a_usual_place_of_somebody_else_is_passed_over(environ, tmp_path, monkeypatch):
+    (tmp_path / SHARED).mkdir(mode=0o700)
+    stranger = os.getuid() + 1
+    monkeypatch.setattr(os, "getuid", lambda: stranger)
+    directory, trusted, remarks = same_choice(None, environ)
+    assert (directory, trusted) == (str(tmp_path / "{}-{}".format(SHARED, stranger)), True)
+    assert "belongs to somebody else" in remarks[0]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX")
 def test_a_place_that_others_can_exchange_is_passed_over(environ, tmp_path):
     (tmp_path / SHARED).mkdir(mode=0o700)
     assert same_choice(None, environ)[0] == str(tmp_path / SHARED)

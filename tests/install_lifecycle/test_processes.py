@@ -125,6 +125,16 @@ def test_somebody_elses_process_runs_and_cannot_be_ended(monkeypatch):
     process.close()
 
 
+def test_one_that_we_may_not_even_look_at_runs(monkeypatch):
+    """As Windows says of a service."""
+
+    def refuse(pid):
+        raise PermissionError(13, "Access is denied")
+
+    monkeypatch.setattr(processes, "open_process", refuse)
+    assert processes.runs(4)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="POSIX")
 def test_a_system_that_gives_no_handles_is_no_obstacle(child, monkeypatch):
     def refuse(pid):

@@ -140,6 +140,20 @@ def test_looking_disturbs_no_owner(opened, tmp_path):
     assert sorted(os.listdir(opened.directory)) == ["locks", "services.json", "services.lock"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="POSIX")
+def test_who_looks_at_the_same_time_is_not_taken_for_the_owner(opened):
+    import fcntl
+
+    path = os.path.join(opened.directory, "locks", "x.lock")
+    os.mkdir(os.path.dirname(path))
+    opened.write(raw_row(sentinel_path=path, pid=os.getpid()))
+    with open(path, "w") as other:
+        fcntl.flock(other, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        assert same(opened) == {raw_row()["instance_id"]: True}
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert same(opened) == {raw_row()["instance_id"]: False}
+
+
 # What is asked for.
 
 
