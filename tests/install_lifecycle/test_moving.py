@@ -204,6 +204,22 @@ def test_a_tree_does_not_come_back_after_its_holder_was_half_deleted(tmp_path):
     assert os.listdir(str(tmp_path)) == []
 
 
+def test_rubbish_that_stays_keeps_the_rest_from_being_taken_for_whole(tmp_path):
+    tree = plant(tmp_path / "t", {"mine": b""})
+    holder = moving.open_holder(Disk(), tree)
+    held = os.path.join(plant(holder.part, {"a": b""}), "a")
+    plant(holder.new, {"b": b"new"})
+
+    def fault(_count, name, arguments):
+        if name == "remove" and arguments[0] == held:
+            raise windows_error(32, held)
+
+    assert [path for path, _ in moving.discard(FaultyDisk(fault), holder, patience())] == [held]
+    assert picture(holder.new) == {"b": b"new"}
+    assert moving.discard(Disk(), holder, patience()) == []
+    assert picture(str(tmp_path)) == {"t": "folder", os.path.join("t", "mine"): b""}
+
+
 def test_two_folders_change_places_where_the_system_can(tmp_path):
     one = plant(tmp_path / "one", {"a": b"1"})
     other = plant(tmp_path / "other", {"b": b"2"})

@@ -195,6 +195,20 @@ def test_nothing_there(place, payload):
     assert not os.path.exists(os.path.join(place, "x"))
 
 
+def test_folders_made_for_nothing_are_taken_away(place, payload):
+    """And whoever may not make a folder is not told to restart."""
+    tree = os.path.join(place, "deep", "deeper", "tree")
+    for name, error, status in (
+        ("copy_file", posix_error(28), "failed"),
+        ("rename", windows_error(5), "requires_restart"),
+        ("mkdir", windows_error(5), "failed"),
+    ):
+        fault = failing(name, error, lambda *paths: ".tree." in paths[-1])
+        result = quiet(fault).replace(payload, tree)
+        assert (result["status"], result["visible"]) == (status, "old"), name
+        assert os.listdir(place) == ["payload"]
+
+
 @pytest.mark.parametrize("value", [None, "", "   ", "a\0b"])
 def test_no_path(value, tree, payload):
     for result in (

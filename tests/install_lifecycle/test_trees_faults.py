@@ -159,13 +159,14 @@ def test_any_call_may_be_the_last(case):
     assert seen == sorted(seen, key=["old", "between", "new"].index)
 
 
+@pytest.mark.parametrize("kind", ["remove", "replace"], indirect=True)
 def test_the_run_after_a_crash_may_crash_too(case):
     """And the third one finishes."""
     steps = case.steps()
     for first in range(1, steps + 1):
-        second = -(first % 4)
+        second = -(first % 7)
         while True:
-            second += 4
+            second += 7
             case.start()
             with pytest.raises(Crash):
                 case.run(crash_at(first))
@@ -316,3 +317,44 @@ def test_the_way_back_may_crash(tmp_path, kind):
         assert picture(case.tree) in (case.old, case.new)
         assert case.run()["success"]
         case.check_finished()
+
+
+@pytest.mark.parametrize("kind", ["remove", "replace"], indirect=True)
+def test_nothing_is_deleted_before_its_successor_is_on_disk(case):
+    case.steps()
+    calls = case.disk.calls
+    names = [call[0] for call in calls]
+    moves = [i for i, c in enumerate(calls) if c[0] in ("rename", "exchange") and case.tree in c]
+    synced = calls.index(("fsync_folder", case.parent))
+    first = min(i for i, name in enumerate(names) if name in ("remove", "rmdir"))
+    assert moves[-1] < synced < first
+    if case.new is not None:
+        holder = os.path.join(case.parent, ".tree.dcc-mcp-embed-1")
+        made = {c[1] for c in calls if c[0] == "mkdir"} - {holder}
+        staged = {c[1] for c in calls[: moves[0]] if c[0] == "fsync_folder"}
+        assert made | {holder} == staged
+
+
+@pytest.mark.parametrize("kind", ["replace"], indirect=True)
+@pytest.mark.parametrize("make", [windows_error, posix_error])
+def test_where_there_is_no_way_back_both_trees_stay_and_that_is_said(tmp_path, kind, make):
+    """Whatever the error, the answer owes the operation, and nothing whole is deleted."""
+    case = Case(tmp_path, kind, exchanges=False)
+    case.start()
+
+    def fault(_count, name, arguments):
+        if name == "rename" and arguments[1] == case.tree or arguments[0].endswith("undo"):
+            raise make(5, arguments[0])
+
+    result = case.run(fault)
+    assert not result["success"]
+    assert result["visible"] == "between"
+    assert result["requires_restart"] == (make is windows_error)
+    assert result["deferred_operation"] == case.operation
+    case.check_between()
+    # Also to whom cannot put it in place either.
+    again = case.run(fault)
+    assert (again["visible"], again["deferred_operation"]) == ("between", case.operation)
+    case.check_between()
+    assert case.run(operation=result["deferred_operation"])["success"]
+    case.check_finished()
