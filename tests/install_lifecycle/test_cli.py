@@ -318,3 +318,55 @@ def test_program_on_its_own(tmp_path) -> None:
     done = subprocess.run([*command, "query", "--colour"], stdout=pipe, stderr=pipe, env=env)
     assert done.returncode == 2
     assert json.loads(done.stdout.decode("ascii"))["reason"] == "invalid_arguments"
+
+
+#: The seed's commands: what they end with where nothing runs and nothing is installed, some keys.
+REAL = [
+    ("inspect {}/adapter", 0, {"status": "ok", "requires_restart": False, "locked_path": None}),
+    ("stop --dcc-type 3dsmax", 0, {"total": 0, "results": []}),
+    ("layout --cache-root {} --adapter-package dcc_mcp_maya", 0, {"mode": "unknown"}),
+    (
+        "sidecar-command --dcc maya --host-rpc commandport://127.0.0.1:6000 --watch-pid 12345",
+        0,
+        {"dcc_type": "maya", "watch_pid": 12345, "role": "per-dcc-sidecar"},
+    ),
+    (
+        "launch-sidecar --server-bin {}/none --dcc maya --host-rpc qtserver://[::1]:1 --watch-pid 1",
+        1,
+        {"status": "failed", "reason": "spawn_failed"},
+    ),
+    (
+        "plan-update --target-version core=0.17.21 --target-version server=0.17.21",
+        0,
+        {"plans": [], "target_versions": {"core": "0.17.21", "server": "0.17.21"}},
+    ),
+    ("remove {}/adapter", 0, {"status": "skipped", "requires_restart": False}),
+    ("replace {0}/staged {0}/adapter", 1, {"status": "failed", "reason": "missing_source"}),
+    ("query", 0, {"total": 0, "entries": []}),
+    ("sidecar-ready --dcc maya", 1, {"status": "missing", "ready": False}),
+    ("deferred list", 0, {"entries": []}),
+    ("deferred run", 0, {"status": "nothing_owed"}),
+]
+
+
+@pytest.mark.parametrize(("line", "status", "keys"), REAL, ids=[r[0].split(" {")[0] for r in REAL])
+def test_commands_of_the_seed_where_nothing_is_installed(
+    line, status, keys, tmp_path, monkeypatch, capsys
+) -> None:
+    monkeypatch.setenv("DCC_MCP_REGISTRY_DIR", str(tmp_path / "registry"))
+    monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path / "home"))
+    found, result, err = run(capsys, line.format(tmp_path).split())
+    assert (found, err) == (status, "")
+    assert {key: result.get(key) for key in keys} == keys
+    assert result["success"] is (status == 0)
+
+
+def test_readiness_command_is_one_of_this_module(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("DCC_MCP_REGISTRY_DIR", str(tmp_path / "registry"))
+    monkeypatch.setenv("DCC_MCP_PYTHON_EXECUTABLE", sys.executable)
+    _, contract, _ = run(capsys, ["sidecar-command", *SIDECAR_ARGV])
+    command = contract["readiness_command"]
+    assert command[1:3] == ["-m", "dcc_mcp_embed.install_lifecycle"]
+    done = subprocess.run(command, stdout=subprocess.PIPE)
+    assert done.returncode == 1
+    assert json.loads(done.stdout.decode("ascii"))["status"] == "missing"
