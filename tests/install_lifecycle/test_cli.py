@@ -331,7 +331,7 @@ REAL = [
         {"dcc_type": "maya", "watch_pid": 12345, "role": "per-dcc-sidecar"},
     ),
     (
-        "launch-sidecar --server-bin {}/none --dcc maya --host-rpc qtserver://[::1]:1 --watch-pid 1",
+        "launch-sidecar --server-bin {}/no --dcc maya --host-rpc qtserver://[::1]:1 --watch-pid 1",
         1,
         {"status": "failed", "reason": "spawn_failed"},
     ),
