@@ -13,24 +13,12 @@ from .results import is_link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, List, NamedTuple, Optional, Tuple
+    from typing import Callable, List, Optional, Tuple
 
     from .disk import Disk
 
     #: The word for programs, the sentence for people.
     Refusal = Tuple[str, str]
-
-    class Surroundings(NamedTuple):
-        """What must survive: paths with links resolved."""
-
-        home: str
-        current: Optional[str]
-        interpreter: List[str]
-
-else:
-    from collections import namedtuple
-
-    Surroundings = namedtuple("Surroundings", "home current interpreter")
 
 __all__ = ["Surroundings", "inside", "look_around", "refuse_pair", "refuse_root", "survey"]
 
@@ -48,6 +36,17 @@ DESTINATION_INSIDE = "destination_inside_source"
 LINK_INSIDE = "link_inside"
 SPECIAL_INSIDE = "special_file_inside"
 UNREADABLE = "unreadable"
+
+
+class Surroundings:
+    """What must survive: paths with links resolved; ``current`` is None if it was deleted."""
+
+    __slots__ = ("current", "home", "interpreter")
+
+    def __init__(self, home: str, current: Optional[str], interpreter: List[str]) -> None:
+        self.home = home
+        self.current = current
+        self.interpreter = interpreter
 
 
 def look_around() -> Surroundings:

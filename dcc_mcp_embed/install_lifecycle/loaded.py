@@ -8,7 +8,6 @@ fails silently: what cannot be seen is not reported, and a rename is the test th
 from __future__ import annotations
 
 import os
-import re
 import sys
 
 from .guards import inside
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Loaded", "is_native", "look", "parse_maps"]
 
-_NATIVE = re.compile(r"\.(?:pyd|dll|dylib|so(?:\.[0-9]+)*)\Z", re.IGNORECASE)
+_NATIVE = (".pyd", ".dll", ".dylib", ".so")
 _DELETED = " (deleted)"
 
 
@@ -56,7 +55,10 @@ def is_native(path: str) -> bool:
     """Say whether a file's name is that of a library which a process holds while it runs."""
     from importlib.machinery import EXTENSION_SUFFIXES
 
-    return bool(_NATIVE.search(path)) or path.endswith(tuple(EXTENSION_SUFFIXES))
+    # A number may follow in Linux: libx.so.1.2
+    return path.rstrip(".0123456789").lower().endswith(_NATIVE) or path.endswith(
+        tuple(EXTENSION_SUFFIXES)
+    )
 
 
 def look(root: str) -> Loaded:

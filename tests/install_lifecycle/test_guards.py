@@ -66,7 +66,7 @@ def test_what_is_there():
     assert refused(at("x"), mounts=[at("x")]) == "mount_point"
     assert guards.refuse_root(at("x"), None, AROUND) is None
     assert guards.refuse_root(at("home"), None, AROUND)[0] == "home"
-    gone = AROUND._replace(current=None)
+    gone = Surroundings(AROUND.home, None, [])
     assert guards.refuse_root(at("work"), facts(), gone, lambda p: False) is None
 
 
