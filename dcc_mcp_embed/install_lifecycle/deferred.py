@@ -162,8 +162,8 @@ def _never_done(operation: Dict[str, Any]) -> Any:
         facts = os.lstat(target)
     except OSError:
         facts = None
-    # The current directory may be another at the next start.
-    around = guards.look_around()._replace(current=None)
+    around = guards.look_around()
+    around.current = None  # it may be another at the next start
     refusal = guards.refuse_root(target, facts, around)
     return refusal[1] if refusal else None
 
