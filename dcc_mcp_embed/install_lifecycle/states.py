@@ -139,7 +139,7 @@ def entry_of(
         "adapter_version": adapter_version,
         "adapter_dcc": _string(row.get("adapter_dcc")),
         "versions": _versions(metadata, adapter_version),
-        "restartable": bool(restart or launch),
+        "restartable": bool(sidecar_pid or restart or launch),
         "restart_command": restart,
         "launch_command": launch,
         "metadata": metadata,

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from dcc_mcp_embed.clock import SystemClock
-from dcc_mcp_embed.install_lifecycle import query_runtime_state
+from dcc_mcp_embed.install_lifecycle import query_runtime_state, stop_runtime_entries
 from dcc_mcp_embed.registry.locking import Sentinel
 from fakes.registry import Opened, raw_row
 
@@ -215,6 +215,45 @@ def test_the_environment_says_where(opened, monkeypatch):
 def test_everything_is_json(opened):
     opened.write(raw_row(pid=os.getpid(), metadata={"a": 1, "b": None}))
     json.dumps(query(opened), allow_nan=False)
+
+
+def test_the_guides_samples(opened, monkeypatch):
+    """Query and stop as the adapter guide has them, in the registry of this environment."""
+    monkeypatch.setenv("DCC_MCP_REGISTRY_DIR", opened.directory)
+    metadata = {
+        "dcc_mcp_role": "per-dcc-sidecar",
+        "sidecar_pid": str(NOBODY),
+        "dispatch_status": "unavailable",
+        "failure_stage": "host-rpc-connect",
+        "failure_reason": "refused",
+        "host_rpc_uri": "commandport://127.0.0.1:6000",
+        "host_rpc_scheme": "commandport",
+    }
+    opened.write(raw_row(dcc_type="3dsmax", metadata=metadata), raw_row())
+    state = query_runtime_state(dcc_type="3dsmax", role="per-dcc-sidecar")
+    (entry,) = state["entries"]
+    sample = {
+        "dispatch_status": "unavailable",
+        "dispatch_ready": False,
+        "host_rpc_uri": "commandport://127.0.0.1:6000",
+        "host_rpc_scheme": "commandport",
+        "failure_stage": "host-rpc-connect",
+        "failure_reason": "refused",
+    }
+    assert {name: entry[name] for name in sample} == sample
+    assert entry["dispatch"] == {
+        "reported": True,
+        "status": "unavailable",
+        "ready": False,
+        "ready_at_unix": None,
+        "host_rpc_uri": "commandport://127.0.0.1:6000",
+        "host_rpc_scheme": "commandport",
+        "failure_stage": "host-rpc-connect",
+        "failure_reason": "refused",
+    }
+    stop = stop_runtime_entries(dcc_type="3dsmax")
+    assert (stop["success"], stop["total"]) == (True, 1)
+    assert stop["results"][0]["status"] == "already_stopped"
 
 
 # What cannot be taken at its word.

@@ -84,6 +84,8 @@ def test_a_sidecars_row_of_today():
     assert entry["gateway_guardian_enabled"] is True
     assert entry["versions"] == {"core": None, "server": "0.20.49", "adapter": None}
     assert entry_of(row, held=False)["dispatch_ready"] is False
+    assert entry["restartable"] is True, "whoever has a sidecar can start it again"
+    assert entry_of(raw_row(pid=77))["restartable"] is False
 
 
 @pytest.mark.parametrize(
