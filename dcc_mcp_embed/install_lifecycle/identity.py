@@ -24,15 +24,15 @@ _LOOKED_INTO = 32
 def identity_of(path: str) -> Optional[Dict[str, Any]]:
     """Return what tells the tree at ``path`` from a later one, for JSON; None: there is nothing.
 
-    ``device``, ``inode``; with them ``born`` (nanoseconds) where the system knows when a folder
-    was made, elsewhere ``latest``: when the youngest entry of the top level was changed, by the
-    file system's clock. ``files``: of some, what tells them from others of the same name. Raises
-    OSError for what cannot be looked at.
+    ``inode``; not the volume's number, which another Python or a restart may change. With it
+    ``born`` (nanoseconds) where the system knows when a folder was made, elsewhere ``latest``: when
+    the youngest entry of the top level was changed, by the file system's clock. ``files``: of some,
+    what tells them from others of the same name. Raises OSError for what cannot be looked at.
     """
     facts = _facts(path)
     if facts is None:
         return None
-    found: Dict[str, Any] = {"device": facts.st_dev, "inode": facts.st_ino}
+    found: Dict[str, Any] = {"inode": facts.st_ino}
     found["files"] = dict(_witnesses(path))
     born = _born(facts)
     if born is None:
@@ -51,11 +51,11 @@ def is_still(known: Optional[Dict[str, Any]], path: str) -> bool:
     facts = _facts(path)
     if facts is None:
         return True
-    if known is None or known.get("device") != facts.st_dev or known.get("inode") != facts.st_ino:
+    if known is None or known.get("inode") != facts.st_ino:
         return False
     born = _born(facts)
-    if born is not None:
-        return bool(known.get("born") == born)
+    if born is not None and "born" in known:
+        return bool(known["born"] == born)
     latest = known.get("latest")
     return isinstance(latest, int) and any(at <= latest for at in _changes(path, facts))
 

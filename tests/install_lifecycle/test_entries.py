@@ -11,7 +11,7 @@ from dcc_mcp_embed.install_lifecycle import entries
 REMOVE = {"operation": "remove_tree", "path": "/a/tree"}
 REPLACE = {"operation": "replace_tree", "source": "/a/new", "destination": "/a/tree"}
 SWEEP = {"operation": "sweep_tree", "path": "/a/tree"}
-IDENTITY = {"device": 1, "inode": 2, "latest": 3}
+IDENTITY = {"inode": 2, "latest": 3, "files": {}}
 
 
 def added(*operations):
