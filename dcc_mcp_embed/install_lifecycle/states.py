@@ -43,9 +43,22 @@ _TRUE = ("true", "1", "yes")
 
 
 def metadata_of(row: Mapping[str, Any]) -> Dict[str, Any]:
-    """Return a copy of a row's metadata, as it stands there."""
+    """Return a copy of a row's metadata as it stands there: texts, or at most numbers.
+
+    Lists and objects are left out, and numbers that are infinite: no JSON could be made of those.
+    """
     found = row.get("metadata")
-    return dict(found) if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        return {}
+    return {
+        name: value
+        for name, value in found.items()
+        if value is None or isinstance(value, (str, int)) or _is_finite(value)
+    }
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, float) and value - value == 0.0
 
 
 def role_of(row: Mapping[str, Any]) -> str:

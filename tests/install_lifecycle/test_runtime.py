@@ -213,8 +213,12 @@ def test_the_environment_says_where(opened, monkeypatch):
 
 
 def test_everything_is_json(opened):
-    opened.write(raw_row(pid=os.getpid(), metadata={"a": 1, "b": None}))
-    json.dumps(query(opened), allow_nan=False)
+    metadata = {"a": 1, "b": None, "c": [], "d": {}, "e": 1.5, "f": True}
+    row = json.dumps(raw_row(pid=os.getpid(), metadata=dict(metadata, z=9)))
+    opened.write_bytes("[{}]".format(row.replace(" 9}", " 1e999}")).encode())
+    answer = json.loads(json.dumps(query(opened), allow_nan=False))
+    del metadata["c"], metadata["d"]
+    assert answer["entries"][0]["metadata"] == metadata
 
 
 def test_the_guides_samples(opened, monkeypatch):
