@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List
 
-__all__ = ["Disk", "extended"]
+__all__ = ["Disk", "extended", "plain"]
 
 _CHUNK = 1024 * 1024
 _FLAGS = (
@@ -45,6 +45,13 @@ def extended(path: str, windows: bool = os.name == "nt") -> str:
     if path.startswith("\\\\"):
         return "\\\\?\\UNC\\" + path[2:]
     return "\\\\?\\" + path
+
+
+def plain(path: str) -> str:
+    """Return a path of Windows without the mark of its extended form."""
+    if path.startswith("\\\\?\\UNC\\"):
+        return "\\" + path[7:]
+    return path[4:] if path.startswith("\\\\?\\") else path
 
 
 class Disk:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
+from .disk import plain
 from .guards import inside
 
 TYPE_CHECKING = False
@@ -212,7 +213,7 @@ def _windows_libraries() -> List[str]:
     for handle in handles[:count]:
         text = ctypes.create_unicode_buffer(32768)
         if name_of(handle, text, len(text)):
-            found.append(_plain(text.value))
+            found.append(plain(text.value))
     return found
 
 
@@ -247,16 +248,9 @@ def _windows_programs() -> Iterator[Tuple[int, str]]:
             text = ctypes.create_unicode_buffer(32768)
             length = wintypes.DWORD(len(text))
             if query(handle, 0, text, ctypes.byref(length)):
-                yield pid, _plain(text.value)
+                yield pid, plain(text.value)
         finally:
             kernel32.CloseHandle(handle)
-
-
-def _plain(path: str) -> str:
-    """Return a path of Windows without the mark of its extended form."""
-    if path.startswith("\\\\?\\UNC\\"):
-        return "\\" + path[7:]
-    return path[4:] if path.startswith("\\\\?\\") else path
 
 
 def _darwin_libraries() -> List[str]:

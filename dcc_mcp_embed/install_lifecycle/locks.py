@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import os
 
+from .disk import plain
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Sequence, TypeVar
@@ -82,7 +84,7 @@ def locked_path(error: OSError, otherwise: str) -> str:
     """Return the path that ``error`` names."""
     for name in (error.filename, getattr(error, "filename2", None)):
         if isinstance(name, (str, bytes)) and name:
-            return os.fsdecode(name)
+            return plain(os.fsdecode(name))
     return otherwise
 
 

@@ -104,7 +104,7 @@ def find_holders(disk: Disk, tree: str) -> List[Holder]:
     return found
 
 
-def stage(disk: Disk, source: str, holder: Holder) -> None:
+def stage(disk: Disk, source: str, holder: Holder, patience: Patience) -> None:
     """Copy ``source`` to the holder's ``new``, all of it on disk. Raises OSError."""
     folders = [(source, holder.part)]
     disk.mkdir(holder.part)
@@ -122,7 +122,8 @@ def stage(disk: Disk, source: str, holder: Holder) -> None:
     for from_, to in reversed(folders):
         disk.fsync_folder(to)
         disk.copy_folder_facts(from_, to)
-    disk.rename(holder.part, holder.new)
+    # Scanners like to look at what is new.
+    patience.attempt(lambda: disk.rename(holder.part, holder.new))
     disk.fsync_folder(holder.path)
 
 
@@ -295,7 +296,7 @@ def discard(disk: Disk, holder: Holder, patience: Patience) -> Kept:
                 kept = delete(disk, holder.part, patience)
                 if kept:
                     return kept
-            disk.rename(holder.new, holder.part)
+            patience.attempt(lambda: disk.rename(holder.new, holder.part))
     except OSError as error:
         return [(holder.path, error)]
     return delete(disk, holder.path, patience)

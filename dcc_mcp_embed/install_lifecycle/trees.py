@@ -232,7 +232,7 @@ class _Attempt:
             return self._loaded(found)
         holder = moving.open_holder(self._disk, self._tree)
         try:
-            moving.stage(self._disk, source, holder)
+            moving.stage(self._disk, source, holder, self._patience)
             moving.switch(self._disk, self._tree, holder, self._patience)
         except OSError as error:
             return self._failure(error, holder)
@@ -282,12 +282,13 @@ class _Attempt:
         path = locks.locked_path(error, self._tree)
         # A folder cannot be made: that is refused to us, and nobody holds it.
         if locks.is_lock(error) and (holder is not None or visible == BETWEEN):
-            message = "Somebody holds {}: {}".format(path, error)
+            message = "Somebody holds {}: {}".format(path, error.strerror or error)
             answer = results.requires_restart(
                 self._tree, path, results.WINDOWS_FILE_LOCK, message, self._operation
             )
         else:
-            answer = results.failed(self._tree, results.REMOVE_FAILED, str(error))
+            message = "{}: {}".format(path, error.strerror or error)
+            answer = results.failed(self._tree, results.REMOVE_FAILED, message)
             if visible == BETWEEN:
                 answer["deferred_operation"] = self._operation
             else:

@@ -164,9 +164,3 @@ def test_a_library_that_only_ctypes_has_loaded_is_seen(tmp_path):
 def test_this_process_is_seen_whatever_the_system():
     if sys.platform.startswith("linux") or sys.platform in ("win32", "darwin"):
         assert loaded.mapped_libraries()
-
-
-def test_paths_of_windows_without_their_mark():
-    assert loaded._plain("\\\\?\\C:\\a") == "C:\\a"
-    assert loaded._plain("\\\\?\\UNC\\server\\a") == "\\\\server\\a"
-    assert loaded._plain("C:\\a") == "C:\\a"

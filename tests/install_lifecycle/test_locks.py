@@ -71,6 +71,7 @@ def test_the_path_that_is_locked():
     assert locks.locked_path(posix_error(13, b"a"), "b") == "a"
     assert locks.locked_path(OSError(13, "no"), "b") == "b"
     assert locks.locked_path(OSError(13, "no", 7), "b") == "b"
+    assert locks.locked_path(posix_error(13, "\\\\?\\C:\\a"), "b") == "C:\\a"
     error = OSError(13, "no", None)
     error.filename2 = "c"
     assert locks.locked_path(error, "b") == "c"

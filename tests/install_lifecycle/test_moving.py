@@ -11,7 +11,7 @@ import pytest
 from dcc_mcp_embed.install_lifecycle import disk as disk_module
 from dcc_mcp_embed.install_lifecycle import moving
 from dcc_mcp_embed.install_lifecycle.claims import Claim
-from dcc_mcp_embed.install_lifecycle.disk import Disk, extended
+from dcc_mcp_embed.install_lifecycle.disk import Disk, extended, plain
 from dcc_mcp_embed.install_lifecycle.locks import Patience
 from fakes.trees import FaultyDisk, picture, plant, posix_error, windows_error
 
@@ -129,7 +129,7 @@ def test_a_read_only_folder_can_be_moved_and_replaced(tmp_path, exchanges):
     os.chmod(source, 0o555)
     os.chmod(tree, 0o555)
     holder = moving.open_holder(disk, tree)
-    moving.stage(disk, source, holder)
+    moving.stage(disk, source, holder, patience())
     moving.switch(disk, tree, holder, patience())
     assert picture(tree) == {"new": b""}
     assert mode(tree) == 0o555
@@ -272,6 +272,9 @@ def test_paths_without_the_limit_of_windows():
     assert extended("\\\\server\\a", windows=True) == "\\\\?\\UNC\\server\\a"
     assert extended("\\\\?\\C:\\a", windows=True) == "\\\\?\\C:\\a"
     assert extended("/a", windows=False) == "/a"
+    for path in ("C:\\a", "\\\\server\\a", "/a"):
+        assert plain(path) == path
+        assert plain(extended(path, windows=True)).replace("\\", "/") == path.replace("\\", "/")
 
 
 def test_a_claim_ends_with_its_holder(tmp_path):
