@@ -214,56 +214,78 @@ def _carry_out(journal: Journal, deadline: float) -> Result:
 
 def _attempt(journal: Journal, entry: Entry) -> Result:
     """Carry out one entry, and have the journal say what became of it."""
-    from .entries import needs_identity, sweep_of, target_of, was_interrupted
-    from .identity import has_its_files, is_still
+    from .entries import sweep_of, target_of
 
     operation = entry["operation"]
-    target = target_of(operation)
-    if not needs_identity(operation) or is_still(entry["identity"], target):
-        return _try(journal, entry)
-    if was_interrupted(entry):
-        _perform(sweep_of(operation))
-        if has_its_files(entry["identity"], target):
-            # It was killed on its way back, which made the folder anew.
-            again = dict(entry, identity=_identity_now(entry, entry))
-            journal.change(_instead(entry, again))
-            return _try(journal, again)
+    try:
+        meant = _is_meant(entry)
+    except OSError as error:
+        unseen = _failed(target_of(operation), "identity_unknown", str(error))
+        return _try(journal, entry, lambda: unseen)
+    if meant:
+        return _try(journal, entry, lambda: _perform(operation))
     # An attempt that was killed may have come as far as this, and left something aside.
-    swept = dict(entry, operation=sweep_of(operation), identity=None)
+    sweep = sweep_of(operation)
+    swept = dict(entry, operation=sweep, identity=None)
     journal.change(_instead(entry, swept))
-    item = _try(journal, swept)
+    item = _try(journal, swept, lambda: _perform(sweep))
     if item["owed"]:
         return item
     message = "Something else is there now than when this was scheduled; it is left alone."
     return dict(item, operation=operation, status="superseded", message=message)
 
 
-def _try(journal: Journal, entry: Entry) -> Result:
+def _is_meant(entry: Entry) -> bool:
+    """Return whether an entry means what is at its target now. Raises OSError."""
+    from .entries import needs_identity, sweep_of, target_of, was_interrupted
+    from .identity import has_its_files, is_still
+
+    operation, known = entry["operation"], entry["identity"]
+    target = target_of(operation)
+    if not needs_identity(operation) or is_still(known, target):
+        return True
+    if not was_interrupted(entry):
+        return False
+    # It may have been killed on its way back, which makes the folder anew.
+    _perform(sweep_of(operation))
+    return has_its_files(known, target)
+
+
+def _try(journal: Journal, entry: Entry, carry_out: Callable[[], Result]) -> Result:
     """Carry out one operation whose turn it is."""
     from .entries import begun, same, unfinished
 
     marked = begun(entry, time.time())
     if not any(same(marked, other) for other in journal.change(_instead(entry, marked))):
         return _item(entry, _POSTPONED, owed=True)  # another process has just changed it
-    result = _perform(entry["operation"])
+    result = carry_out()
     after = unfinished(marked, result)
     if after is not None:
-        after["identity"] = _identity_now(after, entry)
+        after["identity"] = _identity_after(entry, after["operation"], result)
     journal.change(_instead(marked, after))
     return _item(after or marked, result, owed=after is not None)
 
 
-def _identity_now(after: Entry, before: Entry) -> Any:
-    """Return the identity of what is left: an attempt that failed may have touched it."""
-    from .entries import needs_identity, target_of
-    from .identity import identity_of
+def _identity_after(before: Entry, left: Dict[str, Any], result: Result) -> Any:
+    """Return the identity of what ``left`` is meant for, after an attempt with this result.
 
-    if not needs_identity(after["operation"]):
+    That of before, unless the attempt itself made the folder anew: what another process has put
+    there meanwhile is not meant.
+    """
+    from .entries import needs_identity, target_of
+    from .identity import has_its_files, identity_of, is_still
+
+    if not needs_identity(left):
         return None
+    known, target = before["identity"], target_of(left)
     try:
-        return identity_of(target_of(after["operation"]))
+        if result.get("visible") == "between":
+            return identity_of(target)
+        if not is_still(known, target) and has_its_files(known, target):
+            return identity_of(target)
     except OSError:
-        return before["identity"]
+        pass
+    return known
 
 
 def _perform(operation: Dict[str, Any]) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -258,12 +259,69 @@ def test_leftovers_beside_a_new_tree_stay_owed_until_they_are_gone(tree, perform
     assert {operation["operation"] for operation in perform.operations} == {"sweep_tree"}
 
 
+def put_back(path):
+    """Make the folder anew with the files that it had, as an attempt does that cannot go on."""
+    os.rename(path, path + ".aside")
+    os.mkdir(path)
+    for name in os.listdir(path + ".aside"):
+        os.replace(os.path.join(path + ".aside", name), os.path.join(path, name))
+    os.rmdir(path + ".aside")
+
+
 def test_tree_that_a_failed_attempt_put_back_is_still_meant(tree, perform) -> None:
     schedule_deferred_cleanup(inspected(tree))
-    perform.results = [lambda: as_if_new(tree) or LOCKED]  # file by file: another folder
+    perform.results = [lambda: put_back(tree) or LOCKED]
     assert run_deferred_cleanup()["status"] == "owed"
     assert run_deferred_cleanup()["results"][0]["operation"] == remove(tree)
     assert perform.operations == [remove(tree)] * 2
+
+
+def test_tree_that_is_half_put_back_is_still_meant(tree, perform) -> None:
+    schedule_deferred_cleanup(inspected(tree))
+
+    def half():
+        os.rename(tree, tree + ".aside")
+        os.mkdir(tree)
+        return dict(LOCKED, visible="between")
+
+    perform.results = [half]
+    assert run_deferred_cleanup()["status"] == "owed"
+    assert run_deferred_cleanup()["results"][0]["operation"] == remove(tree)
+    assert perform.operations == [remove(tree)] * 2
+
+
+def test_tree_that_is_installed_during_an_attempt_is_left_alone(tree, perform) -> None:
+    # The attempt waits for the installer in vain; what that puts there is not what was meant.
+    schedule_deferred_cleanup(inspected(tree))
+    busy = {"success": False, "status": "failed", "reason": "busy", "visible": "old"}
+    perform.results = [lambda: as_if_new(tree) or dict(busy, deferred_operation=remove(tree))]
+    assert run_deferred_cleanup()["status"] == "owed"
+    assert run_deferred_cleanup()["results"][0]["status"] == "superseded"
+    assert perform.operations == [remove(tree), {"operation": "sweep_tree", "path": tree}]
+
+
+def test_tree_that_cannot_be_looked_at_does_not_keep_the_others(
+    tree, tmp_path, perform, monkeypatch
+) -> None:
+    other = str(tmp_path / "other")
+    os.mkdir(other)
+    schedule_deferred_cleanup(inspected(tree))
+    schedule_deferred_cleanup(remove(other))
+    real = os.lstat
+
+    def lstat(path, **keywords):
+        if path == tree:
+            raise OSError(errno.EIO, "the drive is away")
+        return real(path, **keywords)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    result = run_deferred_cleanup()
+    assert (result["status"], result["finished_count"]) == ("owed", 1)
+    (entry,) = owed()
+    assert (entry["operation"], entry["attempts"]) == (remove(tree), 1)
+    assert entry["last_error"]["reason"] == "identity_unknown"
+    assert perform.operations == [remove(other)]
+    monkeypatch.undo()
 
 
 def test_replacement_that_was_killed_on_its_way_back_is_still_owed(tree, perform, tmp_path) -> None:
