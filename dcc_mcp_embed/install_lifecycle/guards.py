@@ -85,11 +85,11 @@ def refuse_root(
     if facts is not None and is_link(facts):
         return LINK, "It is a link or a junction: what it leads to is not touched."
     real = os.path.realpath(path)
-    if inside(around.home, real):
+    if _holds(real, around.home):
         return HOME, "The home directory is there or inside."
-    if around.current is not None and inside(around.current, real):
+    if around.current is not None and _holds(real, around.current):
         return CURRENT_DIRECTORY, "The current directory is there or inside."
-    if any(inside(place, real) for place in around.interpreter):
+    if any(_holds(real, place) for place in around.interpreter):
         return INTERPRETER, "Python itself is there or inside."
     if os.path.basename(real).lower() in ("site-packages", "dist-packages"):
         return SITE_PACKAGES, "It has the packages of a whole Python."
@@ -107,13 +107,22 @@ def refuse_pair(source: str, facts: os.stat_result, destination: str) -> Optiona
     if not stat.S_ISDIR(facts.st_mode):
         return NOT_A_FOLDER, "The source is not a folder."
     from_, to = os.path.realpath(source), os.path.realpath(destination)
-    if inside(from_, to) and inside(to, from_) or _same(source, destination):
+    source_inside, destination_inside = _holds(to, from_), _holds(from_, to)
+    if source_inside and destination_inside:
         return SAME, "Source and destination are the same folder."
-    if inside(from_, to) or _above(source, destination):
+    if source_inside:
         return SOURCE_INSIDE, "The source is inside the destination."
-    if inside(to, from_) or _above(destination, source):
+    if destination_inside:
         return DESTINATION_INSIDE, "The destination is inside the source."
     return None
+
+
+def _holds(root: str, path: str) -> bool:
+    """Say whether ``path`` is ``root`` or below it, by their letters or by what they are.
+
+    A folder can have a second name: another drive's, or one in other letters on a Mac.
+    """
+    return inside(path, root) or _same(path, root) or _above(path, root)
 
 
 def _same(one: str, other: str) -> bool:

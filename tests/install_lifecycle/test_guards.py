@@ -130,6 +130,16 @@ def test_pairs_that_only_the_system_knows_for_one(tmp_path, monkeypatch):
     assert pair(names[0], os.path.join(names[1], "c", "d")) == "destination_inside_source"
 
 
+def test_roots_that_only_the_system_knows(tmp_path, monkeypatch):
+    plant(tmp_path, {"Home/me": None, "hOME/x": None})
+    names = {str(tmp_path / "Home"), str(tmp_path / "hOME")}
+    monkeypatch.setattr(os.path, "samefile", lambda one, other: {one, other} == names)
+    around = Surroundings(str(tmp_path / "Home" / "me"), None, [])
+    for name in names:
+        assert guards.refuse_root(name, facts(), around, lambda p: False)[0] == "home"
+    assert guards.refuse_root(str(tmp_path / "x"), facts(), around, lambda p: False) is None
+
+
 def test_a_source_that_cannot_be_read_is_refused_before_anything_is_done(tmp_path):
     class Unreadable(Disk):
         def listdir(self, path):

@@ -12,6 +12,7 @@ from types import ModuleType
 
 import pytest
 
+import dcc_mcp_embed
 from dcc_mcp_embed.install_lifecycle import (
     inspect_install_root,
     safe_remove_tree,
@@ -500,6 +501,47 @@ def test_one_process_at_a_time(tree, place):
     assert os.listdir(place) == []
 
 
+PROCESS = """
+import sys, os
+from dcc_mcp_embed.install_lifecycle.disk import Disk
+from dcc_mcp_embed.install_lifecycle.trees import Trees
+
+class Deadly(Disk):
+    def remove(self, path):
+        os._exit(9)
+
+source, tree, deadly = sys.argv[1:]
+print(Trees(Deadly() if deadly else None).replace(source, tree)["status"])
+"""
+
+
+def replace_in_a_process(source, tree, deadly=""):
+    environ = dict(os.environ)
+    environ["PYTHONPATH"] = os.path.dirname(os.path.dirname(dcc_mcp_embed.__file__))
+    command = [sys.executable, "-c", PROCESS, source, tree, deadly]
+    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE)
+
+
+def test_a_process_that_ends_in_the_middle_holds_nothing(tree, payload, place):
+    process = replace_in_a_process(payload, tree, "deadly")
+    assert process.communicate() == (b"", None)
+    assert process.returncode == 9
+    assert picture(tree) == picture(payload)
+    assert len(os.listdir(place)) == 3
+    assert safe_replace_tree(payload, tree)["status"] == "replaced"
+    assert sorted(os.listdir(place)) == ["dcc_mcp_3dsmax", "payload"]
+
+
+def test_processes_do_not_mix_their_trees(tree, place):
+    payloads = [plant(os.path.join(place, str(n)), {"a": b"%d" % n, str(n): b""}) for n in range(3)]
+    processes = [replace_in_a_process(payload, tree) for payload in payloads]
+    said = [process.communicate()[0].strip() for process in processes]
+    assert set(said) <= {b"replaced", b"failed"}  # it waits two seconds for another one
+    assert b"replaced" in said
+    assert picture(tree) in [picture(payload) for payload in payloads]
+    assert sorted(os.listdir(place)) == ["0", "1", "2", "dcc_mcp_3dsmax"]
+
+
 def test_deep_trees(place):
     tree = path = os.path.join(place, "t")
     for _ in range(300):
@@ -524,8 +566,6 @@ def test_long_names(place, payload):
 
 def test_the_folder_of_this_package_may_go(place, payload):
     """An adapter takes itself away: all that is needed is loaded before anything is moved."""
-    import dcc_mcp_embed
-
     top = os.path.dirname(os.path.abspath(dcc_mcp_embed.__file__))
     copy = os.path.join(place, "installed", "dcc_mcp_embed")
     os.makedirs(copy)
