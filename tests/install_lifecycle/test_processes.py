@@ -73,16 +73,16 @@ def test_a_zombie_does_not_run(child, opened):
 def test_it_began_between_now_and_then():
     before = time.time()
     child = subprocess.Popen(WAITING, stdin=subprocess.PIPE)
-    after = time.time()
     try:
         process = processes.open_process(child.pid)
         started = process.started_at()
+        after = time.time()
         process.close()
     finally:
         child.kill()
         child.wait()
         child.stdin.close()
-    # The system counts hundredths.
+    # The system counts hundredths. (It is reckoned from two clocks, read one after the other.)
     assert before - 0.1 <= started <= after + 0.1
 
 
