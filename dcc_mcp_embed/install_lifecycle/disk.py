@@ -12,7 +12,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List
+    from typing import List, Optional
 
 __all__ = ["Disk", "extended", "plain"]
 
@@ -22,6 +22,11 @@ _FLAGS = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_NOINHERIT", 0)
     | getattr(os, "O_NOFOLLOW", 0)
+)
+_CAN_GO_DOWN = (
+    hasattr(os, "O_DIRECTORY")
+    and hasattr(os, "O_NOFOLLOW")
+    and {os.open, os.unlink, os.rmdir} <= os.supports_dir_fd
 )
 #: A file system that cannot do such a thing at all.
 _UNSUPPORTED = {
@@ -54,14 +59,35 @@ def plain(path: str) -> str:
     return path[4:] if path.startswith("\\\\?\\") else path
 
 
+def _go_down(path: str, top: str) -> int:
+    """Open the folder ``path``, which is ``top`` or below it, through nothing but folders."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | _FLAGS
+    handle = os.open(top, flags)
+    for name in path[len(top) :].split(os.sep):
+        if name:
+            try:
+                deeper = os.open(name, flags, dir_fd=handle)
+            finally:
+                os.close(handle)
+            handle = deeper
+    return handle
+
+
 class Disk:
     """The file system of this machine."""
 
     def lstat(self, path: str) -> os.stat_result:
         return os.lstat(extended(path))
 
-    def listdir(self, path: str) -> List[str]:
-        return os.listdir(extended(path))
+    def listdir(self, path: str, top: Optional[str] = None) -> List[str]:
+        """Return the names in a folder; with ``top`` no link is followed from there on down."""
+        if top is None or not _CAN_GO_DOWN:
+            return os.listdir(extended(path))
+        handle = _go_down(path, top)
+        try:
+            return os.listdir(handle)
+        finally:
+            os.close(handle)
 
     def mkdir(self, path: str) -> None:
         os.mkdir(extended(path))
@@ -73,12 +99,31 @@ class Disk:
         """Rename a file, over another one if there is one."""
         os.replace(extended(source), extended(target))
 
-    def remove(self, path: str) -> None:
-        """Delete a file or a link, also one to a folder and a junction."""
-        os.remove(extended(path))
+    def remove(self, path: str, top: str) -> None:
+        """Delete a file or a link, also one to a folder and a junction.
 
-    def rmdir(self, path: str) -> None:
-        os.rmdir(extended(path))
+        From ``top``, which is above it or is it, no link is followed on the way down: whoever puts
+        one in the place of a folder meanwhile gains nothing.
+        """
+        if path == top or not _CAN_GO_DOWN:
+            os.remove(extended(path))
+            return
+        handle = _go_down(os.path.dirname(path), top)
+        try:
+            os.unlink(os.path.basename(path), dir_fd=handle)
+        finally:
+            os.close(handle)
+
+    def rmdir(self, path: str, top: Optional[str] = None) -> None:
+        """Delete an empty folder; ``top`` as in ``remove``."""
+        if top is None or path == top or not _CAN_GO_DOWN:
+            os.rmdir(extended(path))
+            return
+        handle = _go_down(os.path.dirname(path), top)
+        try:
+            os.rmdir(os.path.basename(path), dir_fd=handle)
+        finally:
+            os.close(handle)
 
     def chmod(self, path: str, mode: int) -> None:
         os.chmod(extended(path), mode)

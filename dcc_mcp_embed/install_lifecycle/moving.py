@@ -314,15 +314,15 @@ def delete(disk: Disk, path: str, patience: Patience) -> Kept:
         try:
             if emptied:
                 if not any(stays.startswith(here + os.sep) for stays, _ in kept):
-                    _forced(disk, here, disk.rmdir, patience)
+                    _forced(disk, here, path, disk.rmdir, patience)
                 continue
             facts = facts_of(disk, here)
             if facts is None:
                 continue
             if is_link(facts) or not stat.S_ISDIR(facts.st_mode):
-                _forced(disk, here, disk.remove, patience)
+                _forced(disk, here, path, disk.remove, patience)
                 continue
-            names = _names_in(disk, here)
+            names = _names_in(disk, here, path)
             pending.append((here, True))
             pending += [(os.path.join(here, name), False) for name in names]
         except OSError as error:
@@ -330,28 +330,30 @@ def delete(disk: Disk, path: str, patience: Patience) -> Kept:
     return kept
 
 
-def _names_in(disk: Disk, folder: str) -> List[str]:
+def _names_in(disk: Disk, folder: str, top: str) -> List[str]:
     try:
-        return disk.listdir(folder)
+        return disk.listdir(folder, top)
     except PermissionError:
         _make_writable(disk, folder)
-        return disk.listdir(folder)
+        return disk.listdir(folder, top)
 
 
-def _forced(disk: Disk, path: str, action: Callable[[str], None], patience: Patience) -> None:
+def _forced(
+    disk: Disk, path: str, top: str, action: Callable[[str, str], None], patience: Patience
+) -> None:
     """Delete ``path``; if that is refused, once more with the write permissions it takes."""
     try:
-        action(path)
+        action(path, top)
     except PermissionError:
         # A read-only file cannot be deleted on Windows, and nothing can out of a read-only folder
         # elsewhere.
         _make_writable(disk, os.path.dirname(path))
         _make_writable(disk, path)
-        patience.attempt(lambda: action(path))
+        patience.attempt(lambda: action(path, top))
     except OSError as error:
         if not patience.wait(error):
             raise
-        patience.attempt(lambda: action(path))
+        patience.attempt(lambda: action(path, top))
 
 
 def _make_writable(disk: Disk, path: str) -> None:

@@ -70,13 +70,56 @@ def test_nothing_is_deleted_twice_or_for_others(tmp_path):
     assert moving.delete(Disk(), tree, patience()) == []
 
 
+@POSIX
+@pytest.mark.parametrize("swapped", ["a", "a/b"])
+def test_a_link_put_in_the_place_of_a_folder_meanwhile_is_not_followed(tmp_path, swapped):
+    """Whatever the moment: after each look at a folder it is another's."""
+    kept = plant(tmp_path / "kept", {"b/c": b"1", "c": b"2"})
+    before = picture(kept)
+    tree = str(tmp_path / "t")
+    victim = os.path.join(tree, *swapped.split("/"))
+    target = os.path.join(kept, "b") if swapped == "a/b" else kept
+
+    class Swapping(Disk):
+        def __init__(self, moment):
+            self.left = moment
+
+        def _tick(self):
+            self.left -= 1
+            if not self.left and os.path.isdir(victim):
+                os.rename(victim, str(tmp_path / "aside{}".format(moment)))
+                os.symlink(target, victim)
+
+        def lstat(self, path):
+            facts = super().lstat(path)
+            self._tick()
+            return facts
+
+        def listdir(self, path, top=None):
+            names = super().listdir(path, top)
+            self._tick()
+            return names
+
+    moment = 0
+    while True:
+        moment += 1
+        plant(tree, {"a/b/c": b"", "a/c": b""})
+        disk = Swapping(moment)
+        moving.delete(disk, tree, patience())
+        assert picture(kept) == before, moment
+        moving.delete(Disk(), tree, patience())
+        if disk.left > 0:
+            break
+    assert moment > 5
+
+
 class ReadOnly(FaultyDisk):
     """Modes bind, as they do for whoever is not root."""
 
     def _before(self, name, arguments):
         super()._before(name, arguments)
         if name in ("remove", "rmdir", "mkdir", "copy_file"):
-            path = arguments[-1]
+            path = arguments[1 if name == "copy_file" else 0]
             self._demand(os.path.dirname(path))
         elif name in ("rename", "exchange"):
             for path in arguments[: 1 if name == "rename" else 2]:
@@ -86,10 +129,10 @@ class ReadOnly(FaultyDisk):
                 ):
                     self._demand(path)
 
-    def listdir(self, path):
+    def listdir(self, path, top=None):
         if not os.lstat(path).st_mode & stat.S_IRUSR:
             raise posix_error(errno.EACCES, path)
-        return super().listdir(path)
+        return super().listdir(path, top)
 
     def _demand(self, folder):
         if not os.lstat(folder).st_mode & stat.S_IWUSR:

@@ -507,7 +507,7 @@ from dcc_mcp_embed.install_lifecycle.disk import Disk
 from dcc_mcp_embed.install_lifecycle.trees import Trees
 
 class Deadly(Disk):
-    def remove(self, path):
+    def remove(self, path, top):
         os._exit(9)
 
 source, tree, deadly = sys.argv[1:]

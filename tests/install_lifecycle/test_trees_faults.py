@@ -163,7 +163,7 @@ def test_any_call_may_be_the_last(case):
 def test_the_run_after_a_crash_may_crash_too(case):
     """And the third one finishes."""
     steps = case.steps()
-    for first in range(1, steps + 1):
+    for first in range(1 + steps % 2, steps + 1, 2):
         second = -(first % 7)
         while True:
             second += 7
