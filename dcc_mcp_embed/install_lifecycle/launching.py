@@ -160,8 +160,7 @@ def launch_sidecar(
             probe = readiness.Probe(probe_tool, probe_arguments, probe_secs)
             verdict = _verdict(process, contract, probe, ready_secs, interval)
             launched.update(readiness=verdict, readiness_checked=True, ready=verdict["ready"])
-        # A program that only starts the sidecar may end when that is done.
-        if process.returncode is not None and not launched["ready"]:
+        if process.returncode is not None and not _has_handed_over(process, launched["readiness"]):
             launched.update(_early_exit(contract["command"], process.returncode, logs))
     except BaseException:
         _let_go(process)
@@ -385,6 +384,12 @@ def _verdict(
     return readiness.await_ready(
         place, selector, probe, timeout, interval, gone=lambda: process.poll() not in (None, 0)
     )
+
+
+def _has_handed_over(process: subprocess.Popen[bytes], verdict: Result) -> bool:
+    """Return whether a child that has ended had only to start the sidecar, which is there."""
+    rows = verdict.get("entries") or ()
+    return process.returncode == 0 and any(row["runtime_alive"] is not False for row in rows)
 
 
 def _early_exit(command: List[str], code: int, logs: List[_Log]) -> Result:

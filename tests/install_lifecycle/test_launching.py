@@ -352,13 +352,13 @@ def test_values_are_nobodys_business():
 # Readiness.
 
 
-def ready_row(pid_of="$$"):
-    """Return a line of a script that enters a row as a sidecar that is ready does."""
+def ready_row(pid_of="$$", status="ready"):
+    """Return a line of a script that enters a row as a sidecar does."""
     row = foreign_row(
         pid=0,
         metadata={
             "dcc_mcp_role": "per-dcc-sidecar",
-            "dispatch_status": "ready",
+            "dispatch_status": status,
             "host_rpc_uri": HOST_RPC,
             "sidecar_pid": "PID",
         },
@@ -404,10 +404,15 @@ def test_it_does_not_wait_for_who_has_failed(launch):
     assert result["readiness_checked"] is False
 
 
-def test_a_program_may_start_the_sidecar_and_end(launch):
-    script = "( sleep 0.2; {} )&\nexit 0".format(ready_row(os.getpid()))
-    result = launch(script, wait_ready_timeout_secs=60.0, poll_interval_secs=0.0)
-    assert (result["success"], result["status"], result["ready"]) == (True, "started", True)
+@pytest.mark.parametrize("status", ["ready", "booting"])
+def test_a_program_may_start_the_sidecar_and_end(launch, status):
+    row = ready_row(os.getpid(), status)
+    # Either way it ends with 0; of one that is not ready yet, the row is there before.
+    script = "( sleep 0.2; {} )&".format(row) if status == "ready" else row
+    seconds = 60.0 if status == "ready" else 0.3
+    result = launch(script, wait_ready_timeout_secs=seconds, poll_interval_secs=0.0)
+    assert (result["success"], result["status"]) == (True, "started")
+    assert result["ready"] is (status == "ready")
     assert "early_exit" not in result
 
 
