@@ -189,6 +189,7 @@ class Time:
     def __init__(self, stands_at=float("inf")):
         self.moment = 0.0
         self.stands_at = stands_at
+        self.patience = time.monotonic() + 30.0
 
     def now(self):
         return self.moment
@@ -197,6 +198,7 @@ class Time:
         if self.moment < self.stands_at:
             self.moment += seconds
         else:
+            assert time.monotonic() < self.patience, "what was to end goes on"
             threading.Event().wait(0.002)
 
 
