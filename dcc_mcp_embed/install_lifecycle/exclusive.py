@@ -1,7 +1,7 @@
 """A lock between processes that ends with the process that holds it, however that ends.
 
-``flock`` on POSIX, a lock of the file's first byte on Windows. The file stays where it is: to
-delete a file that others are about to lock would let two of them in.
+``flock`` on POSIX, a lock of the file's first byte on Windows. The file is opened to be written,
+without which a network file system locks for its own machine only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Optional
 
-__all__ = ["Exclusive", "open_plain"]
+__all__ = ["Exclusive", "open_plain", "try_lock", "unlock"]
 
 #: Another holder, in the words of flock, of Windows and of Wine (none at all).
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK, 0)
@@ -29,17 +29,22 @@ def open_plain(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _try_lock(handle: int) -> bool:
-    """Lock without waiting; return whether that worked. Raises OSError where nothing can lock."""
+def try_lock(handle: int, shared: bool = False) -> bool:
+    """Lock without waiting; return whether that worked. Raises OSError where nothing can lock.
+
+    ``shared`` keeps out only whoever wants it alone; on Windows it is as good as alone.
+    """
     try:
         if sys.platform == "win32":
             import msvcrt
 
+            os.lseek(handle, 0, os.SEEK_SET)
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         else:
             import fcntl
 
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in _HELD:
             return False
@@ -47,7 +52,7 @@ def _try_lock(handle: int) -> bool:
     return True
 
 
-def _unlock(handle: int) -> None:
+def unlock(handle: int) -> None:
     """Unlock for a forked child too, which shares the open file."""
     if sys.platform == "win32":
         import msvcrt
@@ -63,8 +68,10 @@ def _unlock(handle: int) -> None:
 class Exclusive:
     """One lock file. Each thread that wants it makes its own; they keep each other out too."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, vanishing: bool = False) -> None:
+        """``vanishing``: the file is deleted when it is let go, for places that are not ours."""
         self._path = path
+        self._vanishing = vanishing
         self._handle: Optional[int] = None
 
     def acquire(
@@ -75,24 +82,63 @@ class Exclusive:
         The directory must be there. Raises OSError where the file cannot be opened or locked.
         """
         deadline = now() + timeout
-        handle = open_plain(self._path, os.O_RDWR | os.O_CREAT)
-        try:
-            while not _try_lock(handle):
-                left = deadline - now()
-                if left <= 0:
-                    return False
-                sleep(min(left, _PAUSE))
-            self._handle, handle = handle, -1
-        finally:
-            if handle >= 0:
-                os.close(handle)
+        while not self._take():
+            left = deadline - now()
+            if left <= 0:
+                return False
+            sleep(min(left, _PAUSE))
         return True
+
+    def _take(self) -> bool:
+        while True:
+            handle = self._open()
+            if handle is None:
+                return False
+            try:
+                if not try_lock(handle):
+                    return False
+                # What was deleted before it was locked keeps nobody out.
+                if not self._vanishing or self._is_in_place(handle):
+                    self._handle, handle = handle, -1
+                    return True
+            finally:
+                if handle >= 0:
+                    os.close(handle)
+
+    def _open(self) -> Optional[int]:
+        """Open the file; None: it is about to vanish."""
+        try:
+            return open_plain(self._path, os.O_RDWR | os.O_CREAT)
+        except PermissionError:
+            # Windows says that of a file which is being deleted, and of one that nobody may make.
+            if not self._vanishing or os.name != "nt":
+                raise
+            if os.path.lexists(self._path):
+                return None
+            return open_plain(self._path, os.O_RDWR | os.O_CREAT)
+
+    def _is_in_place(self, handle: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(handle), os.lstat(self._path))
+        except FileNotFoundError:
+            return False
 
     def release(self) -> None:
         """Unlock; nothing if it is not held."""
         handle, self._handle = self._handle, None
-        if handle is not None:
-            try:
-                _unlock(handle)
-            finally:
-                os.close(handle)
+        if handle is None:
+            return
+        try:
+            if self._vanishing and os.name != "nt":
+                self._delete()
+            unlock(handle)
+        finally:
+            os.close(handle)
+        if self._vanishing and os.name == "nt":
+            self._delete()  # nobody can while another has it open
+
+    def _delete(self) -> None:
+        try:
+            os.unlink(self._path)
+        except OSError:
+            pass  # it stays, and is as good the next time
