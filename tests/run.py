@@ -3,8 +3,9 @@
 
 Makes a private environment in .venv-tests/, finds the installed Pythons, builds the wheel once and
 runs tox in it: lint, types, the fast suite on each Python from the wheel and from the checkout,
-the heavy suite (real hosts, peers) once. Needs Python 3.8 or later to drive, and the network the
-first time. Everything it makes is below .venv-tests/, .cache-tests/ and .tox/.
+the heavy suite (real hosts, peers) and that of Windows (under Wine) once. Needs Python 3.8 or later
+to drive, and the network the first time. Everything it makes is below .venv-tests/, .cache-tests/
+and .tox/.
 """
 
 from __future__ import annotations
@@ -44,8 +45,12 @@ DRIVER_MINIMUM = (3, 8)
 #: same order as in setup.cfg.
 MODERN = ((3, 11), (3, 12), (3, 13), (3, 10))
 
-#: Command that must be there -> Debian package that has it. xvfb-run is useless without xauth.
-SYSTEM = (("blender", "blender"), ("Xvfb", "xvfb"), ("xvfb-run", "xvfb"), ("xauth", "xauth"))
+#: Environment -> (command that must be there, Debian package that has it), for each that it needs.
+#: xvfb-run is useless without xauth.
+SYSTEM = {
+    "heavy": (("blender", "blender"), ("Xvfb", "xvfb"), ("xvfb-run", "xvfb"), ("xauth", "xauth")),
+    "windows": (("wine", "wine"), ("wineserver", "wine")),
+}
 
 #: What a wheel is built from.
 SOURCES = ("dcc_mcp_embed", "adapters", "installers", "vendor")
@@ -87,7 +92,9 @@ def parse(arguments: Sequence[str]) -> Tuple[argparse.Namespace, List[str]]:
         epilog="Options for pytest come last, after --, for example: -e py311 -- -k layers",
     )
     parser.add_argument("--fast", action="store_true", help="only the fast suite")
-    parser.add_argument("--heavy", action="store_true", help="only the heavy suite")
+    parser.add_argument(
+        "--heavy", action="store_true", help="only the heavy suite and that of Windows"
+    )
     parser.add_argument(
         "-e", dest="envs", action="append", metavar="ENV", help="only this tox environment (repeat)"
     )
@@ -100,7 +107,8 @@ def parse(arguments: Sequence[str]) -> Tuple[argparse.Namespace, List[str]]:
         "--install-system",
         action="store_true",
         default=bool(os.environ.get("CI")),
-        help="install blender, xvfb and xauth with apt if they are missing (on by itself with CI)",
+        help="install with apt what is missing of blender, xvfb, xauth and wine (on by itself with "
+        "CI)",
     )
     parser.add_argument(
         "-j",
@@ -126,7 +134,7 @@ def environments(
         if minor not in found
     ]
     modern = any(minor in found for minor in MODERN)
-    static, heavy = ["lint", "types"], ["heavy"]
+    static, heavy = ["lint", "types"], ["heavy", "windows"]
     if options.envs:
         wanted = list(options.envs)
         return [e for e in wanted if e not in absent], [e for e in wanted if e in absent]
@@ -145,13 +153,19 @@ def environments(
 # Setting up.
 
 
-def install_system() -> List[str]:
-    """Install what real hosts need, where that is possible; return the commands still missing."""
+def missing_system(names: Sequence[str]) -> List[Tuple[str, str]]:
+    """Return (command, package) of what these environments need and this machine does not have."""
+    return [
+        (command, package)
+        for name in names
+        for command, package in SYSTEM.get(name, ())
+        if shutil.which(command) is None
+    ]
 
-    def missing() -> List[Tuple[str, str]]:
-        return [pair for pair in SYSTEM if shutil.which(pair[0]) is None]
 
-    packages = sorted({package for _, package in missing()})
+def install_system(names: Sequence[str]) -> None:
+    """Install what real hosts need for these environments, where that is possible."""
+    packages = sorted({package for _, package in missing_system(names)})
     if packages and shutil.which("apt-get") and os.name == "posix" and os.geteuid() == 0:
         say("Installing {} with apt".format(", ".join(packages)))
         environ = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
@@ -167,7 +181,6 @@ def install_system() -> List[str]:
             if done.returncode:
                 text = done.stdout.decode("utf-8", "replace")
                 say("{} failed:\n{}".format(" ".join(command), text[-2000:]))
-    return [command for command, _ in missing()]
 
 
 def driver_python(found: Dict[Tuple[int, int], str]) -> Optional[str]:
@@ -258,7 +271,7 @@ def run_environment(
     report = os.path.join(REPORTS, name + ".xml")
     static = name in ("lint", "types")
     command = [python, "-m", "tox", "run", "-c", os.path.join(ROOT, "setup.cfg"), "-e", name]
-    if name.startswith("py") or name == "heavy":
+    if name.startswith("py") or name in ("heavy", "windows"):
         command += ["--installpkg", wheel]
     # tox looks there first, so that a shim on PATH does not matter.
     command += ["--discover", *environ[VARIABLE].split(os.pathsep)]
@@ -348,23 +361,18 @@ def main(arguments: Sequence[str]) -> int:
         say("Python 3.8 or later with the venv module is needed to drive the tests.")
         return 2
     names, absent = environments(options, found)
-    if "heavy" in names:
-        missing = (
-            install_system()
-            if options.install_system
-            else [command for command, _ in SYSTEM if shutil.which(command) is None]
-        )
-        if missing:
-            say(
-                "Missing for real hosts: {}. {} (Debian: run as root with --install-system, or "
-                "apt-get install {})".format(
-                    ", ".join(missing),
-                    "Their tests will fail."
-                    if options.require_real
-                    else "Their tests are skipped.",
-                    " ".join(sorted({package for _, package in SYSTEM})),
-                )
+    if options.install_system:
+        install_system(names)
+    missing = missing_system(names)
+    if missing:
+        say(
+            "Missing for real hosts: {}. {} (Debian: run as root with --install-system, or "
+            "apt-get install {})".format(
+                ", ".join(command for command, _ in missing),
+                "Their tests will fail." if options.require_real else "Their tests are skipped.",
+                " ".join(sorted({package for _, package in missing})),
             )
+        )
     if not names:
         say(summary([], absent))
         return 1

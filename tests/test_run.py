@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Dict, List, Tuple
 
 import pytest
 
 import run
+from helpers import TESTS
 from pythons import SUPPORTED
 
 Found = Dict[Tuple[int, int], str]
@@ -22,16 +26,17 @@ def test_everything_is_run_by_default() -> None:
     names, absent = choose()
     assert absent == []
     tags = [run.tag(minor) for minor in SUPPORTED]
-    assert set(names) == {"lint", "types", "heavy"} | {
+    assert set(names) == {"lint", "types", "heavy", "windows"} | {
         kind + tag for kind in ("py", "checkout") for tag in tags
     }
-    assert len(names) == len(set(names)) == 17
+    assert len(names) == len(set(names)) == 18
 
 
 def test_parts_can_be_chosen() -> None:
-    assert choose("--heavy") == (["heavy"], [])
-    assert not {"heavy", "lint", "types"} & set(choose("--fast")[0])
+    assert choose("--heavy") == (["heavy", "windows"], [])
+    assert not {"heavy", "windows", "lint", "types"} & set(choose("--fast")[0])
     assert choose("-e", "py37", "-e", "lint") == (["py37", "lint"], [])
+    assert choose("-e", "windows") == (["windows"], [])
 
 
 def test_a_missing_python_is_named_and_not_run() -> None:
@@ -45,7 +50,28 @@ def test_a_missing_python_is_named_and_not_run() -> None:
 def test_without_a_modern_python_only_the_fast_suite_runs() -> None:
     names, absent = choose(found={(3, 8): "python3.8"})
     assert names == ["py38", "checkout38"]
-    assert {"heavy", "lint", "types", "py311"} <= set(absent)
+    assert {"heavy", "windows", "lint", "types", "py311"} <= set(absent)
+
+
+def test_only_what_is_run_has_to_be_installed(monkeypatch) -> None:
+    monkeypatch.setattr(run.shutil, "which", lambda command: None)
+    assert run.missing_system(["lint", "py37"]) == []
+    assert {package for _, package in run.missing_system(["windows"])} == {"wine"}
+    assert ("blender", "blender") in run.missing_system(["heavy", "windows"])
+    monkeypatch.setattr(run.shutil, "which", lambda command: "/usr/bin/" + command)
+    assert run.missing_system(["heavy", "windows"]) == []
+
+
+@pytest.mark.parametrize("demanded", [False, True])
+def test_without_wine_that_of_windows_is_skipped_or_fails(tmp_path, demanded) -> None:
+    report = tmp_path / "report.xml"
+    command = [sys.executable, os.path.join(TESTS, "windows"), "--junitxml={}".format(report)]
+    environ = dict(os.environ, PATH=str(tmp_path), DCC_MCP_EMBED_REQUIRE_REAL=str(int(demanded)))
+    done = subprocess.run(command, stdout=subprocess.PIPE, env=environ)
+    assert done.returncode == int(demanded)
+    assert run.count(str(report)) == (0, int(demanded), int(not demanded))
+    # The line that the summary shows of what is left out.
+    assert done.stdout.startswith(b"FAILED " if demanded else b"SKIPPED ")
 
 
 def test_options_for_pytest_come_after_the_dashes() -> None:
@@ -92,5 +118,5 @@ def test_setup_cfg_knows_every_environment_we_run() -> None:
         (line,) = [text for text in stream if text.startswith("env_list")]
     tags = ",".join(run.tag(minor) for minor in SUPPORTED)
     assert line.split("=")[1].split() == [
-        "lint,", "types,", "py{" + tags + "},", "checkout{" + tags + "},", "heavy"
+        "lint,", "types,", "py{" + tags + "},", "checkout{" + tags + "},", "heavy,", "windows"
     ]  # fmt: skip
