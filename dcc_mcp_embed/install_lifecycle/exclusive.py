@@ -65,6 +65,15 @@ def unlock(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_UN)
 
 
+def _open_to_all(handle: int) -> None:
+    """Let other users lock the file too, once it is free or its maker was killed."""
+    if os.name != "nt":
+        try:
+            os.fchmod(handle, 0o666)
+        except OSError:
+            pass  # another user's, or a file system without modes
+
+
 class Exclusive:
     """One lock file. Each thread that wants it makes its own; they keep each other out too."""
 
@@ -99,6 +108,8 @@ class Exclusive:
                     return False
                 # What was deleted before it was locked keeps nobody out.
                 if not self._vanishing or self._is_in_place(handle):
+                    if self._vanishing:
+                        _open_to_all(handle)
                     self._handle, handle = handle, -1
                     return True
             finally:
