@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Optional
 
-__all__ = ["Disk", "extended", "plain"]
+__all__ = ["Disk", "extended", "plain", "real"]
 
 _CHUNK = 1024 * 1024
 _FLAGS = (
@@ -59,9 +59,14 @@ def plain(path: str) -> str:
     return path[4:] if path.startswith("\\\\?\\") else path
 
 
-def _go_down(path: str, top: str) -> int:
+def real(path: str) -> str:
+    """Return ``path`` with all links resolved, however long it is."""
+    return plain(os.path.realpath(extended(path)))
+
+
+def _go_down(path: str, top: str, how: int = os.O_RDONLY) -> int:
     """Open the folder ``path``, which is ``top`` or below it, through nothing but folders."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | _FLAGS
+    flags = how | os.O_DIRECTORY | _FLAGS
     handle = os.open(top, flags)
     for name in path[len(top) :].split(os.sep):
         if name:
@@ -95,10 +100,6 @@ class Disk:
     def rename(self, source: str, target: str) -> None:
         os.rename(extended(source), extended(target))
 
-    def replace(self, source: str, target: str) -> None:
-        """Rename a file, over another one if there is one."""
-        os.replace(extended(source), extended(target))
-
     def remove(self, path: str, top: str) -> None:
         """Delete a file or a link, also one to a folder and a junction.
 
@@ -125,15 +126,27 @@ class Disk:
         finally:
             os.close(handle)
 
-    def chmod(self, path: str, mode: int) -> None:
-        os.chmod(extended(path), mode)
+    def chmod(self, path: str, mode: int, top: str) -> None:
+        """Change the mode of a folder, on Windows of a file too; ``top`` as in ``remove``."""
+        if not _CAN_GO_DOWN:
+            os.chmod(extended(path), mode)
+            return
+        try:
+            handle = _go_down(path, top)
+        except PermissionError:
+            _chmod_unreadable(path, mode, top)
+            return
+        try:
+            os.fchmod(handle, mode)
+        finally:
+            os.close(handle)
 
     def copy_link(self, source: str, target: str) -> None:
         source = extended(source)
         os.symlink(os.readlink(source), extended(target), os.path.isdir(source))
 
     def copy_file(self, source: str, target: str) -> None:
-        """Copy a file that is not there yet, with its mode and times; it is on disk afterwards."""
+        """Copy a file that is not there yet, with its mode and times."""
         source, target = extended(source), extended(target)
         reader = os.open(source, os.O_RDONLY | _FLAGS | getattr(os, "O_NONBLOCK", 0))
         try:
@@ -149,12 +162,18 @@ class Disk:
                     view = memoryview(data)
                     while view:
                         view = view[os.write(writer, view) :]
-                os.fsync(writer)
+                if os.name == "nt":
+                    os.fsync(writer)  # later it may be read-only, and then it cannot be
             finally:
                 os.close(writer)
         finally:
             os.close(reader)
         self._copy_facts(facts, target)
+
+    def fsync_file(self, path: str) -> None:
+        """Have a file on disk that ``copy_file`` has made; on Windows it is already."""
+        if os.name != "nt":
+            _fsync(path)
 
     def copy_folder_facts(self, source: str, target: str) -> None:
         """Give a folder the mode and times of another."""
@@ -168,14 +187,11 @@ class Disk:
         """Have what was made, renamed and removed in a folder on disk; nothing on Windows."""
         if os.name == "nt":
             return
-        handle = os.open(path, os.O_RDONLY | _FLAGS)
         try:
-            os.fsync(handle)
+            _fsync(path)
         except OSError as error:
             if error.errno not in _UNSUPPORTED:
                 raise
-        finally:
-            os.close(handle)
 
     def exchange(self, one: str, other: str) -> bool:
         """Let two paths change places in one step; False where the system cannot."""
@@ -183,6 +199,30 @@ class Disk:
             if sys.platform == platform:
                 return _exchange(directory, os.fsencode(one), os.fsencode(other))
         return False
+
+
+def _fsync(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY | _FLAGS)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _chmod_unreadable(path: str, mode: int, top: str) -> None:
+    """Change the mode of a folder that cannot be opened to be read, and of nothing a link names."""
+    if hasattr(os, "O_PATH"):
+        handle = _go_down(path, top, os.O_PATH)
+        try:
+            os.chmod("/proc/self/fd/{}".format(handle), mode)
+        finally:
+            os.close(handle)
+        return
+    handle = _go_down(os.path.dirname(path), os.path.dirname(top) if path == top else top)
+    try:
+        os.chmod(os.path.basename(path), mode, dir_fd=handle, follow_symlinks=False)
+    finally:
+        os.close(handle)
 
 
 def _exchange(directory: int, one: bytes, other: bytes) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 
+from .disk import extended, plain, real
 from .results import is_link
 
 TYPE_CHECKING = False
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
     #: The word for programs, the sentence for people.
     Refusal = Tuple[str, str]
 
-__all__ = ["Surroundings", "inside", "look_around", "refuse_pair", "refuse_root", "survey"]
+__all__ = [
+    "Surroundings",
+    "inside",
+    "look_around",
+    "parse_mountinfo",
+    "refuse_pair",
+    "refuse_root",
+    "refuse_volumes",
+    "survey",
+]
 
 DRIVE_ROOT = "drive_root"
 HOME = "home"
@@ -29,6 +39,7 @@ INTERPRETER = "interpreter"
 SITE_PACKAGES = "site_packages"
 LINK = "link"
 MOUNT_POINT = "mount_point"
+MOUNT_INSIDE = "mount_inside"
 NOT_A_FOLDER = "not_a_directory"
 SAME = "same"
 SOURCE_INSIDE = "source_inside_destination"
@@ -37,31 +48,74 @@ LINK_INSIDE = "link_inside"
 SPECIAL_INSIDE = "special_file_inside"
 UNREADABLE = "unreadable"
 
+#: How the kernel writes what would end a name, the backslash last.
+_ESCAPED = ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\"))
+
 
 class Surroundings:
-    """What must survive: paths with links resolved; ``current`` is None if it was deleted."""
+    """What must survive: paths with links resolved; ``current`` is None if it was deleted.
 
-    __slots__ = ("current", "home", "interpreter")
+    ``mounts``: where volumes are mounted, None where the system does not tell.
+    """
 
-    def __init__(self, home: str, current: Optional[str], interpreter: List[str]) -> None:
+    __slots__ = ("current", "home", "interpreter", "mounts")
+
+    def __init__(
+        self,
+        home: str,
+        current: Optional[str],
+        interpreter: List[str],
+        mounts: Optional[List[str]] = None,
+    ) -> None:
         self.home = home
         self.current = current
         self.interpreter = interpreter
+        self.mounts = mounts
 
 
 def look_around() -> Surroundings:
-    """Return the surroundings of this process."""
+    """Return the surroundings of this process. Raises nothing."""
     import sys
 
     try:
-        current: Optional[str] = os.path.realpath(os.getcwd())
+        current: Optional[str] = real(os.getcwd())
     except OSError:
         current = None  # it was deleted
     places = [sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.__file__)]
-    if sys.executable:
-        places.append(os.path.dirname(sys.executable))
-    home = os.path.realpath(os.path.expanduser("~"))
-    return Surroundings(home, current, [os.path.realpath(place) for place in places])
+    places.append(os.path.dirname(sys.executable or ""))
+    home = os.path.expanduser("~")
+    return Surroundings(
+        real(home) if os.path.isabs(home) else "",
+        current,
+        [real(place) for place in places if os.path.isabs(place)],
+        _mounts(),
+    )
+
+
+def _mounts() -> Optional[List[str]]:
+    try:
+        with open("/proc/self/mountinfo", "rb") as stream:
+            return parse_mountinfo(stream.read())
+    except OSError:
+        return None
+
+
+def parse_mountinfo(content: bytes) -> List[str]:
+    """Return where something is mounted by the text of a Linux ``mountinfo`` file."""
+    found = []
+    for line in content.splitlines():
+        parts = line.split(b" ")
+        if len(parts) > 4:
+            place = parts[4]
+            for written, meant in (
+                (b"040", b" "),
+                (b"011", b"\t"),
+                (b"012", b"\n"),
+                (b"134", b"\\"),
+            ):
+                place = place.replace(b"\\" + written, meant)
+            found.append(os.fsdecode(place))
+    return found
 
 
 def inside(path: str, root: str) -> bool:
@@ -84,19 +138,46 @@ def refuse_root(
         return DRIVE_ROOT, "It is the root of a drive."
     if facts is not None and is_link(facts):
         return LINK, "It is a link or a junction: what it leads to is not touched."
-    real = os.path.realpath(path)
-    if _holds(real, around.home):
+    place = real(path)
+    if _holds(place, around.home):
         return HOME, "The home directory is there or inside."
-    if around.current is not None and _holds(real, around.current):
+    if around.current is not None and _holds(place, around.current):
         return CURRENT_DIRECTORY, "The current directory is there or inside."
-    if any(_holds(real, place) for place in around.interpreter):
+    if any(_holds(place, other) for other in around.interpreter):
         return INTERPRETER, "Python itself is there or inside."
-    if os.path.basename(real).lower() in ("site-packages", "dist-packages"):
+    if os.path.basename(place).lower() in ("site-packages", "dist-packages"):
         return SITE_PACKAGES, "It has the packages of a whole Python."
     if facts is not None and not stat.S_ISDIR(facts.st_mode):
         return NOT_A_FOLDER, "It is not a folder."
-    if facts is not None and is_mount(path):
+    mounts = around.mounts or []
+    if facts is not None and (place in mounts or is_mount(path)):
         return MOUNT_POINT, "Another volume is mounted there."
+    if any(inside(mount, place) for mount in mounts):
+        return MOUNT_INSIDE, "Another volume is mounted inside."
+    return None
+
+
+def refuse_volumes(disk: Disk, tree: str) -> Optional[Refusal]:
+    """Return why a folder with other volumes below is not to be removed or replaced, else None.
+
+    By a look at each folder, for systems that do not tell what is mounted. What is mounted on the
+    same volume is not seen. On Windows a mounted volume is a junction, and no way leads into it.
+    """
+    if os.name == "nt":
+        return None
+    volume, pending = None, [tree]
+    while pending:
+        folder = pending.pop()
+        try:
+            facts = disk.lstat(folder)
+            if is_link(facts) or not stat.S_ISDIR(facts.st_mode):
+                continue
+            volume = facts.st_dev if volume is None else volume
+            if facts.st_dev != volume:
+                return MOUNT_INSIDE, "Another volume is mounted inside."
+            pending += [os.path.join(folder, name) for name in disk.listdir(folder)]
+        except OSError:
+            continue  # nobody deletes what cannot be looked at, either
     return None
 
 
@@ -106,7 +187,7 @@ def refuse_pair(source: str, facts: os.stat_result, destination: str) -> Optiona
         return LINK, "The source is a link or a junction; name the folder it leads to."
     if not stat.S_ISDIR(facts.st_mode):
         return NOT_A_FOLDER, "The source is not a folder."
-    from_, to = os.path.realpath(source), os.path.realpath(destination)
+    from_, to = real(source), real(destination)
     source_inside, destination_inside = _holds(to, from_), _holds(from_, to)
     if source_inside and destination_inside:
         return SAME, "Source and destination are the same folder."
@@ -128,14 +209,14 @@ def _holds(root: str, path: str) -> bool:
 def _same(one: str, other: str) -> bool:
     """Say whether two names are one folder, also where only the system knows."""
     try:
-        return os.path.samefile(one, other)
+        return os.path.samefile(extended(one), extended(other))
     except OSError:
         return False
 
 
 def _above(path: str, root: str) -> bool:
     """Say whether a folder above ``path`` is ``root``, by whatever name."""
-    if not os.path.exists(root):
+    if not os.path.exists(extended(root)):
         return False
     while os.path.dirname(path) != path:
         path = os.path.dirname(path)
@@ -150,7 +231,7 @@ def survey(disk: Disk, source: str) -> Optional[Refusal]:
     A relative link that stays inside is copied as a link. Any other would lead elsewhere from its
     new place, or bring in what is not part of the tree.
     """
-    root = os.path.realpath(source)
+    root = real(source)
     pending = [""]
     while pending:
         folder = pending.pop()
@@ -179,9 +260,9 @@ def _stays(root: str, folder: str, path: str, facts: os.stat_result) -> bool:
     if not stat.S_ISLNK(facts.st_mode):
         return False  # a junction names its target in full
     try:
-        target = os.readlink(path)
+        target = plain(os.readlink(extended(path)))
     except OSError:
         return False
     if os.path.isabs(target) or os.path.splitdrive(target)[0]:
         return False
-    return inside(os.path.realpath(os.path.join(root, folder, target)), root)
+    return inside(real(os.path.join(root, folder, target)), root)

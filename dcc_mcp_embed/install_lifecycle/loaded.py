@@ -10,17 +10,17 @@ from __future__ import annotations
 import os
 import sys
 
-from .disk import plain
+from .disk import plain, real
 from .guards import inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+    from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
     #: (process id, path, "executable" or "library").
     Use = Tuple[int, str, str]
 
-__all__ = ["Loaded", "is_native", "look", "parse_maps"]
+__all__ = ["Loaded", "is_native", "look", "once", "parse_maps"]
 
 _NATIVE = (".pyd", ".dll", ".dylib", ".so")
 _DELETED = " (deleted)"
@@ -67,6 +67,18 @@ def look(root: str) -> Loaded:
     return select(root, sys.modules, mapped_libraries(), other_uses())
 
 
+def once() -> Callable[[str], Loaded]:
+    """Return a ``look`` for several trees, which asks the system the first time only."""
+    seen: List[Any] = []
+
+    def look_again(root: str) -> Loaded:
+        if not seen:
+            seen.extend((mapped_libraries(), other_uses()))
+        return select(root, sys.modules, *seen)
+
+    return look_again
+
+
 def select(
     root: str,
     modules: Mapping[str, Any],
@@ -75,7 +87,7 @@ def select(
 ) -> Loaded:
     """Return what of all this is below ``root``."""
     resolve = _Resolver()
-    root = os.path.realpath(root)
+    root = real(root)
     ours = [
         (name, path)
         for name, path in ((n, resolve(f)) for n, f in _files_of(modules))
@@ -109,9 +121,12 @@ class _Resolver:
         self._folders: Dict[str, str] = {}
 
     def __call__(self, path: str) -> str:
-        folder, name = os.path.split(os.path.abspath(path))
+        try:
+            folder, name = os.path.split(os.path.abspath(path))
+        except OSError:
+            return path  # relative to a directory that is no more
         if folder not in self._folders:
-            self._folders[folder] = os.path.realpath(folder)
+            self._folders[folder] = real(folder)
         return os.path.join(self._folders[folder], name)
 
 

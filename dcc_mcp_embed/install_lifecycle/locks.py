@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Value = TypeVar("Value")
 
-__all__ = ["RETRY_DELAYS", "Patience", "is_lock", "kind_of", "locked_path"]
+__all__ = ["GAP_DELAYS", "RETRY_DELAYS", "Patience", "is_lock", "kind_of", "locked_path"]
 
 # What an error can mean.
 LOCKED = "locked"
@@ -60,6 +60,9 @@ _KINDS = {
 #: Seconds between attempts, one second in all. A scanner or an indexer holds a new file for some
 #: tens of milliseconds.
 RETRY_DELAYS = (0.01, 0.03, 0.1, 0.25, 0.6)
+#: The same, three seconds in all, where nothing is at the path of a tree: there every other way out
+#: is dearer than waiting.
+GAP_DELAYS = (*RETRY_DELAYS, 1.0, 1.0)
 
 
 def kind_of(error: OSError, windows: bool = os.name == "nt") -> str:
@@ -89,7 +92,7 @@ def locked_path(error: OSError, otherwise: str) -> str:
 
 
 class Patience:
-    """The waiting of one operation: its delays are spent once, not once for every file."""
+    """The waiting of one step: its delays are spent once, not once for every file."""
 
     def __init__(
         self, sleep: Callable[[float], None], delays: Sequence[float] = RETRY_DELAYS
@@ -97,6 +100,10 @@ class Patience:
         """``sleep`` takes seconds."""
         self._sleep = sleep
         self._left = list(delays)
+
+    def anew(self, delays: Sequence[float] = RETRY_DELAYS) -> Patience:
+        """Return the patience for another step, which sleeps the same way."""
+        return Patience(self._sleep, delays)
 
     def wait(self, error: OSError) -> bool:
         """Wait a moment if ``error`` may pass; return False if it is not worth another attempt."""

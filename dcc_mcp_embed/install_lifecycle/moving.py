@@ -1,18 +1,23 @@
 """The steps of removing and replacing a tree, each of which may be the last one of a process.
 
 Everything happens in a holder: a folder beside the tree, so on its volume, with a name that only we
-give. What lies in it says how far an operation came; ``recover`` needs nothing else.
+give; the highest number is the latest. What lies in it says how far an operation came, and the next
+one on the path needs nothing else.
 
-    part   is being copied, or is rubbish           new   is whole (or the old tree, exchanged)
-    old    was moved aside                          undo  ``old`` is on its way back, file by file
+    new    is being copied, or is whole, or is the old tree: the two have changed places
+    whole  an empty folder, made when ``new`` is whole and on disk
+    old    was moved aside
 
-The visible path is whole, or absent with both ``old`` and ``new`` in the holder; then ``new`` is to
-be put there. Whatever else is in a holder is rubbish. So ``new`` loses its name before it is
-deleted.
+The visible path is whole at every step but one. Who cannot exchange two folders renames twice; in
+between nothing is at the path, and old and new tree are a pair: a holder with all three. While
+there is a pair, one of its trees belongs at the path, whoever has put something there meanwhile.
+So a pair is deleted only by whom has put its successor in place, and it loses ``whole`` before
+that. All else in holders is rubbish. No tree is ever moved file by file: that is a mixture.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import zlib
@@ -30,11 +35,27 @@ if TYPE_CHECKING:
     #: What could not be deleted, and why.
     Kept = List[Tuple[str, OSError]]
 
-__all__ = ["Holder", "delete", "holder_names", "open_holder", "recover", "stage", "stem_of"]
+__all__ = [
+    "Holder",
+    "clear",
+    "discard",
+    "facts_of",
+    "is_between",
+    "is_pair",
+    "is_vacant",
+    "move_aside",
+    "open_holder",
+    "part",
+    "put_in_place",
+    "stage",
+    "switch",
+]
 
 _MARK = ".dcc-mcp-embed-"
 #: Bytes of a name that leave room for the rest on every file system (255).
 _LONG = 180
+#: Digits of a number: nobody makes more of them.
+_DIGITS = 9
 
 
 def stem_of(name: str) -> str:
@@ -44,15 +65,16 @@ def stem_of(name: str) -> str:
     return "." + name + _MARK
 
 
-def holder_names(name: str, names: List[str]) -> List[str]:
-    """Return which of ``names`` are holders of the tree ``name``, lower numbers first."""
+def holder_names(name: str, names: List[str]) -> List[Tuple[int, str]]:
+    """Return number and name of which of ``names`` are holders of the tree ``name``, in order."""
     stem = os.path.normcase(stem_of(name))
-    found = [
+    return sorted(
         (int(other[len(stem) :]), other)
         for other in names
-        if os.path.normcase(other).startswith(stem) and other[len(stem) :].isdecimal()
-    ]
-    return [other for _, other in sorted(found)]
+        if os.path.normcase(other).startswith(stem)
+        and other[len(stem) :].isdecimal()
+        and len(other) <= len(stem) + _DIGITS
+    )
 
 
 class Holder:
@@ -60,10 +82,9 @@ class Holder:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.part = os.path.join(path, "part")
         self.new = os.path.join(path, "new")
+        self.whole = os.path.join(path, "whole")
         self.old = os.path.join(path, "old")
-        self.undo = os.path.join(path, "undo")
 
 
 def facts_of(disk: Disk, path: str) -> Optional[os.stat_result]:
@@ -75,28 +96,24 @@ def facts_of(disk: Disk, path: str) -> Optional[os.stat_result]:
 
 
 def open_holder(disk: Disk, tree: str) -> Holder:
-    """Make a holder for ``tree``. Raises OSError."""
+    """Make a holder for ``tree``, the latest. Raises OSError."""
     parent, name = os.path.split(tree)
-    number = 1
-    while True:
-        path = os.path.join(parent, "{}{}".format(stem_of(name), number))
-        try:
-            disk.mkdir(path)
-        except FileExistsError:
-            number += 1
-        else:
-            return Holder(path)
+    taken = holder_names(name, disk.listdir(parent))
+    number = taken[-1][0] + 1 if taken else 1
+    holder = Holder(os.path.join(parent, "{}{}".format(stem_of(name), number)))
+    disk.mkdir(holder.path)
+    return holder
 
 
 def find_holders(disk: Disk, tree: str) -> List[Holder]:
-    """Return what earlier operations on ``tree`` left. Raises OSError."""
+    """Return what earlier operations on ``tree`` left, the latest last. Raises OSError."""
     parent, name = os.path.split(tree)
     try:
         names = disk.listdir(parent)
     except (FileNotFoundError, NotADirectoryError):
         return []
     found = []
-    for other in holder_names(name, names):
+    for _, other in holder_names(name, names):
         path = os.path.join(parent, other)
         facts = facts_of(disk, path)
         if facts is not None and stat.S_ISDIR(facts.st_mode) and not is_link(facts):
@@ -104,10 +121,29 @@ def find_holders(disk: Disk, tree: str) -> List[Holder]:
     return found
 
 
-def stage(disk: Disk, source: str, holder: Holder, patience: Patience) -> None:
+def is_pair(disk: Disk, holder: Holder) -> bool:
+    """Say whether both trees are in a holder, each whole. Raises OSError."""
+    parts = (holder.whole, holder.new, holder.old)
+    return all(facts_of(disk, part) is not None for part in parts)
+
+
+def is_between(disk: Disk, tree: str) -> bool:
+    """Say whether what belongs at ``tree`` is in a holder. Raises OSError."""
+    return any(is_pair(disk, holder) for holder in find_holders(disk, tree))
+
+
+def is_vacant(disk: Disk, tree: str) -> bool:
+    """Say whether nothing is at ``tree``, or an empty folder: a host may make one in the gap."""
+    facts = facts_of(disk, tree)
+    if facts is None:
+        return True
+    return stat.S_ISDIR(facts.st_mode) and not is_link(facts) and not disk.listdir(tree)
+
+
+def stage(disk: Disk, source: str, holder: Holder) -> None:
     """Copy ``source`` to the holder's ``new``, all of it on disk. Raises OSError."""
-    folders = [(source, holder.part)]
-    disk.mkdir(holder.part)
+    folders, files = [(source, holder.new)], []
+    disk.mkdir(holder.new)
     for from_, to in folders:  # grows while it runs: a folder stands before those in it
         for name in disk.listdir(from_):
             here, there = os.path.join(from_, name), os.path.join(to, name)
@@ -119,11 +155,15 @@ def stage(disk: Disk, source: str, holder: Holder, patience: Patience) -> None:
                 folders.append((here, there))
             else:
                 disk.copy_file(here, there)
+                files.append(there)
+    # Not each after its copy: so the system can write many at once.
+    for path in files:
+        disk.fsync_file(path)
     for from_, to in reversed(folders):
-        disk.fsync_folder(to)
         disk.copy_folder_facts(from_, to)
-    # Scanners like to look at what is new.
-    patience.attempt(lambda: disk.rename(holder.part, holder.new))
+        disk.fsync_folder(to)
+    # No rename, which Windows refuses while a scanner looks at one of the new files.
+    disk.mkdir(holder.whole)
     disk.fsync_folder(holder.path)
 
 
@@ -132,11 +172,18 @@ def move_aside(disk: Disk, tree: str, holder: Holder, patience: Patience) -> Non
     _rename_folder(disk, tree, holder.old, patience)
 
 
+def put_in_place(disk: Disk, source: str, tree: str, patience: Patience) -> None:
+    """Rename a tree of a holder to ``tree``, which is vacant. Raises OSError.
+
+    It has a patience of its own: until it is done hosts find nothing.
+    """
+    _rename_folder(disk, source, tree, patience.anew(locks.GAP_DELAYS))
+
+
 def switch(disk: Disk, tree: str, holder: Holder, patience: Patience) -> None:
     """Put the holder's ``new`` at ``tree``, in place of what is there.
 
-    Raises OSError. Then the old tree is there still or again; if ``tree_state`` says otherwise, it
-    is on its way back in the holder.
+    Raises OSError. Then the old tree is there still or again, or the holder is a pair.
     """
     if facts_of(disk, tree) is None:
         _rename_folder(disk, holder.new, tree, patience)
@@ -145,42 +192,40 @@ def switch(disk: Disk, tree: str, holder: Holder, patience: Patience) -> None:
         return
     move_aside(disk, tree, holder, patience)
     try:
-        _rename_folder(disk, holder.new, tree, patience)
+        put_in_place(disk, holder.new, tree, patience)
     except OSError:
-        put_back(disk, tree, holder, patience)
-        raise
-
-
-def put_back(disk: Disk, tree: str, holder: Holder, patience: Patience) -> None:
-    """Bring ``old`` back: as a whole, or file by file where the folder is refused.
-
-    Raises no OSError: what did not come back is in the holder, which says so.
-    """
-    try:
         try:
-            _rename_folder(disk, holder.old, tree, patience)
+            put_in_place(disk, holder.old, tree, patience)
         except OSError:
-            disk.mkdir(holder.undo)
-            _move_files(disk, holder.old, tree)
-            disk.rmdir(holder.undo)
-    except OSError:
-        pass
+            pass
+        raise
 
 
 def _rename_folder(disk: Disk, source: str, target: str, patience: Patience) -> None:
     try:
-        patience.attempt(lambda: disk.rename(source, target))
+        patience.attempt(lambda: _rename(disk, source, target))
     except PermissionError as error:
         mode = _read_only_mode(disk, source, error)
         if mode is None:
             raise
-        disk.chmod(source, mode | stat.S_IWUSR)
+        disk.chmod(source, mode | stat.S_IWUSR, source)
         try:
-            disk.rename(source, target)
+            _rename(disk, source, target)
         except OSError:
-            disk.chmod(source, mode)
+            _restore_modes(disk, {source: mode})
             raise
         _restore_modes(disk, {target: mode})
+
+
+def _rename(disk: Disk, source: str, target: str) -> None:
+    if facts_of(disk, target) is not None:
+        disk.rmdir(target)  # empty, or it is refused; Windows renames nothing to what is there
+    try:
+        disk.rename(source, target)
+    except FileNotFoundError:
+        # A server of NFS may have done it: its answer was lost, and it was asked again.
+        if facts_of(disk, source) is not None or facts_of(disk, target) is None:
+            raise
 
 
 def _exchange_folders(disk: Disk, new: str, tree: str, patience: Patience) -> bool:
@@ -192,7 +237,7 @@ def _exchange_folders(disk: Disk, new: str, tree: str, patience: Patience) -> bo
         if not changed:
             raise
         for path, mode in changed.items():
-            disk.chmod(path, mode | stat.S_IWUSR)
+            disk.chmod(path, mode | stat.S_IWUSR, path)
         try:
             done = disk.exchange(new, tree)
         except OSError:
@@ -207,7 +252,7 @@ def _restore_modes(disk: Disk, modes: Dict[str, int]) -> None:
     """Take the write permission of folders away again, where that works: they have moved."""
     for path, mode in modes.items():
         try:
-            disk.chmod(path, mode)
+            disk.chmod(path, mode, path)
         except OSError:
             pass
 
@@ -223,80 +268,36 @@ def _read_only_mode(disk: Disk, folder: str, error: OSError) -> Optional[int]:
     return None if mode & stat.S_IWUSR else mode
 
 
-def _move_files(disk: Disk, source: str, target: str) -> None:
-    """Move what is in ``source`` into ``target`` one by one, over what is there."""
-    folders = [(source, target)]
-    for from_, to in folders:
-        if facts_of(disk, to) is None:
-            disk.mkdir(to)
-        for name in disk.listdir(from_):
-            here, there = os.path.join(from_, name), os.path.join(to, name)
-            facts = disk.lstat(here)
-            if stat.S_ISDIR(facts.st_mode) and not is_link(facts):
-                folders.append((here, there))
-            else:
-                disk.replace(here, there)
-    for from_, to in reversed(folders):
-        disk.chmod(to, stat.S_IMODE(disk.lstat(from_).st_mode))
-        disk.rmdir(from_)
+def clear(disk: Disk, tree: str, patience: Patience, kept: Kept) -> Optional[Holder]:
+    """Delete the rubbish of earlier operations on ``tree``; return the pair, None if there is none.
 
-
-def recover(
-    disk: Disk, tree: str, patience: Patience, removing: bool
-) -> Tuple[Optional[str], Kept]:
-    """Finish what an earlier operation on ``tree`` began, and delete what it left.
-
-    With ``removing`` nothing is put in place, because it would be removed next. Returns which
-    tree was put in place, "old" or "new", None if it was there; and what could not be deleted.
-    Raises OSError if the visible path is not whole and cannot be made so.
+    Of several pairs the earlier ones are rubbish: the latest has their successor. What cannot be
+    deleted is added to ``kept``. Raises OSError.
     """
-    changed, kept = None, []  # type: Tuple[Optional[str], Kept]
-    for holder in find_holders(disk, tree):
-        inside = set(disk.listdir(holder.path))
-        if "undo" in inside:
-            if "old" in inside:
-                _move_files(disk, holder.old, tree)
-                changed = "old"
-            disk.rmdir(holder.undo)
-        elif {"old", "new"} <= inside and not removing and _is_vacant(disk, tree):
-            _rename_folder(disk, holder.new, tree, patience)
-            changed = "new"
-            disk.fsync_folder(os.path.dirname(tree))
-        kept += discard(disk, holder, patience)
-    return changed, kept
+    holders = find_holders(disk, tree)
+    pairs = [holder for holder in holders if is_pair(disk, holder)]
+    for holder in holders:
+        if holder not in pairs[-1:]:
+            kept += discard(disk, holder, patience)
+    return pairs[-1] if pairs else None
 
 
-def is_between(disk: Disk, tree: str) -> bool:
-    """Say whether what belongs at ``tree`` is in a holder. Raises OSError."""
-    for holder in find_holders(disk, tree):
-        inside = set(disk.listdir(holder.path))
-        if "old" in inside and "undo" in inside:
-            return True
-        if {"old", "new"} <= inside and facts_of(disk, tree) is None:
-            return True
-    return False
-
-
-def _is_vacant(disk: Disk, tree: str) -> bool:
-    """Say whether nothing is at ``tree``; an empty folder, which a host may have made, is taken."""
-    facts = facts_of(disk, tree)
-    if facts is None:
-        return True
-    if is_link(facts) or not stat.S_ISDIR(facts.st_mode) or disk.listdir(tree):
-        return False
-    disk.rmdir(tree)
-    return True
+def part(disk: Disk, holder: Holder, patience: Patience) -> None:
+    """Make rubbish of a pair. Raises OSError; then it still is a pair."""
+    if not is_pair(disk, holder):
+        return
+    try:
+        patience.attempt(lambda: disk.rmdir(holder.whole))
+    except OSError:
+        disk.rename(holder.old, os.path.join(holder.path, "part"))
 
 
 def discard(disk: Disk, holder: Holder, patience: Patience) -> Kept:
-    """Delete a holder with everything in it. Raises no OSError."""
+    """Delete a holder with everything in it, a pair too. Raises no OSError."""
     try:
+        part(disk, holder, patience)
         if facts_of(disk, holder.new) is not None:
-            if facts_of(disk, holder.part) is not None:
-                kept = delete(disk, holder.part, patience)
-                if kept:
-                    return kept
-            patience.attempt(lambda: disk.rename(holder.new, holder.part))
+            disk.fsync_folder(holder.path)  # what is half deleted must not come up as a pair
     except OSError as error:
         return [(holder.path, error)]
     return delete(disk, holder.path, patience)
@@ -305,9 +306,11 @@ def discard(disk: Disk, holder: Holder, patience: Patience) -> Kept:
 def delete(disk: Disk, path: str, patience: Patience) -> Kept:
     """Delete a tree as far as possible, what is read-only too; links are deleted, not followed.
 
-    Returns what stays, without the folders that stay for that reason only. Raises no OSError.
+    Nor does it go into other volumes. Returns what stays, without the folders that stay for that
+    reason only. Raises no OSError.
     """
     kept: Kept = []
+    volume: Optional[int] = None
     pending = [(path, False)]
     while pending:
         here, emptied = pending.pop()
@@ -322,6 +325,9 @@ def delete(disk: Disk, path: str, patience: Patience) -> Kept:
             if is_link(facts) or not stat.S_ISDIR(facts.st_mode):
                 _forced(disk, here, path, disk.remove, patience)
                 continue
+            volume = facts.st_dev if volume is None else volume
+            if facts.st_dev != volume and os.name != "nt":  # there it would be a link
+                raise OSError(errno.EXDEV, "Another volume is mounted there", here)
             names = _names_in(disk, here, path)
             pending.append((here, True))
             pending += [(os.path.join(here, name), False) for name in names]
@@ -334,7 +340,7 @@ def _names_in(disk: Disk, folder: str, top: str) -> List[str]:
     try:
         return disk.listdir(folder, top)
     except PermissionError:
-        _make_writable(disk, folder)
+        _make_writable(disk, folder, top)
         return disk.listdir(folder, top)
 
 
@@ -346,9 +352,10 @@ def _forced(
         action(path, top)
     except PermissionError:
         # A read-only file cannot be deleted on Windows, and nothing can out of a read-only folder
-        # elsewhere.
-        _make_writable(disk, os.path.dirname(path))
-        _make_writable(disk, path)
+        # elsewhere. What is above the top is not ours.
+        if path != top:
+            _make_writable(disk, os.path.dirname(path), top)
+        _make_writable(disk, path, top)
         patience.attempt(lambda: action(path, top))
     except OSError as error:
         if not patience.wait(error):
@@ -356,7 +363,7 @@ def _forced(
         patience.attempt(lambda: action(path, top))
 
 
-def _make_writable(disk: Disk, path: str) -> None:
+def _make_writable(disk: Disk, path: str, top: str) -> None:
     facts = facts_of(disk, path)
     if facts is None or is_link(facts):
         return
@@ -368,4 +375,4 @@ def _make_writable(disk: Disk, path: str) -> None:
     else:
         return  # its own mode does not matter, and it may have a second name that does
     if wanted != mode:
-        disk.chmod(path, wanted)
+        disk.chmod(path, wanted, top)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = [
     "NEXT_ACTION",
     "failed",
+    "is_link",
+    "left_over",
     "operation_remove",
     "operation_replace",
     "operation_sweep",
@@ -41,6 +43,7 @@ REMOVED = "removed"
 REPLACED = "replaced"
 SKIPPED = "skipped"
 SWEPT = "swept"
+SUPERSEDED = "superseded"
 
 # Why not: ``reason``. The first five are the reference's.
 INVALID_PATH = "invalid_path"
@@ -50,6 +53,8 @@ NATIVE_ARTIFACT_LOADED = "native_artifact_loaded"
 WINDOWS_FILE_LOCK = "windows_file_lock"
 BUSY = "busy"
 INVALID_OPERATION = "invalid_operation"
+OCCUPIED = "occupied"
+IDENTITY_UNKNOWN = "identity_unknown"
 
 NEXT_ACTION = (
     "Schedule the deferred operation and complete it on next DCC startup before importing "
@@ -64,15 +69,22 @@ _REPARSE_POINT = 0x400
 def to_path(value: Any) -> Optional[str]:
     """Return ``value`` as an absolute path, or None for nothing, for blanks and for what has a NUL.
 
-    ``~`` is expanded and links on the way are resolved, but never a link that ``value`` itself is:
-    who is to delete it must see it. White space around a name is part of it.
+    None also for a relative path where the current directory was deleted. ``~`` is expanded and
+    links on the way are resolved, but never a link that ``value`` itself is: who is to delete it
+    must see it. White space around a name is part of it.
     """
     if value is None:
         return None
     text = os.fsdecode(value) if isinstance(value, (bytes, os.PathLike)) else str(value)
     if not text.strip() or "\0" in text:
         return None
-    text = os.path.expanduser(text)
+    try:
+        return _absolute(os.path.expanduser(text))
+    except FileNotFoundError:
+        return None  # it starts from a directory that is no more
+
+
+def _absolute(text: str) -> str:
     if os.name == "nt":
         return os.path.abspath(text)  # the system takes dots away by the letter as well
     head, name = os.path.split(text.rstrip(os.sep) or os.sep)

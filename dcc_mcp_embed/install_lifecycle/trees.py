@@ -3,12 +3,15 @@
 Removal renames the tree into a holder beside it (same volume, a name only we give) and then deletes
 the holder. Replacement copies the source into a holder, has it on disk, lets copy and tree change
 places in one system call, and then deletes the holder. Where a system cannot exchange folders
-(Windows) that is two renames, the only gap: a process killed between them leaves nothing at the
-path and both trees whole in the holder. A folder whose rename is refused, as NTFS does while a file
-below is open, stays whole where it is and the operation is owed: moved file by file it would be a
-mixture for whoever looks, or for good after a crash. Only a tree that is already gone from its path
-and is refused as a folder goes back file by file, under a mark. Every operation first looks for
-holders of its path: it puts in place what the gap or the mark left, and deletes the rest.
+(Windows, network file systems) that is two renames, the only gap: a process killed between them
+leaves nothing at the path and both trees whole in the holder. Every operation first looks for
+holders of its path: it puts in place what the gap left, and deletes the rest.
+
+A folder whose rename is refused, as NTFS does while anybody has a file or a folder below it open,
+stays whole where it is, and the operation is owed. It is never moved file by file: that would be a
+mixture for whoever looks, and after a crash for good. So a tree that somebody always has open is
+never replaced by these functions; an installer whose upgrades must not wait for that gives each
+version a folder of its own, with a small file that names the current one.
 
 What the status says about what is at the path:
 
@@ -16,22 +19,26 @@ What the status says about what is at the path:
 ``removed``               nothing
 ``replaced``              the new tree
 ``skipped``               nothing, as before
-``swept``                 what was there before, or (``recovered``) what ``visible`` says of an
-                          earlier operation that was cut off
-``failed``                the old tree, whole, unless ``visible`` is ``between``
+``swept``                 what was there before, or (``recovered``) the new tree of an earlier
+                          replacement that was cut off
+``superseded``            the same; the operation was not meant for what is there
+``failed``                what was there before, or what ``visible`` says
 ``requires_restart``      the same; ``deferred_operation`` finishes it once nobody holds the tree
 ========================  =======================================================================
 
-``visible`` stands in every answer: ``old``, ``new`` (after a removal that is nothing), or
-``between``: the gap, or a way back that was refused halfway; both trees are in the holder, and the
-next operation on the path finishes. ``left_over`` lists what could not be deleted beside the path;
-with it comes a ``deferred_operation``, also after a success. The source of a replacement that is
-owed must stay until it is done.
+``visible`` stands in every answer: ``old``, what was there before; ``new``,
+the new tree of this operation or of an earlier one that was cut off (after a removal nothing); or
+``between``: the gap. Old and new tree are whole in a holder then, and the next operation on the
+path finishes, unless somebody has put something else at the path (reason ``occupied``): that stays,
+and the pair too, until a replacement or a removal is wished, or it is taken away. ``left_over``
+lists what lies beside the path; with it comes a ``deferred_operation``, also after a success. The
+source of a replacement that is owed must stay until it is done.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 import time
 
 from . import guards, loaded, locks, moving, results
@@ -47,6 +54,10 @@ if TYPE_CHECKING:
     from .loaded import Loaded
     from .moving import Holder, Kept
     from .results import Result
+
+    #: Asked while nobody else changes the tree, with whether what is there was just put in place
+    #: by recovery: is it still what the operation is meant for? May raise OSError.
+    StillMeant = Callable[[bool], bool]
 
 __all__ = [
     "Trees",
@@ -79,9 +90,12 @@ def safe_replace_tree(source: Any, destination: Any) -> Result:
     return Trees().replace(source, destination)
 
 
-def perform(operation: Dict[str, Any]) -> Result:
-    """Carry out a ``deferred_operation``; what is still owed then stands in the answer again."""
-    return Trees().perform(operation)
+def perform(operation: Dict[str, Any], still_meant: Optional[StillMeant] = None) -> Result:
+    """Carry out a ``deferred_operation``; what is still owed then stands in the answer again.
+
+    If ``still_meant`` says no, the operation is ``superseded``: what is at the path stays.
+    """
+    return Trees().perform(operation, still_meant)
 
 
 class Trees:
@@ -115,12 +129,12 @@ class Trees:
             **_in_use(found),
         }
 
-    def perform(self, operation: Any) -> Result:
+    def perform(self, operation: Any, still_meant: Optional[StillMeant] = None) -> Result:
         kind = operation.get("operation") if isinstance(operation, dict) else None
         if kind == results.REMOVE_TREE:
-            return self.remove(operation.get("path"))
+            return self.remove(operation.get("path"), still_meant)
         if kind == results.REPLACE_TREE:
-            return self.replace(operation.get("source"), operation.get("destination"))
+            return self.replace(operation.get("source"), operation.get("destination"), still_meant)
         if kind == results.SWEEP_TREE:
             return self.sweep(operation.get("path"))
         message = "There is no operation {!r}.".format(kind)
@@ -128,24 +142,26 @@ class Trees:
 
     # Each of the three: what is refused, then one process at a time, then _Attempt does it.
 
-    def remove(self, path: Any) -> Result:
+    def remove(self, path: Any, still_meant: Optional[StillMeant] = None) -> Result:
         tree = results.to_path(path)
         if tree is None:
             return _no_path(path)
         refusal = self._refuse_root(tree)
         if refusal:
             return _refused(tree, refusal)
-        attempt = _Attempt(self, tree, results.operation_remove(tree))
+        attempt = _Attempt(self, tree, results.operation_remove(tree), still_meant)
         return attempt.run(attempt.remove)
 
-    def replace(self, source: Any, destination: Any) -> Result:
+    def replace(
+        self, source: Any, destination: Any, still_meant: Optional[StillMeant] = None
+    ) -> Result:
         tree, new = results.to_path(destination), results.to_path(source)
         if tree is None or new is None:
             return _no_path(source if tree else destination)
         refusal = self._refuse_root(tree) or self._refuse_source(new, tree)
         if refusal:
             return _refused(tree, refusal)
-        attempt = _Attempt(self, tree, results.operation_replace(new, tree))
+        attempt = _Attempt(self, tree, results.operation_replace(new, tree), still_meant)
         return attempt.run(lambda: attempt.replace(new))
 
     def sweep(self, path: Any) -> Result:
@@ -161,7 +177,10 @@ class Trees:
             facts = moving.facts_of(self._disk, tree)
         except OSError as error:
             return guards.UNREADABLE, "It cannot be looked at: {}".format(error)
-        return guards.refuse_root(tree, facts, around)
+        refusal = guards.refuse_root(tree, facts, around)
+        if refusal is None and around.mounts is None and facts is not None:
+            refusal = guards.refuse_volumes(self._disk, tree)
+        return refusal
 
     def _refuse_source(self, source: str, tree: str) -> Optional[Refusal]:
         try:
@@ -176,13 +195,23 @@ class Trees:
 class _Attempt:
     """One operation on one tree."""
 
-    def __init__(self, trees: Trees, tree: str, operation: Dict[str, str]) -> None:
+    def __init__(
+        self,
+        trees: Trees,
+        tree: str,
+        operation: Dict[str, str],
+        still_meant: Optional[StillMeant] = None,
+    ) -> None:
         self._disk = trees._disk
         self._look = trees._look
         self._sleep = trees._sleep
-        self._patience = Patience(trees._sleep)
+        self._moving = Patience(trees._sleep)
+        self._deleting = Patience(trees._sleep)
         self._tree = tree
         self._operation = operation
+        self._still_meant = still_meant
+        #: Whether this attempt has put the new tree of an earlier one in place.
+        self._recovered = False
         #: What could not be deleted so far.
         self._kept: Kept = []
         #: Folders above the tree that were made for it, the upper ones first.
@@ -192,37 +221,59 @@ class _Attempt:
         """Do ``work`` while no other process does; turn an OSError into the answer it means."""
         parent = os.path.dirname(self._tree)
         try:
+            above = moving.facts_of(self._disk, parent)
             if self._operation["operation"] == results.REPLACE_TREE:
                 self._make_folders(parent)
-            elif moving.facts_of(self._disk, parent) is None:
+            elif above is None or stat.S_ISREG(above.st_mode):
                 return self._skipped()
             with Claim(parent, self._sleep) as ours:
-                return work() if ours else self._busy()
+                answer = self._carry_out(work) if ours else self._busy()
+        except OSError as error:
+            answer = self._failure(error)
+        self._unmake_folders()
+        return answer
+
+    def _carry_out(self, work: Callable[[], Result]) -> Result:
+        try:
+            return work()
         except OSError as error:
             return self._failure(error)
 
     def remove(self) -> Result:
-        _, self._kept = moving.recover(self._disk, self._tree, self._patience, removing=True)
-        if moving.facts_of(self._disk, self._tree) is None:
+        pair = moving.clear(self._disk, self._tree, self._deleting, self._kept)
+        there = moving.facts_of(self._disk, self._tree) is not None
+        if not there and pair is None:
             return self._skipped()
-        found = self._look(self._tree)
-        if found.locked_path is not None:
-            return self._loaded(found)
-        holder = moving.open_holder(self._disk, self._tree)
-        try:
-            moving.move_aside(self._disk, self._tree, holder, self._patience)
-        except OSError as error:
-            return self._failure(error, holder)
-        self._clean(holder)
+        answer = self._not_meant(pair)
+        if answer is not None:
+            return answer
+        if there:
+            found = self._look(self._tree)
+            if found.locked_path is not None:
+                return self._loaded(found)
+            holder = moving.open_holder(self._disk, self._tree)
+            try:
+                moving.move_aside(self._disk, self._tree, holder, self._moving)
+            except OSError as error:
+                return self._failure(error, holder)
+            self._clean(holder)
+        if pair is not None:
+            # It must not stay as it is: its new tree would be put in place at the next occasion.
+            moving.part(self._disk, pair, self._deleting)
+            self._clean(pair)
         return self._done(results.REMOVED, path=self._tree)
 
     def replace(self, source: str) -> Result:
-        changed, self._kept = moving.recover(self._disk, self._tree, self._patience, removing=False)
+        pair = self._recover()
+        answer = self._not_meant(pair)
+        if answer is not None:
+            return answer
         if moving.facts_of(self._disk, source) is None:
-            if changed == NEW:
+            if self._recovered:
                 message = "The source is gone; what an earlier attempt had copied is in place."
                 return self._replaced(source, recovered=True, message=message)
-            self._unmake_folders()
+            if pair is not None:
+                return self._occupied(pair)
             message = "There is nothing at {}.".format(source)
             return results.failed(
                 self._tree, results.MISSING_SOURCE, message, visible=OLD, **self._owed()
@@ -232,17 +283,51 @@ class _Attempt:
             return self._loaded(found)
         holder = moving.open_holder(self._disk, self._tree)
         try:
-            moving.stage(self._disk, source, holder, self._patience)
-            moving.switch(self._disk, self._tree, holder, self._patience)
+            moving.stage(self._disk, source, holder)
+            moving.switch(self._disk, self._tree, holder, self._moving)
         except OSError as error:
             return self._failure(error, holder)
         self._clean(holder)
+        if pair is not None:
+            self._clean(pair)
         return self._replaced(source)
 
     def sweep(self) -> Result:
-        changed, self._kept = moving.recover(self._disk, self._tree, self._patience, removing=False)
-        visible = NEW if changed == NEW else OLD
-        return self._done(results.SWEPT, visible, path=self._tree, recovered=changed is not None)
+        pair = self._recover()
+        return self._done_sweeping(results.SWEPT) if pair is None else self._occupied(pair)
+
+    def _not_meant(self, pair: Optional[Holder]) -> Optional[Result]:
+        """Return the answer if what is there is not what the operation is for, else None.
+
+        ``pair``: the one that is still beside it.
+        """
+        if self._still_meant is None:
+            return None
+        try:
+            if self._still_meant(self._recovered):
+                return None
+        except OSError as error:
+            message = "It is not known whether it is what was there: {}".format(error)
+            return self._refusal(results.IDENTITY_UNKNOWN, message)
+        pair = self._put_in_place(pair)
+        if pair is not None:
+            return self._occupied(pair)
+        message = "It is not any more as it was when this was scheduled; it is left alone."
+        return self._done_sweeping(results.SUPERSEDED, message=message)
+
+    def _recover(self) -> Optional[Holder]:
+        """Finish and clear away what earlier operations left; return the pair that must stay."""
+        pair = moving.clear(self._disk, self._tree, self._deleting, self._kept)
+        return self._put_in_place(pair)
+
+    def _put_in_place(self, pair: Optional[Holder]) -> Optional[Holder]:
+        """Put a pair's new tree in place, if nothing is there; return the pair if it stays."""
+        if pair is None or not moving.is_vacant(self._disk, self._tree):
+            return pair
+        moving.put_in_place(self._disk, pair.new, self._tree, self._moving)
+        self._recovered = True
+        self._clean(pair)
+        return None
 
     def _make_folders(self, folder: str) -> None:
         missing = []
@@ -257,28 +342,27 @@ class _Attempt:
             self._made.append(folder)
 
     def _unmake_folders(self) -> None:
+        """Delete the folders that were made for nothing."""
         while self._made:
             try:
                 self._disk.rmdir(self._made.pop())
             except OSError:
-                return  # in use meanwhile
+                return  # it is in use
 
     def _clean(self, holder: Holder) -> None:
-        """Delete what the switch left, once the switch is on disk."""
+        """Delete what is done with, once what is at the path is on disk."""
         try:
             self._disk.fsync_folder(os.path.dirname(self._tree))
         except OSError as error:
             self._kept.append((holder.path, error))
         else:
-            self._kept += moving.discard(self._disk, holder, self._patience)
+            self._kept += moving.discard(self._disk, holder, self._deleting)
 
     def _failure(self, error: OSError, holder: Optional[Holder] = None) -> Result:
         """Clean up what can be, and say what ``error`` means for the tree."""
+        if holder is not None:
+            self._drop(holder)
         visible = self._visible()
-        if holder is not None and visible == OLD:
-            self._kept += moving.discard(self._disk, holder, self._patience)
-        if visible == OLD:
-            self._unmake_folders()
         path = locks.locked_path(error, self._tree)
         # A folder cannot be made: that is refused to us, and nobody holds it.
         if locks.is_lock(error) and (holder is not None or visible == BETWEEN):
@@ -299,15 +383,22 @@ class _Attempt:
             answer["left_over"] = [path for path, _ in self._kept]
         return answer
 
+    def _drop(self, holder: Holder) -> None:
+        """Delete the holder of an attempt that failed, unless it is a pair."""
+        try:
+            if not moving.is_pair(self._disk, holder):
+                self._kept += moving.discard(self._disk, holder, self._deleting)
+        except OSError as error:
+            self._kept.append((holder.path, error))
+
     def _visible(self) -> str:
         try:
             between = moving.is_between(self._disk, self._tree)
         except OSError:
             between = True  # it cannot be seen: the next attempt will
-        return BETWEEN if between else OLD
+        return BETWEEN if between else NEW if self._recovered else OLD
 
     def _loaded(self, found: Loaded) -> Result:
-        self._unmake_folders()
         message = "In use: {}".format(found.locked_path)
         answer = results.requires_restart(
             self._tree,
@@ -315,7 +406,7 @@ class _Attempt:
             results.NATIVE_ARTIFACT_LOADED,
             message,
             self._operation,
-            visible=OLD,
+            visible=self._visible(),
             **_in_use(found),
         )
         if self._kept:
@@ -323,20 +414,35 @@ class _Attempt:
         return answer
 
     def _busy(self) -> Result:
-        self._unmake_folders()
-        return results.failed(
-            self._tree,
-            results.BUSY,
-            "Another process is changing something in {}.".format(os.path.dirname(self._tree)),
-            visible=OLD,
-            deferred_operation=self._operation,
+        message = "Another process is changing something in {}."
+        return self._refusal(results.BUSY, message.format(os.path.dirname(self._tree)))
+
+    def _occupied(self, pair: Holder) -> Result:
+        message = (
+            "A replacement was cut off, and something else has been put there since. Take that "
+            "away, remove it or replace it; the trees that were there are in {}."
         )
+        answer = self._refusal(results.OCCUPIED, message.format(pair.path))
+        answer["left_over"] = [*(path for path, _ in self._kept), pair.path]
+        return answer
+
+    def _refusal(self, reason: str, message: str) -> Result:
+        """Return the answer that it is still owed, and nothing at the path was touched."""
+        answer = results.failed(
+            self._tree, reason, message, visible=self._visible(), **self._owed()
+        )
+        answer["deferred_operation"] = self._operation
+        return answer
 
     def _skipped(self) -> Result:
         return self._done(results.SKIPPED, path=self._tree, message="Path does not exist.")
 
     def _replaced(self, source: str, **more: Any) -> Result:
         return self._done(results.REPLACED, source=source, destination=self._tree, **more)
+
+    def _done_sweeping(self, status: str, **more: Any) -> Result:
+        visible = NEW if self._recovered else OLD
+        return self._done(status, visible, path=self._tree, recovered=self._recovered, **more)
 
     def _done(self, status: str, visible: str = NEW, **more: Any) -> Result:
         return results.succeeded(status, visible=visible, **more, **self._owed())

@@ -9,7 +9,7 @@ import stat
 from dcc_mcp_embed.install_lifecycle.disk import Disk
 
 CHANGES = (
-    "mkdir rename replace remove rmdir chmod copy_link copy_file copy_folder_facts fsync_folder"
+    "mkdir rename remove rmdir chmod copy_link copy_file copy_folder_facts fsync_file fsync_folder"
     " exchange"
 ).split()
 

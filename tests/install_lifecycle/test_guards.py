@@ -70,6 +70,34 @@ def test_what_is_there():
     assert guards.refuse_root(at("work"), facts(), gone, lambda p: False) is None
 
 
+def test_volumes_that_the_system_tells_of():
+    mounts = [at("m"), at("t", "a", "b")]
+    around = Surroundings(AROUND.home, None, [], mounts)
+
+    def guard(*names):
+        answer = guards.refuse_root(at(*names), facts(), around, lambda path: False)
+        return answer and answer[0]
+
+    assert guard("m") == "mount_point"
+    assert guard("t") == guard("t", "a") == "mount_inside"
+    assert guard("t", "a", "b", "c") is None
+    assert guard("t", "a2") is None
+
+
+def test_the_mounts_of_linux():
+    content = (
+        b"22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+        b"30 22 0:5 / /opt/a\\040b\\134040\\011c rw - tmpfs none rw\n"
+        b"garbage\n"
+    )
+    assert guards.parse_mountinfo(content) == ["/", "/opt/a b\\040\tc"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+def test_the_mounts_of_this_system():
+    assert {"/", "/proc"} <= set(guards.look_around().mounts)
+
+
 def test_each_refusal_says_why_in_a_sentence():
     word, sentence = guards.refuse_root(TOP, facts(), AROUND)
     assert word.islower()
@@ -89,8 +117,11 @@ def test_a_current_directory_that_is_gone(tmp_path, monkeypatch):
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(str(gone))
+    monkeypatch.setenv("HOME", "relative")
     gone.rmdir()
-    assert guards.look_around().current is None
+    around = guards.look_around()
+    assert (around.current, around.home) == (None, "")
+    assert guards.refuse_root(at("x"), facts(), around, lambda path: False) is None
 
 
 def test_inside():

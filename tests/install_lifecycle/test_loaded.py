@@ -130,6 +130,18 @@ def test_processes_of_linux_that_end_or_are_not_ours(tmp_path):
         assert list(loaded.linux_uses(str(tmp_path), 12)) == [(11, "/x/server", "executable")]
 
 
+def test_one_look_for_several_trees(monkeypatch):
+    asked = []
+    monkeypatch.setattr(loaded, "mapped_libraries", lambda: asked.append(1) or [below("liba.so")])
+    monkeypatch.setattr(loaded, "other_uses", lambda: [(7, below("b", "x"), "executable")])
+    look = loaded.once()
+    assert asked == []
+    assert look(ROOT).locked_path == below("liba.so")
+    assert look(below("b")).uses == [(7, below("b", "x"), "executable")]
+    assert look(ROOT + "2").locked_path is None
+    assert asked == [1]
+
+
 @LINUX
 def test_a_library_that_only_ctypes_has_loaded_is_seen(tmp_path):
     """In a process of its own: a library stays until the end."""

@@ -108,6 +108,16 @@ def test_the_waiting_is_spent_once_for_all_files():
     assert patience.attempt(Held(0, None)) == "done"
 
 
+def test_another_step_has_a_patience_of_its_own():
+    slept = []
+    patience = locks.Patience(slept.append, (1.0,))
+    with pytest.raises(PermissionError):
+        patience.attempt(Held(99, windows_error(32)))
+    assert patience.anew((2.0,)).attempt(Held(1, windows_error(32))) == "done"
+    assert slept == [1.0, 2.0]
+    assert sum(locks.GAP_DELAYS) > 2 * sum(locks.RETRY_DELAYS)
+
+
 def test_what_will_not_pass_is_not_waited_for():
     slept = []
     patience = locks.Patience(slept.append)

@@ -190,6 +190,8 @@ def test_nothing_there(place, payload):
         "message": "Path does not exist.",
         "visible": "new",
     }
+    inside = os.path.join(payload, "__init__.py", "x")
+    assert safe_remove_tree(inside)["status"] == "skipped"
     assert safe_replace_tree(payload, path)["status"] == "replaced"
     gone = safe_replace_tree(os.path.join(place, "gone"), os.path.join(place, "x", "y"))
     assert (gone["status"], gone["reason"]) == ("failed", "missing_source")
@@ -204,7 +206,7 @@ def test_folders_made_for_nothing_are_taken_away(place, payload):
         ("rename", windows_error(5), "requires_restart"),
         ("mkdir", windows_error(5), "failed"),
     ):
-        fault = failing(name, error, lambda *paths: ".tree." in paths[-1])
+        fault = failing(name, error, lambda *paths: ".tree." in paths[0] + paths[-1])
         result = quiet(fault).replace(payload, tree)
         assert (result["status"], result["visible"]) == (status, "old"), name
         assert os.listdir(place) == ["payload"]
@@ -510,16 +512,24 @@ class Deadly(Disk):
     def remove(self, path, top):
         os._exit(9)
 
-source, tree, deadly = sys.argv[1:]
-print(Trees(Deadly() if deadly else None).replace(source, tree)["status"])
+class Slow(Disk):
+    def fsync_file(self, path):
+        if not told:
+            told.append(path)
+            print("copied", flush=True)
+            sys.stdin.readline()
+
+told = []
+source, tree, disk = sys.argv[1:]
+print(Trees({"deadly": Deadly, "slow": Slow, "": Disk}[disk]()).replace(source, tree)["status"])
 """
 
 
-def replace_in_a_process(source, tree, deadly=""):
+def replace_in_a_process(source, tree, disk=""):
     environ = dict(os.environ)
     environ["PYTHONPATH"] = os.path.dirname(os.path.dirname(dcc_mcp_embed.__file__))
-    command = [sys.executable, "-c", PROCESS, source, tree, deadly]
-    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE)
+    command = [sys.executable, "-c", PROCESS, source, tree, disk]
+    return subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def test_a_process_that_ends_in_the_middle_holds_nothing(tree, payload, place):
@@ -527,19 +537,195 @@ def test_a_process_that_ends_in_the_middle_holds_nothing(tree, payload, place):
     assert process.communicate() == (b"", None)
     assert process.returncode == 9
     assert picture(tree) == picture(payload)
-    assert len(os.listdir(place)) == 3
+    assert len(os.listdir(place)) == 4  # a holder and a lock
     assert safe_replace_tree(payload, tree)["status"] == "replaced"
     assert sorted(os.listdir(place)) == ["dcc_mcp_3dsmax", "payload"]
 
 
-def test_processes_do_not_mix_their_trees(tree, place):
-    payloads = [plant(os.path.join(place, str(n)), {"a": b"%d" % n, str(n): b""}) for n in range(3)]
-    processes = [replace_in_a_process(payload, tree) for payload in payloads]
-    said = [process.communicate()[0].strip() for process in processes]
-    assert set(said) <= {b"replaced", b"failed"}  # it waits two seconds for another one
-    assert b"replaced" in said
-    assert picture(tree) in [picture(payload) for payload in payloads]
-    assert sorted(os.listdir(place)) == ["0", "1", "2", "dcc_mcp_3dsmax"]
+def test_processes_do_not_mix_their_trees(tree, payload, place):
+    """What one is copying another neither takes for rubbish nor puts in place."""
+    before = picture(tree)
+    process = replace_in_a_process(payload, tree, "slow")
+    try:
+        assert process.stdout.readline().strip() == b"copied"
+        other = plant(os.path.join(place, "other"), {"a": b"1"})
+        beside = sorted(os.listdir(place))
+        for result in (
+            quiet().replace(other, tree),
+            quiet().remove(tree),
+            quiet().perform({"operation": "sweep_tree", "path": tree}),
+        ):
+            assert (result["status"], result["reason"]) == ("failed", "busy")
+            assert picture(tree) == before
+            assert sorted(os.listdir(place)) == beside
+    finally:
+        said = process.communicate(b"\n")[0]
+    assert said.strip() == b"replaced"
+    assert picture(tree) == picture(payload)
+    assert sorted(os.listdir(place)) == ["dcc_mcp_3dsmax", "other", "payload"]
+
+
+# An operation that was planned for what was there then.
+
+
+def is_what(expected):
+    """Return a question that remembers how it was asked, and whether a claim was held."""
+
+    def still_meant(recovered):
+        with Claim(os.path.dirname(expected[1]), [].append, patience=0) as ours:
+            still_meant.asked.append((recovered, ours))
+        return picture(expected[1]) == expected[0]
+
+    still_meant.asked = []
+    return still_meant
+
+
+@pytest.mark.parametrize("kind", ["remove_tree", "replace_tree"])
+def test_a_tree_that_was_installed_while_the_operation_waited_is_left_alone(
+    tree, payload, place, kind
+):
+    """The installer has the claim, and lets go just in time."""
+    still_meant = is_what((picture(tree), tree))
+    installed = plant(os.path.join(place, "installed"), {"a": b"1"})
+    claim, slept = Claim(place, [].append), []
+    assert claim.__enter__()
+
+    def sleep(seconds):
+        slept.append(seconds)
+        if len(slept) == 2:
+            os.rename(tree, tree + ".gone")
+            os.rename(installed, tree)
+            claim.__exit__()
+
+    operation = {"operation": kind, "path": tree, "source": payload, "destination": tree}
+    result = quiet(sleep=sleep).perform(operation, still_meant)
+    assert (result["success"], result["status"], result["visible"]) == (True, "superseded", "old")
+    assert result["path"] == tree
+    assert "deferred_operation" not in result
+    assert picture(tree) == {"a": b"1"}
+    assert still_meant.asked == [(False, False)]
+    assert sorted(os.listdir(place)) == ["dcc_mcp_3dsmax", "dcc_mcp_3dsmax.gone", "payload"]
+
+
+@pytest.mark.parametrize("kind", ["remove_tree", "replace_tree"])
+def test_what_is_still_meant_is_done(tree, payload, kind):
+    still_meant = is_what((picture(tree), tree))
+    operation = {"operation": kind, "path": tree, "source": payload, "destination": tree}
+    assert quiet().perform(operation, still_meant)["status"] in ("removed", "replaced")
+    assert still_meant.asked == [(False, False)]
+
+
+@pytest.mark.parametrize("kind", ["remove_tree", "replace_tree"])
+def test_what_cannot_be_known_stays_owed(tree, payload, kind):
+    def unknown(_recovered):
+        raise posix_error(5, tree)
+
+    before = picture(tree)
+    operation = {"operation": kind, "source": payload, "destination": tree}
+    if kind == "remove_tree":
+        operation = {"operation": kind, "path": tree}
+    result = quiet().perform(operation, unknown)
+    assert (result["status"], result["reason"]) == ("failed", "identity_unknown")
+    assert result["deferred_operation"] == operation
+    assert picture(tree) == before
+
+
+def plant_gap(tree):
+    """Make what a process leaves that ends between its two renames; return the holder."""
+    holder = os.path.join(
+        os.path.dirname(tree), ".{}.dcc-mcp-embed-1".format(os.path.basename(tree))
+    )
+    os.makedirs(os.path.join(holder, "whole"))
+    os.rename(tree, os.path.join(holder, "old"))
+    plant(os.path.join(holder, "new"), {"a": b"1"})
+    return holder
+
+
+def test_who_asks_is_told_that_the_tree_was_just_put_in_place(tree, payload):
+    plant_gap(tree)
+    asked = []
+    operation = {"operation": "replace_tree", "source": payload, "destination": tree}
+    result = quiet().perform(operation, lambda recovered: asked.append(picture(tree)) or recovered)
+    assert asked == [{"a": b"1"}]
+    assert result["status"] == "replaced"
+    assert picture(tree) == picture(payload)
+
+
+def test_the_removal_of_another_tree_does_not_take_a_gap(tree, place):
+    """Later somebody has begun to replace it: that is finished."""
+    plant_gap(tree)
+    asked = []
+    operation = {"operation": "remove_tree", "path": tree}
+    result = quiet().perform(operation, lambda recovered: asked.append(recovered))
+    assert (result["status"], result["visible"], result["recovered"]) == ("superseded", "new", True)
+    assert asked == [False]
+    assert picture(tree) == {"a": b"1"}
+    assert os.listdir(place) == ["dcc_mcp_3dsmax"]
+    plant_gap(tree)
+    assert quiet().perform(operation, lambda recovered: True)["status"] == "removed"
+    assert os.listdir(place) == []
+
+
+def test_a_removal_of_nothing_asks_nothing(place):
+    operation = {"operation": "remove_tree", "path": os.path.join(place, "x")}
+    assert quiet().perform(operation, None)["status"] == "skipped"
+    assert quiet().perform(operation, lambda recovered: 1 / 0)["status"] == "skipped"
+
+
+def test_what_is_uninstalled_in_the_gap_does_not_come_back(tree, place):
+    """Not even if no file of it can be deleted or renamed now."""
+    plant_gap(tree)
+
+    def fault(_count, name, arguments):
+        if name in ("rename", "remove", "rmdir"):
+            raise windows_error(32, arguments[0])
+
+    result = quiet(fault).remove(tree)
+    assert (result["status"], result["visible"]) == ("requires_restart", "between")
+    assert result["deferred_operation"] == {"operation": "remove_tree", "path": tree}
+    assert quiet().perform(result["deferred_operation"])["status"] == "removed"
+    assert os.listdir(place) == []
+
+
+def test_the_new_tree_of_an_earlier_replacement_is_not_called_the_old_one(tree, payload):
+    plant_gap(tree)
+    result = quiet(failing("copy_file", posix_error(28))).replace(payload, tree)
+    assert (result["status"], result["visible"]) == ("failed", "new")
+    assert picture(tree) == {"a": b"1"}
+
+
+def test_nobody_says_old_while_another_process_is_in_the_gap(tree, place):
+    with Claim(place, [].append):
+        plant_gap(tree)
+        result = quiet().remove(tree)
+    assert (result["reason"], result["visible"]) == ("busy", "between")
+
+
+@POSIX
+def test_a_current_directory_that_is_gone_is_no_error(place, monkeypatch):
+    gone = os.path.join(place, "gone")
+    os.mkdir(gone)
+    monkeypatch.chdir(gone)
+    os.rmdir(gone)
+    module = ModuleType("relative")
+    module.__file__ = "relative.py"
+    monkeypatch.setitem(sys.modules, "relative", module)
+    try:
+        assert inspect_install_root("x")["status"] == "ok"
+        assert inspect_install_root(place)["status"] == "ok"
+        for result in (safe_remove_tree("x"), safe_replace_tree("x", "y")):
+            assert (result["status"], result["reason"]) == ("failed", "invalid_path")
+    finally:
+        os.chdir(place)
+
+
+def test_a_volume_inside_is_refused(tree, payload):
+    before = picture(tree)
+    around = Surroundings("/nowhere", None, [], [os.path.join(tree, "core")])
+    trees = Trees(around=around)
+    for result in (trees.remove(tree), trees.replace(payload, tree)):
+        assert (result["status"], result["guard"]) == ("failed", "mount_inside")
+    assert picture(tree) == before
 
 
 def test_deep_trees(place):

@@ -100,6 +100,7 @@ class Case:
         (holder,) = self.beside()
         assert picture(os.path.join(self.parent, holder, "old")) in (self.old, self.new)
         assert picture(os.path.join(self.parent, holder, "new")) == self.new
+        assert picture(os.path.join(self.parent, holder, "whole")) == {}
 
 
 @pytest.fixture(params=["remove", "replace", "install"])
@@ -112,13 +113,16 @@ def case(request, tmp_path, kind):
     return Case(tmp_path, kind, request.param)
 
 
-def test_any_call_may_fail_once(case):
+@pytest.mark.parametrize(
+    "share", [5, pytest.param(1, marks=pytest.mark.heavy)], ids=["some errors", "every error"]
+)
+def test_any_call_may_fail_once(case, share):
     steps = case.steps()
     assert steps > 5
     names = [call[0] for call in case.disk.calls]
     for number in range(1, steps + 1):
         decisive = names[number - 1] in ("rename", "exchange")
-        for make, code in ERRORS if decisive else ERRORS[number % 4 :: 4]:
+        for make, code in ERRORS if decisive else ERRORS[number % share :: share]:
             case.start()
             result = case.run(nth(number, lambda path, m=make, c=code: m(c, path)))
             where = (number, code, case.disk.calls[number - 1], result)
@@ -261,53 +265,58 @@ def test_what_is_held_for_a_moment_is_waited_for(case):
     assert any(waits)
 
 
-def way_back(case, allowed):
-    """Return a fault: the new tree cannot be put in place, nor the old one back as a folder.
-
-    ``allowed`` files can be moved back.
-    """
-    moved = []
+def no_way_in(case, times):
+    """Return a fault: that many times nothing can be renamed to the path, and then it can."""
+    refused = []
 
     def fault(_count, name, arguments):
-        if name == "rename" and arguments[1] == case.tree:
+        if name == "rename" and arguments[1] == case.tree and len(refused) < times:
+            refused.append(arguments)
             raise windows_error(5, arguments[0])
-        if name == "replace":
-            moved.append(arguments)
-            if len(moved) > allowed:
-                raise windows_error(32, arguments[0])
 
     return fault
 
 
 @pytest.mark.parametrize("kind", ["replace"], indirect=True)
-def test_the_old_tree_comes_back_file_by_file_where_nothing_else_works(tmp_path, kind):
+def test_in_the_gap_there_is_more_patience_than_before_it(tmp_path, kind):
+    """Also when moving the old tree aside has cost all there was."""
     case = Case(tmp_path, kind, exchanges=False)
-    for allowed in range(5):
+    for aside, back, status in ((5, 7, "replaced"), (5, 8, "old"), (6, 0, "old"), (0, 16, "gap")):
         case.start()
-        result = case.run(way_back(case, allowed))
-        assert result["status"] == "requires_restart"
-        if allowed >= len(OLD):
-            assert result["visible"] == "old"
-            case.check_whole("old")
-            assert case.beside() == []
+        into, left, slept = no_way_in(case, back), [None] * aside, []
+
+        def fault(count, name, arguments, into=into, left=left):
+            into(count, name, arguments)
+            if name == "rename" and arguments[0] == case.tree and left:
+                left.pop()
+                raise windows_error(32, arguments[0])
+
+        result = case.run(fault, slept=slept)
+        assert sum(slept) < 8
+        if status == "replaced":
+            assert result["status"] == "replaced"
         else:
-            assert result["visible"] == "between"
-            assert len(case.beside()) == 1
-            case.run(operation={"operation": "sweep_tree", "path": case.tree})
-            case.check_whole("old")
-            assert case.beside() == []
-        assert case.run(operation=result["deferred_operation"])["success"]
+            assert result["status"] == "requires_restart"
+            assert result["visible"] == ("between" if status == "gap" else "old")
+            assert result["deferred_operation"] == case.operation
+            if status == "gap":
+                case.check_between()
+            else:
+                case.check_whole("old")
+                assert case.beside() == []
+        assert case.run()["success"]
         case.check_finished()
 
 
 @pytest.mark.parametrize("kind", ["replace"], indirect=True)
-def test_the_way_back_may_crash(tmp_path, kind):
+@pytest.mark.parametrize("times", [8, 99], ids=["way back", "no way back"])
+def test_any_call_may_be_the_last_where_the_new_tree_cannot_be_put_in_place(tmp_path, kind, times):
     case = Case(tmp_path, kind, exchanges=False)
     case.start()
-    case.run(way_back(case, 99))
+    case.run(no_way_in(case, times))
     for number in range(1, len(case.disk.calls) + 1):
         case.start()
-        crash, refuse = crash_at(number), way_back(case, 99)
+        crash, refuse = crash_at(number), no_way_in(case, times)
 
         def fault(*call, crash=crash, refuse=refuse):
             crash(*call)
@@ -315,6 +324,8 @@ def test_the_way_back_may_crash(tmp_path, kind):
 
         with pytest.raises(Crash):
             case.run(fault)
+        if picture(case.tree) != case.old:
+            case.check_between()
         swept = case.run(operation={"operation": "sweep_tree", "path": case.tree})
         assert swept["status"] == "swept"
         assert picture(case.tree) in (case.old, case.new)
@@ -333,9 +344,15 @@ def test_nothing_is_deleted_before_its_successor_is_on_disk(case):
     assert moves[-1] < synced < first
     if case.new is not None:
         holder = os.path.join(case.parent, ".tree.dcc-mcp-embed-1")
-        made = {c[1] for c in calls if c[0] == "mkdir"} - {holder}
-        staged = {c[1] for c in calls[: moves[0]] if c[0] == "fsync_folder"}
-        assert made | {holder} == staged
+        whole = calls.index(("mkdir", os.path.join(holder, "whole")))
+        made = {c[1] for c in calls[:whole] if c[0] == "mkdir"}
+        assert made - {holder} == {c[1] for c in calls[:whole] if c[0] == "fsync_folder"}
+        assert calls[whole + 1] == ("fsync_folder", holder)
+        copied = {c[2] for c in calls if c[0] == "copy_file"}
+        assert copied == {c[1] for c in calls[:whole] if c[0] == "fsync_file"}
+        # All at once, when everything is copied.
+        assert names.index("fsync_file") > max(i for i, n in enumerate(names) if n == "copy_file")
+        assert whole < moves[0]
 
 
 @pytest.mark.parametrize("kind", ["replace"], indirect=True)
@@ -346,7 +363,7 @@ def test_where_there_is_no_way_back_both_trees_stay_and_that_is_said(tmp_path, k
     case.start()
 
     def fault(_count, name, arguments):
-        if name == "rename" and arguments[1] == case.tree or arguments[0].endswith("undo"):
+        if name == "rename" and arguments[1] == case.tree:
             raise make(5, arguments[0])
 
     result = case.run(fault)
@@ -360,4 +377,67 @@ def test_where_there_is_no_way_back_both_trees_stay_and_that_is_said(tmp_path, k
     assert (again["visible"], again["deferred_operation"]) == ("between", case.operation)
     case.check_between()
     assert case.run(operation=result["deferred_operation"])["success"]
+    case.check_finished()
+
+
+@pytest.mark.parametrize("kind", ["replace", "install"], indirect=True)
+def test_an_answer_that_is_lost_on_the_way_from_a_server(case):
+    """NFS has renamed, asks once more, and is told that there is nothing."""
+
+    class Forgetful(FaultyDisk):
+        def rename(self, source, target):
+            super().rename(source, target)
+            raise posix_error(errno.ENOENT, source)
+
+    case.start()
+    trees = Trees(
+        Forgetful(exchanges=False),
+        look=lambda root: Loaded([], [], []),
+        around=Surroundings("/nowhere/home", None, []),
+    )
+    assert trees.perform(case.operation)["status"] == "replaced"
+    case.check_finished()
+
+
+class Windows(FaultyDisk):
+    """Renames nothing to what is there, an empty folder included."""
+
+    def rename(self, source, target):
+        if os.path.lexists(target):
+            raise windows_error(183, target)
+        super().rename(source, target)
+
+
+@pytest.mark.parametrize("kind", ["replace"], indirect=True)
+@pytest.mark.parametrize("made", [{}, {"logs/x.log": b"x"}], ids=["empty", "with something"])
+@pytest.mark.parametrize("times", [1, 8], ids=["forth", "back"])
+def test_what_a_host_makes_in_the_gap(tmp_path, kind, made, times):
+    """Empty folders are taken away; with anything else there both trees stay until it is gone."""
+    case = Case(tmp_path, kind, exchanges=False)
+    case.start()
+
+    def make(_seconds):
+        if not os.path.lexists(case.tree):
+            plant(case.tree, made) if made else os.mkdir(case.tree)
+
+    trees = Trees(
+        Windows(no_way_in(case, times), exchanges=False),
+        look=lambda root: Loaded([], [], []),
+        sleep=make,
+        around=Surroundings("/nowhere/home", None, []),
+    )
+    result = trees.perform(case.operation)
+    if made:
+        assert (result["success"], result["visible"]) == (False, "between")
+        assert result["deferred_operation"] == case.operation
+        assert picture(case.tree) == {"logs": "folder", os.path.join("logs", "x.log"): b"x"}
+        (holder,) = case.beside()
+        assert picture(os.path.join(case.parent, holder, "old")) == case.old
+        assert picture(os.path.join(case.parent, holder, "new")) == case.new
+    elif times == 1:
+        case.check_finished()
+    else:
+        assert (result["success"], result["visible"]) == (False, "old")
+        case.check_whole("old")
+    assert case.run()["success"]
     case.check_finished()

@@ -86,10 +86,28 @@ def test_a_tree_that_is_a_volume(place):
     mounts = "mount --bind {0} {0}".format(tree)
     for call in (("safe_remove_tree", tree), ("safe_replace_tree", source, tree)):
         answer, files = elsewhere(mounts, *call)
-        # A bind mount of the same volume shows only when it is to be moved.
-        assert answer["status"] == "failed"
-        assert answer.get("guard") == "mount_point" or answer["cause"] == "mounted"
+        assert (answer["status"], answer["guard"]) == ("failed", "mount_point")
         assert files == [os.path.join(tree, *name.split("/")) for name in sorted(OLD)]
+
+
+@pytest.mark.parametrize("volume", ["--bind {0} {0}", "--bind {1} {0}", "-t tmpfs none {0}"])
+@pytest.mark.parametrize("name", ["shared", "with blanks/deep"])
+def test_a_volume_below_a_tree(place, volume, name):
+    """Linux would move the tree with what is mounted there, and deleting would empty that."""
+    source = plant(os.path.join(place, "payload"), NEW)
+    tree = plant(os.path.join(place, "scripts", "tree"), OLD)
+    kept = plant(os.path.join(place, "kept"), {"precious": b"1"})
+    shared = os.path.join(tree, *name.split("/"))
+    os.makedirs(shared)
+    mounts = "mount {}; echo 1 >'{}/precious'".format(
+        volume.format("'" + shared + "'", kept), shared
+    )
+    for call in (("safe_remove_tree", tree), ("safe_replace_tree", source, tree)):
+        answer, files = elsewhere(mounts, *call)
+        assert (answer["status"], answer["reason"]) == ("failed", "invalid_path")
+        assert answer["guard"] == "mount_inside"
+        names = sorted([*OLD, name + "/precious"])
+        assert sorted(files) == [os.path.join(tree, *n.split("/")) for n in names]
 
 
 @pytest.fixture
@@ -193,5 +211,8 @@ def test_who_may_not_write(public):
     result = as_nobody("remove", tree)
     assert (result["status"], result["cause"]) == ("failed", "denied")
     os.chmod(open_place, 0o755)
-    assert as_nobody("remove", tree)["status"] == "removed"
+    os.chmod(os.path.join(tree, "sub"), 0)
+    removed = as_nobody("remove", tree)
+    assert removed["status"] == "removed"
+    assert "left_over" not in removed
     assert os.listdir(open_place) == []
