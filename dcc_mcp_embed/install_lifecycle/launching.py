@@ -12,6 +12,7 @@ import time
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from . import readiness, results
+from .exclusive import open_plain
 from .sidecar import build_sidecar_command, child_environment
 
 TYPE_CHECKING = False
@@ -200,11 +201,8 @@ def _open_logs(contract: Result, directory: Any) -> List[_Log]:
 def _open_log(path: str) -> _Log:
     import stat
 
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     # The directory may be one in which others can put things: no links, and nothing that blocks.
-    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_NOINHERIT", "O_BINARY"):
-        flags |= getattr(os, name, 0)
-    handle = os.open(path, flags, 0o600)
+    handle = open_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):

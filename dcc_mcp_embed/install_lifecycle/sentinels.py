@@ -1,18 +1,17 @@
 """Whether whoever registered a row is still there: by its sentinel, else by its process.
 
-The same rules as those by which the registry's own code takes rows away (``registry/liveness.py``),
-so that an installer is told nothing else than the server. Age proves nothing.
+The rules by which the registry's own code takes rows away (``registry/liveness.py``), so that of a
+sentinel an installer is told nothing else than the server. (Of a sidecar's row without one, the
+registry asks for the process that registered, ``states.py`` for the sidecar.) Age proves nothing.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import stat
-import sys
 
-from .exclusive import open_plain
+from .exclusive import open_plain, try_lock, unlock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ __all__ = ["LOCKS", "held"]
 
 #: Folder of the sentinels, inside the registry's directory.
 LOCKS = "locks"
-#: Another holder, in the words of flock, of Windows and of Wine (none at all).
-_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK, 0)
 
 
 def held(path: object, directory: str) -> Optional[bool]:
@@ -52,34 +49,16 @@ def held(path: object, directory: str) -> Optional[bool]:
     except (OSError, ValueError):
         return None
     try:
-        return _is_locked(handle)
+        # Shared, so that two who look do not take each other for the owner.
+        if not try_lock(handle, shared=True):
+            return True
+        unlock(handle)
     except OSError:
-        return None
+        return None  # where nothing can be locked
     finally:
         os.close(handle)
+    return False
 
 
 def _split(path: str) -> tuple[str, str]:
     return os.path.dirname(path), re.split(r"[/\\]", path)[-1]
-
-
-def _is_locked(handle: int) -> bool:
-    """Return whether another holds the lock. Raises OSError where nothing can be locked."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-            os.lseek(handle, 0, os.SEEK_SET)
-            msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
-        else:
-            import fcntl
-
-            # Shared, so that two who look do not take each other for the owner.
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            fcntl.flock(handle, fcntl.LOCK_UN)
-    except OSError as error:
-        if error.errno in _HELD:
-            return True
-        raise
-    return False
