@@ -16,16 +16,17 @@ if TYPE_CHECKING:
     import subprocess
     from typing import Any, Dict, Optional, Type, Union
 
-__all__ = ["PosixProcess", "WindowsProcess", "adopt", "is_child", "open_process", "reap", "runs"]
+__all__ = ["PosixProcess", "WindowsProcess", "adopt", "open_process", "reap", "runs"]
 
 #: What we have launched and what may still have to be waited for, by its number.
 _launched: Dict[int, subprocess.Popen[Any]] = {}
 
 
 def adopt(child: subprocess.Popen[Any]) -> None:
-    """Keep a child that we have launched until it was waited for, so that no zombie stays.
+    """Keep a child that we have launched, and that no thread waits for, until it was waited for.
 
-    Whoever asks for any process (``runs``, ``reap``) has all that have ended waited for.
+    That is so on Windows, and where no thread can be started: at the end of an interpreter. Whoever
+    asks for any process (``runs``, ``reap``) has all of these that have ended waited for.
     """
     reap()
     _launched[child.pid] = child
@@ -36,12 +37,6 @@ def reap() -> None:
     for pid, child in list(_launched.items()):
         if child.poll() is not None:
             _launched.pop(pid, None)
-
-
-def is_child(pid: int) -> bool:
-    """Return whether the process is one that we have launched and that still runs."""
-    reap()
-    return pid in _launched
 
 
 def runs(pid: int) -> bool:

@@ -66,7 +66,6 @@ class Found:
     A key is (dcc_type, instance id as lower-case UUID); None for a row of a valid file that has
     none and cannot be addressed. ``damage``: why the file is not valid, if so. ``newer``: that a
     newer program wrote it, if so; rows that only such a program understands are left out.
-    ``written_at``: when the file was written, seconds since the epoch.
     """
 
     def __init__(
@@ -78,7 +77,6 @@ class Found:
         self.rows = rows
         self.damage = damage
         self.newer = newer
-        self.written_at: Optional[float] = None
 
 
 def read(directory: str, sleep: Callable[[float], None]) -> Found:
@@ -111,16 +109,13 @@ def _load(path: str) -> Found:
             raise
         return Found([], damage="it is a link")
     try:
-        facts = os.fstat(handle)
-        if not stat.S_ISREG(facts.st_mode):
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
             return Found([], damage="it is not a file")
         with open(handle, "rb", closefd=False) as file:
             data = file.read(_LIMIT)
     finally:
         os.close(handle)
-    found = parse(data)
-    found.written_at = facts.st_mtime
-    return found
+    return parse(data)
 
 
 def parse(data: bytes, budget: int = _BUDGET) -> Found:

@@ -34,12 +34,12 @@ def query_runtime_state(
 ) -> Dict[str, Any]:
     """Return the registry's rows as entries (states.py); raises nothing, whatever the file holds.
 
-    ``{success, registry_dir, total, alive_count, dead_count, remarks, written_at, entries}``. A
+    ``{success, registry_dir, total, alive_count, dead_count, remarks, entries}``. A
     directory or a file that is not there is a registry without rows. Where the file cannot be taken
     at its word, ``success`` is False, ``status`` is ``failed``, ``reason`` one of
     ``registry_damaged``, ``registry_newer``, ``registry_unreadable``, ``registry_untrusted``, there
     is a ``message``, and ``entries`` holds what could be read all the same. ``remarks``: sentences
-    for a person. ``written_at``: when the file was, seconds since the epoch.
+    for a person.
 
     ``install_root``: only rows that run from there, from below or from above. Any thread; a damaged
     file costs 50 ms of waiting, in case that somebody is writing it.
@@ -48,7 +48,6 @@ def query_runtime_state(
     directory, trusted, remarks = places.locate(given, os.environ, sys.platform)
     entries: List[Dict[str, Any]] = []
     problem: Optional[Tuple[str, str]] = None
-    written: Optional[float] = None
     if trusted:
         from . import rows
 
@@ -58,7 +57,7 @@ def query_runtime_state(
         except (OSError, ValueError) as error:
             problem = "registry_unreadable", "{} cannot be read: {}".format(path, error)
         else:
-            problem, written = _problem(path, found), found.written_at
+            problem = _problem(path, found)
             entries = _entries(found, directory, dcc_type, role, install_root)
     else:
         problem = (
@@ -74,7 +73,6 @@ def query_runtime_state(
         "alive_count": sum(entry["runtime_alive"] is True for entry in entries),
         "dead_count": sum(entry["runtime_alive"] is False for entry in entries),
         "remarks": remarks,
-        "written_at": written,
         "entries": entries,
     }
     if problem is not None:
@@ -169,9 +167,7 @@ def stop_runtime_entries(
     state = query_runtime_state(
         registry_dir, dcc_type=dcc_type, role=role, install_root=install_root
     )
-    results = stopping.stop(
-        state["entries"], state["written_at"], max(0.0, timeout), include_host_processes, kill
-    )
+    results = stopping.stop(state["entries"], max(0.0, timeout), include_host_processes, kill)
     good = all(one["status"] in stopping.SETTLED for one in results)
     answer = {key: state[key] for key in ("registry_dir", "total", "remarks")}
     answer["results"] = results

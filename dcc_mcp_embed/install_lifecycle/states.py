@@ -1,9 +1,10 @@
 """What a row of the registry means to an installer: one entry of ``query_runtime_state``. Pure.
 
 Keys are the reference's. Where a row says ``host_pid`` that is the host's process, and ``pid`` the
-one that registered: since 0.20 a sidecar's own. Besides, an entry has ``registered_at`` and
-``last_heartbeat`` (seconds since the epoch), ``sentinel_held``, and ``versions`` has ``embed`` for
-a row of our own server.
+one that registered: since 0.20 a sidecar's own. Besides, an entry has ``registrar_pid`` (the one
+that registered, holds the sentinel and renews the row), ``registered_at`` and ``last_heartbeat``
+(seconds since the epoch), ``sentinel_held``, and ``versions`` has ``embed`` for a row of our own
+server.
 """
 
 from __future__ import annotations
@@ -143,6 +144,7 @@ def entry_of(
         "parent_pid": parent_pid,
         "sidecar_pid": sidecar_pid,
         "runtime_pid": runtime_pid,
+        "registrar_pid": _pid(row.get("pid")),
         "runtime_alive": alive,
         "sentinel_path": _string(row.get("sentinel_path")),
         "sentinel_held": held,

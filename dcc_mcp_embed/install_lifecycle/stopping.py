@@ -29,33 +29,38 @@ _PAUSE, _KILL_TIME = 0.05, 2.0
 
 _OWNER_GONE = "The row's owner is gone. The number of its process may be another's: left alone."
 _REUSED = "The process with this number began after the row was last renewed: left alone."
-_UNKNOWN = "Nothing proves that the process is the one that registered: left alone."
+_UNKNOWN = "Nothing proves that the process is the one that the row means: left alone."
 
 
 def judge(
     started: Optional[float],
     registered: Optional[float],
-    beaten: Optional[float],
+    last_heartbeat: Optional[float],
+    is_registrar: bool,
     held: Optional[bool],
     now: float,
 ) -> str:
     """Return whether a process is the one that a row means. All in seconds of the wall clock. Pure.
 
-    ``started``: of the process. Whoever registered ran before, and a row's owner whose number has
-    gone to another beats no more. ``held``: the sentinel, which its owner holds while it lives.
+    ``started``: of the process. It is the same only if it is not younger than what the row says of
+    itself: a process that has had the number since then is the one that was meant. The sentinel
+    (``held``) and the heartbeat are those of the process that registered, and prove nothing of any
+    other that a row names, which may have ended long ago.
     """
     if started is None or registered is None:
-        return SAME if held else UNKNOWN
-    last = registered if beaten is None else max(registered, beaten)
+        return UNKNOWN
+    alive = is_registrar and held is True
     if registered > now + _SLACK:
         # The clock was set back since: every process of today looks old enough.
-        return SAME if held else UNKNOWN
+        return SAME if alive else UNKNOWN
     if started <= registered + _SLACK:
         return SAME
-    if started <= last + _SLACK:
-        # Younger than its own row: the clock was set forward, or it is no owner.
-        return SAME if held else UNKNOWN
-    return UNKNOWN if held else ANOTHER
+    if not is_registrar:
+        return UNKNOWN
+    if started <= (last_heartbeat or registered) + _SLACK:
+        # Younger than its own row: the clock was set forward, or somebody else renews it.
+        return SAME if alive else UNKNOWN
+    return UNKNOWN if alive else ANOTHER
 
 
 def target_of(entry: Entry, include_hosts: bool) -> Tuple[Optional[int], str]:
@@ -81,18 +86,13 @@ class _Attempt:
     def settle(self, status: str, reason: Optional[str], message: Optional[str]) -> None:
         self.status, self.reason, self.message = status, reason, message
 
-    def open(self, written: Optional[float], now: float) -> None:
-        """Find out whether there is anything to stop. ``written``: when the row was, at the latest.
-
-        Times of the wall clock.
-        """
-        obstacle = self._obstacle(written, now)
+    def open(self, now: float) -> None:
+        """Find out whether there is anything to stop. ``now``: of the wall clock."""
+        obstacle = self._obstacle(now)
         if obstacle is not None:
             self.settle(*obstacle)
 
-    def _obstacle(
-        self, written: Optional[float], now: float
-    ) -> Optional[Tuple[str, str, Optional[str]]]:
+    def _obstacle(self, now: float) -> Optional[Tuple[str, str, Optional[str]]]:
         entry = self.entry
         if entry["runtime_alive"] is False:
             return ("already_stopped", "owner_gone", _OWNER_GONE)
@@ -104,10 +104,14 @@ class _Attempt:
             return ("failed", "signal_failed", str(error))
         if self.process is None or not self.process.runs():
             return ("already_stopped", "not_running", None)
-        beaten = entry["last_heartbeat"]
-        registered = entry["registered_at"] or beaten or written
-        held = entry["sentinel_held"] or processes.is_child(self.pid)
-        verdict = judge(self.process.started_at(), registered, beaten, held, now)
+        verdict = judge(
+            self.process.started_at(),
+            entry["registered_at"],
+            entry["last_heartbeat"],
+            self.pid == entry["registrar_pid"],
+            entry["sentinel_held"],
+            now,
+        )
         if verdict == ANOTHER:
             return ("already_stopped", "pid_reused", _REUSED)
         return ("failed", "identity_unknown", _UNKNOWN) if verdict == UNKNOWN else None
@@ -162,7 +166,6 @@ class _Attempt:
 
 def stop(
     entries: Iterable[Entry],
-    written: Optional[float],
     timeout: float,
     include_hosts: bool,
     kill: bool,
@@ -182,7 +185,7 @@ def stop(
             attempt = _Attempt(entry, pid, target)
             attempts.append(attempt)
             results.append(attempt)
-            attempt.open(written, wall())
+            attempt.open(wall())
         _end_all(attempts, timeout, kill, now, sleep)
     finally:
         for attempt in attempts:

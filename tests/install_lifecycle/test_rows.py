@@ -163,16 +163,14 @@ def no_sleep(seconds):
 
 def test_a_file_that_is_not_there_has_no_rows(opened):
     found = rows.read(opened.directory, no_sleep)
-    assert (found.rows, found.damage, found.newer, found.written_at) == ([], None, None, None)
+    assert (found.rows, found.damage, found.newer) == ([], None, None)
     assert rows.read(os.path.join(opened.directory, "none"), no_sleep).rows == []
 
 
-def test_it_is_told_when_the_file_was_written(opened):
+def test_a_whole_file_is_read_at_once(opened):
     opened.write(*PEERS)
-    os.utime(opened.path, (5, 1234.5))
     found = rows.read(opened.directory, no_sleep)
     assert [row for _key, row in found.rows] == PEERS
-    assert found.written_at == 1234.5
 
 
 def test_a_half_written_file_is_waited_for(opened):

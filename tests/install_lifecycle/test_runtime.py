@@ -54,7 +54,6 @@ def test_a_registry_without_rows(tmp_path):
         "alive_count": 0,
         "dead_count": 0,
         "remarks": [],
-        "written_at": None,
         "entries": [],
     }
     assert not os.path.exists(str(tmp_path / "none"))

@@ -204,9 +204,7 @@ class Time:
 
 def stop_by(clock, world, timeout):
     state = query_runtime_state(world.directory)
-    return stopping.stop(
-        state["entries"], state["written_at"], timeout, False, False, clock.now, clock.sleep
-    )
+    return stopping.stop(state["entries"], timeout, False, False, clock.now, clock.sleep)
 
 
 def test_many_are_stopped_in_the_time_of_one(world):
@@ -240,17 +238,36 @@ def test_what_nothing_proves_is_not_signalled(world):
     assert other.running()
 
 
-def test_a_row_without_times_is_as_old_as_the_file(world):
-    child = world.child(0)
-    row = child.row()
+def test_a_row_without_times_proves_nothing_however_new_its_file_is(world):
+    """Each heartbeat of any other host's row writes the file again, this row with it."""
+    stranger = world.child(0)
+    row = stranger.row()
     del row["registered_at"], row["last_heartbeat"]
     world.write(row)
-    path = os.path.join(world.directory, "services.json")
-    long_ago = time.time() - 3600.0
-    os.utime(path, (long_ago, long_ago))
-    assert world.stop()["results"][0]["reason"] == "pid_reused"
+    result = world.stop()["results"][0]
+    assert (result["status"], result["reason"]) == ("failed", "identity_unknown")
+    assert stranger.running()
+
+
+@pytest.mark.parametrize("target", ["sidecar", "host"])
+def test_a_sentinel_proves_nobody_but_who_registered(world, target):
+    """The registrar lives, holds its sentinel and renews its row; whom the row names is gone."""
+    stranger = world.child(0)
+    row = stranger.row(sidecar=target == "sidecar", sentinel_path="x.lock")
+    row.update(pid=os.getpid(), registered_at=time.time() - 3600.0)
+    if target == "host":
+        row["host_pid"] = stranger.pid
     world.write(row)
-    assert world.stop()["results"][0]["status"] == "stopped"
+    os.mkdir(os.path.join(world.directory, "locks"))
+    sentinel = Sentinel.hold(os.path.join(world.directory, "locks", "x.lock"), 0o600)
+    try:
+        assert query_runtime_state(world.directory)["entries"][0]["sentinel_held"] is True
+        result = world.stop(include_host_processes=True)["results"][0]
+    finally:
+        sentinel.release()
+    assert (result["target"], result["pid"]) == (target, stranger.pid)
+    assert (result["status"], result["reason"]) == ("failed", "identity_unknown")
+    assert stranger.running()
 
 
 def test_a_row_whose_owner_is_gone_signals_nobody(world):
@@ -455,7 +472,7 @@ NOW = 10_000.0
 
 
 @pytest.mark.parametrize(
-    ("started", "registered", "beaten", "held", "verdict"),
+    ("started", "registered", "last_heartbeat", "held", "verdict"),
     [
         (100.0, 101.0, 500.0, None, stopping.SAME),
         (100.0, 101.0, None, None, stopping.SAME),
@@ -468,11 +485,31 @@ NOW = 10_000.0
         (100.0, 20_000.0, 20_000.0, None, stopping.UNKNOWN),  # the clock was set back
         (100.0, 20_000.0, 20_000.0, True, stopping.SAME),
         (None, 101.0, 500.0, None, stopping.UNKNOWN),
-        (None, 101.0, 500.0, True, stopping.SAME),
-        (100.0, None, None, None, stopping.UNKNOWN),
-        (100.0, None, None, True, stopping.SAME),
+        (None, 101.0, 500.0, True, stopping.UNKNOWN),
+        (100.0, None, 500.0, None, stopping.UNKNOWN),
+        (100.0, None, None, True, stopping.UNKNOWN),
         (100.0, 600.0, 500.0, None, stopping.SAME),
+        (600.0, 601.0, 500.0, None, stopping.SAME),
     ],
 )
-def test_whether_it_is_the_same_process(started, registered, beaten, held, verdict):
-    assert stopping.judge(started, registered, beaten, held, NOW) == verdict
+def test_whether_it_is_the_one_that_registered(started, registered, last_heartbeat, held, verdict):
+    assert stopping.judge(started, registered, last_heartbeat, True, held, NOW) == verdict
+
+
+@pytest.mark.parametrize("last_heartbeat", [None, 100.0, 500.0])
+@pytest.mark.parametrize("held", [True, None])
+@pytest.mark.parametrize(
+    ("started", "registered", "verdict"),
+    [
+        (100.0, 101.0, stopping.SAME),
+        (300.0, 101.0, stopping.UNKNOWN),
+        (600.0, 101.0, stopping.UNKNOWN),
+        (100.0, 20_000.0, stopping.UNKNOWN),
+        (None, 101.0, stopping.UNKNOWN),
+        (100.0, None, stopping.UNKNOWN),
+    ],
+)
+def test_whether_it_is_one_that_the_row_only_names(
+    started, registered, verdict, last_heartbeat, held
+):
+    assert stopping.judge(started, registered, last_heartbeat, False, held, NOW) == verdict

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -174,9 +175,12 @@ def test_a_stop(reference, tmp_path):
                 rows = [
                     raw_row(instance_id=IDS[0], metadata={"dcc_mcp_role": "per-dcc-sidecar"}),
                     raw_row(instance_id=IDS[1], metadata=dict(SIDECAR, sidecar_pid=str(NOBODY))),
-                    raw_row(instance_id=IDS[2], metadata=dict(SIDECAR, sidecar_pid=str(child.pid))),
+                    raw_row(
+                        instance_id=IDS[2],
+                        metadata=dict(SIDECAR, sidecar_pid=str(child.pid)),
+                        registered_at=time.time(),
+                    ),
                 ]
-                del rows[2]["registered_at"], rows[2]["last_heartbeat"]
                 with open(os.path.join(directory, "services.json"), "w") as file:
                     json.dump(rows, file)
                 answers.append(stopped(who, reference, directory, child.pid))
