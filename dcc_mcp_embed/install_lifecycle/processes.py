@@ -69,6 +69,9 @@ def open_process(pid: int) -> Union[PosixProcess, WindowsProcess, None]:
 class PosixProcess:
     """One process of a POSIX system. One thread at a time."""
 
+    #: Whether ``terminate`` asks, so that it can end in an orderly manner, or say no.
+    asks = True
+
     def __init__(self, pid: int) -> None:
         """``there`` is False afterwards if there is no such process."""
         self.pid = pid
@@ -189,6 +192,7 @@ def _look_on_a_mac(pid: int) -> Any:
 class WindowsProcess:
     """One process of Windows, whose number nobody else gets while it is open. One thread."""
 
+    asks = False
     #: PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, PROCESS_TERMINATE.
     _LOOK, _END = 0x00101000, 0x1
     _DENIED, _TIMEOUT = 5, 0x102

@@ -2,6 +2,7 @@
 
 The order: who it is (the number of a process that has ended may be anybody's), a polite question
 where the row says how, the system's own, and, only if somebody wants it, an end without asking.
+Who has agreed to stop is finishing its work; it gets no signal that would break that off.
 """
 
 from __future__ import annotations
@@ -127,6 +128,15 @@ class _Attempt:
         else:
             self.message = "The safe stop was refused: {}".format(refused)
 
+    def may_be_signalled(self, kill: bool) -> bool:
+        """Return whether the system may be used, too, by now.
+
+        A host that has agreed ends its calls and then its server, and has a scene that is not
+        saved; a sidecar has nothing to lose, where it is asked.
+        """
+        agreed = self.way == "safe_stop"
+        return kill or not agreed or (self.target == "sidecar" and self.process.asks)
+
     def signal(self, kill: bool) -> None:
         """Have the system end it."""
         try:
@@ -219,7 +229,7 @@ def _end_all(
         one.ask(politely, now)
     wait([one for one in left if one.way], politely)
     for one in left:
-        if one.is_open():
+        if one.is_open() and one.may_be_signalled(kill):
             one.signal(kill=False)
     left = wait(left, begun + timeout)
     if kill and left:
@@ -227,10 +237,9 @@ def _end_all(
             one.signal(kill=True)
         left = wait(left, now() + _KILL_TIME)
     for one in left:
+        told = "has agreed to stop" if one.way == "safe_stop" else "was told to stop"
         one.settle(
-            "still_running",
-            "timeout",
-            "It was told to stop, and runs after {:g} s.".format(timeout),
+            "still_running", "timeout", "It {}, and runs after {:g} s.".format(told, timeout)
         )
 
 

@@ -420,6 +420,31 @@ def test_what_agreed_and_did_not_end_is_ended_after_half_of_the_time(world):
     assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize("target", ["host", "sidecar"])
+@pytest.mark.parametrize("asks", [True, False], ids=["POSIX", "Windows"])
+@pytest.mark.parametrize("kill", [False, True])
+def test_who_has_agreed_is_not_cut_off(world, monkeypatch, target, asks, kill):
+    """A host that finishes its export first, and a system whose signal is the end (Windows)."""
+    child = world.child(0, DEAF)
+    signals = []
+    for way in ("terminate", "kill"):
+        monkeypatch.setattr(
+            processes.PosixProcess, way, lambda self, way=way: signals.append((self.pid, way))
+        )
+    monkeypatch.setattr(processes.PosixProcess, "asks", asks, raising=False)
+    with Server() as server:
+        world.write(child.row(sidecar=target == "sidecar", metadata=server.metadata()))
+        entries = query_runtime_state(world.directory)["entries"]
+        clock = Time()
+        (result,) = stopping.stop(entries, 5.0, True, kill, clock.now, clock.sleep)
+    assert (result["target"], result["status"]) == (target, "still_running")
+    told = ["terminate"] if kill or (target == "sidecar" and asks) else []
+    told += ["kill"] if kill else []
+    assert signals == [(child.pid, way) for way in told]
+    assert ("agreed" in result["message"]) is (not told)
+    assert clock.moment >= 5.0
+
+
 def test_nobody_behind_the_url_is_no_obstacle(world):
     child = world.child(0)
     with Server() as server:
