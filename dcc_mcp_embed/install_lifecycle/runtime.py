@@ -150,13 +150,13 @@ def stop_runtime_entries(
     process, and only with ``include_host_processes`` are those ended. ``success`` says that all
     have stopped; False, too, with the keys of a failure, if the registry cannot be believed.
 
-    A row that publishes ``safe_stop_url`` is asked there, with half of the time. All others, and
-    those that refuse, are told to end by SIGTERM; Windows knows nothing of the kind and ends them
-    at once, as with ``kill``. Who has agreed is left to end by itself: a sidecar on POSIX is sent
-    SIGTERM after half of the time, a host nothing, though the agreement may be about its server
-    only. With ``kill`` those are told to end after half of the time, too, and what does not end in
-    time is ended without asking, with two more seconds; otherwise it goes on running. Blocks; any
-    thread but one that a host's process needs in order to end.
+    A row that publishes ``safe_stop_url`` is asked there, with half of the time (50 ms at least).
+    All others, and those that refuse, are told to end by SIGTERM; Windows knows nothing of the kind
+    and ends them at once, as with ``kill``. Who has agreed is left to end by itself: a sidecar on
+    POSIX is sent SIGTERM after half of the time, a host nothing, though the agreement may be about
+    its server only. With ``kill`` those are told to end after half of the time, too, and what does
+    not end in time is ended without asking, with two more seconds; otherwise it goes on running.
+    Blocks; any thread but one that a host's process needs in order to end.
     """
     from . import stopping
 

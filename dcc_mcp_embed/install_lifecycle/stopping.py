@@ -27,6 +27,8 @@ SAME, ANOTHER, UNKNOWN = "same", "another", "unknown"
 _SLACK = 2.0
 #: Seconds between looks whether a process has ended, and for it to end once it was killed.
 _PAUSE, _KILL_TIME = 0.05, 2.0
+#: Seconds for an answer, even if there is no time to wait for the end.
+_LEAST_POLITE = 0.05
 
 _OWNER_GONE = "The row's owner is gone. The number of its process may be another's: left alone."
 _REUSED = "The process with this number began after the row was last renewed: left alone."
@@ -117,30 +119,28 @@ class _Attempt:
             return ("already_stopped", "pid_reused", _REUSED)
         return ("failed", "identity_unknown", _UNKNOWN) if verdict == UNKNOWN else None
 
-    def ask(self, deadline: float, now: Callable[[], float]) -> None:
-        """Use the row's own way to stop it, if it tells one."""
-        address = safe_stop.address_of(self.entry)
-        if address is None:
-            return
-        refused = safe_stop.ask(self.entry, address, deadline, now)
-        if refused is None:
+    def heard(self, refusal: Optional[str]) -> None:
+        """Note what the answer to the safe stop was; None: yes."""
+        if refusal is None:
             self.way = "safe_stop"
         else:
-            self.message = "The safe stop was refused: {}".format(refused)
+            self.message = "The safe stop was refused: {}".format(refusal)
 
     def may_be_signalled(self, kill: bool) -> bool:
-        """Return whether the system may be used, too, by now.
+        """Return whether the system may tell it, too, although it has agreed.
 
-        A host that has agreed ends its calls and then its server, and has a scene that is not
-        saved; a sidecar has nothing to lose, where it is asked.
+        A host ends its calls and then its server, and has a scene that is not saved. A sidecar has
+        nothing to lose where a signal asks.
         """
-        agreed = self.way == "safe_stop"
-        return kill or not agreed or (self.target == "sidecar" and self.process.asks)
+        return kill or (self.target == "sidecar" and self.process.asks)
 
     def signal(self, kill: bool) -> None:
         """Have the system end it."""
         try:
-            self.process.kill() if kill else self.process.terminate()
+            if kill:
+                self.process.kill()
+            else:
+                self.process.terminate()
             self.way = "kill" if kill else "signal"
         except OSError as error:
             self.settle("failed", "signal_failed", str(error))
@@ -224,12 +224,22 @@ def _end_all(
             sleep(min(left, _PAUSE))
 
     left = [one for one in attempts if one.is_open()]
-    politely = begun + timeout / 2
-    for one in left:
-        one.ask(politely, now)
-    wait([one for one in left if one.way], politely)
-    for one in left:
-        if one.is_open() and one.may_be_signalled(kill):
+    politely = begun + max(timeout / 2, _LEAST_POLITE)
+    questions = [(one, safe_stop.address_of(one.entry)) for one in left]
+    for one, address in questions:
+        if address is None:
+            one.signal(kill=False)
+    asked = [(one, address) for one, address in questions if address is not None]
+    answers = safe_stop.ask([(one.entry, address) for one, address in asked], politely, now)
+    agreed = []
+    for (one, _address), refusal in zip(asked, answers):
+        one.heard(refusal)
+        if refusal is None:
+            agreed.append(one)
+        elif one.is_open():
+            one.signal(kill=False)
+    for one in wait(agreed, politely):
+        if one.may_be_signalled(kill):
             one.signal(kill=False)
     left = wait(left, begun + timeout)
     if kill and left:

@@ -21,6 +21,7 @@ from dcc_mcp_embed.install_lifecycle import (
     stopping,
 )
 from dcc_mcp_embed.registry.locking import Sentinel
+from fakes.answering import Answering
 from fakes.registry import raw_row
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX")
@@ -443,6 +444,100 @@ def test_who_has_agreed_is_not_cut_off(world, monkeypatch, target, asks, kill):
     assert signals == [(child.pid, way) for way in told]
     assert ("agreed" in result["message"]) is (not told)
     assert clock.moment >= 5.0
+
+
+def published(child, port):
+    """Return a child's row with a safe stop at a port."""
+    url = "http://127.0.0.1:{}/".format(port)
+    return child.row(metadata={"safe_stop_url": url + "stop", "mcp_url": url + "mcp"})
+
+
+@pytest.mark.parametrize("drip", [b"", b"X"], ids=["hangs", "drips"])
+def test_one_that_does_not_answer_takes_no_time_from_the_others(world, monkeypatch, drip):
+    """Neither from one that has nothing to be asked at, nor from one that is asked after it."""
+    hung, plain, polite = world.child(0), world.child(1), world.child(2, DEAF)
+    happened = []
+    terminate, ask = processes.PosixProcess.terminate, safe_stop.ask
+
+    def noted_signal(self):
+        happened.append(self.pid)
+        terminate(self)
+
+    def noted_question(*arguments):
+        happened.append("asked")
+        return ask(*arguments)
+
+    pause = threading.Event()
+
+    def answer_nothing(peer):
+        # Until the one that is asked after it has agreed and has ended.
+        while polite.running():
+            peer.sendall(drip)
+            pause.wait(0.01)
+
+    monkeypatch.setattr(processes.PosixProcess, "terminate", noted_signal)
+    monkeypatch.setattr(safe_stop, "ask", noted_question)
+    with Answering(answer_nothing) as silent, Server(child=polite) as server:
+        world.write(
+            published(hung, silent.port), plain.row(), polite.row(metadata=server.metadata())
+        )
+        results = world.stop(timeout_secs=60.0)["results"]
+    assert [one["status"] for one in results] == ["stopped"] * 3
+    assert [one["stopped_by"] for one in results] == ["signal", "signal", "safe_stop"]
+    assert happened == [plain.pid, "asked", hung.pid]
+
+
+def test_many_that_never_answer_take_the_time_of_one(world):
+    over = threading.Event()
+
+    def drip(peer):
+        while not over.wait(0.01):
+            peer.sendall(b"X")
+
+    with Answering(drip) as silent:
+        try:
+            row = {"metadata": {}, "instance_id": IDS[0], "dcc_type": "maya"}
+            questions = [(row, ("127.0.0.1", silent.port, "/stop"))] * 5
+            begun = time.monotonic()
+            answers = safe_stop.ask(questions, begun + 0.2, time.monotonic)
+            took = time.monotonic() - begun
+        finally:
+            over.set()
+    assert answers == ["it did not answer in time"] * 5
+    assert 0.2 <= took < 10.0
+
+
+@pytest.mark.parametrize(
+    ("reply", "refusal"),
+    [
+        (b"HTTP/1.1 204 No Content\r\n\r\n", None),
+        (b"HTTP/1.0 200\n", None),
+        (b"HTTP/1.1 403 Forbidden\r\n\r\n", "HTTP status 403"),
+        (b"HTTP/1.1 302 Found\r\n\r\n", "HTTP status 302"),
+        (b"HTTP/1.1 2\r\n", "it answers something else than HTTP"),
+        (b"SSH-2.0-x\r\n", "it answers something else than HTTP"),
+        (b"X" * 9000, "it answers something else than HTTP"),
+    ],
+)
+def test_what_an_answer_means(reply, refusal):
+    row = {"metadata": {}, "instance_id": IDS[0], "dcc_type": "maya"}
+    with Answering(reply) as server:
+        address = ("127.0.0.1", server.port, "/stop")
+        answers = safe_stop.ask([(row, address)], time.monotonic() + 30.0, time.monotonic)
+    assert answers == [refusal]
+    assert json.loads(server.heard[0].partition(b"\r\n\r\n")[2].decode()) == {
+        "instance_id": IDS[0],
+        "dcc_type": "maya",
+        "owner": None,
+        "session": None,
+    }
+
+
+def test_who_has_no_time_asks_nobody():
+    assert safe_stop.ask([({}, ("127.0.0.1", 1, "/stop"))], 5.0, lambda: 5.0) == [
+        "it did not answer in time"
+    ]
+    assert safe_stop.ask([], 5.0, lambda: 5.0) == []
 
 
 def test_nobody_behind_the_url_is_no_obstacle(world):
