@@ -147,8 +147,9 @@ def stop_runtime_entries(
     dcc_type, reason, message}``. ``status`` is ``stopped``, ``already_stopped`` (also where the
     process's number is another's by now, ``reason`` ``pid_reused``), ``still_running``, ``failed``
     (``own_process``, ``identity_unknown``, ``signal_failed``), or ``unsupported``: it is a host's
-    process, and only with ``include_host_processes`` are those ended. ``success`` says that all
-    have stopped; False, too, with the keys of a failure, if the registry cannot be believed.
+    process, and only with ``include_host_processes`` are those ended, or the gateway's, which never
+    is. ``success`` says that all have stopped; False, too, with the keys of a failure, if the
+    registry cannot be believed.
 
     A row that publishes ``safe_stop_url`` is asked there, with half of the time (50 ms at least).
     All others, and those that refuse, are told to end by SIGTERM; Windows knows nothing of the kind

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
     Address = Tuple[str, int, str]
 
-__all__ = ["address_of", "ask"]
+__all__ = ["LOOPBACK", "address_of", "ask"]
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+#: Hosts of addresses that mean this machine, wherever they stand.
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 #: Paths that the dcc-mcp gateway accepts too.
 _PATHS = ("/safe-stop", "/stop")
 #: Bytes of an answer in which its first line ends.
@@ -29,11 +30,11 @@ def address_of(entry: Mapping[str, Any]) -> Optional[Address]:
     if str(metadata.get("safe_stop_method") or "POST").upper() != "POST":
         return None
     found = _split(metadata.get("safe_stop_url"))
-    if found is None or found[0] not in _LOOPBACK or found[2] not in _PATHS:
+    if found is None or found[0] not in LOOPBACK or found[2] not in _PATHS:
         return None
     served = _split(entry["mcp_url"])
-    ports = [entry["port"]]
-    if served is not None and served[0] in _LOOPBACK:
+    ports = [entry["port"]] if entry["host"] in LOOPBACK else []
+    if served is not None and served[0] in LOOPBACK:
         ports.append(served[1])
     return found if found[1] in ports else None
 

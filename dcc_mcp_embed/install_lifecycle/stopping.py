@@ -23,6 +23,8 @@ __all__ = ["ANOTHER", "SAME", "SETTLED", "UNKNOWN", "judge", "stop", "target_of"
 #: ``status`` of a row for which nothing is left to do.
 SETTLED = ("stopped", "already_stopped")
 SAME, ANOTHER, UNKNOWN = "same", "another", "unknown"
+#: Kind of the row by which the machine's gateway is known.
+_GATEWAY = "__gateway__"
 #: Seconds by which two readings of the wall clock may be apart.
 _SLACK = 2.0
 #: Seconds between looks whether a process has ended, and for it to end once it was killed.
@@ -32,6 +34,7 @@ _LEAST_POLITE = 0.05
 
 _OWNER_GONE = "The row's owner is gone. The number of its process may be another's: left alone."
 _REUSED = "The process with this number began after the row was last renewed: left alone."
+_ELSEWHERE = "The number may be that of a process on another machine: left alone."
 _UNKNOWN = "Nothing proves that the process is the one that the row means: left alone."
 
 
@@ -67,7 +70,12 @@ def judge(
 
 
 def target_of(entry: Entry, include_hosts: bool) -> Tuple[Optional[int], str]:
-    """Return (process, ``sidecar`` or ``host``) of what is to be stopped; None: nothing may."""
+    """Return (process, ``sidecar`` or ``host``) of what is to be stopped; None: nothing may.
+
+    The gateway's process is no host's: all hosts of the machine are reached through it.
+    """
+    if entry["dcc_type"] == _GATEWAY:
+        return None, "host"
     if entry["sidecar_pid"] is not None:
         return entry["sidecar_pid"], "sidecar"
     return (entry["parent_pid"] if include_hosts else None), "host"
@@ -99,6 +107,9 @@ class _Attempt:
         entry = self.entry
         if entry["runtime_alive"] is False:
             return ("already_stopped", "owner_gone", _OWNER_GONE)
+        if self.pid == 1 or entry["host"] not in safe_stop.LOOPBACK:
+            # A registry may be shared by machines and containers, in each of which it is another's.
+            return ("failed", "identity_unknown", _ELSEWHERE)
         if self.pid == os.getpid():
             return ("failed", "own_process", "This is the very process that was to stop it.")
         try:
@@ -254,7 +265,9 @@ def _end_all(
 
 
 def _unsupported(entry: Entry, include_hosts: bool) -> Dict[str, Any]:
-    if include_hosts:
+    if entry["dcc_type"] == _GATEWAY:
+        message = "It is the gateway of all hosts, which is not ended with them."
+    elif include_hosts:
         message = "The row names no process."
     else:
         message = "The row names no sidecar_pid, and host processes are not ended unasked."

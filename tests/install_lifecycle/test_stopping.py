@@ -291,6 +291,32 @@ def test_a_row_whose_owner_is_gone_signals_nobody(world):
         sentinel.release()
 
 
+@pytest.mark.parametrize("changes", [{"host": "10.0.0.5"}, {"pid": 1}], ids=str)
+def test_a_process_of_another_machine_is_not_looked_for_on_this_one(world, monkeypatch, changes):
+    """The registry may lie in a folder that machines share, or containers."""
+    row = raw_row(pid=os.getppid(), registered_at=time.time())
+    row.update(changes)
+    world.write(row)
+    entries = query_runtime_state(world.directory)["entries"]
+
+    def refuse(pid):
+        raise AssertionError("somebody was looked for")
+
+    monkeypatch.setattr(processes, "open_process", refuse)
+    (result,) = stopping.stop(entries, 5.0, True, False)
+    assert (result["status"], result["reason"]) == ("failed", "identity_unknown")
+    assert "another machine" in result["message"]
+
+
+def test_the_gateway_is_no_host(world):
+    gateway = world.child(0)
+    world.write(gateway.row(role="gateway-sentinel", sidecar=False, dcc_type="__gateway__"))
+    answer = world.stop(role=None, include_host_processes=True)
+    assert answer["results"][0]["status"] == "unsupported"
+    assert "gateway" in answer["results"][0]["message"]
+    assert gateway.running()
+
+
 def test_this_process_does_not_end_itself(world):
     row = raw_row(pid=os.getpid(), metadata={"dcc_mcp_role": "runtime"})
     world.write(row)
@@ -550,8 +576,8 @@ def test_nobody_behind_the_url_is_no_obstacle(world):
     assert "safe stop" in result["message"]
 
 
-def entry(**metadata):
-    return {"metadata": metadata, "port": 5, "mcp_url": metadata.get("mcp_url")}
+def entry(host="127.0.0.1", **metadata):
+    return {"metadata": metadata, "host": host, "port": 5, "mcp_url": metadata.get("mcp_url")}
 
 
 @pytest.mark.parametrize(
@@ -566,6 +592,8 @@ def entry(**metadata):
         ),
         ({"safe_stop_url": "http://127.0.0.1:7/stop", "mcp_url": "http://host:7/mcp"}, None),
         ({"safe_stop_url": "http://127.0.0.1:6/safe-stop"}, None),
+        # The port is one of that machine, not of this one.
+        ({"safe_stop_url": "http://127.0.0.1:5/safe-stop", "host": "10.0.0.5"}, None),
         ({"safe_stop_url": "http://10.0.0.1:5/safe-stop"}, None),
         ({"safe_stop_url": "https://127.0.0.1:5/safe-stop"}, None),
         ({"safe_stop_url": "http://127.0.0.1:5/delete-all"}, None),
