@@ -44,10 +44,8 @@ def runs(pid: int) -> bool:
     reap()
     try:
         process = open_process(pid)
-    except PermissionError:
-        return True  # somebody else's
     except OSError:
-        return False
+        return True  # somebody else's
     if process is None:
         return False
     try:
@@ -57,9 +55,9 @@ def runs(pid: int) -> bool:
 
 
 def open_process(pid: int) -> Union[PosixProcess, WindowsProcess, None]:
-    """Return the process with this number, to be closed; None if there is none. Raises OSError.
+    """Return the process with this number, to be closed; None if there is none.
 
-    A zombie is opened, too. PermissionError: there is one that we may not even look at.
+    A zombie is opened, too. Raises OSError: there is one that cannot even be looked at.
     """
     kind: Type[Any] = WindowsProcess if sys.platform == "win32" else PosixProcess
     found = kind(pid)
@@ -195,12 +193,13 @@ class WindowsProcess:
     asks = False
     #: PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, PROCESS_TERMINATE.
     _LOOK, _END = 0x00101000, 0x1
-    _DENIED, _TIMEOUT = 5, 0x102
+    #: ERROR_INVALID_PARAMETER: no process has this number.
+    _DENIED, _NOBODY, _TIMEOUT = 5, 87, 0x102
     #: FILETIME counts tenths of microseconds since 1601.
     _EPOCH, _PER_SECOND = 116444736000000000, 1e7
 
     def __init__(self, pid: int) -> None:
-        """``there`` is False afterwards if there is no such process. Raises PermissionError."""
+        """``there`` is False afterwards if there is no such process. Raises OSError."""
         import ctypes
 
         self.pid = pid
@@ -214,8 +213,9 @@ class WindowsProcess:
             if not self._handle and ct.get_last_error() == self._DENIED:
                 self._may_end = False
                 self._handle = self._kernel.OpenProcess(self._LOOK, False, pid)
-                if not self._handle and ct.get_last_error() == self._DENIED:
-                    raise PermissionError(13, "process {} is not ours to look at".format(pid))
+            if not self._handle and ct.get_last_error() != self._NOBODY:
+                code = ct.get_last_error()
+                raise OSError(0, "process {} cannot be opened: error {}".format(pid, code))
         self.there = bool(self._handle)
 
     def _open(self) -> Any:
