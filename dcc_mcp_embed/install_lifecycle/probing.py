@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     import http.client
     import socket
 
-__all__ = ["judge_reply", "probe_sidecar_tool"]
+__all__ = ["judge_reply", "probe_sidecar_tool", "request_of"]
 
 #: Bytes of an answer; a probe tool says a sentence.
 MAX_REPLY = 4 * 1024 * 1024
-_LEAST_TIMEOUT = 0.1
+#: Seconds. No socket can be given a time without end.
+_LEAST_TIMEOUT, _MOST_TIMEOUT = 0.1, 86400.0
 _CHUNK = 64 * 1024
 
 
@@ -37,15 +38,15 @@ def probe_sidecar_tool(
 ) -> Dict[str, Any]:
     """Call ``tool_name`` at a sidecar's ``mcp_url`` once and say whether it worked.
 
-    Blocks up to ``timeout_secs`` (0.1 at least) for the whole exchange. ``{success, status,
-    message}`` and, where there are any, ``mcp_url, tool_name, request_id, http_status, response,
-    error, result``. ``status`` is ``probe_ok``, ``probe_failed`` (the tool or the sidecar says so),
+    Blocks up to ``timeout_secs`` (0.1 to a day) for the whole exchange, besides the look-up of a
+    name and all addresses of it but one. ``{success, status, message}`` and, where there are any,
+    ``mcp_url, tool_name, request_id, http_status, response, error, result``. ``status`` is
+    ``probe_ok``, ``probe_failed`` (the tool or the sidecar says so, ``message`` has its words),
     ``probe_bad_response`` (no JSON-RPC answer to this request), ``probe_http_error``,
-    ``probe_unreachable``, ``probe_missing_url`` or ``probe_missing_tool``. Raises nothing but what
-    a ``timeout_secs`` that is no number does.
+    ``probe_unreachable`` (``error`` says why, also of arguments that are no JSON),
+    ``probe_missing_url`` or ``probe_missing_tool``. ``error`` is a text, in ``probe_failed`` an
+    object. Raises nothing.
     """
-    import json
-
     url = str(mcp_url or "").strip()
     tool = str(tool_name or "").strip()
     known = {"mcp_url": url or None, "tool_name": tool or None}
@@ -55,18 +56,25 @@ def probe_sidecar_tool(
         return _result("probe_missing_tool", "No tool was named to probe with.", **known)
     ident = "sidecar-ready-probe-" + os.urandom(16).hex()
     known["request_id"] = ident
+    try:
+        reply = _post(url, request_of(tool, arguments, ident), float(timeout_secs))
+    except _errors() as error:
+        message = "The sidecar's address could not be reached, or did not answer in time."
+        return _result("probe_unreachable", message, error=_told(error), **known)
+    return dict(judge_reply(reply.status, reply.body, ident), **known)
+
+
+def request_of(tool: str, arguments: Optional[Mapping[str, Any]], ident: str) -> bytes:
+    """Return the request that calls the tool. Raises TypeError, ValueError, RecursionError."""
+    import json
+
     request = {
         "jsonrpc": "2.0",
         "id": ident,
         "method": "tools/call",
         "params": {"name": tool, "arguments": dict(arguments or {})},
     }
-    try:
-        reply = _post(url, json.dumps(request).encode("utf-8"), float(timeout_secs))
-    except _errors() as error:
-        message = "The sidecar's address could not be reached, or did not answer in time."
-        return _result("probe_unreachable", message, error=_told(error), **known)
-    return dict(judge_reply(reply.status, reply.body, ident), **known)
+    return json.dumps(request, allow_nan=False).encode("utf-8")
 
 
 def judge_reply(status: int, body: bytes, request_id: str) -> Dict[str, Any]:
@@ -90,9 +98,11 @@ def judge_reply(status: int, body: bytes, request_id: str) -> Dict[str, Any]:
     if answer.get("id", request_id) not in (request_id, None):
         message = "The sidecar answered another request."
         return _result("probe_bad_response", message, http_status=status, response=answer)
-    if answer.get("error") is not None:
-        message = "The sidecar answered with an error."
-        return _result("probe_failed", message, error=answer["error"])
+    error = answer.get("error")
+    if error:  # an empty one is none
+        error = error if isinstance(error, dict) else {"message": error}
+        message = _words(error.get("message"), "The sidecar answered with an error.")
+        return _result("probe_failed", message, http_status=status, error=error)
     if "result" not in answer:
         message = "The sidecar's answer is none: it has neither a result nor an error."
         return _result("probe_bad_response", message, http_status=status, response=answer)
@@ -100,8 +110,16 @@ def judge_reply(status: int, body: bytes, request_id: str) -> Dict[str, Any]:
     if isinstance(result, dict) and (
         result.get("isError") is True or result.get("success") is False
     ):
-        return _result("probe_failed", "The tool says that it failed.", result=result)
-    return _result("probe_ok", "The tool was called and answered.", result=result)
+        said = result.get("message") or result.get("error")
+        message = _words(said, "The tool says that it failed.")
+        return _result("probe_failed", message, http_status=status, result=result)
+    return _result(
+        "probe_ok", "The tool was called and answered.", http_status=status, result=result
+    )
+
+
+def _words(said: Any, otherwise: str) -> str:
+    return str(said) if said else otherwise
 
 
 def _result(status: str, message: str, **more: Any) -> Dict[str, Any]:
@@ -116,7 +134,9 @@ def _told(error: BaseException) -> str:
 def _errors() -> Any:
     import http.client
 
-    return (OSError, ValueError, http.client.HTTPException)
+    # The other three: of arguments that are no JSON, and of a time that is no number.
+    wrong = (TypeError, OverflowError, RecursionError)
+    return (OSError, ValueError, http.client.HTTPException, *wrong)
 
 
 class _Incoming(io.RawIOBase):
@@ -165,7 +185,7 @@ def _post(url: str, body: bytes, timeout: float) -> _Reply:
     import http.client
     from urllib.parse import urlsplit
 
-    until = time.monotonic() + max(_LEAST_TIMEOUT, timeout)
+    until = time.monotonic() + min(_MOST_TIMEOUT, max(_LEAST_TIMEOUT, timeout))
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("not the address of a sidecar: {!r}".format(url))

@@ -26,7 +26,7 @@ def told(result):
     assert json.loads(json.dumps(result)) == result
     assert None not in result.values()
     assert result["success"] is (result["status"] == "probe_ok")
-    assert result["message"].endswith(".")
+    assert result["message"] and isinstance(result["message"], str)
     return result["status"]
 
 
@@ -39,20 +39,38 @@ def answered(result, **more):
     [{"content": [], "isError": False}, {}, None, [], "pong", {"success": True}, {"isError": 0}],
 )
 def test_a_result_is_a_proof(result):
-    assert told(judge(answered(result))) == "probe_ok"
-    assert judge(answered(result)).get("result") == result
+    found = judge(answered(result, error={}))
+    assert told(found) == "probe_ok"
+    assert (found.get("result"), found["http_status"]) == (result, 200)
 
 
-@pytest.mark.parametrize("result", [{"isError": True}, {"success": False, "why": "busy"}])
-def test_a_tool_may_say_that_it_failed(result):
-    assert told(judge(answered(result))) == "probe_failed"
-    assert judge(answered(result))["result"] == result
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        ({"isError": True}, "The tool says that it failed."),
+        ({"success": False, "why": "busy", "message": "Too busy"}, "Too busy"),
+        ({"success": False, "error": ["x"]}, "['x']"),
+    ],
+)
+def test_a_tool_may_say_that_it_failed(result, words):
+    found = judge(answered(result))
+    assert (told(found), found["message"]) == ("probe_failed", words)
+    assert (found["result"], found["http_status"]) == (result, 200)
 
 
-def test_so_may_the_sidecar():
-    error = {"code": -32000, "message": "transport-error"}
+@pytest.mark.parametrize(
+    ("error", "told_as", "words"),
+    [
+        ({"code": -32000, "message": "transport-error"}, None, "transport-error"),
+        ({"code": -32000}, None, "The sidecar answered with an error."),
+        ("gone", {"message": "gone"}, "gone"),
+        (7, {"message": 7}, "7"),
+    ],
+)
+def test_so_may_the_sidecar(error, told_as, words):
     found = judge({"jsonrpc": "2.0", "id": None, "error": error})
-    assert (told(found), found["error"]) == ("probe_failed", error)
+    assert (told(found), found["message"]) == ("probe_failed", words)
+    assert (found["error"], found["http_status"]) == (told_as or error, 200)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +136,35 @@ def test_what_is_no_address_reaches_nobody(url):
     assert found["error"] and found["request_id"].startswith("sidecar-ready-probe-")
 
 
+def nested(levels):
+    found = {}
+    for _ in range(levels):
+        found = {"a": found}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "timeout"),
+    [
+        ({"path": object()}, 5.0),
+        ({"set": {1}}, 5.0),
+        ({"no number": float("nan")}, 5.0),
+        ([1], 5.0),
+        (7, 5.0),
+        (nested(100000), 5.0),
+        ({}, "soon"),
+        ({}, None),
+    ],
+    ids=lambda value: repr(type(value)),
+)
+def test_what_cannot_be_asked_is_told_not_raised(arguments, timeout):
+    with Answering() as server:
+        url = "http://127.0.0.1:{}/mcp".format(server.port)
+        found = probe_sidecar_tool(url, "ping", arguments, timeout_secs=timeout)
+    assert told(found) == "probe_unreachable"
+    assert found["error"] and server.heard in ([], [b""])
+
+
 class Sidecar(Answering):
     """One that answers the request it has heard."""
 
@@ -156,6 +203,13 @@ def test_the_request_is_one_call_and_goes_straight_to_the_address(host, monkeypa
         "method": "tools/call",
         "params": {"name": "diagnostics__ping", "arguments": {"deep": True}},
     }
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), 1e300])
+def test_a_time_without_end_is_a_long_one(timeout):
+    with Sidecar({}) as sidecar:
+        url = "http://127.0.0.1:{}/mcp".format(sidecar.port)
+        assert told(probe_sidecar_tool(url, "ping", timeout_secs=timeout)) == "probe_ok"
 
 
 def test_nobody_listens():
