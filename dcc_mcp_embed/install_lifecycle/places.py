@@ -11,9 +11,9 @@ import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Mapping, Optional, Tuple
+    from typing import Any, List, Mapping, Optional, Tuple
 
-__all__ = ["SHARED_NAME", "locate", "temporary_directory"]
+__all__ = ["SHARED_NAME", "absolute", "locate", "refusal", "temporary_directory"]
 
 #: Name below the system's directory for temporary files on which all dcc-mcp programs agree.
 SHARED_NAME = "dcc-mcp-registry"
@@ -21,18 +21,20 @@ SHARED_NAME = "dcc-mcp-registry"
 _DARWIN_TEMP = 65537
 
 
-def locate(
-    given: Optional[str], environ: Mapping[str, str], platform: str
-) -> Tuple[str, bool, List[str]]:
+def locate(given: Any, environ: Mapping[str, str], platform: str) -> Tuple[str, bool, List[str]]:
     """Return (directory, whether it may be believed, remarks for a person). Raises nothing.
 
-    Whoever names one (``given``, else ``DCC_MCP_REGISTRY_DIR``) is obeyed, and told if others can
-    write there. The default one is the usual one, or where that is not to be trusted the first of
-    two others that is; if none is, it is the usual one, and not to be believed.
+    Whoever names one (``given``, a text or a path, else ``DCC_MCP_REGISTRY_DIR``; blanks name none)
+    is obeyed, and told if others can write there. The default one is the usual one, or where that
+    is not to be trusted the first of two others that is; if none is, it is the usual one, and not
+    to be believed.
     """
-    named = given or environ.get("DCC_MCP_REGISTRY_DIR")
-    if named:
-        path = os.path.abspath(os.path.expanduser(named))
+    for value in (given, environ.get("DCC_MCP_REGISTRY_DIR")):
+        is_path = isinstance(value, (bytes, os.PathLike))
+        named = os.fsdecode(value) if is_path else "" if value is None else str(value)
+        if not named.strip():
+            continue
+        path = absolute(named)
         # A link is the wish of whoever named it; where it leads to is what is looked at.
         try:
             problem = _problem(os.path.realpath(path))
@@ -46,9 +48,24 @@ def locate(
     for path in (shared, "{}-{}".format(shared, user), private):
         problem = _problem(path)
         if problem is None:
-            return os.path.abspath(path), True, remarks
+            return absolute(path), True, remarks
         remarks.append(problem)
-    return os.path.abspath(shared), False, remarks
+    return absolute(shared), False, remarks
+
+
+def refusal(remarks: List[str]) -> str:
+    """Return what is said of a directory that is not to be believed, with what ``locate`` says."""
+    return "No directory for the registry can be trusted: " + "; ".join(remarks)
+
+
+def absolute(path: str) -> str:
+    """Return a path made absolute, ``~`` expanded; as it stands if no system can do that."""
+    if "\0" in path:
+        return path  # which some Pythons cut off there
+    try:
+        return os.path.abspath(os.path.expanduser(path))
+    except (OSError, ValueError):
+        return path  # half a character; a working directory that is gone
 
 
 def temporary_directory(environ: Mapping[str, str], platform: str) -> str:
@@ -74,7 +91,7 @@ def _data_directory(environ: Mapping[str, str], platform: str) -> str:
     """Return where the package keeps what is the user's (``config.data_dir``)."""
     given = environ.get("DCC_MCP_EMBED_HOME")
     if given:
-        return os.path.abspath(os.path.expanduser(given))
+        return absolute(given)
     home = os.path.expanduser("~")
     if platform == "win32":
         base = environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
@@ -103,7 +120,10 @@ def _problem(path: str) -> Optional[str]:
     if facts.st_mode & 0o022:
         return "{} can be written by others".format(path)
     above = os.path.dirname(path)
-    over = os.stat(above)
+    try:
+        over = os.stat(above)
+    except OSError as error:
+        return "{} cannot be used: {}".format(path, error)
     if over.st_mode & 0o022 and not over.st_mode & stat.S_ISVTX:
         return "{} can be exchanged by others, who may write {}".format(path, above)
     return None

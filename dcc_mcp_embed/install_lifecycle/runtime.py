@@ -44,8 +44,7 @@ def query_runtime_state(
     ``install_root``: only rows that run from there, from below or from above. Any thread; a damaged
     file costs 50 ms of waiting, in case that somebody is writing it.
     """
-    given = None if registry_dir is None else str(registry_dir)
-    directory, trusted, remarks = places.locate(given, os.environ, sys.platform)
+    directory, trusted, remarks = places.locate(registry_dir, os.environ, sys.platform)
     entries: List[Dict[str, Any]] = []
     problem: Optional[Tuple[str, str]] = None
     if trusted:
@@ -60,10 +59,7 @@ def query_runtime_state(
             problem = _problem(path, found)
             entries = _entries(found, directory, dcc_type, role, install_root)
     else:
-        problem = (
-            "registry_untrusted",
-            "No directory for the registry can be trusted: " + ("; ".join(remarks)),
-        )
+        problem = "registry_untrusted", places.refusal(remarks)
     if not include_dead:
         entries = [entry for entry in entries if entry["runtime_alive"] is not False]
     answer = {
@@ -122,7 +118,7 @@ def _spellings(path: Any) -> List[str]:
     """Return a folder's name as it is spelled, absolute, and with links resolved; [] for none."""
     if path is None or not str(path).strip():
         return []
-    spelled = os.path.abspath(os.path.expanduser(str(path)))
+    spelled = places.absolute(str(path))
     if spelled.startswith(("\\\\", "//")):
         return [spelled]  # another machine, which may not be there: asking takes minutes
     try:

@@ -86,7 +86,8 @@ def build_sidecar_command(
     program with ``--version``, up to 3 s on the calling thread; otherwise nothing blocks and
     nothing is run. Raises nothing: an argument that will not do comes back as ``failed`` with the
     ``reason`` ``invalid_<argument>`` or, under ``require_dispatch_capable``,
-    ``dispatch_not_capable``.
+    ``dispatch_not_capable``. So does ``registry_untrusted``: nobody has named a registry, and no
+    directory for one is this user's alone.
     """
     environ = child_environment(env)
     try:
@@ -110,10 +111,10 @@ def build_sidecar_command(
         ident = _instance_id(instance_id)
         timeout = _connect_timeout(connect_timeout_secs)
         extra = _extra_args(extra_args)
+        directory = _registry_dir(registry_dir, environ)
     except _Refused as refused:
         return dict(results.failed(None, refused.reason, refused.message), **refused.more)
 
-    directory = _registry_dir(registry_dir, environ)
     program = program_of(server_bin, environ)
     command = [
         *(program.command, "sidecar"),
@@ -179,8 +180,8 @@ def program_of(server_bin: Any, environ: Mapping[str, str]) -> _Program:
 
     where = environ.get("PATH", os.defpath)
     for source, value in (("explicit", server_bin), ("env", environ.get(_PROGRAM_ENV))):
-        if _is_given(value):
-            configured = str(value)
+        configured = _text(value)
+        if configured:
             return _Program(configured, source, configured, shutil.which(configured, path=where))
     found = shutil.which(_PROGRAM, path=where)
     return _Program(found or _PROGRAM, "path", None, found)
@@ -293,12 +294,15 @@ def _extra_args(value: Optional[Iterable[Any]]) -> List[str]:
 
 
 def _registry_dir(value: Any, environ: Mapping[str, str]) -> str:
-    named = _given(value, environ.get(REGISTRY_ENV))
-    if _is_given(named):
-        return str(results.to_path(named))
-    from .runtime import default_registry_dir
+    """Return the registry's directory as ``query_runtime_state`` finds it."""
+    from .places import locate, refusal
 
-    return default_registry_dir()
+    directory, trusted, remarks = locate(value, environ, sys.platform)
+    if "\0" in directory:
+        raise _Refused("invalid_registry_dir", "registry_dir has a character that no path has.")
+    if not trusted:
+        raise _Refused("registry_untrusted", refusal(remarks))
+    return directory
 
 
 # Parts of the answer.

@@ -47,6 +47,56 @@ def test_whoever_names_one_is_obeyed(environ, tmp_path):
     assert same_choice(os.path.join("~", "x"), environ)[0] == os.path.expanduser("~/x")
 
 
+def test_blanks_name_none(environ, tmp_path):
+    """``set X= `` of a batch file."""
+    environ["DCC_MCP_REGISTRY_DIR"] = "  "
+    for blank in (None, "", " \t"):
+        assert places.locate(blank, environ, sys.platform)[0] == str(tmp_path / SHARED)
+    environ["DCC_MCP_REGISTRY_DIR"] = str(tmp_path / "named")
+    assert places.locate(" ", environ, sys.platform)[0] == str(tmp_path / "named")
+    # But they may be part of a name.
+    given = str(tmp_path / "with blank ")
+    assert places.locate(given, environ, sys.platform)[0] == given
+
+
+def test_a_path_may_be_given_in_any_form(environ, tmp_path):
+    for given in (tmp_path, os.fsencode(str(tmp_path))):
+        assert places.locate(given, environ, sys.platform)[0] == str(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["~\0x", "~\ud800", "a\0b", "~\ud800\0/x"])
+def test_a_name_that_no_system_has_is_no_reason_to_raise(environ, name):
+    for given in ((name, environ), (None, dict(environ, DCC_MCP_REGISTRY_DIR=name))):
+        directory, trusted, _remarks = places.locate(*given, sys.platform)
+        assert trusted
+        assert directory.endswith(name)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX")
+def test_a_working_directory_that_is_gone_is_no_reason_to_raise(environ, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(str(tmp_path / "gone"))
+    (tmp_path / "gone").rmdir()
+    assert places.locate("relative", environ, sys.platform)[0] == "relative"
+    environ["TMPDIR"] = "."
+    assert places.locate(None, environ, sys.platform)[0].endswith(SHARED)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX")
+def test_a_parent_that_nobody_can_look_at_is_told(environ, tmp_path, monkeypatch):
+    (tmp_path / SHARED).mkdir(mode=0o700)
+    real = os.stat
+
+    def refuse(path, *rest, **more):
+        if path == str(tmp_path):
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return real(path, *rest, **more)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    _directory, _trusted, remarks = places.locate(None, environ, sys.platform)
+    assert "cannot be used" in remarks[0]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="POSIX")
 def test_who_names_one_that_others_can_write_is_told(environ, tmp_path):
     (tmp_path / "open").mkdir()

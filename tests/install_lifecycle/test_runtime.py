@@ -303,7 +303,19 @@ def test_a_file_that_cannot_be_read_is_told_not_raised(opened, monkeypatch):
     assert "Permission denied" in answer["message"]
 
 
-@pytest.mark.parametrize("directory", ["nul\0inside", "x" * 5000])
+@pytest.mark.parametrize("root", ["~\0x", "~\ud800", "nul\0inside"])
+def test_a_folder_that_no_system_has_is_in_nobodys_way(opened, tmp_path, root):
+    """Whoever writes a row writes it for everybody."""
+    opened.write(
+        raw_row(instance_id=IDS[0], metadata={"install_root": root}),
+        raw_row(instance_id=IDS[1], metadata={"install_root": str(tmp_path)}),
+    )
+    found = query(opened, install_root=str(tmp_path))["entries"]
+    assert [one["instance_id"] for one in found] == [IDS[1]]
+    assert query(opened, install_root=root + "/of/the/question")["success"]
+
+
+@pytest.mark.parametrize("directory", ["~\0x", "~\ud800", "nul\0inside", "x" * 5000])
 def test_a_directory_that_no_system_has_is_told_not_raised(directory):
     answer = query_runtime_state(directory)
     assert answer["entries"] == []

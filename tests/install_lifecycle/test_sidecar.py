@@ -9,7 +9,11 @@ import sys
 
 import pytest
 
-from dcc_mcp_embed.install_lifecycle import build_sidecar_command
+from dcc_mcp_embed.install_lifecycle import (
+    build_sidecar_command,
+    default_registry_dir,
+    query_runtime_state,
+)
 from dcc_mcp_embed.install_lifecycle import sidecar as module
 
 ID = "a1b2c3d4-0000-4000-8000-000000000001"
@@ -64,7 +68,7 @@ def test_the_arguments_that_are_always_there(tmp_path):
         "--watch-pid",
         "4711",
         "--registry-dir",
-        os.path.join(os.path.realpath(str(tmp_path)), "registry"),
+        str(tmp_path / "registry"),
         "--gateway-port",
         "9765",
     ]
@@ -171,7 +175,9 @@ def test_the_program_comes_from_the_argument_the_environment_or_the_path(tmp_pat
     assert result["command"][0] == "/of/environment"
     assert result["server_binary"]["source"] == "env"
     assert result["server_binary"]["path"] is None
-    result = build(server_bin="/given", env={"DCC_MCP_SERVER_BIN": "/of/environment"})
+    result = build(server_bin=" ", env={"DCC_MCP_SERVER_BIN": "\t"})
+    assert (result["command"][0], result["server_binary"]["source"]) == (found, "path")
+    result = build(server_bin=" /given ", env={"DCC_MCP_SERVER_BIN": "/of/environment"})
     assert result["command"][0] == "/given"
     assert result["server_binary"]["configured"] == "/given"
 
@@ -199,14 +205,42 @@ def test_the_gateway_comes_from_the_argument_or_the_environment():
 
 def test_the_registry_is_the_given_one_or_the_environments(tmp_path, monkeypatch):
     monkeypatch.chdir(str(tmp_path))
-    real = os.path.realpath(str(tmp_path))
-    assert build(registry_dir="rel")["registry_dir"] == os.path.join(real, "rel")
+    real = str(tmp_path)
+    assert build(registry_dir="rel")["registry_dir"] == os.path.join(os.getcwd(), "rel")
     assert build(registry_dir=tmp_path)["registry_dir"] == real
     other = {"DCC_MCP_REGISTRY_DIR": str(tmp_path / "other")}
     assert build(env=other)["registry_dir"] == os.path.join(real, "other")
     result = build(env=other, registry_dir=str(tmp_path / "mine"))
     assert result["environment"]["set"]["DCC_MCP_REGISTRY_DIR"] == result["registry_dir"]
     assert result["registry_dir"] == os.path.join(real, "mine")
+
+
+def test_the_registry_is_where_installers_look_for_it(tmp_path, monkeypatch):
+    """Spelled alike, links and all."""
+    os.symlink(str(tmp_path), str(tmp_path / "link"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "link"))
+    for named in (str(tmp_path / "link" / "x"), "~/x", "", " ", None):
+        found = build(registry_dir=named)["registry_dir"]
+        assert found == query_runtime_state(named)["registry_dir"]
+    monkeypatch.delenv("DCC_MCP_REGISTRY_DIR")
+    for named in ("", " ", None):
+        found = build(registry_dir=named, env={"DCC_MCP_REGISTRY_DIR": " "})["registry_dir"]
+        assert found == default_registry_dir() == str(tmp_path / "link" / "dcc-mcp-registry")
+
+
+def test_a_registry_that_cannot_be_is_refused(tmp_path, monkeypatch):
+    assert build(registry_dir="a\0b")["reason"] == "invalid_registry_dir"
+    assert build(registry_dir="~\0b")["reason"] == "invalid_registry_dir"
+    # Nobody would find the sidecar in a directory that is not to be trusted.
+    monkeypatch.delenv("DCC_MCP_REGISTRY_DIR")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path))
+    for name in ("dcc-mcp-registry", "dcc-mcp-registry-{}".format(os.getuid()), "registry"):
+        (tmp_path / name).write_text("a file")
+    refused = build()
+    assert (refused["success"], refused["reason"]) == (False, "registry_untrusted")
+    assert refused["message"] == query_runtime_state()["message"]
+    assert build(registry_dir=str(tmp_path / "mine"))["success"]
 
 
 def test_the_python_of_the_readiness_command_can_be_named():
