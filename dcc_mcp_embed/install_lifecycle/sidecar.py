@@ -192,7 +192,8 @@ def server_version(
 ) -> Tuple[Optional[str], Optional[str]]:
     """Run ``command --version``; return its first line and None, or None and what went wrong.
 
-    Blocks up to ``timeout`` seconds.
+    Blocks up to ``timeout`` seconds. On Windows also until whatever the program has started (a
+    ``.bat`` does) has ended or has closed its output.
     """
     import subprocess
 
@@ -235,8 +236,10 @@ def _text(value: Any) -> str:
 
 
 def _integer(value: Any) -> Optional[int]:
+    """Return a whole number, None for what is none: nothing is cut off."""
     try:
-        return int(value)
+        found = int(value)
+        return None if isinstance(value, float) and value != found else found
     except (TypeError, ValueError, OverflowError):
         return None
 
