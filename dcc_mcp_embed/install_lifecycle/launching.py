@@ -33,6 +33,8 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 #: Bytes from the end of a log that come with the news of an early end.
 _TAIL = 4096
 _EXITED = "sidecar_exited_during_startup"
+#: Seconds by which two readings of the wall clock may be apart.
+_SLACK = 2.0
 
 
 class _Log(NamedTuple):
@@ -85,8 +87,9 @@ def launch_sidecar(
     for more, each in seconds on the calling thread:
 
     * ``liveness_check_secs``: wait so long for an early end;
-    * ``wait_ready_timeout_secs``: then wait so long for readiness (0: look once). ``success`` says
-      that it was started, ``ready`` whether it can be used;
+    * ``wait_ready_timeout_secs``: then wait so long for its readiness (0: look once), not for that
+      of a sidecar which was there before. ``success`` says that it was started, ``ready`` whether
+      it can be used;
     * ``check_server_version``: up to 3 s.
 
     Whoever ends while somebody waits here is told of as ``status`` ``exited``, with an
@@ -134,6 +137,7 @@ def launch_sidecar(
         path = getattr(error, "filename", None)
         return results.failed(path, "stdio_log_failed", message, **about)
     stdio = _stdio(logs)
+    since = time.time() - _SLACK
     environ = child_environment(env)
     environ.update(contract["environment"]["set"])
     try:
@@ -159,9 +163,9 @@ def launch_sidecar(
         )
         if ready_secs is not None and process.returncode is None:
             probe = readiness.Probe(probe_tool, probe_arguments, probe_secs)
-            verdict = _verdict(process, contract, probe, ready_secs, interval)
+            verdict = _verdict(process, contract, probe, ready_secs, interval, since)
             launched.update(readiness=verdict, readiness_checked=True, ready=verdict["ready"])
-        if process.returncode is not None and not _has_handed_over(process, launched["readiness"]):
+        if process.returncode is not None:
             launched.update(_early_exit(contract["command"], process.returncode, logs))
     except BaseException:
         _let_go(process)
@@ -374,20 +378,26 @@ def _verdict(
     probe: readiness.Probe,
     timeout: float,
     interval: float,
+    since: float,
 ) -> Result:
-    """Wait for readiness, or until the child has failed: nobody becomes ready in its place."""
+    """Wait for readiness, or until the child has ended; with 0, too, if its host is gone, say.
+
+    A row that is older than the child (``since``, wall clock) is another's, whatever it says.
+    """
     place, selector = contract["registry_dir"], contract["readiness_selector"]
-    if not timeout > 0:
-        return readiness.look(place, selector, probe)
-    return readiness.await_ready(
-        place, selector, probe, timeout, interval, gone=lambda: process.poll() not in (None, 0)
-    )
-
-
-def _has_handed_over(process: subprocess.Popen[bytes], verdict: Result) -> bool:
-    """Return whether a child that has ended had only to start the sidecar, which is there."""
-    rows = verdict.get("entries") or ()
-    return process.returncode == 0 and any(row["runtime_alive"] is not False for row in rows)
+    if timeout > 0:
+        return readiness.await_ready(
+            place,
+            selector,
+            probe,
+            timeout,
+            interval,
+            gone=lambda: process.poll() is not None,
+            since=since,
+        )
+    verdict = readiness.look(place, selector, probe, since=since)
+    process.poll()
+    return verdict
 
 
 def _early_exit(command: List[str], code: int, logs: List[_Log]) -> Result:

@@ -165,6 +165,7 @@ def await_ready(
     timeout: float,
     interval: float,
     gone: Callable[[], bool] = _never,
+    since: Optional[float] = None,
 ) -> Result:
     """Wait for a sidecar; the arguments are those of ``look`` and ``await_verdict``."""
 
@@ -172,7 +173,7 @@ def await_ready(
         # A wait of no time is one look, which takes what it takes.
         limit = max(_LEAST_PROBE, remaining) if timeout > 0 else probe.timeout
         bounded = probe._replace(timeout=min(probe.timeout, limit))
-        return look(registry_dir, selector, bounded)
+        return look(registry_dir, selector, bounded, since=since)
 
     return await_verdict(look_within, timeout, interval, gone=gone)
 
@@ -242,8 +243,14 @@ def _selector(
     return {name: (str(value).strip() or None) if value else None for name, value in given.items()}
 
 
-def look(registry_dir: Any, selector: Selector, probe: Probe, include_dead: bool = True) -> Result:
-    """Return the verdict of this moment."""
+def look(
+    registry_dir: Any,
+    selector: Selector,
+    probe: Probe,
+    include_dead: bool = True,
+    since: Optional[float] = None,
+) -> Result:
+    """Return the verdict of this moment, on rows not older than ``since`` (wall clock) if given."""
     from .runtime import query_runtime_state
 
     state = query_runtime_state(
@@ -252,7 +259,10 @@ def look(registry_dir: Any, selector: Selector, probe: Probe, include_dead: bool
         role=ROLE_PER_DCC_SIDECAR,
         include_dead=include_dead,
     )
-    verdict = judge_entries(matching(state["entries"], selector), selector)
+    entries = matching(state["entries"], selector)
+    if since is not None:
+        entries = [entry for entry in entries if (entry["registered_at"] or 0.0) >= since]
+    verdict = judge_entries(entries, selector)
     if not state["success"]:
         verdict = _unread(verdict, state)
     if not (verdict["ready"] and probe.tool):
