@@ -94,16 +94,20 @@ def launch_sidecar(
 
     Whoever ends while somebody waits here is told of as ``status`` ``exited``, with an
     ``early_exit`` that has the end of its output. Other failures: those of
-    ``build_sidecar_command``, ``stdio_log_failed``, ``spawn_failed``. What a seconds argument that
-    is no number raises is raised before anything is started.
+    ``build_sidecar_command``, ``stdio_log_failed``, ``spawn_failed``, and ``invalid_probe_args`` of
+    arguments that are no JSON. ValueError, TypeError: of seconds that are no number, or have no
+    end. Nothing was started then.
 
     The output is appended to files in ``stdio_log_dir`` (default: ``logs`` in the registry's
     directory), or dropped without ``capture_stdio``. ``return_process`` adds the ``Popen`` as
     ``process``, and leaves it to the caller to wait for it; else it is waited for when it ends.
     """
-    liveness_secs, interval = float(liveness_check_secs), float(poll_interval_secs)
-    ready_secs = None if wait_ready_timeout_secs is None else float(wait_ready_timeout_secs)
-    probe_secs = float(probe_timeout_secs)
+    liveness_secs = max(0.0, _seconds(liveness_check_secs or 0.0))
+    interval, probe_secs = _seconds(poll_interval_secs), _seconds(probe_timeout_secs)
+    ready_secs = None if wait_ready_timeout_secs is None else _seconds(wait_ready_timeout_secs)
+    problem = _problem_of_probe(probe_tool, probe_arguments)
+    if problem is not None:
+        return results.failed(None, "invalid_probe_args", problem)
     contract = build_sidecar_command(
         dcc_type=dcc_type,
         host_rpc=host_rpc,
@@ -177,7 +181,28 @@ def launch_sidecar(
     return launched
 
 
-# Before: where its output goes.
+# Before: what it is to be asked, and where its output goes.
+
+
+def _seconds(value: Any) -> float:
+    """Return a number of seconds that is one, and finite. Raises TypeError, ValueError."""
+    seconds = float(value)
+    if seconds - seconds != 0.0:
+        raise ValueError("no number of seconds: {!r}".format(value))
+    return seconds
+
+
+def _problem_of_probe(tool: Optional[str], arguments: Any) -> Optional[str]:
+    """Return why no request can be made of a probe's arguments; None if one can, or need not."""
+    if not tool:
+        return None
+    from .probing import request_of
+
+    try:
+        request_of(tool, arguments, "")
+    except (TypeError, ValueError, RecursionError) as error:
+        return "probe_arguments cannot be sent: {}".format(error)
+    return None
 
 
 def _open_logs(contract: Result, directory: Any) -> List[_Log]:

@@ -155,9 +155,26 @@ def test_what_no_process_can_be_given(launch, more):
 )
 def test_seconds_that_are_no_number_are_seen_before_anything_starts(launch, name):
     script = "touch {}".format(launch.folder / "started")
-    with pytest.raises(ValueError):
-        launch(script, **{name: "soon"})
+    for seconds in ("soon", float("inf"), float("-inf"), float("nan")):
+        with pytest.raises(ValueError):
+            launch(script, **{name: seconds})
+    with pytest.raises(TypeError):
+        launch(script, **{name: [1]})
     assert not (launch.folder / "started").exists() and launch.pids == []
+
+
+@pytest.mark.parametrize("arguments", [{"a": object()}, [1], {"a": float("nan")}])
+def test_what_no_probe_can_send_is_seen_before_anything_starts(launch, arguments):
+    result = launch(probe_tool="ping", probe_arguments=arguments, wait_ready_timeout_secs=60.0)
+    assert set(result) == FAILED
+    assert (result["status"], result["reason"]) == ("failed", "invalid_probe_args")
+    assert launch.pids == [] and not os.path.exists(launch.registry)
+
+
+@pytest.mark.parametrize("seconds", [None, 0, -5.0])
+def test_no_time_is_not_waited_for(launch, seconds):
+    liveness = launch(liveness_check_secs=seconds)["liveness"]
+    assert (liveness["checked"], liveness["timeout_secs"]) == (False, 0.0)
 
 
 # What the child gets.
