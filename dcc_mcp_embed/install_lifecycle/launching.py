@@ -29,7 +29,7 @@ _NEW_PROCESS_GROUP = 0x00000200
 _NO_WINDOW = 0x08000000
 
 _STREAMS = ("stdout", "stderr")
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
+_UNSAFE = re.compile(r"[^\w.-]")
 #: Bytes from the end of a log that come with the news of an early end.
 _TAIL = 4096
 _EXITED = "sidecar_exited_during_startup"
@@ -206,7 +206,10 @@ def _problem_of_probe(tool: Optional[str], arguments: Any) -> Optional[str]:
 
 
 def _open_logs(contract: Result, directory: Any) -> List[_Log]:
-    """Open a file for each stream. Raises OSError, ValueError; nothing is left open then."""
+    """Open a file for each stream. Raises OSError, ValueError; nothing is left open then.
+
+    They have the names that the reference gives them.
+    """
     where = results.to_path(directory)
     if where is None:
         where = os.path.join(contract["registry_dir"], "logs")
@@ -214,7 +217,8 @@ def _open_logs(contract: Result, directory: Any) -> List[_Log]:
         os.makedirs(contract["registry_dir"], mode=0o700, exist_ok=True)
         os.makedirs(where, mode=0o700, exist_ok=True)
     who = contract["readiness_selector"]["instance_id"] or contract["watch_pid"]
-    stem = "sidecar-{}-{}".format(_UNSAFE.sub("_", contract["dcc_type"])[:64], who)
+    kind = _UNSAFE.sub("-", contract["dcc_type"].lower())[:64].strip("-._") or "unknown"
+    stem = "sidecar-{}-{}".format(kind, who)
     os.makedirs(where, exist_ok=True)
     logs: List[_Log] = []
     try:
@@ -328,7 +332,9 @@ def _wait_aside(pid: int) -> bool:
 
     The thread runs no line of Python and makes no Python object but a number: in a host with Qt,
     the collection of garbage that an allocation can set off must not happen on it. Nor does it take
-    a signal of the host's. If others have waited for the child meanwhile, it ends in silence.
+    a signal of the host's. If others have waited for the child meanwhile, it ends in silence. It
+    lasts as long as the child and is a daemon thread like any other: a host that ends its
+    interpreter and makes another one in the same process has to stop its sidecars before.
     """
     import _thread
     import signal

@@ -5,6 +5,7 @@ The children are scripts in place of the real program, which ``tests/real`` laun
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -262,11 +263,13 @@ def test_its_output_is_appended_to_files(launch):
 def test_its_files_are_named_after_it_and_are_where_they_are_wanted(launch):
     ident = "a1b2c3d4-0000-4000-8000-000000000001"
     where = launch.folder / "a" / "b"
-    result = launch(dcc_type="../x y", instance_id=ident, stdio_log_dir=str(where))
+    result = launch(dcc_type="../X y", instance_id=ident, stdio_log_dir=str(where))
     assert sorted(os.listdir(str(where))) == [
-        "sidecar-.._x_y-{}.{}.log".format(ident, stream) for stream in ("stderr", "stdout")
+        "sidecar-x-y-{}.{}.log".format(ident, stream) for stream in ("stderr", "stdout")
     ]
     assert result["stdio"]["log_dir"] == os.path.realpath(str(where))
+    result = launch(dcc_type="..", instance_id=ident)
+    assert "sidecar-unknown-" in result["stdio"]["stdout_path"]
 
 
 def test_its_output_may_be_dropped(launch):
@@ -522,6 +525,14 @@ def test_the_caller_may_have_the_process(launch):
     finally:
         process.kill()
         assert process.wait(60.0) == -signal.SIGKILL
+
+
+def test_python_keeps_no_child_that_nobody_has_asked_for(launch):
+    """It would look at each of them whenever the host starts a process, and warn at the end."""
+    before = list(getattr(subprocess, "_active", []))
+    launch()
+    gc.collect()
+    assert list(getattr(subprocess, "_active", [])) == before
 
 
 def test_without_a_thread_it_is_waited_for_when_somebody_looks(launch, monkeypatch):
