@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
     from .rows import Key
 
-__all__ = ["entry_of", "install_roots", "is_related", "judged_by", "pids_of", "role_of"]
+__all__ = [
+    "entry_of",
+    "install_roots",
+    "is_related",
+    "judged_by",
+    "pids_of",
+    "role_of",
+    "versions_of",
+]
 
 _STATUSES = ("available", "busy", "unreachable", "shutting_down", "booting", "stale")
 _ROOT_KEYS = (
@@ -118,7 +126,6 @@ def entry_of(
     guardian = str(metadata.get("gateway_guardian_enabled")).strip().lower() in _TRUE
     restart = _first(metadata, ("restart_command", "dcc_mcp_restart_command"))
     launch = _first(metadata, ("launch_command", "dcc_mcp_launch_command"))
-    adapter_version = _string(row.get("adapter_version"))
     return {
         "dcc_type": key[0] if key else _string(row.get("dcc_type")),
         "instance_id": key[1] if key else _string(row.get("instance_id")),
@@ -151,9 +158,9 @@ def entry_of(
         "registered_at": moment(row.get("registered_at")),
         "last_heartbeat": moment(row.get("last_heartbeat")),
         "version": _string(row.get("version")),
-        "adapter_version": adapter_version,
-        "adapter_dcc": _string(row.get("adapter_dcc")),
-        "versions": _versions(metadata, adapter_version),
+        "adapter_version": _string(row.get("adapter_version")),
+        "adapter_dcc": _string(row.get("adapter_dcc")) or _text(metadata, "adapter_dcc"),
+        "versions": versions_of(row),
         "restartable": bool(sidecar_pid or restart or launch),
         "restart_command": restart,
         "launch_command": launch,
@@ -244,9 +251,11 @@ def _driver(metadata: Mapping[str, Any], mode: Optional[str], guardian: bool) ->
     return "embedded_election" if mode == "embedded-fallback" else "none"
 
 
-def _versions(metadata: Mapping[str, Any], adapter: Optional[str]) -> Dict[str, Optional[str]]:
+def versions_of(row: Mapping[str, Any]) -> Dict[str, Optional[str]]:
+    """Return component -> the version that a row says, None for none."""
+    metadata = metadata_of(row)
     found = {name: _first(metadata, keys) for name, keys in _VERSION_KEYS.items()}
-    found["adapter"] = adapter or found["adapter"]
+    found["adapter"] = _string(row.get("adapter_version")) or found["adapter"]
     ours = _text(metadata, _EMBED_VERSION)
     if ours is not None:
         found["embed"] = ours

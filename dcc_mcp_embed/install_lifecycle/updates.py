@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from . import rows, states
 from .results import failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+    from typing import Any, Dict, Iterable, Mapping, Optional
 
 __all__ = ["compare", "component_of", "plan_runtime_updates"]
 
@@ -63,17 +64,19 @@ def plan_runtime_updates(
 ) -> Dict[str, Any]:
     """Return what each registered runtime needs in order to run ``target_versions``.
 
-    ``runtime_state``: what ``query_runtime_state`` returned, or its entries; without it the
-    registry is asked, with the other arguments. ``target_versions``: component -> version, the
-    components being ``core``, ``server``, ``embed`` (rows of our own server), and ``adapter``.
+    ``runtime_state``: what ``query_runtime_state`` returned, its entries or the registry's own
+    rows; without it the registry is asked, with the other arguments. ``target_versions``: component
+    -> version, the components being ``core``, ``server``, ``embed`` (rows of our own server), and
+    ``adapter``.
 
     ``{success, target_versions, total, restart_required_count, verification_required_count,
     manual_restart_count, plans}``. A row of ours has neither core nor server unless it says so, and
     others have no ``embed``: such a component has the status ``not_applicable`` and decides
     nothing. Where the query failed, so has the plan, of what could be read all the same.
     """
-    targets = _targets(target_versions)
-    if targets is None:
+    try:
+        targets = _targets(dict(target_versions or {}))
+    except (TypeError, ValueError):
         message = "target_versions is a mapping of components to versions, not {!r}".format(
             target_versions
         )
@@ -102,36 +105,39 @@ def plan_runtime_updates(
 
 def _entries(state: Any) -> Iterable[Mapping[str, Any]]:
     found = state.get("entries") if isinstance(state, dict) else state
-    return [one for one in found or () if isinstance(one, dict)]
+    return [_completed(one) for one in found or () if isinstance(one, dict)]
+
+
+def _completed(given: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return an entry of what may be a row, or another program's entry that leaves things out."""
+    entry = states.entry_of(rows.key_of(dict(given)), given, None, {})
+    versions = dict(entry["versions"])
+    if isinstance(given.get("versions"), dict):
+        versions.update((name, one) for name, one in given["versions"].items() if one)
+    entry.update((name, value) for name, value in given.items() if value is not None)
+    entry["versions"] = versions
+    return entry
 
 
 def component_of(name: str) -> Optional[str]:
-    """Return the component that a caller means; None for an empty name."""
-    plain = name.strip().replace("-", "_")
+    """Return the component that a caller means, in whichever case; None for an empty name."""
+    plain = name.strip().lower().replace("-", "_")
     return _COMPONENTS.get(plain, "adapter") if plain else None
 
 
-def _targets(given: Any) -> Optional[Dict[str, str]]:
-    """Return component -> version; None for what is no mapping. Of two names the last counts."""
+def _targets(given: Dict[Any, Any]) -> Dict[str, str]:
+    """Return component -> version. Of two names of one component the last counts."""
     targets: Dict[str, str] = {}
-    for name, version in _pairs(given) or ():
+    for name, version in given.items():
         component = component_of(str(name))
         text = "" if version is None else str(version).strip()
         if component and text:
             targets[component] = text
-    return None if _pairs(given) is None else targets
-
-
-def _pairs(given: Any) -> Optional[List[Tuple[Any, Any]]]:
-    if not given:
-        return []
-    items = getattr(given, "items", None)
-    return None if items is None else list(items())
+    return targets
 
 
 def _plan(entry: Mapping[str, Any], targets: Mapping[str, str]) -> Dict[str, Any]:
-    known = entry.get("versions")
-    known = known if isinstance(known, dict) else {}
+    known = entry["versions"]
     versions = {}
     for component, target in targets.items():
         current = known.get(component)

@@ -158,6 +158,12 @@ def test_versions_and_commands_by_either_name():
     assert entry["versions"]["adapter"] == entry["adapter_version"] == "4"
 
 
+def test_the_adapters_dcc_may_stand_in_the_metadata():
+    metadata = {"adapter_dcc": "maya"}
+    assert entry_of(raw_row(metadata=metadata))["adapter_dcc"] == "maya"
+    assert entry_of(raw_row(metadata=metadata, adapter_dcc="houdini"))["adapter_dcc"] == "houdini"
+
+
 def test_our_own_servers_row(tmp_path):
     about = About(4321, "0.1.0", str(tmp_path), Pass("o", "s"), launch_command="mayapy -m x")
     row = raw_row(port=4321, pid=os.getpid(), metadata=about.metadata())

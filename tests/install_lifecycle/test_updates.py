@@ -6,7 +6,14 @@ import json
 
 import pytest
 
-from dcc_mcp_embed.install_lifecycle import plan_runtime_updates, updates
+from dcc_mcp_embed.install_lifecycle import (
+    plan_runtime_updates,
+    query_runtime_state,
+    rows,
+    states,
+    updates,
+)
+from fakes.registry import raw_row
 
 
 def entry(sidecar=None, restart=None, launch=None, **versions):
@@ -45,8 +52,9 @@ def test_the_guides_plan(tmp_path):
         },
     }
     (tmp_path / "services.json").write_text(json.dumps([row]))
+    state = query_runtime_state(str(tmp_path), dcc_type="maya")
     answer = plan_runtime_updates(
-        registry_dir=str(tmp_path),
+        state,
         target_versions={"core": "0.17.21", "server": "0.17.21", "adapter": "1.2.0"},
     )
     assert {key: answer[key] for key in answer if key != "plans"} == {
@@ -110,6 +118,29 @@ def test_what_is_to_be_done(found, action, scope, restartable):
     assert plan["recommended_next_action"]
 
 
+def test_a_row_will_do_for_an_entry():
+    """What stands in the registry, and what a gateway tells of it."""
+    metadata = {"dcc_mcp_core_version": "0.9", "sidecar_pid": "5", "adapter_version": "1"}
+    row = raw_row(pid=7, metadata=metadata)
+    plan = only(row, core="1.0", adapter="1")
+    assert (plan["action"], plan["stale_components"]) == ("restart_sidecar", ["core"])
+    assert (plan["sidecar_pid"], plan["parent_pid"]) == (5, 7)
+    assert plan["versions"]["adapter"]["status"] == "equal"
+    plan = only(dict(row, adapter_version="0.1"), adapter="1")
+    assert plan["versions"]["adapter"]["current"] == "0.1"
+    del metadata["sidecar_pid"]
+    assert only(dict(row, sidecar_pid=6), core="1.0")["sidecar_pid"] == 6
+    metadata["restart_command"] = "again"
+    plan = only(row, core="1.0")
+    assert (plan["action"], plan["restart_command"]) == ("restart_via_command", "again")
+    # Of an entry that has versions the metadata says the others.
+    plan = only(dict(row, versions={"core": "1.0", "adapter": None}), core="1.0", adapter="1")
+    assert plan["action"] == "keep"
+    entries = [states.entry_of(rows.key_of(one), one, None, {}) for one in (row, raw_row())]
+    by_entry = plan_runtime_updates(entries, target_versions={"core": "1.0"})
+    assert by_entry == plan_runtime_updates([row, raw_row()], target_versions={"core": "1.0"})
+
+
 def test_rows_are_counted_by_what_they_need():
     found = [entry(core="0.9"), entry(core="0.9", sidecar=5), entry(), entry(core="1")]
     answer = plan_runtime_updates({"entries": found}, target_versions={"core": "1"})
@@ -125,6 +156,7 @@ def test_rows_are_counted_by_what_they_need():
         ({}, {}),
         ({"core": None, "server": "", " ": "1"}, {}),
         ({"dcc-mcp-core": "1", "dcc_mcp_server": "2"}, {"core": "1", "server": "2"}),
+        ({"Core": "1", "DCC-MCP-Server": "2"}, {"core": "1", "server": "2"}),
         ({"dcc_mcp_maya": "3"}, {"adapter": "3"}),
         ({"adapter": "1", "typo": "2"}, {"adapter": "2"}),
         ({"dcc_mcp_embed": "1", "embed": "2"}, {"embed": "2"}),
@@ -136,9 +168,10 @@ def test_targets_by_their_names(given, wanted):
 
 
 def test_targets_that_are_no_mapping_are_refused():
-    answer = plan_runtime_updates([], target_versions="core=1")
-    assert not answer["success"]
-    assert (answer["status"], answer["reason"]) == ("failed", "invalid_target_version")
+    for given in ("core=1", 7, ["core"]):
+        answer = plan_runtime_updates([], target_versions=given)
+        assert not answer["success"]
+        assert (answer["status"], answer["reason"]) == ("failed", "invalid_target_version")
 
 
 # Rows of our own server.
