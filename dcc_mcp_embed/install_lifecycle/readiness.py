@@ -215,10 +215,19 @@ def _is_final(verdict: Result) -> bool:
     if status != DISPATCH_STATUS_UNAVAILABLE or entry.get("runtime_alive") is False:
         return False
     tries_again = (
-        verdict.get("failure_stage") == _MENDS_ITSELF
-        and entry.get("host_rpc_scheme") in SUPPORTED_SCHEMES
+        verdict.get("failure_stage") == _MENDS_ITSELF and _scheme(verdict) in SUPPORTED_SCHEMES
     )
     return not tries_again
+
+
+def _scheme(verdict: Result) -> str:
+    """Return how the sidecar reaches its host: by its row, else by what it was looked for with."""
+    entry = verdict.get("entry") or {}
+    said = entry.get("host_rpc_scheme")
+    for address in (entry.get("host_rpc_uri"), verdict["selector"].get("host_rpc")):
+        scheme, separator, _ = (address or "").strip().partition("://")
+        said = said or (separator and scheme)
+    return (said or "").lower()
 
 
 def _timed_out(verdict: Result, elapsed: float) -> Result:

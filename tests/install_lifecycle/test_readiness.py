@@ -198,7 +198,7 @@ def test_a_probe_that_works(registry, monkeypatch):
 # The wait.
 
 
-def verdict_of(*rows):
+def verdict_of(*rows, host_rpc=None):
     """Return what one look says of entries that were made by hand."""
     entries = []
     for number, status, more in rows:
@@ -209,7 +209,7 @@ def verdict_of(*rows):
             "host_rpc_scheme": "qtserver",
         }
         entries.append(dict(entry, **more))
-    return readiness.judge_entries(entries, dict.fromkeys(["instance_id", "host_rpc"]))
+    return readiness.judge_entries(entries, {"instance_id": None, "host_rpc": host_rpc})
 
 
 class Waiting:
@@ -236,6 +236,13 @@ MISSING = verdict_of()
 BOOTING = verdict_of((1, None, {}))
 READY = verdict_of((1, "ready", {}))
 TRYING = verdict_of((1, "unavailable", {"failure_stage": "host-rpc-connect"}))
+
+
+def connecting(scheme, uri=None, host_rpc=None):
+    more = {"host_rpc_scheme": scheme, "host_rpc_uri": uri, "failure_stage": "host-rpc-connect"}
+    return verdict_of((1, "unavailable", more), host_rpc=host_rpc)
+
+
 GIVEN_UP = verdict_of((1, "unavailable", {"failure_stage": "host-rpc-scheme"}))
 
 
@@ -273,9 +280,11 @@ def test_it_does_not_spin():
     "verdict",
     [
         GIVEN_UP,
-        verdict_of(
-            (1, "unavailable", {"failure_stage": "host-rpc-connect", "host_rpc_scheme": "stub"})
-        ),
+        connecting("stub"),
+        connecting("stub", "qtserver://127.0.0.1:9", "qtserver://127.0.0.1:9"),
+        connecting(None, "stub://x", "qtserver://127.0.0.1:9"),
+        connecting(None),
+        connecting(None, "nothing"),
         dict(MISSING, status="ambiguous"),
     ],
 )
@@ -289,6 +298,9 @@ def test_what_will_not_change_ends_the_wait(verdict):
     "verdict",
     [
         TRYING,
+        connecting("QtServer"),
+        connecting(None, "WS://127.0.0.1:9"),
+        connecting(None, None, "commandport://127.0.0.1:9"),
         verdict_of((1, "unavailable", {"failure_stage": "x", "runtime_alive": False})),
         dict(READY, success=False, ready=False, status="probe_failed"),
         dict(MISSING, status="failed"),
