@@ -47,10 +47,12 @@ _ACTIONS = {
 }
 _RESTARTS = ("restart_sidecar", "restart_via_command")
 _VERSION = re.compile(
-    r"[vV]?(?P<release>\d+(?:\.\d+)*)"
+    r"v?(?P<release>\d+(?:\.\d+)*)"
     r"(?:[-._]?(?P<before>(?:dev|a|alpha|b|beta|c|rc|pre|preview)[-._]?\d*(?:\.\w+)*)"
-    r"|(?P<other>-[0-9A-Za-z.-]+))?"
-    r"(?:\+[0-9A-Za-z.-]+)?"
+    r"|(?P<after>-\d+|[-._]?(?:post|rev|r)[-._]?\d*)"
+    r"|-(?P<other>[0-9A-Za-z.-]+))?"
+    r"(?:\+[0-9A-Za-z.-]+)?",
+    re.IGNORECASE,
 )
 
 
@@ -191,8 +193,8 @@ def _action(entry: Mapping[str, Any], stale: bool, unknown: bool) -> str:
 def compare(current: Optional[str], target: str) -> str:
     """Return ``older``, ``newer``, ``equal``: what ``current`` is; ``unknown`` if nobody can tell.
 
-    Numbers are compared as such, however many; what comes before a release is older than it. Two
-    texts that are no versions can only be equal.
+    Numbers are compared as such, however many; what comes before a release is older than it, and a
+    post release (``1.2.post1``, ``1.2-1``) newer. Two texts that are no versions can only be equal.
     """
     if not current:
         return "unknown"
@@ -212,11 +214,14 @@ def _order(version: Any) -> Any:
     release = [int(part[:18]) for part in found.group("release").split(".")]
     while len(release) > 1 and release[-1] == 0:
         release.pop()
-    before = found.group("before") or (found.group("other") or "")[1:]
+    after = found.group("after") or ""
+    before = found.group("before") or found.group("other") or ""
     # Numbers before words, as semantic versions have it, but ``dev`` first, as Python has it; none
     # at all comes last.
     parts = [
         (1, int(part[:18]), "") if part.isdigit() else (0 if part == "dev" else 2, 0, part)
         for part in re.findall(r"[0-9]+|[a-z]+", before.lower())
     ]
-    return release, not parts, parts
+    if after:
+        return release, 2, [(1, int("0" + re.sub(r"\D", "", after)[:18]), "")]
+    return release, 0 if parts else 1, parts
