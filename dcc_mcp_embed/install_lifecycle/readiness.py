@@ -137,7 +137,8 @@ def wait_for_sidecar_ready(
 
     As ``sidecar_readiness_status`` returns it, with ``elapsed_secs``. Ends early with
     ``ambiguous``, and with ``unavailable`` where the sidecar will not try again; otherwise with
-    ``timeout`` and what was last seen as ``last_status``.
+    ``timeout`` and what was last seen as ``last_status``. One look takes as long as
+    ``query_runtime_state``.
     """
     probe = Probe(probe_tool, probe_arguments, float(probe_timeout_secs))
     selector = _selector(dcc_type, instance_id, host_rpc)

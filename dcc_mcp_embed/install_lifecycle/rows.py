@@ -83,45 +83,57 @@ def read(directory: str, sleep: Callable[[float], None]) -> Found:
     """Return what the file in ``directory`` says; no rows where there is none. Raises OSError.
 
     Takes no lock. A damaged file is looked at again, for 50 ms in all: others than us overwrite it.
+    Only then it is searched for rows, which takes up to a second of computing, two in UTF-16.
     """
     path = os.path.join(directory, FILE)
-    for pause in _RETRIES:
-        try:
-            found = _load(path)
-        except PermissionError:
-            # Windows, while another process replaces it; elsewhere it stays like that.
-            if os.name != "nt":
-                raise
-        else:
-            if found.damage is None:
-                return found
-        sleep(pause)
-    return _load(path)
+    before: Optional[bytes] = None
+    try:
+        for pause in _RETRIES:
+            try:
+                data = _content(path)
+            except PermissionError:
+                # Windows, while another process replaces it; elsewhere it stays like that.
+                if os.name != "nt":
+                    raise
+            else:
+                if data != before:
+                    found = parse(data, budget=0)
+                    if found.damage is None:
+                        return found
+                before = data
+            sleep(pause)
+        return parse(_content(path))
+    except _NoFile as error:
+        return Found([], damage=str(error))
 
 
-def _load(path: str) -> Found:
+class _NoFile(Exception):
+    """What has the file's name is something else."""
+
+
+def _content(path: str) -> bytes:
+    """Return the file's bytes, none of one that is not there. Raises OSError, _NoFile."""
     try:
         handle = open_plain(path, os.O_RDONLY)
     except FileNotFoundError:
-        return Found([])
+        return b""
     except OSError as error:
-        if error.errno not in _LINK:
-            raise
-        return Found([], damage="it is a link")
+        if error.errno in _LINK:
+            raise _NoFile("it is a link") from None
+        raise
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            return Found([], damage="it is not a file")
+            raise _NoFile("it is not a file")
         with open(handle, "rb", closefd=False) as file:
-            data = file.read(_LIMIT)
+            return file.read(_LIMIT)
     finally:
         os.close(handle)
-    return parse(data)
 
 
 def parse(data: bytes, budget: int = _BUDGET) -> Found:
     """Return what a file's content says; never raises. An empty file has no rows.
 
-    ``budget``: how many steps the search in a damaged one may take.
+    ``budget``: how many steps the search in a damaged one may take; with 0 there is none.
     """
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     try:

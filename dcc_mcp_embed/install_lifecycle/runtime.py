@@ -42,7 +42,8 @@ def query_runtime_state(
     for a person.
 
     ``install_root``: only rows that run from there, from below or from above. Any thread; a damaged
-    file costs 50 ms of waiting, in case that somebody is writing it.
+    file costs 50 ms of waiting, in case that somebody is writing it, and then up to a second of
+    computing (two in UTF-16) if it is large and hostile.
     """
     directory, trusted, remarks = places.locate(registry_dir, os.environ, sys.platform)
     entries: List[Dict[str, Any]] = []

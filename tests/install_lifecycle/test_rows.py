@@ -186,6 +186,25 @@ def test_a_half_written_file_is_waited_for(opened):
     assert len(slept) == 3
 
 
+def test_a_damaged_file_is_searched_once(opened, monkeypatch):
+    """Which may take long, and would be in vain while somebody writes it."""
+    opened.write_bytes(GOOD[:-9])
+    parsed, parse = [], rows.parse
+
+    def noted(data, budget=rows._BUDGET):
+        parsed.append((len(data), budget > 0))
+        return parse(data, budget)
+
+    def writer_goes_on(seconds):
+        if seconds == 0.010:
+            opened.write_bytes(GOOD[:-8])
+
+    monkeypatch.setattr(rows, "parse", noted)
+    assert len(rows.read(opened.directory, writer_goes_on).rows) == 3
+    length = len(GOOD)
+    assert parsed == [(length - 9, False), (length - 8, False), (length - 8, True)]
+
+
 def test_a_damaged_file_is_waited_for_as_long_as_the_registry_does_and_left_alone(opened):
     opened.write_bytes(GOOD[:-9])
     slept = []
