@@ -61,7 +61,7 @@ def open_process(pid: int) -> Union[PosixProcess, WindowsProcess, None]:
     """
     kind: Type[Any] = WindowsProcess if sys.platform == "win32" else PosixProcess
     found = kind(pid)
-    return found if found.there else None
+    return found if found.exists else None
 
 
 class PosixProcess:
@@ -71,9 +71,9 @@ class PosixProcess:
     asks = True
 
     def __init__(self, pid: int) -> None:
-        """``there`` is False afterwards if there is no such process."""
+        """``exists`` is False afterwards if there is no such process."""
         self.pid = pid
-        self.there = False
+        self.exists = False
         self._handle: Optional[int] = None
         self._mark: Any = None
         try:
@@ -86,12 +86,12 @@ class PosixProcess:
                 except OSError:
                     pass  # an old kernel, or one that forbids it
             os.kill(pid, 0)
-            self.there = True
+            self.exists = True
         except (ProcessLookupError, OverflowError):
             self.close()
         except PermissionError:
-            self.there = True
-        if self.there:
+            self.exists = True
+        if self.exists:
             self._mark = _look(pid)[1]
 
     def runs(self) -> bool:
@@ -199,7 +199,7 @@ class WindowsProcess:
     _EPOCH, _PER_SECOND = 116444736000000000, 1e7
 
     def __init__(self, pid: int) -> None:
-        """``there`` is False afterwards if there is no such process. Raises OSError."""
+        """``exists`` is False afterwards if there is no such process. Raises OSError."""
         import ctypes
 
         self.pid = pid
@@ -216,7 +216,7 @@ class WindowsProcess:
             if not self._handle and ct.get_last_error() != self._NOBODY:
                 code = ct.get_last_error()
                 raise OSError(0, "process {} cannot be opened: error {}".format(pid, code))
-        self.there = bool(self._handle)
+        self.exists = bool(self._handle)
 
     def _open(self) -> Any:
         import ctypes
@@ -254,4 +254,4 @@ class WindowsProcess:
         if self._handle:
             self._kernel.CloseHandle(self._open())
             self._handle = None
-            self.there = False
+            self.exists = False

@@ -41,7 +41,7 @@ _LEAST_INTERVAL = 0.05
 _LEAST_PROBE = 0.1
 
 
-class _Said(NamedTuple):
+class _Words(NamedTuple):
     """What people are told with a verdict."""
 
     message: str
@@ -49,40 +49,40 @@ class _Said(NamedTuple):
 
 
 _WORDS = {
-    "missing": _Said(
+    "missing": _Words(
         "No sidecar that matches is in the registry.",
         "Launch the sidecar from the host's start-up hook, then check again.",
     ),
-    "failed": _Said(
+    "failed": _Words(
         "The registry could not be read, so nothing is known of a sidecar.",
         "Look at the registry's directory, then check again.",
     ),
-    "ambiguous": _Said(
+    "ambiguous": _Words(
         "More than one live sidecar matches the selector, so there is no telling which is meant.",
         "Give the whole instance_id, or give each host a host_rpc of its own, then check again.",
     ),
-    "ready": _Said(
+    "ready": _Words(
         "Calls reach the host.",
         "Call its tools through the gateway or at the entry's mcp_url.",
     ),
-    "probe": _Said(
+    "probe": _Words(
         "The sidecar says that it is ready, but the probe tool did not work.",
         "Look at the host's dispatcher and at the name of the probe tool, then check again.",
     ),
-    "unavailable": _Said(
+    "unavailable": _Words(
         "The sidecar is registered, but it cannot reach its host.",
         "Mend the host's bridge, restart the sidecar unless it tries again by itself, then check "
         "again.",
     ),
-    "booting": _Said(
+    "booting": _Words(
         "The sidecar is registered, but calls do not reach its host yet.",
         "Go on checking, and look at the failure_ fields if it becomes unavailable.",
     ),
-    "dead": _Said(
+    "dead": _Words(
         "The process of each row that matches has ended.",
         "Launch the sidecar again from the running host.",
     ),
-    "timeout": _Said(
+    "timeout": _Words(
         "The sidecar did not become ready in time.",
         "Look at the sidecar's row, at the host's bridge and at the logs of both.",
     ),

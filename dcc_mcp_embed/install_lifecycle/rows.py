@@ -301,12 +301,12 @@ def _youngest_of_each(rows: List[Row]) -> List[Tuple[Key, Row]]:
     for row in rows:
         key = key_of(row)
         other = youngest.get(key)
-        if other is None or _beaten(other) < _beaten(row):
+        if other is None or _last_heartbeat(other) < _last_heartbeat(row):
             youngest[key] = row
     return list(youngest.items())
 
 
-def _beaten(row: Row) -> float:
+def _last_heartbeat(row: Row) -> float:
     return moment(row.get("last_heartbeat")) or 0.0
 
 

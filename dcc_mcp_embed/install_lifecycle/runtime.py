@@ -6,8 +6,7 @@ import os
 import sys
 import time
 
-from . import ROLE_PER_DCC_SIDECAR, places, states
-from . import processes as _processes
+from . import ROLE_PER_DCC_SIDECAR, places, processes, states
 from .results import failed
 
 TYPE_CHECKING = False
@@ -108,9 +107,9 @@ def _entries(
         ):
             continue
         held = sentinels.held(row.get("sentinel_path"), directory)
-        for pid in states.judged_by(row) if held is None else ():
-            if pid not in running:
-                running[pid] = _processes.runs(pid)
+        pid = states.judged_by(row) if held is None else None
+        if pid is not None and pid not in running:
+            running[pid] = processes.runs(pid)
         entries.append(states.entry_of(key, row, held, running))
     return entries
 

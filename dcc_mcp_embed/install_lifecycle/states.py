@@ -103,7 +103,7 @@ def entry_of(
     """
     metadata = metadata_of(row)
     sidecar_pid, parent_pid = pids_of(row)
-    runtime_pid = next(iter(judged_by(row)), None)
+    runtime_pid = judged_by(row)
     alive = held
     if alive is None and runtime_pid is not None:
         alive = running.get(runtime_pid)
@@ -179,11 +179,10 @@ def pids_of(row: Mapping[str, Any]) -> Tuple[Optional[int], Optional[int]]:
     return sidecar, host
 
 
-def judged_by(row: Mapping[str, Any]) -> List[int]:
-    """Return the process that the row is for, where its sentinel tells nothing; [] for none."""
+def judged_by(row: Mapping[str, Any]) -> Optional[int]:
+    """Return the process that the row is for, which counts where its sentinel tells nothing."""
     sidecar, host = pids_of(row)
-    found = sidecar or _pid(row.get("pid")) or host
-    return [] if found is None else [found]
+    return sidecar or _pid(row.get("pid")) or host
 
 
 def _whole(value: object) -> Optional[int]:

@@ -112,7 +112,7 @@ def test_processes_of_a_row(changes, sidecar, parent, runtime):
     assert entry["sidecar_pid"] == sidecar
     assert entry["parent_pid"] == parent
     assert entry["runtime_pid"] == runtime
-    assert states.judged_by(raw_row(**changes)) == ([] if runtime is None else [runtime])
+    assert states.judged_by(raw_row(**changes)) == runtime
     # Whose the sentinel is, and who renews the row.
     registrar = changes.get("pid")
     assert entry["registrar_pid"] == (registrar if registrar in (5, 7) else None)
