@@ -97,6 +97,8 @@ def _problem(rest: str, web: bool) -> Optional[str]:
     if _BLANK.search(rest):
         return "has no blanks or control characters in it"
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    # The sidecar takes what follows "://" to the letter. The reference lets a user and an empty
+    # query or fragment pass, by which it never arrives.
     if not web and (authority != rest or "@" in rest):
         return "is host:port only, without a user, a path, a query or a fragment"
     place = authority.rpartition("@")[2]

@@ -11,11 +11,21 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 
 import helpers
-from dcc_mcp_embed.install_lifecycle import plan_runtime_updates, query_runtime_state
+from dcc_mcp_embed.install_lifecycle import (
+    build_sidecar_command,
+    launch_sidecar,
+    plan_runtime_updates,
+    probe_sidecar_tool,
+    query_runtime_state,
+    sidecar_host_rpc_dispatch_contract,
+    sidecar_readiness_status,
+)
+from fakes.answering import Answering, http
 from fakes.registry import raw_row
 
 pytestmark = [
@@ -47,7 +57,10 @@ ROWS = [
     raw_row(metadata=dict(SIDECAR, sidecar_pid=str(NOBODY), dispatch_status="booting")),
     raw_row(dcc_type="3dsmax", status="booting", metadata=dict(VERSIONS, **ROOTED)),
     raw_row(dcc_type="houdini", port=0, metadata=GUARDED),
-    raw_row(dcc_type="houdini", metadata={"gateway_runtime_mode": "embedded-fallback"}),
+    raw_row(
+        dcc_type="houdini",
+        metadata={"gateway_runtime_mode": "embedded-fallback", "adapter_dcc": "houdini"},
+    ),
     raw_row(dcc_type="__gateway__", metadata={"dcc_mcp_role": "gateway-sentinel"}),
     raw_row(sentinel_path="/nowhere/at/all.lock", pid=NOBODY),
     raw_row(metadata={"dcc_mcp_core_version": "main", "dcc_mcp_restart_command": "again"}),
@@ -62,20 +75,24 @@ HOST_PID = {IDS[3]: "parent_pid"}
 ASK = """
 import json, sys
 from dcc_mcp_core import install_lifecycle
-name, options = json.loads(sys.stdin.read())
-print(json.dumps(getattr(install_lifecycle, name)(**options)))
+asked = json.loads(sys.stdin.read())
+print(json.dumps([getattr(install_lifecycle, name)(**options) for name, options in asked]))
 """
 
 
 @pytest.fixture(scope="module")
 def reference():
-    """Return what asks the reference's function by name."""
+    """Return what asks the reference: ``ask(name, **options)``, ``ask.all([(name, options)])``."""
     python = helpers.peer_venv("dcc-mcp-core", ["dcc-mcp-core==0.20.49"])
 
     def ask(function, **options):
+        return ask_all([(function, options)])[0]
+
+    def ask_all(asked):
         done = subprocess.run(
             [python, "-c", ASK],
-            input=json.dumps([function, options]),
+            input=json.dumps(asked),
+            env=dict(os.environ, DCC_MCP_SERVER_BIN=""),
             stdout=subprocess.PIPE,
             text=True,
             check=True,
@@ -83,6 +100,7 @@ def reference():
         )
         return json.loads(done.stdout)
 
+    ask.all = ask_all
     return ask
 
 
@@ -135,7 +153,7 @@ def test_a_query(reference, directory, options):
         {"core": "0.17.21", "server": "0.17.21", "adapter": "1.2.0"},
         {"dcc-mcp-core": "0.17.20", "typo": "3"},
         {"core": "main", "server": None},
-        {"dcc_mcp_server": "0.17"},
+        {"Dcc-MCP-Server": "0.17"},
     ],
     ids=str,
 )
@@ -212,3 +230,171 @@ def stopped(who, reference, directory, pid):
         if one.get("pid") == pid:
             one["pid"] = "child"
     return results
+
+
+# Sidecars. Sentences for a person are each one's own, and so is the name of the module.
+
+WORDS = ("message", "validation_error", "recommended_next_action", "version", "version_error")
+
+
+def alike(ours, theirs):
+    """Compare what the reference has, on all levels; we may have more."""
+    assert told(ours, theirs) == told(theirs, theirs)
+
+
+def told(answer, wanted):
+    if isinstance(answer, dict) and isinstance(wanted, dict):
+        keys = [key for key in wanted if key not in WORDS and key in answer]
+        return {key: told(answer[key], wanted[key]) for key in keys}
+    return answer
+
+
+ADDRESSES = [
+    *("", "  ", "h:1", "stub://x", "http://h:1/", "foo://", "QtServer://h:1", " ws://h "),
+    *("qtserver://", "qtserver://h", "qtserver://h:0", "qtserver://h:65536", "qtserver://:5"),
+    *("qtserver://h:x", "qtserver://h:1/", "qtserver://h:1/x?y", "commandport://[::1]:6000"),
+    *("commandport://127.0.0.1:6000", "ws://h:0", "ws://", "wss://h:1/p?q#f", "wss://h:99999"),
+]
+
+
+def test_dispatch_contracts(reference):
+    name = "sidecar_host_rpc_dispatch_contract"
+    answers = reference.all([(name, {"host_rpc": one}) for one in ADDRESSES])
+    for address, theirs in zip(ADDRESSES, answers):
+        ours = sidecar_host_rpc_dispatch_contract(address)
+        alike(ours, theirs)
+        for key in ("message", "validation_error"):
+            assert (ours[key] is None) == (theirs[key] is None), address
+
+
+COMMANDS = [
+    {},
+    {"instance_id": IDS[0].upper(), "display_name": "Anim", "adapter_version": "1"},
+    {"discovery_mcp_url": "http://127.0.0.1:1/mcp", "extra_args": ["--x", 5]},
+    {"gateway_port": 0, "gateway_host": "h", "gateway_name": "n", "no_ensure_gateway": True},
+    {"gateway_remote_host": "r", "gateway_remote_port": "7", "legacy_gateway_election": True},
+    {"connect_timeout_secs": 5, "env": {"DCC_MCP_GATEWAY_PORT": "1", "DCC_MCP_GATEWAY_HOST": "e"}},
+    {"host_rpc": "stub://x"},
+    {"host_rpc": "stub://x", "require_dispatch_capable": True},
+    {"dcc_type": " "},
+    {"host_rpc": None},
+    {"watch_pid": 0},
+    {"watch_pid": "x"},
+    {"gateway_port": 65536},
+    {"gateway_remote_port": -1},
+    {"instance_id": "x"},
+    {"connect_timeout_secs": 0},
+    {"server_bin": "  ", "env": {"DCC_MCP_SERVER_BIN": sys.executable}},
+]
+
+
+def test_sidecar_commands(reference, tmp_path):
+    usual = {
+        "dcc_type": "maya",
+        "host_rpc": "qtserver://127.0.0.1:7001",
+        "watch_pid": 77,
+        "registry_dir": str(tmp_path),
+        "server_bin": sys.executable,
+    }
+    asked = [dict(usual, **more) for more in COMMANDS]
+    answers = reference.all([("build_sidecar_command", one) for one in asked])
+    for options, theirs in zip(asked, answers):
+        ours = build_sidecar_command(**options)
+        for answer in (ours, theirs):
+            if answer["success"]:
+                # Which Python, and whose module.
+                answer["readiness_command"] = answer["readiness_command"][3:]
+        alike(ours, theirs)
+
+
+def test_a_launch_that_fails_at_once(reference, tmp_path):
+    """Python for a sidecar: it knows no file of that name."""
+    answers = []
+    for who in ("ours", "theirs"):
+        options = {
+            "dcc_type": "../X y",
+            "host_rpc": "qtserver://127.0.0.1:7001",
+            "watch_pid": 77,
+            "registry_dir": str(tmp_path / who),
+            "server_bin": sys.executable,
+            "liveness_check_secs": 60.0,
+            "cwd": str(tmp_path),
+        }
+        ask = launch_sidecar if who == "ours" else partial(reference, "launch_sidecar")
+        text = json.dumps(ask(**options)).replace(str(tmp_path / who), "REGISTRY")
+        answer = json.loads(text)
+        assert answer.pop("pid") and answer["liveness"].pop("elapsed_secs") >= 0.0
+        answer["readiness_command"] = answer["readiness_command"][3:]
+        answers.append(answer)
+    alike(*answers)
+    for answer in answers:
+        assert "sidecar" in answer["early_exit"]["stderr_tail"]
+
+
+REPLIES = [
+    ("200 OK", '{"jsonrpc":"2.0","id":ID,"result":{"content":[]}}'),
+    ("200 OK", '{"jsonrpc":"2.0","id":ID,"result":{"isError":true,"message":"Busy"}}'),
+    ("200 OK", '{"jsonrpc":"2.0","id":ID,"result":{"success":false,"error":"no"}}'),
+    ("200 OK", '{"jsonrpc":"2.0","id":ID,"error":{"code":-32000,"message":"gone"}}'),
+    ("200 OK", '{"jsonrpc":"2.0","id":ID,"error":"gone"}'),
+    ("200 OK", '{"jsonrpc":"2.0","id":ID,"error":{},"result":{"x":1}}'),
+    ("200 OK", "[1]"),
+    ("200 OK", "event: message"),
+    ("503 Busy", '{"why":"booting"}'),
+    ("404 Not Found", "nothing"),
+]
+
+
+def test_probes(reference):
+    replies = list(REPLIES) * 2
+    done = [0]
+
+    def answer(peer):
+        """Reply to one request after the other, each on a connection of its own."""
+        said = b"".join(server.heard[done[0] :])
+        while b"}}" not in said:
+            server.heard.append(peer.recv(65536))
+            said = b"".join(server.heard[done[0] :])
+        done[0] = len(server.heard)
+        ident = json.loads(said.partition(b"\r\n\r\n")[2].decode())["id"]
+        status, body = replies.pop(0)
+        peer.sendall(http(body.replace("ID", json.dumps(ident)).encode(), status))
+
+    with Answering(answer) as server:
+        url = "http://127.0.0.1:{}/mcp".format(server.port)
+        options = {"mcp_url": url, "tool_name": "ping", "timeout_secs": 30.0}
+        ours = [probe_sidecar_tool(**options) for _ in REPLIES]
+        theirs = reference.all([("probe_sidecar_tool", options)] * len(REPLIES))
+    for one, other in zip(ours, theirs):
+        assert one.pop("request_id")[:20] == other.pop("request_id")[:20]
+        if one["status"] == "probe_failed":
+            assert one["message"] == other["message"]
+        alike(one, other)
+
+
+SELECTORS = [
+    {},
+    {"dcc_type": "maya"},
+    {"dcc_type": "houdini"},
+    {"instance_id": IDS[3]},
+    {"instance_id": IDS[4][:8]},
+    {"instance_id": "0000000"},
+    {"instance_id": IDS[5], "include_dead": False},
+    {"host_rpc": "qtserver://127.0.0.1:7001"},
+    {"host_rpc": "qtserver://elsewhere:1"},
+]
+
+
+def test_readiness(reference, directory):
+    asked = [dict(one, registry_dir=directory) for one in SELECTORS]
+    answers = reference.all([("sidecar_readiness_status", one) for one in asked])
+    for options, theirs in zip(asked, answers):
+        ours = sidecar_readiness_status(**options)
+        for key in ("entries", "entry"):
+            found = [theirs.pop(key, []), ours.pop(key, [])]
+            idents = [
+                [one["instance_id"] for one in ([many] if isinstance(many, dict) else many)]
+                for many in found
+            ]
+            assert idents[0] == idents[1]
+        alike(ours, theirs)
