@@ -8,6 +8,7 @@ one test, which is skipped, or fails where real things are demanded.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Dict, List, Optional, Sequence
 from xml.sax.saxutils import quoteattr
@@ -105,4 +106,6 @@ def tell_missing(reason: str, report: Optional[str]) -> int:
 
 
 if __name__ == "__main__":
+    # Whoever is told to end takes Wine with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     sys.exit(main(sys.argv[1:]))
