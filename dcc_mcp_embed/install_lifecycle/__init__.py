@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any, List
 
     from .cli import main as main
+    from .deferred import drop_deferred as drop_deferred
     from .deferred import list_deferred as list_deferred
     from .deferred import run_deferred_cleanup as run_deferred_cleanup
     from .deferred import schedule_deferred_cleanup as schedule_deferred_cleanup
@@ -66,7 +67,12 @@ _CONSTANTS = (
 #: Where each public function comes from: submodule -> names.
 _SOURCES = {
     ".cli": ("main",),
-    ".deferred": ("list_deferred", "run_deferred_cleanup", "schedule_deferred_cleanup"),
+    ".deferred": (
+        "drop_deferred",
+        "list_deferred",
+        "run_deferred_cleanup",
+        "schedule_deferred_cleanup",
+    ),
     ".deployment": ("resolve_deployment_layout",),
     ".dispatch_contract": ("sidecar_host_rpc_dispatch_contract",),
     ".launching": ("launch_sidecar",),

@@ -2,13 +2,16 @@
 
 The status is 0 for a result that says ``success``, 1 for one that does not, 2 for arguments that
 cannot be understood (with the usage on stderr), 130 after Ctrl-C. ``inspect`` succeeds also when it
-says ``requires_restart``.
+says ``requires_restart``. A ``--target-version`` with nothing on one side of its ``=`` is refused;
+the reference drops it and plans as if it had not been given.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import sys
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
 
@@ -51,29 +54,55 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     ``argv``: without the program's name; None: the process's own. ``--help`` raises SystemExit.
     """
     try:
+        status, result = _answer(argv)
+    except KeyboardInterrupt:
+        status, result = 130, failed(None, "interrupted", "It was interrupted.")
+    try:
+        text = _text(result)
+    except (TypeError, ValueError, RecursionError) as error:
+        message = "The result is no JSON ({}).".format(error)
+        status, text = 1, _text(failed(None, "unexpected_error", message))
+    try:
+        _print(text)
+    except KeyboardInterrupt:
+        status = 130
+    return status
+
+
+def _answer(argv: Optional[Sequence[str]]) -> Tuple[int, Result]:
+    """Return the exit status of one command and its result."""
+    try:
         arguments = _parser().parse_args(None if argv is None else list(argv))
     except _Misunderstood as error:
         sys.stderr.write(error.usage)
-        _print(failed(None, "invalid_arguments", str(error)))
-        return 2
+        return 2, failed(None, "invalid_arguments", str(error))
     try:
         result = arguments.run(arguments)
     except _Refused as error:
         result = failed(None, error.reason, str(error))
-    except KeyboardInterrupt:
-        _print(failed(None, "interrupted", "It was interrupted."))
-        return 130
     except Exception as error:
         message = "{}: {}".format(type(error).__name__, error)
         result = failed(None, "unexpected_error", message)
-    _print(result)
-    return 0 if result.get("success") else 1
+    return 0 if result.get("success") else 1, result
 
 
-def _print(result: Result) -> None:
+def _text(result: Result) -> str:
     # ASCII, which every console and pipe can take.
-    sys.stdout.write(json.dumps(result, indent=2, sort_keys=True, default=str) + "\n")
-    sys.stdout.flush()
+    return json.dumps(result, indent=2, sort_keys=True, default=str, allow_nan=False) + "\n"
+
+
+def _print(text: str) -> None:
+    if sys.stdout is None:
+        return  # a program of Windows without a console
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError:
+        # Whoever reads has seen enough (``| head``). Python flushes once more when it ends.
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError:
+            pass  # it is no file
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -90,6 +119,14 @@ def _parser() -> argparse.ArgumentParser:
 # What several commands take.
 
 
+def seconds(text: str) -> float:
+    """Return a number of seconds, which is no infinity either. Raises ValueError."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
 def _add_registry(command: argparse.ArgumentParser) -> None:
     command.add_argument("--registry-dir", metavar="DIR", help="where the registry is")
 
@@ -101,10 +138,10 @@ def _add_rows(command: argparse.ArgumentParser, role: Optional[str] = None) -> N
 
 
 def _add_probe(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--poll-interval-secs", type=float, default=0.25, metavar="SECONDS")
+    command.add_argument("--poll-interval-secs", type=seconds, default=0.25, metavar="SECONDS")
     command.add_argument("--probe-tool", metavar="NAME", help="ready only if this tool answers")
     command.add_argument("--probe-args-json", metavar="JSON", help="its arguments, an object")
-    command.add_argument("--probe-timeout-secs", type=float, default=3.0, metavar="SECONDS")
+    command.add_argument("--probe-timeout-secs", type=seconds, default=3.0, metavar="SECONDS")
 
 
 def _probe(arguments: argparse.Namespace) -> Result:
@@ -156,7 +193,7 @@ def _add_stop(command: argparse.ArgumentParser) -> None:
 
     _add_rows(command, ROLE_PER_DCC_SIDECAR)
     command.add_argument("--install-root", metavar="DIR", help="rows installed there only")
-    command.add_argument("--timeout-secs", type=float, default=5.0, metavar="SECONDS")
+    command.add_argument("--timeout-secs", type=seconds, default=5.0, metavar="SECONDS")
     command.add_argument(
         "--include-host-processes",
         action="store_true",
@@ -255,9 +292,14 @@ _SIDECAR_OPTIONS: Tuple[Tuple[str, Callable[[str], Any], bool], ...] = (
     ("gateway-name", str, False),
     ("gateway-remote-host", str, False),
     ("gateway-remote-port", int, False),
-    ("connect-timeout-secs", float, False),
+    ("connect-timeout-secs", int, False),
 )
-_SIDECAR_FLAGS = ("no-ensure-gateway", "legacy-gateway-election", "require-dispatch-capable")
+_SIDECAR_FLAGS = (
+    "no-ensure-gateway",
+    "legacy-gateway-election",
+    "require-dispatch-capable",
+    "check-server-version",
+)
 
 
 def _key(option: str) -> str:
@@ -297,13 +339,13 @@ def _add_launch(command: argparse.ArgumentParser) -> None:
     _add_probe(command)
     command.add_argument("--foreground", action="store_true", help="do not detach it")
     command.add_argument(
-        "--wait-ready-timeout-secs", type=float, metavar="SECONDS", help="wait until it is ready"
+        "--wait-ready-timeout-secs", type=seconds, metavar="SECONDS", help="wait until it is ready"
     )
     command.add_argument("--stdio-log-dir", metavar="DIR", help="where its output goes")
     command.add_argument("--no-stdio-log", action="store_true", help="throw its output away")
     command.add_argument(
         "--liveness-check-secs",
-        type=float,
+        type=seconds,
         default=1.0,
         metavar="SECONDS",
         help="how long to watch whether it ends at once (%(default)s)",
@@ -330,7 +372,7 @@ def _add_ready(command: argparse.ArgumentParser) -> None:
     command.add_argument("--instance-id", metavar="ID", help="or how it begins")
     command.add_argument("--host-rpc", metavar="URI")
     command.add_argument(
-        "--timeout-secs", type=float, default=0.0, metavar="SECONDS", help="0: look once"
+        "--timeout-secs", type=seconds, default=0.0, metavar="SECONDS", help="0: look once"
     )
     _add_probe(command)
 
@@ -386,7 +428,11 @@ def _add_deferred(command: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", help="say what is owed")
     listing.set_defaults(run=_deferred_list)
     running = actions.add_parser("run", help="carry it out")
+    running.add_argument("--given-up", action="store_true", help="also what was given up")
     running.set_defaults(run=_deferred_run)
+    dropping = actions.add_parser("drop", help="forget one entry; nothing is carried out")
+    dropping.add_argument("id", metavar="ID", help="as of list, or how it begins")
+    dropping.set_defaults(run=_deferred_drop)
 
 
 def _deferred_list(_arguments: argparse.Namespace) -> Result:
@@ -395,11 +441,17 @@ def _deferred_list(_arguments: argparse.Namespace) -> Result:
     return list_deferred()
 
 
-def _deferred_run(_arguments: argparse.Namespace) -> Result:
+def _deferred_run(arguments: argparse.Namespace) -> Result:
     from . import run_deferred_cleanup
 
     # Nobody's start-up waits for this one.
-    return run_deferred_cleanup(budget_secs=float("inf"))
+    return run_deferred_cleanup(budget_secs=float("inf"), given_up=arguments.given_up)
+
+
+def _deferred_drop(arguments: argparse.Namespace) -> Result:
+    from . import drop_deferred
+
+    return drop_deferred(arguments.id)
 
 
 _Add = Callable[[argparse.ArgumentParser], None]

@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 
-from .entries import problem_of_entry
 from .exclusive import Exclusive, open_plain
+from .home import JOURNAL, is_there
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+    from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar
 
+    Value = TypeVar("Value")
     Entry = Dict[str, Any]
 
-__all__ = ["FILE", "VERSION", "Contents", "Journal", "JournalError", "journal_dir", "parse"]
+__all__ = [
+    "VERSION",
+    "Contents",
+    "Journal",
+    "JournalError",
+    "parse",
+]
 
-FILE = "journal.json"
 VERSION = 1
 _LOCK = "journal.lock"
 _RUN_LOCK = "cleanup.lock"
@@ -49,27 +54,11 @@ class Contents:
         self.damage = damage
 
 
-def journal_dir(environ: Mapping[str, str], platform: str) -> str:
-    """Return the per-user directory of the journal, which is the server's own (not created here).
-
-    ``DCC_MCP_EMBED_HOME`` names it outright; otherwise the platform's place for local user data.
-    """
-    given = environ.get("DCC_MCP_EMBED_HOME")
-    if given:
-        return os.path.abspath(os.path.expanduser(given))
-    home = os.path.expanduser("~")
-    if platform == "win32":
-        base = environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
-    elif platform == "darwin":
-        base = os.path.join(home, "Library", "Application Support")
-    else:
-        base = environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
-    return os.path.join(base, "dcc_mcp_embed")
-
-
 def parse(data: bytes) -> Contents:
     """Return what the bytes of a journal say. Raises JournalError for a newer release's."""
     import json
+
+    from .entries import problem_of_entry
 
     try:
         content = json.loads(data.decode("utf-8"))
@@ -111,7 +100,7 @@ class Journal:
         self, directory: str, now: Callable[[], float], sleep: Callable[[float], None]
     ) -> None:
         """``now`` and ``sleep``: seconds, monotonic."""
-        self.path = os.path.join(directory, FILE)
+        self.path = os.path.join(directory, JOURNAL)
         #: Where damaged files were put that this object has met.
         self.set_aside: List[str] = []
         self._directory = directory
@@ -120,11 +109,7 @@ class Journal:
 
     def exists(self) -> bool:
         """Return whether anything may be owed. Raises OSError if that cannot be seen."""
-        try:
-            os.lstat(self.path)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        return True
+        return is_there(self.path)
 
     def damaged_files(self) -> List[str]:
         """Return the damaged journals that lie beside this one."""
@@ -144,7 +129,9 @@ class Journal:
     def change(self, edit: Callable[[List[Entry]], List[Entry]]) -> List[Entry]:
         """Replace the entries by what ``edit`` makes of them, and return those.
 
-        All of it is on disk when it returns, or none of it. Raises OSError, JournalError.
+        Others see all of it or nothing. It is on disk when it returns, but for the name of the file
+        where the system cannot say so of a folder: a power cut may bring back the one before.
+        Raises OSError, JournalError.
         """
         self.make_directory()
         lock = Exclusive(os.path.join(self._directory, _LOCK))
@@ -170,14 +157,14 @@ class Journal:
             self._write(render(entries))
         return entries
 
-    def turn(self) -> Optional[Exclusive]:
-        """Take the turn to carry out what is owed; None: another process has it. Raises OSError.
+    def turn(self, timeout: float) -> Optional[Exclusive]:
+        """Take the turn to carry out what is owed; None: no luck within ``timeout`` seconds.
 
-        It is the caller's to release.
+        It is the caller's to release. Raises OSError, JournalError.
         """
         self.make_directory()
         lock = Exclusive(os.path.join(self._directory, _RUN_LOCK))
-        return lock if lock.acquire(0, self._now, self._sleep) else None
+        return lock if lock.acquire(timeout, self._now, self._sleep) else None
 
     def make_directory(self) -> None:
         """Make the directory, private to the user. Raises OSError, and JournalError if it is not.
@@ -205,7 +192,11 @@ class Journal:
             return None, None
         if not stat.S_ISREG(facts.st_mode):
             return None, "it is a link, a folder or a device"
-        handle = self._open()
+        try:
+            # On Windows it may be held while it is being replaced.
+            handle = self._patiently(lambda: open_plain(self.path, os.O_RDONLY))
+        except FileNotFoundError:
+            return None, None
         try:
             facts = os.fstat(handle)
             if hasattr(os, "getuid") and (facts.st_uid != os.getuid() or facts.st_mode & 0o022):
@@ -220,16 +211,10 @@ class Journal:
         finally:
             os.close(handle)
 
-    def _open(self) -> int:
-        """Open the file to read it. On Windows it may be held while it is being replaced."""
-        from .._compat import RETRY_DELAYS
+    def _patiently(self, action: Callable[[], Value]) -> Value:
+        from .locks import Patience
 
-        for delay in RETRY_DELAYS if os.name == "nt" else ():
-            try:
-                return open_plain(self.path, os.O_RDONLY)
-            except PermissionError:
-                self._sleep(delay)
-        return open_plain(self.path, os.O_RDONLY)
+        return Patience(self._sleep).attempt(action)
 
     def _keep_damaged(self, data: Optional[bytes]) -> None:
         """Keep what is there under another name, the same one however often it is tried."""
@@ -248,46 +233,26 @@ class Journal:
         return os.path.join(self._directory, _DAMAGED + label + ".json")
 
     def _write(self, data: bytes) -> None:
-        from .._compat import replace
-
         temporary = self.path + ".new"  # one name, so that nothing piles up: we hold the lock
         try:
             _write_whole(temporary, data)
-            replace(temporary, self.path, self._sleep)
+            self._patiently(lambda: os.replace(temporary, self.path))
         except BaseException:
             _drop(temporary)
             raise
         self._settle()
 
     def _delete(self) -> None:
-        from .._compat import RETRY_DELAYS
-
-        for delay in (*RETRY_DELAYS, None):
-            try:
-                os.unlink(self.path)
-            except FileNotFoundError:
-                return
-            except PermissionError:
-                # Windows, while another process reads it.
-                if delay is None or os.name != "nt":
-                    raise
-                self._sleep(delay)
-            else:
-                self._settle()
-                return
+        self._patiently(lambda: _unlink(self.path))
+        self._settle()
 
     def _settle(self) -> None:
-        """Have the directory's new state on disk, where a directory can be told so."""
-        if sys.platform == "win32":
-            return
+        from .disk import Disk
+
         try:
-            handle = os.open(self._directory, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            Disk().fsync_folder(self._directory)
         except OSError:
-            pass  # every process sees the new state; after a power cut it may be the old one
+            pass  # all processes see the new state already
 
 
 def _write_whole(path: str, data: bytes) -> None:

@@ -32,6 +32,7 @@ SIDECAR = {
     "no_ensure_gateway": False,
     "legacy_gateway_election": False,
     "require_dispatch_capable": False,
+    "check_server_version": False,
     "extra_args": [],
 }
 SIDECAR_ARGV = "--dcc maya --host-rpc commandport://127.0.0.1:6000 --watch-pid 12345".split()
@@ -62,6 +63,7 @@ STOP = {
 }
 READY = dict(NO_PROBE, dcc_type=None, instance_id=None, host_rpc=None)
 LAYOUT = {"packages": None, "adapter_package": None}
+RUN = {"budget_secs": float("inf")}
 
 #: Command line -> function, positional arguments, keywords. The first ones are the seed's.
 CALLS = [
@@ -119,9 +121,9 @@ CALLS = [
         "sidecar-command --dcc-type maya --host-rpc u --watch-pid 1 --registry-dir r --server-bin b"
         " --instance-id i --display-name d --adapter-version v --discovery-mcp-url m"
         " --gateway-port 9 --gateway-host h --gateway-name n --gateway-remote-host o"
-        " --gateway-remote-port 8 --connect-timeout-secs 1.5 --no-ensure-gateway"
-        " --legacy-gateway-election --require-dispatch-capable --extra-sidecar-arg=--flag"
-        " --extra-sidecar-arg word".split(),
+        " --gateway-remote-port 8 --connect-timeout-secs 2 --no-ensure-gateway"
+        " --legacy-gateway-election --require-dispatch-capable --check-server-version"
+        " --extra-sidecar-arg=--flag --extra-sidecar-arg word".split(),
         "build_sidecar_command",
         [],
         {
@@ -139,10 +141,11 @@ CALLS = [
             "gateway_name": "n",
             "gateway_remote_host": "o",
             "gateway_remote_port": 8,
-            "connect_timeout_secs": 1.5,
+            "connect_timeout_secs": 2,
             "no_ensure_gateway": True,
             "legacy_gateway_election": True,
             "require_dispatch_capable": True,
+            "check_server_version": True,
             "extra_args": ["--flag", "word"],
         },
     ),
@@ -186,7 +189,9 @@ CALLS = [
         ),
     ),
     (["deferred", "list"], "list_deferred", [], {}),
-    (["deferred", "run"], "run_deferred_cleanup", [], {"budget_secs": float("inf")}),
+    (["deferred", "run"], "run_deferred_cleanup", [], dict(RUN, given_up=False)),
+    (["deferred", "run", "--given-up"], "run_deferred_cleanup", [], dict(RUN, given_up=True)),
+    (["deferred", "drop", "0a1b"], "drop_deferred", ["0a1b"], {}),
 ]
 
 
@@ -256,6 +261,10 @@ def test_inspection_succeeds_also_when_a_restart_is_needed(stand_in, capsys) -> 
         ["sidecar-command", "--dcc", "maya", "--host-rpc", "u"],
         ["sidecar-command", "--dcc", "maya", "--host-rpc", "u", "--watch-pid", "x"],
         ["query", "--colour"],
+        ["deferred", "drop"],
+        ["stop", "--timeout-secs", "nan"],
+        ["sidecar-ready", "--timeout-secs", "inf"],
+        ["launch-sidecar", *SIDECAR_ARGV, "--connect-timeout-secs", "2.5"],
     ],
 )
 def test_what_cannot_be_understood_is_status_2_with_json_and_usage(capsys, argv) -> None:
@@ -296,6 +305,42 @@ def test_interruption_is_told_in_json(stand_in, capsys) -> None:
     stand_in("wait_for_sidecar_ready", KeyboardInterrupt())
     status, result, _ = run(capsys, ["sidecar-ready", "--timeout-secs", "9"])
     assert (status, result["reason"]) == (130, "interrupted")
+
+
+def test_interruption_while_the_result_is_printed_ends_it(stand_in, monkeypatch) -> None:
+    class Interrupted:
+        def write(self, text):
+            raise KeyboardInterrupt
+
+    stand_in("list_deferred", {"success": True})
+    monkeypatch.setattr(sys, "stdout", Interrupted())
+    assert main(["deferred", "list"]) == 130
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf"), {1: "one", "two": 2}])
+def test_result_that_is_no_json_is_told_in_json(stand_in, capsys, value) -> None:
+    stand_in("query_runtime_state", {"success": True, "value": value})
+    status, result, _ = run(capsys, ["query"])
+    assert (status, result["success"], result["reason"]) == (1, False, "unexpected_error")
+
+
+def test_nobody_needs_a_console(stand_in, monkeypatch) -> None:
+    stand_in("list_deferred", {"success": True})
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["deferred", "list"]) == 0
+
+
+def test_reader_that_has_seen_enough_is_no_error() -> None:
+    code = "import sys, dcc_mcp_embed.install_lifecycle as lifecycle\n"
+    code += "lifecycle.list_deferred = lambda: {'success': True, 'entries': ['x' * 99] * 9999}\n"
+    code += "sys.exit(lifecycle.main(['deferred', 'list']))"
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout.read(1) == b"{"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
 
 
 def test_help_names_every_command(capsys) -> None:
@@ -346,6 +391,7 @@ REAL = [
     ("sidecar-ready --dcc maya", 1, {"status": "missing", "ready": False}),
     ("deferred list", 0, {"entries": []}),
     ("deferred run", 0, {"status": "nothing_owed"}),
+    ("deferred drop 0a1b", 1, {"status": "failed", "reason": "unknown_id"}),
 ]
 
 

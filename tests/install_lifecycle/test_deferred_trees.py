@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import itertools
 import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
 from dcc_mcp_embed.install_lifecycle import (
-    deferred,
     list_deferred,
+    owing,
     run_deferred_cleanup,
     schedule_deferred_cleanup,
 )
+from dcc_mcp_embed.install_lifecycle.claims import Claim
 from dcc_mcp_embed.install_lifecycle.guards import Surroundings
 from dcc_mcp_embed.install_lifecycle.loaded import Loaded
 from dcc_mcp_embed.install_lifecycle.trees import Trees
@@ -48,16 +51,16 @@ class World:
             return {"operation": kind, "path": self.tree}
         return {"operation": kind, "source": self.payload, "destination": self.tree}
 
-    def run(self, fault=None, exchanges=True):
+    def run(self, fault=None, exchanges=True, sleep=lambda seconds: None):
         """Run what is owed on a disk that may fail; return the result and the disk."""
         disk = FaultyDisk(fault, exchanges)
         trees = Trees(
             disk,
             look=lambda root: Loaded([], [], []),
-            sleep=lambda seconds: None,
+            sleep=sleep,
             around=Surroundings("/nowhere/home", None, []),
         )
-        self._monkeypatch.setattr(deferred, "_perform", trees.perform)
+        self._monkeypatch.setattr(owing, "_performer", lambda: trees.perform)
         try:
             return run_deferred_cleanup(), disk
         except Crash:
@@ -114,43 +117,150 @@ def test_next_start_finishes_whichever_call_fails(
             break
 
 
-def test_replacement_killed_on_its_way_back_is_finished_by_the_next_start(
-    tmp_path, monkeypatch
-) -> None:
-    # Neither tree may be renamed to the visible path, so the old one goes back file by file.
-    for number in itertools.count(1):
-        world = World(tmp_path / str(number), monkeypatch)
-        schedule_deferred_cleanup(world.operation("replace_tree"))
+def kills_the_gap(world):
+    """Return a fault: the process ends when the old tree is aside and the new one not in place."""
 
-        def fault(count, name, arguments, world=world, number=number):
-            if count >= number:
-                raise Crash
-            if name == "rename" and arguments[1] == world.tree:
-                raise windows_error(5, arguments[0])
+    def fault(_count, name, arguments):
+        if name == "rename" and arguments[1] == world.tree:
+            raise Crash
 
-        result, disk = world.run(fault, exchanges=False)
-        assert len(world.owed()) == 1
-        again, _ = world.run(exchanges=False)
-        assert again["success"] is True, again
-        assert picture(world.tree) == world.new, number
-        assert world.owed() == []
-        assert world.beside() == ["tree"]
-        if result is not None:
-            assert number > len(disk.calls) > 10
-            break
+    return fault
 
 
-def test_tree_installed_after_the_schedule_survives_a_removal(tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("killed", [True, False])
+def test_tree_that_a_run_put_in_place_is_meant_from_then_on(killed, tmp_path, monkeypatch) -> None:
+    # The copy of the first attempt is old when the third comes to an end.
     world = World(tmp_path / "w", monkeypatch)
-    schedule_deferred_cleanup(world.operation("remove_tree"))
-    replaced = Trees(around=Surroundings("/nowhere/home", None, [])).replace(
-        world.payload, world.tree
-    )
-    assert replaced["status"] == "replaced"
+    schedule_deferred_cleanup(world.operation("replace_tree"))
+    world.run(kills_the_gap(world), exchanges=False)
+    assert picture(world.tree) is None
+    plant(world.payload, {"later.py": b"4"})
+
+    def fault(_count, name, arguments):
+        if name == "copy_file":
+            raise Crash if killed else posix_error(28, arguments[1])
+
+    world.run(fault, exchanges=False)
+    assert picture(world.tree) == world.new
+    result, _ = world.run(exchanges=False)
+    assert result["results"][0]["status"] == "replaced"
+    assert picture(world.tree) == picture(world.payload) != world.new
+    assert world.owed() == []
+    assert world.beside() == ["tree"]
+
+
+def test_rubbish_that_stays_does_not_make_a_sweep_of_an_update(tmp_path, monkeypatch) -> None:
+    world = World(tmp_path / "w", monkeypatch)
+    held = os.path.join("place", ".tree.dcc-mcp-embed-1", "old", "held.pyd")
+    plant(world.root, {held.replace(os.sep, "/"): b"5"})
+    schedule_deferred_cleanup(world.operation("replace_tree"))
+
+    def in_use(name, arguments):
+        if name == "remove" and arguments[0].endswith("held.pyd"):
+            raise windows_error(32, arguments[0])
+
+    def fault(_count, name, arguments):
+        in_use(name, arguments)
+        if name == "copy_file":
+            raise posix_error(28, arguments[1])
+
+    result, _ = world.run(fault)
+    assert (result["status"], result["results"][0]["status"]) == ("owed", "failed")
+    assert [e["operation"] for e in world.owed()] == [world.operation("replace_tree")]
+    result, _ = world.run(lambda _count, name, arguments: in_use(name, arguments))
+    assert (result["status"], result["results"][0]["status"]) == ("owed", "replaced")
+    assert picture(world.tree) == world.new
+    assert world.run()[0]["status"] == "finished"
+    assert world.beside() == ["tree"]
+
+
+@pytest.mark.parametrize("kind", ["remove_tree", "replace_tree"])
+def test_tree_installed_after_the_schedule_survives(kind, tmp_path, monkeypatch) -> None:
+    world = World(tmp_path / "w", monkeypatch)
+    schedule_deferred_cleanup(world.operation(kind))
+    other = plant(world.root / "other", {"other": b"6"})
+    quiet = Trees(around=Surroundings("/nowhere/home", None, []))
+    assert quiet.replace(other, world.tree)["status"] == "replaced"
     result, _ = world.run()
     assert result["results"][0]["status"] == "superseded"
-    assert picture(world.tree) == world.new
+    assert picture(world.tree) == picture(other)
     assert world.owed() == []
+
+
+@pytest.mark.parametrize("kind", ["remove_tree", "replace_tree"])
+def test_tree_installed_while_a_run_waits_for_the_installer_survives(
+    kind, tmp_path, monkeypatch
+) -> None:
+    world = World(tmp_path / "w", monkeypatch)
+    schedule_deferred_cleanup(world.operation(kind))
+    other = plant(world.root / "other", {"other": b"6"})
+    claim = Claim(os.path.dirname(world.tree), time.sleep)
+    assert claim.__enter__()
+
+    def install(_seconds):
+        if os.path.isdir(other):
+            os.rename(world.tree, str(world.root / "gone"))
+            os.rename(other, world.tree)
+            claim.__exit__(None, None, None)
+
+    result, _ = world.run(sleep=install)
+    assert result["results"][0]["status"] == "superseded"
+    assert picture(world.tree) == {"other": b"6"}
+    assert world.owed() == []
+
+
+def test_update_of_what_was_uninstalled_meanwhile_installs_nothing(tmp_path, monkeypatch) -> None:
+    world = World(tmp_path / "w", monkeypatch)
+    schedule_deferred_cleanup(world.operation("replace_tree"))
+    os.rename(world.tree, str(world.root / "gone"))
+    result, _ = world.run()
+    assert (result["status"], result["results"][0]["status"]) == ("finished", "superseded")
+    assert picture(world.tree) is None
+    assert world.owed() == []
+
+
+def test_installation_where_nothing_was_is_carried_out(tmp_path, monkeypatch) -> None:
+    world = World(tmp_path / "w", monkeypatch)
+    os.rename(world.tree, str(world.root / "gone"))
+    schedule_deferred_cleanup(world.operation("replace_tree"))
+    assert world.run()[0]["results"][0]["status"] == "replaced"
+    assert picture(world.tree) == world.new
+
+
+def test_tree_that_cannot_be_looked_at_is_owed_still_and_keeps_no_other(
+    tmp_path, monkeypatch
+) -> None:
+    world = World(tmp_path / "w", monkeypatch)
+    other = plant(world.root / "place" / "other", {"other": b"6"})
+    schedule_deferred_cleanup(world.operation("remove_tree"))
+    schedule_deferred_cleanup({"operation": "remove_tree", "path": other})
+    real = os.lstat
+
+    def lstat(path, **keywords):
+        if path == world.tree:
+            raise OSError(errno.EIO, "the drive is away")
+        return real(path, **keywords)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "lstat", lstat)
+        result, _ = world.run()
+    assert (result["status"], result["finished_count"]) == ("owed", 1)
+    assert picture(other) is None
+    (entry,) = world.owed()
+    assert (entry["operation"], entry["state"]) == (world.operation("remove_tree"), "owed")
+    assert world.run()[0]["status"] == "finished"
+
+
+def test_payload_that_is_gone_is_told_once(tmp_path, monkeypatch) -> None:
+    world = World(tmp_path / "w", monkeypatch)
+    schedule_deferred_cleanup(world.operation("replace_tree"))
+    os.rename(world.payload, world.payload + ".unmounted")
+    result, _ = world.run()
+    assert (result["status"], result["results"][0]["reason"]) == ("given_up", "missing_source")
+    assert world.run()[0]["status"] == "nothing_owed"
+    os.rename(world.payload + ".unmounted", world.payload)
+    assert world.run()[0]["status"] == "finished"
+    assert picture(world.tree) == world.new
 
 
 SCHEDULE = """

@@ -11,14 +11,19 @@ from dcc_mcp_embed.install_lifecycle import entries
 REMOVE = {"operation": "remove_tree", "path": "/a/tree"}
 REPLACE = {"operation": "replace_tree", "source": "/a/new", "destination": "/a/tree"}
 SWEEP = {"operation": "sweep_tree", "path": "/a/tree"}
-IDENTITY = {"inode": 2, "latest": 3, "files": {}}
+IDENTITY = {"inode": 2, "latest": 3}
 
 
-def added(*operations):
+def added(*operations, machine="here"):
     found = []
     for number, operation in enumerate(operations):
-        found, _, _ = entries.add(found, operation, IDENTITY, "id{}".format(number), number)
+        name = "id{}".format(number)
+        found, _, _ = entries.add(found, operation, IDENTITY, machine, name, number)
     return found
+
+
+def never(path):
+    raise AssertionError("looked for " + path)
 
 
 @pytest.mark.parametrize(
@@ -78,36 +83,39 @@ def test_result_is_not_changed_by_what_becomes_of_its_operation() -> None:
 
 
 def test_first_entry() -> None:
-    found, entry, replaced = entries.add([], REMOVE, IDENTITY, "id", 5.0)
+    found, entry, replaced = entries.add([], REMOVE, IDENTITY, "here", "id", 5.0)
     assert found == [entry]
     assert replaced == []
     assert entry == {
         "id": "id",
         "operation": REMOVE,
         "identity": IDENTITY,
+        "machine": "here",
         "scheduled_at": 5.0,
         "attempts": 0,
         "last_attempt_at": None,
         "last_error": None,
+        "given_up": False,
     }
     assert entries.problem_of_entry(entry) is None
 
 
 def test_same_operation_again_is_the_same_entry_and_means_what_is_there_now() -> None:
     (first,) = added(REMOVE)
-    tried = dict(first, attempts=3, last_error={"reason": "busy"}, last_attempt_at=4.0)
+    tried = dict(first, attempts=3, last_error={"reason": "busy"}, given_up=True)
     again = {"operation": "remove_tree", "path": "/a/b/../tree/"}
-    found, entry, replaced = entries.add([tried], again, {"inode": 9}, "fresh", 7.0)
+    found, entry, replaced = entries.add([tried], again, {"inode": 9}, "here", "fresh", 7.0)
     assert found == [entry]
     assert replaced == []
     assert (entry["id"], entry["attempts"], entry["last_error"]) == ("id0", 3, {"reason": "busy"})
     assert (entry["identity"], entry["scheduled_at"]) == ({"inode": 9}, 7.0)
+    assert entry["given_up"] is False
 
 
 @pytest.mark.parametrize(("first", "second"), [(REMOVE, REPLACE), (REPLACE, REMOVE)])
 def test_later_wish_for_a_place_takes_the_place_of_the_earlier(first, second) -> None:
     (old,) = added(first)
-    found, entry, replaced = entries.add([old], second, None, "new", 1.0)
+    found, entry, replaced = entries.add([old], second, None, "here", "new", 1.0)
     assert found == [entry]
     assert replaced == [old]
     assert (entry["id"], entry["attempts"]) == ("new", 0)
@@ -136,7 +144,9 @@ def test_attempt_is_counted_before_it_is_made() -> None:
 
 def test_what_is_done_is_owed_no_more() -> None:
     (entry,) = added(REMOVE)
-    assert entries.unfinished(entry, {"success": True, "status": "removed"}) is None
+    assert entries.attempted(entry, {"success": True, "status": "removed"}) is None
+    unreadable = {"success": True, "deferred_operation": {"operation": "remove_tree"}}
+    assert entries.attempted(entry, unreadable) is None
 
 
 def test_what_failed_is_owed_with_what_went_wrong() -> None:
@@ -149,7 +159,7 @@ def test_what_failed_is_owed_with_what_went_wrong() -> None:
         "locked_path": "/a/tree/x.pyd",
         "path": "/a/tree",
     }
-    after = entries.unfinished(entry, result)
+    after = entries.attempted(entry, result)
     assert after == dict(
         entry,
         last_error={
@@ -161,18 +171,95 @@ def test_what_failed_is_owed_with_what_went_wrong() -> None:
     )
 
 
-@pytest.mark.parametrize("success", [True, False])
-def test_what_an_attempt_leaves_is_owed_instead(success: bool) -> None:
+def test_what_a_success_leaves_is_owed_instead() -> None:
     (entry,) = added(REMOVE)
-    result = {"success": success, "status": "removed", "deferred_operation": SWEEP}
-    after = entries.unfinished(entry, result)
-    assert (after["operation"], after["id"]) == (SWEEP, entry["id"])
+    result = {"success": True, "status": "removed", "deferred_operation": SWEEP}
+    after = entries.attempted(entry, result)
+    assert (after["operation"], after["id"], after["identity"]) == (SWEEP, entry["id"], None)
 
 
-def test_what_cannot_be_read_of_an_attempt_leaves_the_operation() -> None:
-    (entry,) = added(REMOVE)
-    result = {"success": False, "deferred_operation": {"operation": "remove_tree"}}
-    assert entries.unfinished(entry, result)["operation"] == REMOVE
+@pytest.mark.parametrize("left", [None, SWEEP, REMOVE, {"operation": "remove_tree"}])
+def test_what_was_not_done_is_owed_whatever_else_is_to_be_cleared_away(left) -> None:
+    (entry,) = added(REPLACE)
+    result = {"success": False, "status": "failed", "reason": "remove_failed"}
+    after = entries.attempted(entry, dict(result, deferred_operation=left))
+    assert (after["operation"], after["identity"]) == (REPLACE, IDENTITY)
+    assert after["given_up"] is False
+
+
+@pytest.mark.parametrize(
+    ("error", "hopeless"),
+    [
+        ({"reason": "invalid_path", "guard": "link"}, True),
+        ({"reason": "invalid_path", "guard": "current_directory"}, False),
+        ({"reason": "invalid_path", "guard": "unreadable"}, False),
+        ({"reason": "invalid_operation"}, True),
+        ({"reason": "missing_source"}, True),
+        ({"reason": "remove_failed", "cause": "no_space"}, False),
+        ({"reason": "busy"}, False),
+        ({"reason": "raised"}, False),
+    ],
+)
+def test_what_can_never_be_done_is_given_up(error, hopeless) -> None:
+    (entry,) = added(REPLACE)
+    after = entries.attempted(entry, dict(error, success=False, message="It is so."))
+    assert after["given_up"] is hopeless
+    assert after["last_error"]["message"] == "It is so."
+    assert entries.state_of(after, "here") == ("given_up" if hopeless else "owed")
+    assert entries.is_due(after, "here", lambda path: False, again=False) is not hopeless
+    assert entries.is_due(after, "here", never, again=True)
+    assert entries.begun(after, 1.0)["given_up"] is False
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_source_that_was_missing_is_waited_for(exists: bool) -> None:
+    (entry,) = added(REPLACE)
+    after = entries.attempted(entry, {"success": False, "reason": "missing_source"})
+    looked = []
+
+    def look(path):
+        looked.append(path)
+        return exists
+
+    assert entries.is_due(after, "here", look, again=False) is exists
+    assert looked == ["/a/new"]
+
+
+@pytest.mark.parametrize(
+    ("meant", "here", "state"),
+    [("a", "a", "owed"), ("a", "b", "elsewhere"), (None, "b", "owed"), ("a", None, "owed")],
+)
+def test_entries_of_another_machine_are_not_ours(meant, here, state) -> None:
+    (entry,) = added(REMOVE, machine=meant)
+    assert entries.state_of(entry, here) == state
+    for again in (True, False):
+        assert entries.is_due(entry, here, never, again) is (state == "owed")
+
+
+def test_wish_of_another_machine_is_its_own() -> None:
+    (theirs,) = added(REMOVE, machine="there")
+    found, ours, replaced = entries.add([theirs], REPLACE, None, "here", "new", 1.0)
+    assert (found, replaced) == ([theirs, ours], [])
+    place = entries.place_of(REMOVE)
+    assert entries.without(found, place, "here") == ([theirs], [ours])
+
+
+@pytest.mark.parametrize(
+    ("result", "place"),
+    [
+        ({"success": True, "status": "removed", "path": "/a/tree"}, (True, "/a/tree")),
+        ({"success": True, "status": "skipped", "path": "/a/x/../tree"}, (True, "/a/tree")),
+        ({"success": True, "status": "replaced", "destination": "/a/tree"}, (True, "/a/tree")),
+        ({"success": True, "status": "swept", "path": "/a/tree"}, None),
+        ({"success": True, "status": "ok", "path": "/a/tree"}, None),
+        ({"success": True, "status": "removed", "path": None}, None),
+        ({"success": False, "status": "removed", "path": "/a/tree"}, None),
+        ({"success": True, "status": ["removed"]}, None),
+        (None, None),
+    ],
+)
+def test_place_that_is_as_it_was_wished(result, place) -> None:
+    assert entries.settled(result) == place
 
 
 @pytest.mark.parametrize(
@@ -186,6 +273,8 @@ def test_what_cannot_be_read_of_an_attempt_leaves_the_operation() -> None:
         {"attempts": "1"},
         {"last_error": "text"},
         {"identity": []},
+        {"machine": 1},
+        {"given_up": 1},
         {"scheduled_at": None},
         {"last_attempt_at": "yesterday"},
     ],
@@ -194,7 +283,7 @@ def test_damaged_entry_is_seen(change) -> None:
     (entry,) = added(REMOVE)
     assert entries.problem_of_entry(dict(entry, **change))
     key = next(iter(change))
-    if key not in ("identity", "last_error", "last_attempt_at"):
+    if key not in ("identity", "machine", "last_error", "last_attempt_at"):
         assert entries.problem_of_entry({k: v for k, v in entry.items() if k != key})
 
 

@@ -11,9 +11,12 @@ import time
 
 import pytest
 
-from dcc_mcp_embed import config
 from dcc_mcp_embed.install_lifecycle import journal as module
-from dcc_mcp_embed.install_lifecycle.journal import Journal, JournalError, journal_dir, parse
+from dcc_mcp_embed.install_lifecycle.journal import (
+    Journal,
+    JournalError,
+    parse,
+)
 
 
 def entry(number, **changes):
@@ -21,10 +24,12 @@ def entry(number, **changes):
         "id": "id{}".format(number),
         "operation": {"operation": "remove_tree", "path": "/a/{}".format(number)},
         "identity": None,
+        "machine": None,
         "scheduled_at": 1.5,
         "attempts": 0,
         "last_attempt_at": None,
         "last_error": None,
+        "given_up": False,
     }
     found.update(changes)
     return found
@@ -232,13 +237,40 @@ def test_what_is_no_file_is_damage_and_is_not_touched(journal, home, tmp_path, k
 
 def test_turn_is_had_by_one(journal, home) -> None:
     other = Journal(str(home), time.monotonic, time.sleep)
-    turn = journal.turn()
-    assert other.turn() is None
+    turn = journal.turn(0)
+    assert other.turn(0) is None
     put(other, entry(1))  # what is owed can be added to all the while
     turn.release()
-    again = other.turn()
+    again = other.turn(0)
     assert again is not None
     again.release()
+
+
+def test_turn_is_waited_for(journal, home) -> None:
+    turn, slept = journal.turn(0), []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        turn.release()
+
+    next_turn = Journal(str(home), time.monotonic, sleep).turn(30.0)
+    assert next_turn is not None
+    assert len(slept) == 1
+    next_turn.release()
+
+
+def test_journal_that_another_finishes_while_it_is_read_is_empty(journal, monkeypatch) -> None:
+    put(journal, entry(1))
+    real = os.open
+
+    def late(path, *args, **keywords):
+        if path == journal.path:
+            os.unlink(path)
+        return real(path, *args, **keywords)
+
+    monkeypatch.setattr(os, "open", late)
+    contents = journal.read()
+    assert (contents.entries, contents.damage) == ([], None)
 
 
 def test_busy_journal_is_given_up_in_time(journal, home) -> None:
@@ -266,7 +298,7 @@ from dcc_mcp_embed.install_lifecycle.journal import Journal
 sys.stdin.readline()
 for number in range(25):
     new = {"id": sys.argv[2] + str(number), "identity": None, "scheduled_at": 1, "attempts": 0,
-           "last_attempt_at": None, "last_error": None,
+           "last_attempt_at": None, "last_error": None, "given_up": False,
            "operation": {"operation": "remove_tree", "path": "/x"}}
     Journal(sys.argv[1], time.monotonic, time.sleep).change(lambda entries: entries + [new])
 """
@@ -285,19 +317,6 @@ def test_processes_that_write_together_lose_nothing(journal, home) -> None:
     ids = {one["id"] for one in journal.read().entries}
     assert ids == {letter + str(number) for letter in "abc" for number in range(25)}
     assert files(home) == ["journal.json", "journal.lock"]
-
-
-@pytest.mark.parametrize("platform", ["linux", "win32", "darwin"])
-@pytest.mark.parametrize(
-    "environ",
-    [
-        {},
-        {"DCC_MCP_EMBED_HOME": "~/here"},
-        {"LOCALAPPDATA": "/local", "XDG_DATA_HOME": "/xdg"},
-    ],
-)
-def test_directory_is_where_the_server_has_its_secret(platform, environ) -> None:
-    assert journal_dir(environ, platform) == config.data_dir(environ, platform)
 
 
 def test_parsing_keeps_what_it_does_not_know() -> None:

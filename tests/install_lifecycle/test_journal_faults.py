@@ -15,8 +15,8 @@ from contextlib import contextmanager
 import pytest
 
 from dcc_mcp_embed.install_lifecycle import (
-    deferred,
     list_deferred,
+    owing,
     run_deferred_cleanup,
     schedule_deferred_cleanup,
 )
@@ -108,9 +108,9 @@ class World:
             self.trees.append(str(root / name))
         monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(self.home))
         self.results = {}
-        monkeypatch.setattr(deferred, "_perform", self.perform)
+        monkeypatch.setattr(owing, "_performer", lambda: self.perform)
 
-    def perform(self, operation):
+    def perform(self, operation, still_meant):
         if operation["path"] in self.results:
             return self.results[operation["path"]]
         if not os.path.isdir(operation["path"]):
