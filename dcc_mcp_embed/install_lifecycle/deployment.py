@@ -38,7 +38,8 @@ def resolve_deployment_layout(
     A package's root is the one in ``package_roots`` (its source is ``explicit``), else that of
     ``REZ_<PACKAGE>_ROOT`` (``rez-env``), else the package's folder in ``cache_root`` or what
     ``DCC_MCP_REZ_LOCAL_CACHE_ROOT``, ``REZ_LOCAL_CACHE_ROOT`` or ``REZ_LOCAL_PACKAGES_PATH`` name
-    (``cache-root``), else nothing (``missing``). ``env`` stands in for the whole environment.
+    (``cache-root``), else nothing (``missing``). ``env`` stands in for the whole environment. A
+    root that is a link is told by its own name, unlike the reference: it may lead elsewhere soon.
 
     ``mode`` is ``rez``, ``filesystem``, ``mixed`` or ``unknown``. What ``environment`` says to
     prepend and to set is for the program that is started; nothing is changed here.
@@ -75,9 +76,9 @@ def resolve_deployment_layout(
 
 
 def _names(packages: Optional[Iterable[str]], adapter: Optional[str]) -> List[str]:
-    names = DEFAULT_DEPLOYMENT_PACKAGES if packages is None else packages
-    listed = [names] if isinstance(names, str) else list(names)
-    stripped = (str(name).strip() for name in [*listed, adapter or ""])
+    listed = [packages] if isinstance(packages, str) else list(packages or ())
+    named = [*(listed or DEFAULT_DEPLOYMENT_PACKAGES), adapter or ""]
+    stripped = (str(name).strip() for name in named)
     return _unique(name for name in stripped if name)
 
 
@@ -119,7 +120,8 @@ def _root(
 
 def _upper(name: str) -> str:
     """Return a package's name as rez has it in the names of variables."""
-    return "".join(c if c.isalnum() else "_" for c in name).upper()
+    kept = "".join(c if c.isascii() and c.isalnum() else " " for c in name)
+    return "_".join(kept.split()).upper()
 
 
 def _mode(sources: List[str], rez_is_active: bool) -> str:

@@ -180,6 +180,38 @@ def test_names_are_stripped_and_said_once() -> None:
     assert one["name"] == "tools"
 
 
+@pytest.mark.parametrize("packages", [None, [], ()])
+def test_no_packages_are_the_usual_ones(packages) -> None:
+    layout = resolve_deployment_layout(packages=packages, adapter_package="dcc_mcp_maya", env={})
+    names = [package["name"] for package in layout["packages"]]
+    assert names == ["dcc_mcp_core", "dcc_mcp_server", "dcc_mcp_maya"]
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [("a--b", "REZ_A_B_ROOT"), ("-a_", "REZ_A_ROOT"), ("caf\u00e9-2", "REZ_CAF_2_ROOT")],
+)
+def test_variable_of_a_name_is_the_reference_s(name, variable) -> None:
+    (package,) = resolve_deployment_layout(packages=[name], env={})["packages"]
+    assert package["env_var"] == variable
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "a\0b"])
+def test_blank_places_are_none(blank, tmp_path) -> None:
+    env = {"DCC_MCP_REZ_LOCAL_CACHE_ROOT": blank, "REZ_LOCAL_CACHE_ROOT": str(tmp_path)}
+    layout = resolve_deployment_layout(blank, package_roots={"dcc_mcp_core": blank}, env=env)
+    assert layout["cache_root"] == str(tmp_path)
+    assert by_name(layout)["dcc_mcp_core"]["source"] == "cache-root"
+
+
+def test_linked_root_keeps_its_name(tree, tmp_path) -> None:
+    os.symlink(tree("versions/2"), str(tmp_path / "current"))
+    layout = resolve_deployment_layout(
+        packages=["suite"], package_roots={"suite": str(tmp_path / "current")}, env={}
+    )
+    assert by_name(layout)["suite"]["root"] == str(tmp_path / "current")
+
+
 def test_two_packages_of_one_root_prepend_it_once(tree) -> None:
     root = tree("suite", "python")
     layout = resolve_deployment_layout(
