@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from dcc_mcp_embed.install_lifecycle.exclusive import Exclusive
+from dcc_mcp_embed.install_lifecycle.exclusive import Exclusive, open_plain, try_lock, unlock
 
 HOLD = """
 import sys, time
@@ -44,9 +44,9 @@ def path(tmp_path):
     return str(tmp_path / "lock")
 
 
-def take(path, timeout=0.0, fake=None):
+def take(path, timeout=0.0, fake=None, vanishing=False):
     fake = fake or Time()
-    lock = Exclusive(path)
+    lock = Exclusive(path, vanishing)
     return lock if lock.acquire(timeout, fake.now, fake.sleep) else None
 
 
@@ -127,6 +127,80 @@ def test_missing_directory_is_an_os_error(tmp_path) -> None:
 def test_file_is_the_users_own(path) -> None:
     take(path).release()
     assert os.stat(path).st_mode & 0o077 == 0
+
+
+def test_those_who_share_keep_out_who_wants_it_alone(path) -> None:
+    handles = [open_plain(path, os.O_RDWR | os.O_CREAT) for _ in range(3)]
+    assert try_lock(handles[0], shared=True)
+    assert try_lock(handles[1], shared=True)
+    assert not try_lock(handles[2])
+    unlock(handles[0])
+    assert not try_lock(handles[2])
+    unlock(handles[1])
+    assert try_lock(handles[2])
+    assert not try_lock(handles[0], shared=True)
+    for handle in handles:
+        os.close(handle)
+
+
+# A lock file in a folder that is not ours.
+
+
+def test_vanishing_file_is_gone_when_it_is_let_go(path) -> None:
+    first = take(path, vanishing=True)
+    assert take(path, vanishing=True) is None
+    assert os.path.exists(path)
+    first.release()
+    assert not os.path.exists(path)
+
+
+def test_who_has_opened_a_file_that_vanishes_locks_the_next_one(path, monkeypatch) -> None:
+    first, real, opened = take(path, vanishing=True), os.open, []
+
+    def slow_open(*args, **keywords):
+        handle = real(*args, **keywords)
+        opened.append(handle)
+        if len(opened) == 1:
+            first.release()
+        return handle
+
+    monkeypatch.setattr(os, "open", slow_open)
+    second = take(path, vanishing=True)
+    assert second is not None
+    assert len(opened) == 2
+    assert take(path, vanishing=True) is None  # and that keeps others out
+    second.release()
+    assert not os.path.exists(path)
+
+
+def test_file_that_a_killed_process_left_keeps_nobody_out(path) -> None:
+    os.close(open_plain(path, os.O_RDWR | os.O_CREAT))
+    lock = take(path, vanishing=True)
+    assert lock is not None
+    lock.release()
+    assert not os.path.exists(path)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_windows_refuses_a_file_that_vanishes_as_one_that_nobody_may_make(
+    there, path, monkeypatch
+) -> None:
+    if there:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT))
+
+    def refused(*args, **keywords):
+        raise PermissionError(errno.EACCES, "refused", path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refused)
+        patch.setattr(os, "name", "nt")
+        if there:
+            assert take(path, vanishing=True) is None
+        else:
+            with pytest.raises(PermissionError):
+                take(path, vanishing=True)
+        with pytest.raises(PermissionError):
+            take(path)
 
 
 class FakeMsvcrt(ModuleType):
