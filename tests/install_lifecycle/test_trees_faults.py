@@ -164,13 +164,14 @@ def test_any_call_may_be_the_last(case):
 
 
 @pytest.mark.parametrize("kind", ["remove", "replace"], indirect=True)
-def test_the_run_after_a_crash_may_crash_too(case):
+@pytest.mark.parametrize("share", [5, pytest.param(2, marks=pytest.mark.heavy)])
+def test_the_run_after_a_crash_may_crash_too(case, share):
     """And the third one finishes."""
     steps = case.steps()
-    for first in range(1 + steps % 2, steps + 1, 2):
-        second = -(first % 7)
+    for first in range(1 + steps % share, steps + 1, share):
+        second = -(first % share)
         while True:
-            second += 7
+            second += share
             case.start()
             with pytest.raises(Crash):
                 case.run(crash_at(first))
