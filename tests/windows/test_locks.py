@@ -23,7 +23,7 @@ TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 AT_IT = """
 import os, sys, time
 from dcc_mcp_embed.install_lifecycle.journal import Journal
-turn = Journal(os.environ["DCC_MCP_EMBED_HOME"], time.monotonic, time.sleep).turn()
+turn = Journal(os.environ["DCC_MCP_EMBED_HOME"], time.monotonic, time.sleep).turn(0.0)
 print(int(turn is not None), flush=True)
 sys.stdin.read()
 """
