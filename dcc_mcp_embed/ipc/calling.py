@@ -14,7 +14,7 @@ from typing import Any, Callable, Optional
 from .. import collector
 from .call_places import AsyncioLoop, Item, Place, Thread
 from .functions import close, is_awaitable, report, shown
-from .promises import settle
+from ..net.promises import settle
 
 __all__ = ["Deliveries"]
 

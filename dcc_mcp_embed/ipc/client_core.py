@@ -19,7 +19,7 @@ from .calling import Deliveries
 from .engine import Engine, held_weakly
 from .functions import is_coroutine_function
 from .places import Target
-from .promises import fail, settle
+from ..net.promises import fail, settle
 from .session import Session
 
 __all__ = ["ClientCore"]

@@ -22,7 +22,7 @@ from ..rpc.hello import place
 from ..transport_errors import IpcConnectionFailed, IpcNotSupported
 from .actions import Action, Close, Dial, Finished
 from .places import Target
-from .promises import settle
+from ..net.promises import settle
 from .session import Session
 
 __all__ = ["Engine", "held_weakly"]

@@ -14,7 +14,7 @@ from .caller import Caller
 from .door import Door
 from .functions import shown
 from .limits import MAX_DATA
-from .promises import offer
+from ..net.promises import offer
 from .protocol import InvalidMessage
 
 __all__ = ["Accounts", "Push", "Pushes"]

@@ -16,7 +16,7 @@ from .functions import report
 from .handlers import Handlers
 from .outbox import Outbox
 from .places import Listening
-from .promises import offer
+from ..net.promises import offer
 from .pushes import Pushes
 from .tally import ServerTally
 

@@ -18,7 +18,7 @@ from .answers import outcome
 from .client_core import ClientCore
 from .functions import report
 from .places import Path, SecretLike, locate
-from .promises import awaited, awaited_for, waited
+from ..net.promises import awaited, awaited_for, waited
 
 __all__ = ["SocketClient"]
 

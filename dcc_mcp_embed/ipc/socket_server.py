@@ -21,7 +21,7 @@ from ..rpc.receipts import Limits
 from .handlers import Handlers, request
 from .outcomes import Handler
 from .places import Path, SecretLike, check, listen
-from .promises import awaited, offer, waited
+from ..net.promises import awaited, offer, waited
 from .pushes import Accounts, Push
 from .run import Plan, Run
 from .standby import OnLoop, Standby

@@ -10,7 +10,7 @@ from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 from .. import collector
-from ..net.readiness import SLICE_S
+from .readiness import SLICE_S
 
 __all__ = ["awaited", "awaited_for", "fail", "offer", "settle", "waited"]
 

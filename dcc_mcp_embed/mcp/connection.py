@@ -1,0 +1,260 @@
+"""One HTTP connection of a client, and those to one origin. Coroutines; loop thread.
+
+One exchange at a time on each: :meth:`Connection.send`, then :meth:`Connection.head`, then
+:meth:`Connection.read` until nothing comes, then :meth:`Origin.give_back`, or
+:meth:`Connection.abort` at any point.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Callable, List, Optional, Union
+
+from ..net.dialing import apart, dial
+from ..net.loop import Loop
+from ..net.stream import Protocol, Stream
+from ..net.tasks import Inbox
+from ..net.timers import Timer
+from ..wire import http1
+from .url import Url
+
+__all__ = ["Broken", "Connection", "Origin"]
+
+_MAX_HEAD = 64 * 1024
+#: Bytes that wait to be read; more of them stay with the server.
+_HIGH_WATER = 4 * 1024 * 1024
+#: Connections that are kept for later, and for how long, seconds; servers that say so keep theirs
+#: for less, and many that do not say so for 5.
+_MOST_IDLE, _IDLE = 8, 4.0
+_KEPT_FOR = re.compile(r"(?:^|[\s,;])timeout=([0-9]{1,5})(?:$|[\s,;])", re.ASCII)
+
+
+class Broken(Exception):
+    """The connection is of no use any more. ``sent``: some of the request may have arrived."""
+
+    def __init__(self, reason: str, sent: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.sent = sent
+
+
+class Connection(Protocol):
+    """An open connection. ``open_stream(protocol)`` makes what is under it."""
+
+    def __init__(self, loop: Loop, open_stream: Callable[[Protocol], Any]) -> None:
+        self._loop = loop
+        self._size = 0
+        self._sent = False
+        self._keep_alive = False
+        self._whole = True
+        self._parser: Optional[http1.ResponseParser] = None
+        self._events: Inbox[Union[http1.ResponseHead, bytes]] = Inbox()
+        self._held = 0
+        self._over = ""
+        #: Called once it is closed.
+        self.lost: Callable[[Connection], None] = lambda connection: None
+        self._stream = open_stream(self)
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._over)
+
+    @property
+    def reusable(self) -> bool:
+        """Return whether another exchange can follow: all of the last one has been read."""
+        return self._whole and self._keep_alive and not self._over
+
+    def send(self, data: bytes, method: str, max_body: Optional[int]) -> None:
+        """Begin an exchange."""
+        self._events = Inbox()
+        self._held = 0
+        self._whole = False
+        self._parser = http1.ResponseParser(_MAX_HEAD, max_body, method)
+        self._size, self._sent = len(data), False
+        self._stream.write(data)
+        if self._over:
+            self._events.end(self._broken(self._over))
+
+    @property
+    def sent(self) -> bool:
+        """Return whether anything of the request may have left."""
+        if not self._sent:
+            self._sent = not self._stream.closed and self._stream.unsent < self._size
+        return self._sent
+
+    async def head(self) -> http1.ResponseHead:
+        """Return what the response begins with. Raises Broken."""
+        head = await self._events.get()
+        assert isinstance(head, http1.ResponseHead)
+        self._keep_alive = head.keep_alive
+        return head
+
+    async def read(self) -> bytes:
+        """Return more of the body, nothing at its end. Raises Broken."""
+        if self._whole and not self._events:
+            return b""
+        data = await self._events.get()
+        assert type(data) is bytes
+        self._held -= len(data)
+        if self._held <= _HIGH_WATER:
+            self._stream.resume_reading()
+        return data
+
+    def abort(self) -> None:
+        """Close it now, whatever is under way."""
+        if not self._over:
+            self._end("it was given up")
+            self._stream.abort()
+
+    def close(self) -> None:
+        """Close it."""
+        if not self._over:
+            self._end("it was closed")
+            self._stream.close()
+
+    # -- protocol -----------------------------------------------------------------------------
+
+    def receive_data(self, data: bytes) -> None:
+        parser = self._parser
+        if parser is None:
+            # Nobody has asked for anything.
+            self.abort()
+            return
+        self._sent = True
+        parser.receive_data(data)
+        self._take(parser)
+
+    def receive_eof(self) -> None:
+        if self._parser is not None:
+            self._parser.receive_eof()
+            self._take(self._parser)
+        if not self._over:
+            self._end("the server closed the connection")
+            self._stream.close()
+
+    def connection_lost(self, error: Optional[Exception]) -> None:
+        if not self._over:
+            self._end("the connection was lost" + (": {}".format(error) if error else ""))
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _take(self, parser: http1.ResponseParser) -> None:
+        event = parser.next_event()
+        while event is not None and self._parser is parser:
+            if isinstance(event, http1.ResponseHead):
+                self._events.put(event)
+            elif isinstance(event, http1.Data):
+                self._held += len(event.data)
+                self._events.put(event.data)
+            elif isinstance(event, http1.End):
+                self._whole = True
+                self._parser = None
+                self._events.put(b"")
+                if parser.buffered:
+                    self._end("the server said more than it was asked for")
+                    self._stream.abort()
+                return
+            else:
+                reason = getattr(event, "reason", "the server closed the connection")
+                self._end(reason)
+                self._stream.abort()
+                return
+            event = parser.next_event()
+        if self._held > _HIGH_WATER:
+            self._stream.pause_reading()
+
+    def _end(self, reason: str) -> None:
+        sent = self.sent
+        self._over = reason
+        self._parser = None
+        self._events.end(Broken(reason, sent))
+        lost, self.lost = self.lost, lambda connection: None
+        lost(self)
+
+    def _broken(self, reason: str) -> Broken:
+        return Broken(reason, self._sent)
+
+
+class Origin:
+    """The connections to one scheme, host and port. ``context()``: the TLS context, made apart."""
+
+    def __init__(self, loop: Loop, url: Url, context: Callable[[], Any]) -> None:
+        self._loop = loop
+        self._url = url
+        self._make_context = context
+        self._context: Any = None
+        self._idle: List[Connection] = []
+        self._timers: List[Timer] = []
+        self._open: List[Connection] = []
+        self._closed = False
+
+    async def take(self, fresh: bool = False) -> Connection:
+        """Return a connection that is free; ``fresh``: one that is new. Raises Broken."""
+        while self._idle and not fresh:
+            connection = self._idle.pop()
+            self._timers.pop().cancel()
+            if connection.reusable:
+                return connection
+            connection.close()
+        if self._closed:
+            raise Broken("the client is closed", False)
+        return await self._dial()
+
+    def give_back(self, connection: Connection, head: http1.ResponseHead) -> None:
+        """Keep a connection for the next exchange, if it will do."""
+        if self._closed or not connection.reusable or len(self._idle) >= _MOST_IDLE:
+            connection.close()
+            return
+        told = _KEPT_FOR.search(head.headers.get("keep-alive") or "")
+        time = max(0.0, int(told.group(1)) - 1.0) if told else _IDLE
+        self._idle.append(connection)
+        self._timers.append(self._loop.call_later(time, self._expire, connection))
+
+    def close(self) -> None:
+        """Close all of them; those under way break."""
+        self._closed = True
+        for timer in self._timers:
+            timer.cancel()
+        self._idle, self._timers = [], []
+        for connection in list(self._open):
+            connection.abort()
+
+    def disown(self) -> None:
+        """Close this process's copies of the sockets, in a forked child."""
+        for connection in self._open:
+            connection._stream.disown()
+
+    # -- inside -------------------------------------------------------------------------------
+
+    async def _dial(self) -> Connection:
+        url, loop = self._url, self._loop
+        try:
+            if url.secure and self._context is None:
+                self._context = await apart(loop, self._make_context)
+            sock = await dial(loop, url.host, url.port)
+        except (OSError, UnicodeError, RuntimeError) as error:
+            text = getattr(error, "strerror", None) or str(error)
+            raise Broken("{} cannot be reached: {}".format(url.origin, text), False) from error
+        context = self._context
+
+        def open_stream(protocol: Protocol) -> Any:
+            if context is None:
+                return Stream(loop, sock, protocol, read_always=True)
+            from .tls import TlsStream
+
+            return TlsStream(loop, sock, protocol, context, url.host)
+
+        connection = Connection(loop, open_stream)
+        if connection.closed:
+            raise Broken("the connection was lost", False)
+        self._open.append(connection)
+        connection.lost = self._open.remove
+        if self._closed:
+            connection.abort()
+        return connection
+
+    def _expire(self, connection: Connection) -> None:
+        if connection in self._idle:
+            place = self._idle.index(connection)
+            del self._idle[place], self._timers[place]
+            connection.close()

@@ -1,0 +1,164 @@
+"""TLS over a stream of the loop. Loaded only once somebody has a URL that begins with https."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import Optional
+
+from ..net.loop import Loop
+from ..net.stream import Protocol, Stream
+
+__all__ = ["TlsStream", "make_context"]
+
+_READ_SIZE = 64 * 1024
+
+
+def make_context() -> ssl.SSLContext:
+    """Return what certificates are checked by: the system's, or those of SSL_CERT_FILE.
+
+    It reads files. Any thread.
+    """
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+class TlsStream(Protocol):
+    """A Stream's likeness: ``protocol`` sees what is inside. Loop thread only.
+
+    What is written before both ends have greeted each other waits for that.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        sock: socket.socket,
+        protocol: Protocol,
+        context: ssl.SSLContext,
+        host: str,
+    ) -> None:
+        self._protocol = protocol
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._greeted = False
+        self._waiting = bytearray()
+        self._failure: Optional[Exception] = None
+        self._stream = Stream(loop, sock, self)
+        self._greet()
+
+    # -- as a stream --------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        return self._stream.closed
+
+    @property
+    def unsent(self) -> int:
+        """Return how many bytes have not left, of what is inside as long as none has."""
+        return self._stream.unsent if self._greeted else len(self._waiting)
+
+    def write(self, data: bytes) -> None:
+        if not self._greeted:
+            self._waiting += data
+            return
+        self._tls.write(data)
+        self._flush()
+
+    def pause_reading(self) -> None:
+        self._stream.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._stream.resume_reading()
+
+    def close(self) -> None:
+        self._say_goodbye()
+        self._stream.close()
+
+    def abort(self) -> None:
+        self._stream.abort()
+
+    def disown(self) -> None:
+        self._stream.disown()
+
+    # -- as a protocol ------------------------------------------------------------------------
+
+    def receive_data(self, data: bytes) -> None:
+        self._incoming.write(data)
+        if not self._greeted:
+            self._greet()
+        if self._greeted:
+            self._read()
+
+    def receive_eof(self) -> None:
+        self._incoming.write_eof()
+        if self._greeted:
+            self._read()
+        else:
+            self._fail(ssl.SSLError("the connection ended inside the TLS handshake"))
+
+    def writable_again(self) -> None:
+        self._protocol.writable_again()
+
+    def connection_lost(self, error: Optional[Exception]) -> None:
+        protocol, self._protocol = self._protocol, Protocol()
+        failure, self._failure = self._failure, None
+        protocol.connection_lost(failure or error)
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _greet(self) -> None:
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._flush()
+            return
+        except (ssl.SSLError, ssl.CertificateError) as error:
+            # What is wrong is told to the other end too.
+            self._flush()
+            self._fail(error)
+            return
+        self._greeted = True
+        waiting, self._waiting = bytes(self._waiting), bytearray()
+        if waiting:
+            self._tls.write(waiting)
+        self._flush()
+
+    def _read(self) -> None:
+        while not self.closed:
+            try:
+                data = self._tls.read(_READ_SIZE)
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLZeroReturnError:
+                data = b""
+            except ssl.SSLError as error:
+                # Also an end without a goodbye, which may be an attacker's: whoever reads a body
+                # with a length knows whether it was all.
+                self._fail(error)
+                return
+            if not data:
+                self._protocol.receive_eof()
+                return
+            self._protocol.receive_data(data)
+        self._flush()
+
+    def _flush(self) -> None:
+        data = self._outgoing.read()
+        if data:
+            self._stream.write(data)
+
+    def _say_goodbye(self) -> None:
+        if not self._greeted or self.closed:
+            return
+        try:
+            self._tls.unwrap()
+        except ssl.SSLError:
+            # It wants the other end's goodbye, which nobody waits for.
+            pass
+        self._flush()
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = error
+        if not self.closed:
+            self._stream.close()

@@ -1,0 +1,114 @@
+"""Connect to a host on the loop, which never blocks: names are looked up on a thread of their own.
+
+Coroutines of :mod:`.tasks`; loop thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import threading
+from typing import Any, Callable, List, Optional, Tuple, TypeVar, Union
+
+from .. import collector
+from .loop import WRITE, Loop
+from .tasks import Wait, within
+
+__all__ = ["apart", "dial"]
+
+_T = TypeVar("_T")
+#: Seconds for one of several addresses; a name often has one of IPv6 that leads nowhere.
+_ATTEMPT = 5.0
+_UNDER_WAY = frozenset(
+    getattr(errno, name)
+    for name in ("EINPROGRESS", "EWOULDBLOCK", "WSAEWOULDBLOCK")
+    if hasattr(errno, name)
+)
+
+
+async def apart(loop: Loop, function: Callable[[], _T], name: str = "dcc-mcp-embed aside") -> _T:
+    """Return what a function returns that may block: it is called on a thread of its own.
+
+    Whoever is cut short leaves the thread to itself. Raises what the function raises, and
+    RuntimeError when the interpreter is about to end.
+    """
+    wait: Wait[_T] = Wait()
+
+    def run() -> None:
+        collector.guard()
+        try:
+            value = function()
+        except Exception as error:
+            # Of whatever kind: it is raised where it is waited for.
+            loop.call_soon(wait.fail, error)
+        else:
+            loop.call_soon(wait.settle, value)
+        finally:
+            collector.unguard()
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return await wait
+
+
+async def dial(loop: Loop, host: str, port: int) -> socket.socket:
+    """Return a connected socket, non-blocking. Raises OSError, UnicodeError for what is no name."""
+    targets = _numeric(host, port) or await apart(loop, lambda: _resolve(host, port))
+    failure: Optional[OSError] = None
+    for family, name in targets:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            with within(loop, _ATTEMPT if len(targets) > 1 else None):
+                await _connect(loop, sock, name)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            taken, sock = sock, None
+            return taken
+        except OSError as error:
+            failure = failure or error
+        finally:
+            # Also where it is cut short.
+            if sock is not None:
+                sock.close()
+    try:
+        raise failure or OSError("the name has no address")
+    finally:
+        del failure
+
+
+async def _connect(loop: Loop, sock: socket.socket, name: Any) -> None:
+    sock.setblocking(False)
+    code = sock.connect_ex(name)
+    if code in _UNDER_WAY:
+        wait: Wait[int] = Wait()
+        loop.register(sock, WRITE, wait.settle)
+        try:
+            await wait
+        finally:
+            loop.unregister(sock)
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if not code and sock.getsockname() == sock.getpeername():
+        # The port is free, and is the very one that we were given for our own end.
+        code = errno.ECONNREFUSED
+    if code:
+        raise OSError(code, os.strerror(code))
+
+
+def _numeric(host: str, port: int) -> List[Tuple[int, Any]]:
+    """Return (family, socket address) of what need not be looked up, and of ``localhost``."""
+    if host == "localhost":
+        return [(socket.AF_INET, ("127.0.0.1", port)), (socket.AF_INET6, ("::1", port))]
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except (OSError, ValueError):
+            # It is none of this family; a name may be odd enough for the second kind.
+            continue
+        return [(int(family), (host, port))]
+    return []
+
+
+def _resolve(host: str, port: int) -> List[Tuple[int, Any]]:
+    # Only what is not ASCII needs Python's "idna", which is large.
+    name: Union[str, bytes] = host.encode("ascii") if host.isascii() else host
+    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    return [(int(family), target) for family, _, _, _, target in found]
