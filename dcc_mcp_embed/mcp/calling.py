@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Tuple
 
+from ..net.callables import is_coroutine_function
 from ..net.dialing import apart
 from ..net.loop import Loop
 from ..net.tasks import Wait
@@ -18,7 +19,7 @@ async def called(
 
     A coroutine function runs on ``asyncio_loop`` if that runs; all else on a thread of its own.
     """
-    if _is_coroutine_function(function) and asyncio_loop is not None and asyncio_loop.is_running():
+    if is_coroutine_function(function) and asyncio_loop is not None and asyncio_loop.is_running():
         # Loaded long since, as there is a loop of it.
         import asyncio
 
@@ -50,11 +51,3 @@ def run_here(function: Callable[..., Any], args: Tuple[Any, ...]) -> Any:
 
 async def _awaited(value: Any) -> Any:
     return await value
-
-
-def _is_coroutine_function(function: Callable[..., Any]) -> bool:
-    import inspect
-
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(type(function), "__call__", None)
-    )

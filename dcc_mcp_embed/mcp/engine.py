@@ -1,4 +1,4 @@
-"""The thread that the conversations of one facade run on, from the first of them to the clean-up."""
+"""The thread that the conversations of one facade run on, from the first to the clean-up."""
 
 from __future__ import annotations
 

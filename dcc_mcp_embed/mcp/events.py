@@ -84,5 +84,5 @@ class Events:
                 self.broke(error)
 
     def broke(self, error: Exception) -> None:
-        """Take note that a callback has raised something: it is a user's, and may raise anything."""
+        """Log what a callback has raised: it is a user's, and may raise anything."""
         self._logger.error("a status callback failed: %r", error, exc_info=error)

@@ -263,7 +263,7 @@ class MCPClientFacade:
     ) -> Any:
         """Do what :meth:`call_tool` does, and block.
 
-        Raises WouldDeadlock on the main thread of a host for a tool of that very host that needs it.
+        Raises WouldDeadlock on the main thread of a host for a tool of it that needs that thread.
         """
         key = (user_id, plugin_name)
         return self._waited(

@@ -109,6 +109,9 @@ class LegacySse(Duplex):
             text = bytes(body[:_MAX_TEXT]).decode("utf-8", "replace")
             raise (Refused if head.status in (401, 403) else HttpFailed)(head.status, text)
 
+    async def leave(self) -> None:
+        pass  # the end of its stream tells the server
+
     def close(self) -> None:
         self._reading.cancel()
         self._origin.close()

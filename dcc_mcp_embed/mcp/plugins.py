@@ -186,7 +186,7 @@ class Plugins:
 
     async def list_tools(self, loop: Loop, key: Key) -> Tools:
         """Return a plugin's tools. Raises MCPError."""
-        return await self._do(
+        tools: Tools = await self._do(
             loop,
             key,
             self._settings.tool_call_timeout_seconds,
@@ -194,6 +194,7 @@ class Plugins:
             lambda session: session.list_tools(),
             lambda session: True,
         )
+        return tools
 
     async def call_tool(
         self,
@@ -278,12 +279,8 @@ class Plugins:
                 await self._reopen(loop, key, plugin, session)
             except Broken as broken:
                 if broken.sent and not is_harmless(session):
-                    raise MCPError(
-                        "{}; whether the call has run is not known, so it was not sent again".format(
-                            broken.reason
-                        ),
-                        "unknown_outcome",
-                    ) from None
+                    text = "{}; whether the call has run is not known, so it is not sent again"
+                    raise MCPError(text.format(broken.reason), "unknown_outcome") from None
                 if not left:
                     raise
             await sleep(loop, wait)

@@ -6,7 +6,7 @@ It asks for ``server/discover`` first, and shakes hands where the server does no
 from __future__ import annotations
 
 import itertools
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..errors import RemoteProtocolError
 from ..net.loop import Loop

@@ -59,6 +59,9 @@ class Streamable(Wire):
         self._session: Optional[str] = None
         self._version: Optional[str] = None
 
+    async def open(self) -> None:
+        pass  # the first request connects
+
     def opened(self, version: str) -> None:
         self._version = version
 

@@ -54,6 +54,7 @@ class Wire(ABC):
     #: Whether it has ended for good: whoever wants more opens another.
     lost = False
 
+    @abstractmethod
     async def open(self) -> None:
         """Get ready. Raises Broken, ConfigError."""
 
@@ -68,12 +69,15 @@ class Wire(ABC):
     async def tell(self, message: Dict[str, Any], fields: Fields) -> None:
         """Send a notification, or an answer of ours. Raises as :meth:`ask` does."""
 
+    @abstractmethod
     def opened(self, version: str) -> None:
         """Take note of the revision that a handshake has led to."""
 
+    @abstractmethod
     async def listen(self, heard: Heard) -> None:
         """Take what the server says of its own accord, if that has a way of its own."""
 
+    @abstractmethod
     async def leave(self) -> None:
         """Tell the server that the session is over. Raises what it likes; :meth:`close` follows."""
 
@@ -114,6 +118,9 @@ class Duplex(Wire):
         if self._over is not None:
             raise Broken(self._over, False)
         await self.send(message)
+
+    def opened(self, version: str) -> None:
+        pass  # its messages say nothing of that
 
     async def listen(self, heard: Heard) -> None:
         self._heard = heard

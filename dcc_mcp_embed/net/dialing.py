@@ -13,7 +13,7 @@ from typing import Any, Callable, List, Optional, Tuple, TypeVar, Union
 
 from .. import collector
 from .loop import WRITE, Loop
-from .tasks import Wait, within
+from .tasks import TimedOut, Wait, within
 
 __all__ = ["apart", "dial"]
 
@@ -61,14 +61,18 @@ async def dial(loop: Loop, host: str, port: int) -> socket.socket:
             with within(loop, _ATTEMPT if len(targets) > 1 else None):
                 await _connect(loop, sock, name)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            taken, sock = sock, None
-            return taken
         except OSError as error:
+            sock.close()
             failure = failure or error
-        finally:
-            # Also where it is cut short.
-            if sock is not None:
-                sock.close()
+        except TimedOut:
+            sock.close()
+            failure = failure or OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+        except BaseException:
+            # It is cut short.
+            sock.close()
+            raise
+        else:
+            return sock
     try:
         raise failure or OSError("the name has no address")
     finally:
