@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Tuple
+from typing import Any, Callable, Dict, Tuple
 
 from ..net.callables import is_coroutine_function
 from ..net.dialing import apart
 from ..net.loop import Loop
-from ..net.tasks import Wait
+from ..net.tasks import Ended, Group, Inbox, Wait
 
-__all__ = ["called", "run_here"]
+__all__ = ["Telling", "called", "run_here"]
+
+
+#: Notifications of progress that wait for a user's function.
+_MOST_TOLD = 1_000
 
 
 async def called(
@@ -51,3 +55,51 @@ def run_here(function: Callable[..., Any], args: Tuple[Any, ...]) -> Any:
 
 async def _awaited(value: Any) -> Any:
     return await value
+
+
+class Telling:
+    """Tells a user's function of progress, in order, beside what makes it. Loop thread.
+
+    ``broke(error)`` hears of what the function raises.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        function: Callable[[Dict[str, Any]], Any],
+        asyncio_loop: Any,
+        broke: Callable[[Exception], None],
+    ) -> None:
+        self._loop = loop
+        self._function = function
+        self._asyncio_loop = asyncio_loop
+        self._broke = broke
+        self._inbox: Inbox[Dict[str, Any]] = Inbox()
+        self._over: Wait[None] = Wait()
+        self._tasks = Group(loop, self._over.fail)
+        self._tasks.spawn(self._tell())
+
+    def take(self, params: Dict[str, Any]) -> None:
+        """Have it told; of a server that says too much some is left out."""
+        if len(self._inbox) < _MOST_TOLD:
+            self._inbox.put(params)
+
+    async def _tell(self) -> None:
+        try:
+            while True:
+                params = await self._inbox.get()
+                try:
+                    await called(self._loop, self._function, (params,), self._asyncio_loop)
+                except Exception as error:
+                    self._broke(error)
+        except Ended:
+            self._over.settle()
+
+    async def all_told(self) -> None:
+        """Go on once it has been told all of it."""
+        self._inbox.end()
+        await self._over
+
+    def end(self) -> None:
+        """Tell it nothing more."""
+        self._tasks.cancel()

@@ -8,7 +8,7 @@ One exchange at a time on each: :meth:`Connection.send`, then :meth:`Connection.
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, List, Optional, Union
+from typing import Any, Callable, Dict, List, Optional, Union
 
 from ..net.dialing import apart, dial
 from ..net.loop import Loop
@@ -39,12 +39,16 @@ class Broken(Exception):
 
 
 class Connection(Protocol):
-    """An open connection. ``open_stream(protocol)`` makes what is under it."""
+    """An open connection. ``open_stream(protocol)`` makes what is under it.
 
-    def __init__(self, loop: Loop, open_stream: Callable[[Protocol], Any]) -> None:
-        self._loop = loop
-        self._size = 0
-        self._sent = False
+    ``is_greeted()``: whether what is written leaves; as long as not, it certainly has not.
+    """
+
+    def __init__(
+        self, open_stream: Callable[[Protocol], Any], is_greeted: Callable[[Any], bool]
+    ) -> None:
+        self._is_greeted = is_greeted
+        self._written = False
         self._keep_alive = False
         self._whole = True
         self._parser: Optional[http1.ResponseParser] = None
@@ -70,17 +74,15 @@ class Connection(Protocol):
         self._held = 0
         self._whole = False
         self._parser = http1.ResponseParser(_MAX_HEAD, max_body, method)
-        self._size, self._sent = len(data), False
+        self._written = not self._over
         self._stream.write(data)
-        if self._over:
-            self._events.end(self._broken(self._over))
+        if not self._written:
+            self._events.end(Broken(self._over, False))
 
     @property
     def sent(self) -> bool:
         """Return whether anything of the request may have left."""
-        if not self._sent:
-            self._sent = not self._stream.closed and self._stream.unsent < self._size
-        return self._sent
+        return self._written and self._is_greeted(self._stream)
 
     async def head(self) -> http1.ResponseHead:
         """Return what the response begins with. Raises Broken."""
@@ -120,7 +122,6 @@ class Connection(Protocol):
             # Nobody has asked for anything.
             self.abort()
             return
-        self._sent = True
         parser.receive_data(data)
         self._take(parser)
 
@@ -171,9 +172,6 @@ class Connection(Protocol):
         lost, self.lost = self.lost, lambda connection: None
         lost(self)
 
-    def _broken(self, reason: str) -> Broken:
-        return Broken(reason, self._sent)
-
 
 class Origin:
     """The connections to one scheme, host and port. ``context()``: the TLS context, made apart."""
@@ -183,16 +181,16 @@ class Origin:
         self._url = url
         self._make_context = context
         self._context: Any = None
-        self._idle: List[Connection] = []
-        self._timers: List[Timer] = []
+        #: Each with what ends it, the latest last.
+        self._idle: Dict[Connection, Timer] = {}
         self._open: List[Connection] = []
         self._closed = False
 
     async def take(self, fresh: bool = False) -> Connection:
         """Return a connection that is free; ``fresh``: one that is new. Raises Broken."""
         while self._idle and not fresh:
-            connection = self._idle.pop()
-            self._timers.pop().cancel()
+            connection, timer = self._idle.popitem()
+            timer.cancel()
             if connection.reusable:
                 return connection
             connection.close()
@@ -207,15 +205,14 @@ class Origin:
             return
         told = _KEPT_FOR.search(head.headers.get("keep-alive") or "")
         time = max(0.0, int(told.group(1)) - 1.0) if told else _IDLE
-        self._idle.append(connection)
-        self._timers.append(self._loop.call_later(time, self._expire, connection))
+        self._idle[connection] = self._loop.call_later(time, self._expire, connection)
 
     def close(self) -> None:
         """Close all of them; those under way break."""
         self._closed = True
-        for timer in self._timers:
+        for timer in self._idle.values():
             timer.cancel()
-        self._idle, self._timers = [], []
+        self._idle = {}
         for connection in list(self._open):
             connection.abort()
 
@@ -244,7 +241,7 @@ class Origin:
 
             return TlsStream(loop, sock, protocol, context, url.host)
 
-        connection = Connection(loop, open_stream)
+        connection = Connection(open_stream, lambda stream: context is None or stream.greeted)
         if connection.closed:
             raise Broken("the connection was lost", False)
         self._open.append(connection)
@@ -254,7 +251,5 @@ class Origin:
         return connection
 
     def _expire(self, connection: Connection) -> None:
-        if connection in self._idle:
-            place = self._idle.index(connection)
-            del self._idle[place], self._timers[place]
+        if self._idle.pop(connection, None) is not None:
             connection.close()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import Future
-from typing import Any, Callable, Coroutine, Optional
+from typing import Any, Callable, Coroutine, Dict, Optional
 
 from .. import collector
 from ..clock import Clock
@@ -11,10 +12,13 @@ from ..net.loop import Loop
 from ..net.promises import fail, settle
 from ..net.tasks import Cut, Task
 from ..net.thread import LoopThread
+from .records import MCPError
 
 __all__ = ["Engine"]
 
 _GRACE = 5.0
+
+Make = Callable[[Loop], Coroutine[Any, Any, Any]]
 
 
 class Engine:
@@ -27,6 +31,9 @@ class Engine:
         disown: Callable[[], None],
     ) -> None:
         self.loop = Loop(clock, report)
+        self._lock = threading.Lock()
+        self._open = True
+        self._tasks: Dict[Task, None] = {}
         self._thread = LoopThread(self.loop, "dcc-mcp-embed mcp client")
         self._thread.on_fork(disown)
         self._thread.start()
@@ -34,32 +41,36 @@ class Engine:
     @property
     def alive(self) -> bool:
         """Return whether it runs, in this process."""
-        return self._thread.alive
+        return self._open and self._thread.alive
 
     def is_current(self) -> bool:
         """Return whether the caller is its thread, which must not wait for itself."""
         return self.loop.is_current()
 
-    def run(self, make: Callable[[], Coroutine[Any, Any, Any]]) -> Future[Any]:
-        """Run the coroutine that ``make()`` returns. Any thread.
+    def run(self, make: Make) -> Future[Any]:
+        """Run the coroutine that ``make(loop)`` returns. Any thread.
 
-        Cancelling the future cuts it short.
+        Cancelling the future cuts it short. After :meth:`stop` it is MCPError at once.
         """
         future: Future[Any] = Future()
-        self.loop.call_soon(self._begin, make, future)
+        with self._lock:
+            if self._open:
+                self.loop.call_soon(self._begin, make, future)
+                return future
+        fail(future, _closed())
         return future
 
-    def _begin(self, make: Callable[[], Coroutine[Any, Any, Any]], future: Future[Any]) -> None:
+    def _begin(self, make: Make, future: Future[Any]) -> None:
         def done(value: Any, error: Optional[BaseException]) -> None:
+            self._tasks.pop(task, None)
             if error is None:
                 settle(future, value)
-            elif isinstance(error, Cut):
-                # Whoever waited has gone, or everything has been closed.
-                fail(future, RuntimeError("the client was closed meanwhile"))
             else:
-                fail(future, error)
+                # Cut: everything has been closed, or whoever waited has gone.
+                fail(future, _closed() if isinstance(error, Cut) else error)
 
-        task = Task(self.loop, make(), done)
+        task = Task(self.loop, make(self.loop), done)
+        self._tasks[task] = None
 
         def left(future: Future[Any]) -> None:
             if future.cancelled():
@@ -68,7 +79,19 @@ class Engine:
         future.add_done_callback(left)
 
     def stop(self) -> bool:
-        """End the thread; return whether it has ended. Not on it."""
+        """End what is under way, and the thread; return whether it has ended. Not on it."""
+        with self._lock:
+            self._open = False
+            self.loop.call_soon(self._cut)
         with collector.blocking():
-            self.loop.stop()
             return self._thread.finish(_GRACE)
+
+    def _cut(self) -> None:
+        for task in list(self._tasks):
+            task.throw(Cut())
+        # Once what that has led to is over.
+        self.loop.call_soon(self.loop.stop)
+
+
+def _closed() -> MCPError:
+    return MCPError("the client was closed meanwhile", "closed")

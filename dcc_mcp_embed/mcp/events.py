@@ -85,4 +85,4 @@ class Events:
 
     def broke(self, error: Exception) -> None:
         """Log what a callback has raised: it is a user's, and may raise anything."""
-        self._logger.error("a status callback failed: %r", error, exc_info=error)
+        self._logger.error("a callback failed: %r", error, exc_info=error)

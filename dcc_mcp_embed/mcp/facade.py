@@ -26,7 +26,7 @@ from ..net.tasks import Group, sleep
 from . import batches, results
 from .answering import ELICITATION, ROOTS, SAMPLING
 from .cache import ToolCache
-from .calling import called
+from .calling import Telling, called
 from .engine import Engine
 from .events import Events
 from .metrics import ToolMetrics
@@ -293,16 +293,19 @@ class MCPClientFacade:
         async def call(loop: Loop) -> Any:
             began = self._clock.monotonic()
             metrics = self._metrics.setdefault("{}.{}".format(key[1], tool), ToolMetrics())
+            telling = None if on_progress is None else self._telling(loop, on_progress)
             try:
                 result = await self._plugins.call_tool(
                     loop,
                     key,
                     tool,
                     dict(arguments or {}),
-                    self.settings.tool_call_timeout_seconds if timeout is None else timeout,
+                    timeout or self.settings.tool_call_timeout_seconds,
                     attempts,
-                    on_progress,
+                    None if telling is None else telling.take,
                 )
+                if telling is not None:
+                    await telling.all_told()
                 failed = result.get("isError") is True
                 if failed and is_own:
                     _see_deadlock(result)
@@ -312,6 +315,9 @@ class MCPClientFacade:
                 # Cut, too: it has not succeeded.
                 metrics.record_failure((self._clock.monotonic() - began) * 1000)
                 raise
+            finally:
+                if telling is not None:
+                    telling.end()
             record = metrics.record_failure if failed else metrics.record_success
             record((self._clock.monotonic() - began) * 1000)
             return result if failed else results.extracted(result)
@@ -489,7 +495,10 @@ class MCPClientFacade:
     def _end(self) -> None:
         with self._lock:
             engine, self._engine = self._engine, None
+            background, self._background = self._background, None
         if engine is not None:
+            if background is not None:
+                engine.loop.call_soon(background.cancel)
             engine.stop()
         self._cache.clear()
 
@@ -501,7 +510,7 @@ class MCPClientFacade:
         self._asyncio_loop = asyncio.get_running_loop()
         engine = self._running()
         try:
-            return await awaited(engine.run(lambda: make(engine.loop)))
+            return await awaited(engine.run(make))
         finally:
             await self._events.tell_here()
 
@@ -514,7 +523,7 @@ class MCPClientFacade:
             )
         try:
             with guard.waiting("an MCP server"):
-                return waited(engine.run(lambda: make(engine.loop)))
+                return waited(engine.run(make))
         finally:
             self._events.tell()
 
@@ -522,13 +531,19 @@ class MCPClientFacade:
         with self._lock:
             engine = self._engine
             if engine is None or not engine.alive:
-                engine = self._engine = Engine(self._clock, _defect, self._plugins.disown)
-                engine.loop.call_soon(self._begin, engine.loop)
+                engine = self._engine = Engine(self._clock, _defect, self._disown)
+                self._background = Group(engine.loop, lambda error: _defect("background", error))
+                engine.loop.call_soon(self._begin, engine.loop, self._background)
             return engine
 
-    def _begin(self, loop: Loop) -> None:
+    def _disown(self) -> None:
+        """Begin anew in a forked child, where another thread may have had the lock."""
+        self._lock = threading.Lock()
+        self._plugins.disown()
+
+    def _begin(self, loop: Loop, group: Group) -> None:
         """Begin what goes on beside. Loop thread."""
-        settings, group = self.settings, Group(loop, lambda error: _defect("background", error))
+        settings = self.settings
 
         async def every(seconds: float, do: Callable[[], Coroutine[Any, Any, None]]) -> None:
             while True:
@@ -552,6 +567,9 @@ class MCPClientFacade:
             )
         if settings.health_check_interval_seconds:
             group.spawn(every(settings.health_check_interval_seconds, look))
+
+    def _telling(self, loop: Loop, function: Progress) -> Telling:
+        return Telling(loop, function, self._asyncio_loop, self._events.broke)
 
     def _is_own(self, key: Key) -> bool:
         """Return whether a plugin is the very host whose main thread this is."""

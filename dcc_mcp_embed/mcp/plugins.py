@@ -13,7 +13,7 @@ from .. import __version__
 from ..clock import Clock
 from ..errors import ConfigError, EmbedError
 from ..net.loop import Loop
-from ..net.tasks import Lock, TimedOut, sleep, within
+from ..net.tasks import Lock, TimedOut, gather, sleep, within
 from ..wire import http1
 from .answering import Answering
 from .connection import Broken
@@ -121,8 +121,8 @@ class Plugins:
 
     async def close(self, loop: Loop) -> None:
         """End all conversations."""
-        for key in list(self._table):
-            await self.unregister(loop, key, "the client is closed")
+        reason = "the client is closed"
+        await gather(loop, [self.unregister(loop, key, reason) for key in list(self._table)])
 
     def _lock(self, key: Key) -> Lock:
         return self._locks.setdefault(key, Lock())

@@ -36,6 +36,8 @@ _PROBE = 5.0
 _BRIEF = 2.0
 #: How often in a row a call is asked for more.
 _MOST_ROUNDS = 10
+#: Questions of a server that are answered at once; each may take a thread.
+_MOST_ASKED = 16
 #: Pages of a list, and entries in all of them.
 _MOST_PAGES, _MOST_ENTRIES = 1_000, 100_000
 #: Seconds until changes are listened for again.
@@ -91,6 +93,8 @@ class Session:
         self.tools: Optional[Dict[str, Dict[str, Any]]] = None
         self._headers: Dict[str, Tuple[ParamHeader, ...]] = {}
         self._listening = False
+        #: Requests of the server that are being answered.
+        self._asked = 0
 
     @property
     def stateless(self) -> bool:
@@ -359,7 +363,16 @@ class Session:
             self._changed()
 
     async def _answer(self, ident: Any, method: str, params: Any) -> None:
-        answer = await self._answering.answer(ident, method, params if type(params) is dict else {})
+        if self._asked >= _MOST_ASKED:
+            text = "This client answers no more than {} at once".format(_MOST_ASKED)
+            answer = jsonrpc.error(ident, jsonrpc.INTERNAL_ERROR, text)
+        else:
+            self._asked += 1
+            try:
+                given = params if type(params) is dict else {}
+                answer = await self._answering.answer(ident, method, given)
+            finally:
+                self._asked -= 1
         try:
             await self._wire.tell(answer, ())
         except (Broken, HttpFailed, Expired):
@@ -372,7 +385,7 @@ class Session:
         """Say goodbye, as long as that takes no time to speak of; then :meth:`close`."""
         self._group.cancel()
         try:
-            with within(self._loop, 2 * _BRIEF + 1.0):
+            with within(self._loop, self._wire.patience):
                 await self._wire.leave()
         except (Broken, HttpFailed, Expired, TimedOut, RuntimeError):
             # It is not there any more.

@@ -52,6 +52,7 @@ class Stdio(Duplex):
         self, loop: Loop, command: str, args: Sequence[str], env: Mapping[str, str]
     ) -> None:
         super().__init__()
+        self.patience = 2 * _PATIENCE + 1.0
         self._loop = loop
         self._command = command
         self._args = list(args)
@@ -137,6 +138,8 @@ class Stdio(Duplex):
 
     def close(self) -> None:
         self._closed = True
+        # Whoever reads must not wait for a loop that may take nothing more.
+        self._ahead.release()
         self._out.put(None)
         if self._process is not None:
             self._kill(self._process)
@@ -158,7 +161,7 @@ class Stdio(Duplex):
                 with collector.blocking():
                     data = os.read(pipe.fileno(), _READ_SIZE)
                     self._ahead.acquire()
-                if not data:
+                if not data or self._closed:
                     break
                 self._loop.call_soon(self._came, data)
         with collector.blocking():
@@ -208,13 +211,15 @@ class Stdio(Duplex):
 
     @staticmethod
     def _kill(process: subprocess.Popen[bytes]) -> None:
+        if process.poll() is not None:
+            return
         try:
             if os.name == "nt":
                 process.kill()
             else:
                 os.killpg(process.pid, signal.SIGKILL)
-        except (OSError, ProcessLookupError):
-            # It has ended.
+        except OSError:
+            # It has ended just now.
             pass
 
 

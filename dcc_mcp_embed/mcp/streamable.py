@@ -235,7 +235,7 @@ class Streamable(Wire):
     async def _resume(self, strand: _Strand, ident: Any, heard: Heard) -> Dict[str, Any]:
         """Hear the rest of a stream that has ended without its answer. Raises Broken."""
         fruitless = 0
-        while self._session is not None and strand.last_id and fruitless < _MOST_RESUMED:
+        while self._version is not None and strand.last_id and fruitless < _MOST_RESUMED:
             before = strand.last_id
             await sleep(self._loop, strand.retry)
             try:

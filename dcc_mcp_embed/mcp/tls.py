@@ -41,7 +41,8 @@ class TlsStream(Protocol):
         self._protocol = protocol
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
-        self._greeted = False
+        #: Whether both ends have greeted each other.
+        self.greeted = False
         self._waiting = bytearray()
         self._failure: Optional[Exception] = None
         self._stream = Stream(loop, sock, self)
@@ -53,13 +54,8 @@ class TlsStream(Protocol):
     def closed(self) -> bool:
         return self._stream.closed
 
-    @property
-    def unsent(self) -> int:
-        """Return how many bytes have not left, of what is inside as long as none has."""
-        return self._stream.unsent if self._greeted else len(self._waiting)
-
     def write(self, data: bytes) -> None:
-        if not self._greeted:
+        if not self.greeted:
             self._waiting += data
             return
         self._tls.write(data)
@@ -85,14 +81,14 @@ class TlsStream(Protocol):
 
     def receive_data(self, data: bytes) -> None:
         self._incoming.write(data)
-        if not self._greeted:
+        if not self.greeted:
             self._greet()
-        if self._greeted:
+        if self.greeted:
             self._read()
 
     def receive_eof(self) -> None:
         self._incoming.write_eof()
-        if self._greeted:
+        if self.greeted:
             self._read()
         else:
             self._fail(ssl.SSLError("the connection ended inside the TLS handshake"))
@@ -118,7 +114,7 @@ class TlsStream(Protocol):
             self._flush()
             self._fail(error)
             return
-        self._greeted = True
+        self.greeted = True
         waiting, self._waiting = bytes(self._waiting), bytearray()
         if waiting:
             self._tls.write(waiting)
@@ -149,7 +145,7 @@ class TlsStream(Protocol):
             self._stream.write(data)
 
     def _say_goodbye(self) -> None:
-        if not self._greeted or self.closed:
+        if not self.greeted or self.closed:
             return
         try:
             self._tls.unwrap()

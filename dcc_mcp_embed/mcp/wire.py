@@ -53,6 +53,8 @@ class Wire(ABC):
     has_headers = False
     #: Whether it has ended for good: whoever wants more opens another.
     lost = False
+    #: Seconds that :meth:`leave` may take.
+    patience = 2.0
 
     @abstractmethod
     async def open(self) -> None:

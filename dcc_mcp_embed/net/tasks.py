@@ -8,12 +8,35 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Any, Callable, Coroutine, Deque, Generator, Generic, Optional, Set, TypeVar
+from typing import (
+    Any,
+    Callable,
+    Coroutine,
+    Deque,
+    Generator,
+    Generic,
+    Iterable,
+    Optional,
+    Set,
+    TypeVar,
+)
 
 from .loop import Loop
 from .timers import Timer
 
-__all__ = ["Cut", "Ended", "Group", "Inbox", "Lock", "Task", "TimedOut", "Wait", "sleep", "within"]
+__all__ = [
+    "Cut",
+    "Ended",
+    "Group",
+    "Inbox",
+    "Lock",
+    "Task",
+    "TimedOut",
+    "Wait",
+    "gather",
+    "sleep",
+    "within",
+]
 
 _T = TypeVar("_T")
 Done = Callable[[Any, Optional[BaseException]], None]
@@ -263,6 +286,35 @@ class Group:
         self._closed = True
         for task in list(self._tasks):
             task.cancel()
+
+
+async def gather(loop: Loop, coroutines: Iterable[Coroutine[Any, Any, Any]]) -> None:
+    """Run all of them at once, and go on when the last is over. Raises what the first one raised."""
+    left = list(coroutines)
+    running, over = len(left), Wait[None]()
+    failure: Optional[BaseException] = None
+
+    def done(value: Any, error: Optional[BaseException]) -> None:
+        nonlocal running, failure
+        running -= 1
+        failure = failure or error
+        if not running:
+            over.settle()
+
+    tasks = [Task(loop, coroutine, done) for coroutine in left]
+    try:
+        if tasks:
+            await over
+    except BaseException:
+        # It is cut short, and they with it.
+        for task in tasks:
+            task.cancel()
+        raise
+    if failure is not None:
+        try:
+            raise failure
+        finally:
+            del failure
 
 
 class Lock:
