@@ -289,7 +289,7 @@ class Group:
 
 
 async def gather(loop: Loop, coroutines: Iterable[Coroutine[Any, Any, Any]]) -> None:
-    """Run all of them at once, and go on when the last is over. Raises what the first one raised."""
+    """Run all of them at once, and go on when the last is over; raise what the first raised."""
     left = list(coroutines)
     running, over = len(left), Wait[None]()
     failure: Optional[BaseException] = None
