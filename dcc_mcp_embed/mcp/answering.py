@@ -22,6 +22,11 @@ _OFFERS: Dict[str, Dict[str, Any]] = {
     ROOTS: {"roots": {}},
 }
 _REFUSED = -1
+#: Demands that come with one answer.
+_MOST_AT_ONCE = 100
+_ACTIONS = ("accept", "decline", "cancel")
+#: What an answer has as a whole, and the values of a form hardly have.
+_WHOLE = {"action", "content", "_meta"}
 
 
 class Answering:
@@ -65,8 +70,12 @@ class Answering:
 
     async def answers(self, requests: Any) -> Dict[str, Any]:
         """Return what the 2026-07-28 calls input responses. Raises Fault."""
+        given = requests if type(requests) is dict else {}
+        if len(given) > _MOST_AT_ONCE:
+            text = "The server asks for {} things at once".format(len(given))
+            raise jsonrpc.Fault(jsonrpc.INVALID_REQUEST, text)
         found: Dict[str, Any] = {}
-        for key, request in (requests if type(requests) is dict else {}).items():
+        for key, request in given.items():
             method = request.get("method") if type(request) is dict else None
             params = request.get("params") if type(request) is dict else None
             found[key] = await self._result(str(method), params if type(params) is dict else {})
@@ -83,12 +92,15 @@ class Answering:
         given = () if method == ROOTS else (params,)
         try:
             value = await called(self._loop, function, given, self._asyncio_loop())
-            return shape(value, params)
+            result = shape(value, params)
+            # It has to be something that can be told.
+            jsonrpc.encode(result)
         except Exception as error:
             # It is a user's function, and raises what it likes: the server is told that it has.
             raise jsonrpc.Fault(
                 jsonrpc.INTERNAL_ERROR, "{}: {}".format(type(error).__name__, error)
             ) from error
+        return result
 
 
 def _sampled(value: Any, params: Dict[str, Any]) -> Dict[str, Any]:
@@ -106,7 +118,7 @@ def _elicited(value: Any, params: Dict[str, Any]) -> Dict[str, Any]:
     if value is None:
         return {"action": "decline"}
     answer = _demand_dict(value, "None, the values of the form, or an answer with its action")
-    if answer.get("action") not in ("accept", "decline", "cancel"):
+    if answer.get("action") not in _ACTIONS or not answer.keys() <= _WHOLE:
         answer = {"action": "accept", "content": answer}
     if answer["action"] == "accept" and "url" not in params:
         content = filled(params.get("requestedSchema"), answer.get("content") or {})
@@ -117,7 +129,8 @@ def _elicited(value: Any, params: Dict[str, Any]) -> Dict[str, Any]:
 def _rooted(value: Any, params: Dict[str, Any]) -> Dict[str, Any]:
     if isinstance(value, dict):
         return value
-    return {"roots": [one if isinstance(one, dict) else {"uri": str(one)} for one in value]}
+    given = [value] if isinstance(value, str) else value
+    return {"roots": [one if isinstance(one, dict) else {"uri": str(one)} for one in given]}
 
 
 def _demand_dict(value: Any, what: str) -> Dict[str, Any]:

@@ -24,23 +24,38 @@ async def called(
     A coroutine function runs on ``asyncio_loop`` if that runs; all else on a thread of its own.
     """
     if is_coroutine_function(function) and asyncio_loop is not None and asyncio_loop.is_running():
-        # Loaded long since, as there is a loop of it.
-        import asyncio
-
-        wait: Wait[Any] = Wait()
-
-        def done(future: Any) -> None:
-            error = asyncio.CancelledError() if future.cancelled() else future.exception()
-            if error is not None:
-                loop.call_soon(
-                    wait.fail, RuntimeError("it was cancelled") if future.cancelled() else error
-                )
-            else:
-                loop.call_soon(wait.settle, future.result())
-
-        asyncio.run_coroutine_threadsafe(function(*args), asyncio_loop).add_done_callback(done)
-        return await wait
+        return await _called_there(loop, function(*args), asyncio_loop)
     return await apart(loop, lambda: run_here(function, args), "dcc-mcp-embed mcp callback")
+
+
+async def _called_there(loop: Loop, coroutine: Any, asyncio_loop: Any) -> Any:
+    # Loaded long since, as there is a loop of it.
+    import asyncio
+
+    wait: Wait[Any] = Wait()
+
+    def done(future: Any) -> None:
+        if future.cancelled():
+            loop.call_soon(wait.fail, RuntimeError("it was cancelled"))
+            return
+        error = future.exception()
+        if error is None:
+            loop.call_soon(wait.settle, future.result())
+        else:
+            loop.call_soon(wait.fail, error if isinstance(error, Exception) else _stopped(error))
+
+    future = asyncio.run_coroutine_threadsafe(coroutine, asyncio_loop)
+    future.add_done_callback(done)
+    try:
+        return await wait
+    except BaseException:
+        # Cut, mostly: nobody wants it any more.
+        future.cancel()
+        raise
+
+
+def _stopped(error: BaseException) -> RuntimeError:
+    return RuntimeError("it ended with {!r}".format(error))
 
 
 def run_here(function: Callable[..., Any], args: Tuple[Any, ...]) -> Any:

@@ -6,16 +6,18 @@ from typing import Any, Callable, Dict, Optional
 
 from ..net.loop import Loop
 from ..net.tasks import Group, Wait
-from ..wire import http1, jsonrpc
+from ..wire import jsonrpc
 from ..wire.sse import SseParser
 from .connection import Broken, Connection, Origin
-from .streamable import MAX_BODY, MAX_EVENT, merged
+from .exchange import EVENTS, JSON, exchange, failure, kind, merged, text_of
 from .url import Url, joined
-from .wire import Duplex, Fields, HttpFailed, Refused, messages_in
+from .wire import Duplex, Expired, Fields, messages_in
 
 __all__ = ["LegacySse"]
 
-_MAX_TEXT = 64 * 1024
+#: Bytes of one event, and of what a post is answered with.
+_MAX_EVENT = 64 * 1024 * 1024
+_MAX_BODY = 256 * 1024 * 1024
 
 
 class LegacySse(Duplex):
@@ -29,38 +31,33 @@ class LegacySse(Duplex):
         self._fields = list(fields)
         self._origin = Origin(loop, url, context)
         self._reading = Group(loop, failed)
-        self._stream: Optional[Connection] = None
         self._endpoint: Wait[Url] = Wait()
         self._posts: Optional[Url] = None
 
     async def open(self) -> None:
-        connection = await self._origin.take()
+        fields = merged(self._fields, [("Accept", EVENTS)])
+        # A stream has no end by itself, and so no greatest length.
+        connection, head, url = await exchange(self._origin, self._url, "GET", fields)
         try:
-            fields = [("Host", self._url.authority), ("Accept", "text/event-stream")]
-            data = http1.request("GET", self._url.target, merged(self._fields, fields))
-            # A stream has no end by itself.
-            connection.send(data, "GET", None)
-            head = await connection.head()
-            kind = (head.headers.get("content-type") or "").partition(";")[0].strip().lower()
             if head.status != 200:
-                raise (Refused if head.status in (401, 403) else HttpFailed)(head.status, "")
-            if kind != "text/event-stream":
-                raise Broken("there is no stream of events at {}".format(self._url), True)
-            self._stream = connection
-            self._reading.spawn(self._read(connection))
+                raise failure(head.status, await text_of(connection))
+            if kind(head) != EVENTS:
+                raise Broken("there is no stream of events at {}".format(url), True)
+            self._reading.spawn(self._read(connection, url))
             self._posts = await self._endpoint
         except BaseException:
+            # Cut, too.
             connection.abort()
             raise
 
-    async def _read(self, connection: Connection) -> None:
-        parser, reason = SseParser(MAX_EVENT), "the server ended its stream"
+    async def _read(self, connection: Connection, url: Url) -> None:
+        parser, reason = SseParser(_MAX_EVENT), "the server ended its stream"
         try:
             data = await connection.read()
             while data:
                 for event in parser.receive_data(data):
                     if event.event == "endpoint":
-                        self._led(event.data)
+                        self._led(url, event.data)
                     elif event.event == "message" and event.data:
                         for message in messages_in(event.data.encode("utf-8", "surrogatepass")):
                             self.came(message)
@@ -74,8 +71,8 @@ class LegacySse(Duplex):
             self._endpoint.fail(Broken(reason, True))
             self.ended(reason)
 
-    def _led(self, reference: str) -> None:
-        found = joined(self._url, reference)
+    def _led(self, url: Url, reference: str) -> None:
+        found = joined(url, reference)
         if found is None or found.origin != self._url.origin:
             text = "the server leads to another one ({}), which is given neither call nor token"
             self._endpoint.fail(Broken(text.format(reference[:200]), True))
@@ -84,30 +81,27 @@ class LegacySse(Duplex):
 
     async def send(self, message: Dict[str, Any]) -> None:
         assert self._posts is not None
-        fields = [
-            ("Host", self._posts.authority),
-            ("Content-Type", "application/json"),
-            ("Accept", "application/json, text/event-stream"),
-        ]
-        data = http1.request(
-            "POST", self._posts.target, merged(self._fields, fields), jsonrpc.encode(message)
+        own = [("Content-Type", JSON), ("Accept", JSON + ", " + EVENTS)]
+        connection, head, _ = await exchange(
+            self._origin,
+            self._posts,
+            "POST",
+            merged(self._fields, own),
+            jsonrpc.encode(message),
+            _MAX_BODY,
         )
-        connection = await self._origin.take()
         try:
-            connection.send(data, "POST", MAX_BODY)
-            head = await connection.head()
-            body = bytearray()
-            piece = await connection.read()
-            while piece and len(body) < _MAX_TEXT:
-                body += piece
-                piece = await connection.read()
+            text = await text_of(connection)
         except BaseException:
+            # Cut, too.
             connection.abort()
             raise
         self._origin.give_back(connection, head)
+        if head.status == 404:
+            # There is such a place as long as the session is there.
+            raise Expired()
         if not 200 <= head.status < 300:
-            text = bytes(body[:_MAX_TEXT]).decode("utf-8", "replace")
-            raise (Refused if head.status in (401, 403) else HttpFailed)(head.status, text)
+            raise failure(head.status, text)
 
     async def leave(self) -> None:
         pass  # the end of its stream tells the server

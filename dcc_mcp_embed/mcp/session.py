@@ -6,7 +6,7 @@ It asks for ``server/discover`` first, and shakes hands where the server does no
 from __future__ import annotations
 
 import itertools
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from ..errors import RemoteProtocolError
 from ..net.loop import Loop
@@ -18,6 +18,7 @@ from ..wire.mcp.revisions import (
     LATEST_HANDSHAKE,
     META_CAPABILITIES,
     META_CLIENT,
+    META_SERVER,
     META_VERSION,
     STATELESS,
     UNSUPPORTED_VERSION,
@@ -42,6 +43,8 @@ _MOST_ASKED = 16
 _MOST_PAGES, _MOST_ENTRIES = 1_000, 100_000
 #: Seconds until changes are listened for again.
 _AGAIN, _LONGEST_AGAIN = 1.0, 60.0
+#: What is not called off: nothing has begun yet.
+_INTRODUCING = ("server/discover", "initialize")
 _LISTEN = "subscriptions/listen"
 _CHANGED = "notifications/tools/list_changed"
 
@@ -112,37 +115,56 @@ class Session:
 
         Raises Broken, HttpFailed, RpcFailed, RemoteProtocolError.
         """
-        await self._wire.open()
-        if not (self._probe and await self._discover()):
-            await self._shake_hands()
+        try:
+            await self._wire.open()
+            await self._introduce()
+        except Broken as broken:
+            # Whatever it has got of this, it has got no request of a user's.
+            raise Broken(broken.reason, False) from None
 
-    async def _discover(self) -> bool:
-        """Return whether the server is of the stateless era."""
+    async def _introduce(self) -> None:
+        slow = False
+        try:
+            if self._probe and await self._discover(_PROBE):
+                return
+        except TimedOut:
+            # It is slow, or passes over what it does not know.
+            slow = True
+        try:
+            await self._shake_hands()
+        except RpcFailed:
+            # It was slow, if it speaks up now.
+            if not (slow and await self._discover(None)):
+                raise
+
+    async def _discover(self, patience: Optional[float]) -> bool:
+        """Return whether the server is of the stateless era. Raises Refused, Broken, TimedOut."""
         self.version = STATELESS[-1]
         try:
-            with within(self._loop, _PROBE):
+            with within(self._loop, patience):
                 found = await self._request("server/discover", {})
-        except Refused:
+        except (Refused, TimedOut):
             raise
-        except (RpcFailed, HttpFailed, TimedOut, RemoteProtocolError):
+        except (RpcFailed, HttpFailed, RemoteProtocolError):
             # It is older than that; or whatever is wrong with it shows when hands are shaken.
-            self.version = None
-            return False
+            found = {}
         except Broken as broken:
             if not broken.sent:
                 raise
-            self.version = None
-            return False
+            # Some programs end, when the first that they hear is no handshake.
+            if self._wire.lost:
+                await self._wire.open()
+            found = {}
         versions = found.get("supportedVersions")
         if type(versions) is not list or self.version not in versions:
-            self.version = None
             return False
-        self._introduced(
-            found, (found.get("_meta") or {}).get("io.modelcontextprotocol/serverInfo")
-        )
+        meta = found.get("_meta")
+        server = meta.get(META_SERVER) if type(meta) is dict else None
+        self._introduced(found, server or found.get("serverInfo"))
         return True
 
     async def _shake_hands(self) -> None:
+        self.version = None
         found = await self._request(
             "initialize",
             {
@@ -242,8 +264,8 @@ class Session:
         try:
             return await self._wire.ask(message, fields, self._heard)
         except Cut:
-            if not self.stateless or not self._wire.has_headers:
-                self._group.spawn(self._call_off(ident, method))
+            if method not in _INTRODUCING and not (self.stateless and self._wire.has_headers):
+                self._group.spawn(self._call_off(ident))
             raise
         finally:
             self._progress.pop(ident, None)
@@ -259,9 +281,8 @@ class Session:
                 fields.extend(repeated(self._headers.get(name, ()), arguments))
         return fields
 
-    async def _call_off(self, ident: int, method: str) -> None:
-        if method != "initialize":
-            await self._tell("notifications/cancelled", {"requestId": ident, "reason": "given up"})
+    async def _call_off(self, ident: int) -> None:
+        await self._tell("notifications/cancelled", {"requestId": ident, "reason": "given up"})
 
     async def _tell(self, method: str, params: Dict[str, Any]) -> None:
         try:
@@ -280,6 +301,7 @@ class Session:
         """
         found: Tools = []
         cursor: Optional[str] = None
+        seen: Set[str] = set()
         for _ in range(_MOST_PAGES):
             result = await self.request("tools/list", {} if cursor is None else {"cursor": cursor})
             page = result.get("tools")
@@ -289,11 +311,14 @@ class Session:
                 raise RemoteProtocolError("What the server answers is no list of tools.")
             found.extend(page)
             cursor = result.get("nextCursor")
-            if type(cursor) is not str or not cursor or len(found) > _MOST_ENTRIES:
+            if type(cursor) is not str or not cursor or cursor in seen:
+                break
+            seen.add(cursor)
+            if len(found) > _MOST_ENTRIES:
                 break
         usable = [one for one in found if self._take_headers(one)]
         self.tools = {one["name"]: one for one in usable}
-        if self.stateless and self._wire.has_headers and not self._listening:
+        if self.stateless and not self._listening:
             self._listening = True
             self._group.spawn(self._hear_changes())
         return usable
@@ -331,18 +356,20 @@ class Session:
         if type(tools) is not dict or not tools.get("listChanged"):
             return
         wait = _AGAIN
-        while True:
+        while not self._wire.lost:
             began = self._loop.clock.monotonic()
             try:
                 await self._request(_LISTEN, {"notifications": {"toolsListChanged": True}})
             except (RpcFailed, HttpFailed, RemoteProtocolError):
                 return
             except Broken:
-                # What came meanwhile was not heard.
-                self._changed()
+                # That is one of the ways in which it ends.
+                pass
             lasted = self._loop.clock.monotonic() - began > _LONGEST_AGAIN
             wait = _AGAIN if lasted else min(wait * 2, _LONGEST_AGAIN)
             await sleep(self._loop, wait)
+            # What has come meanwhile was not heard.
+            self._changed()
 
     # -- what the server says -----------------------------------------------------------------
 
@@ -353,7 +380,9 @@ class Session:
             return
         params = message.get("params")
         if "id" in message:
-            self._group.spawn(self._answer(message["id"], method, params))
+            # In the stateless era a server asks by what it answers, and in no other way.
+            if not self.stateless and type(message["id"]) in (int, str):
+                self._group.spawn(self._answer(message["id"], method, params))
         elif method == "notifications/progress" and type(params) is dict:
             token = params.get("progressToken")
             heard = self._progress.get(token) if type(token) in (int, str) else None
@@ -363,7 +392,7 @@ class Session:
             self._changed()
 
     async def _answer(self, ident: Any, method: str, params: Any) -> None:
-        if self._asked >= _MOST_ASKED:
+        if self._asked >= _MOST_ASKED and method != "ping":
             text = "This client answers no more than {} at once".format(_MOST_ASKED)
             answer = jsonrpc.error(ident, jsonrpc.INTERNAL_ERROR, text)
         else:

@@ -22,8 +22,6 @@ __all__ = [
 ]
 
 Fields = Sequence[Tuple[str, str]]
-#: Messages that come before anybody listens.
-_MOST_EARLY = 100
 #: Takes a message that is not the answer that is waited for. Loop thread.
 Heard = Callable[[Dict[str, Any]], None]
 
@@ -58,7 +56,7 @@ class Wire(ABC):
 
     @abstractmethod
     async def open(self) -> None:
-        """Get ready. Raises Broken, ConfigError."""
+        """Get ready; anew if it was lost. Raises Broken, ConfigError."""
 
     @abstractmethod
     async def ask(self, message: Dict[str, Any], fields: Fields, heard: Heard) -> Dict[str, Any]:
@@ -98,17 +96,20 @@ class Duplex(Wire):
     def __init__(self) -> None:
         self._pending: Dict[Any, Wait[Dict[str, Any]]] = {}
         self._heard: Optional[Heard] = None
-        self._early: List[Dict[str, Any]] = []
-        self._over: Optional[str] = None
+        #: Why it has ended; empty as long as it has not.
+        self.over = ""
 
     @abstractmethod
     async def send(self, message: Dict[str, Any]) -> None:
         """Send a message; return once it is on its way. Raises Broken."""
 
     async def ask(self, message: Dict[str, Any], fields: Fields, heard: Heard) -> Dict[str, Any]:
+        # Nothing shows on whose behalf a message comes; what comes before the first question is
+        # of no use to anybody.
+        self._heard = heard
         ident = message["id"]
-        if self._over is not None:
-            raise Broken(self._over, False)
+        if self.lost:
+            raise Broken(self.over, False)
         wait = self._pending[ident] = Wait()
         try:
             await self.send(message)
@@ -117,8 +118,8 @@ class Duplex(Wire):
             self._pending.pop(ident, None)
 
     async def tell(self, message: Dict[str, Any], fields: Fields) -> None:
-        if self._over is not None:
-            raise Broken(self._over, False)
+        if self.lost:
+            raise Broken(self.over, False)
         await self.send(message)
 
     def opened(self, version: str) -> None:
@@ -126,9 +127,11 @@ class Duplex(Wire):
 
     async def listen(self, heard: Heard) -> None:
         self._heard = heard
-        early, self._early = self._early, []
-        for message in early:
-            heard(message)
+
+    def begun(self) -> None:
+        """Take note that it begins, maybe anew."""
+        self.over = ""
+        self.lost = False
 
     def came(self, message: Dict[str, Any]) -> None:
         """Take a message from the server."""
@@ -138,13 +141,11 @@ class Duplex(Wire):
             wait.settle(message)
         elif self._heard is not None:
             self._heard(message)
-        elif len(self._early) < _MOST_EARLY:
-            self._early.append(message)
 
     def ended(self, reason: str) -> None:
-        """Take note that nothing more comes; whoever waits is told."""
-        if self._over is None:
-            self._over = reason
+        """Take note that nothing more comes; whoever waits is told. The first reason counts."""
+        if not self.lost:
+            self.over = reason
             self.lost = True
             for wait in list(self._pending.values()):
                 wait.fail(Broken(reason, True))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
@@ -28,7 +28,7 @@ class Client:
     def tools(self) -> List[Dict[str, Any]]:
         return self._facade.get_tools_sync(USER, PLUGIN, use_cache=False)
 
-    def call(self, name: str, **arguments: Any) -> Any:
+    def call(self, name: str, arguments: Optional[Dict[str, Any]] = None) -> Any:
         return self._facade.call_tool_sync(USER, PLUGIN, name, arguments, timeout=30.0)
 
 
@@ -38,7 +38,7 @@ def look(client: Client) -> None:
 
 def add(client: Client) -> None:
     client.tools()
-    client.call("add_numbers", a=5, b=3)
+    client.call("add_numbers", {"a": 5, "b": 3})
 
 
 def call_all(client: Client) -> None:
@@ -48,7 +48,7 @@ def call_all(client: Client) -> None:
             name: _some(one) for name, one in tool["inputSchema"].get("properties", {}).items()
         }
         try:
-            client.call(tool["name"], **given)
+            client.call(tool["name"], given)
         except MCPError as error:
             print("{}: {}".format(tool["name"], error), file=sys.stderr)
 
@@ -69,12 +69,12 @@ def call_named(*names: str) -> Callable[[Client], None]:
 def replay(client: Client) -> None:
     client.tools()
     for one in CONTEXT["toolCalls"]:
-        client.call(one["name"], **one.get("arguments") or {})
+        client.call(one["name"], one.get("arguments"))
 
 
 def echo_schema(client: Client) -> None:
     schemas = {tool["name"]: tool["inputSchema"] for tool in client.tools()}
-    client.call("json_schema_echo", schema=schemas["json_schema_2020_12_tool"])
+    client.call("json_schema_echo", {"schema": schemas["json_schema_2020_12_tool"]})
 
 
 ACTS: Dict[str, Callable[[Client], None]] = {
