@@ -5,7 +5,7 @@ Names are loaded when they are asked for: the command line uses a part of this o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, List
 
 if TYPE_CHECKING:
     from .facade import MCPClientFacade
@@ -52,5 +52,9 @@ def __getattr__(name: str) -> Any:
         value = import_module(".facade", __name__).MCPClientFacade()
     else:
         value = getattr(import_module("." + _WHERE.get(name, "records"), __name__), name)
-    globals()[name] = value
-    return value
+    # Two threads may ask at once: both get the first one's.
+    return globals().setdefault(name, value)
+
+
+def __dir__() -> List[str]:
+    return sorted({*globals(), *__all__})

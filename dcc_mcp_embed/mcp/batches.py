@@ -25,22 +25,20 @@ async def run(
 
     async def work() -> None:
         nonlocal running
-        try:
-            for place in places:
-                results[place] = await _one(tool_calls[place], place, call)
-        finally:
-            running -= 1
-            if not running:
-                over.settle()
+        for place in places:
+            results[place] = await _one(tool_calls[place], place, call)
+        running -= 1
+        if not running:
+            over.settle()
 
-    group = Group(loop, over.fail)
+    workers = Group(loop, over.fail)
     try:
         for _ in range(running):
-            group.spawn(work())
+            workers.spawn(work())
         if running:
             await over
     finally:
-        group.cancel()
+        workers.cancel()
     return [one for one in results if one is not None]
 
 
@@ -56,6 +54,7 @@ async def _one(tool_call: Any, place: int, call: Call) -> Dict[str, Any]:
     }
     try:
         value = await call(_named(name), _arguments(function.get("arguments")))
+        content = "" if value is None or value == "" else json.dumps(value, ensure_ascii=False)
     except Exception as error:
         # Of whatever kind: one failure hides no other call's result.
         return dict(
@@ -64,7 +63,6 @@ async def _one(tool_call: Any, place: int, call: Call) -> Dict[str, Any]:
             success=False,
             error=str(error),
         )
-    content = "" if value is None or value == "" else json.dumps(value, ensure_ascii=False)
     return dict(message, content=content, success=True)
 
 

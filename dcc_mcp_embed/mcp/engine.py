@@ -12,65 +12,103 @@ from ..net.loop import Loop
 from ..net.promises import fail, settle
 from ..net.tasks import Cut, Task
 from ..net.thread import LoopThread
-from .records import MCPError
+from .client import Client
+from .failures import closed
 
-__all__ = ["Engine"]
+__all__ = ["Do", "Engine"]
 
+#: Seconds for the thread to end.
 _GRACE = 5.0
 
-Make = Callable[[Loop], Coroutine[Any, Any, Any]]
+#: What is to be done: a coroutine function of the client.
+Do = Callable[[Client], Coroutine[Any, Any, Any]]
 
 
 class Engine:
-    """Runs coroutines for other threads. ``disown()`` closes, in a forked child, what is open."""
+    """Runs coroutines of ``client``, which ``make(loop)`` returns, for other threads.
+
+    ``disown()`` is called in a forked child.
+    """
 
     def __init__(
-        self,
-        clock: Clock,
-        report: Callable[[str, BaseException], None],
-        disown: Callable[[], None],
+        self, clock: Clock, make: Callable[[Loop], Client], disown: Callable[[], None]
     ) -> None:
-        self.loop = Loop(clock, report)
+        self.loop = Loop(clock, lambda name, error: self.client.defect(name, error))
+        self.client = make(self.loop)
         self._lock = threading.Lock()
         self._open = True
-        self._tasks: Dict[Task, None] = {}
+        self._tasks: Dict[Task, Future[Any]] = {}
         self._thread = LoopThread(self.loop, "dcc-mcp-embed mcp client")
         self._thread.on_fork(disown)
-        self._thread.start()
+        self._thread.on_fork(self.client.plugins.disown)
+        try:
+            self._thread.start()
+        except BaseException:
+            # The interpreter is about to end (3.12 on), or Ctrl-C.
+            self.loop.close()
+            raise
+        self.loop.call_soon(self.client.begin)
 
     @property
     def alive(self) -> bool:
         """Return whether it runs, in this process."""
-        return self._open and self._thread.alive
+        return self._thread.alive
 
     def is_current(self) -> bool:
         """Return whether the caller is its thread, which must not wait for itself."""
         return self.loop.is_current()
 
-    def run(self, make: Make) -> Future[Any]:
-        """Run the coroutine that ``make(loop)`` returns. Any thread.
+    def run(self, do: Do) -> Future[Any]:
+        """Run a coroutine of the client. Any thread.
 
-        Cancelling the future cuts it short. After :meth:`stop` it is MCPError at once.
+        Cancelling the future cuts it short. After :meth:`close` it is MCPError at once.
         """
         future: Future[Any] = Future()
         with self._lock:
             if self._open:
-                self.loop.call_soon(self._begin, make, future)
+                self.loop.call_soon(self._begin, do, future)
                 return future
-        fail(future, _closed())
+        fail(future, closed())
         return future
 
-    def _begin(self, make: Make, future: Future[Any]) -> None:
+    def close(self) -> Future[None]:
+        """Cut short what is under way, and have the client close. :meth:`stop` is to follow."""
+        future: Future[None] = Future()
+        with self._lock:
+            self._open = False
+            self.loop.call_soon(self._close, future)
+        if not self.alive:
+            settle(future, None)
+        return future
+
+    def stop(self) -> None:
+        """End the thread, and whatever is under way still. Not on it."""
+        self.loop.call_soon(self._end)
+        with collector.blocking():
+            self._thread.finish(_GRACE)
+        while self._tasks:
+            # What has not ended for being cut short.
+            _, future = self._tasks.popitem()
+            fail(future, closed())
+
+    # -- loop thread --------------------------------------------------------------------------
+
+    def _begin(self, do: Do, future: Future[Any]) -> None:
+        if future.cancelled():
+            return
+
         def done(value: Any, error: Optional[BaseException]) -> None:
             self._tasks.pop(task, None)
             if error is None:
                 settle(future, value)
             else:
-                # Cut: everything has been closed, or whoever waited has gone.
-                fail(future, _closed() if isinstance(error, Cut) else error)
+                fail(future, closed() if isinstance(error, Cut) else error)
+            if future.cancelled():
+                # Whoever would have told what came of it has gone.
+                self.client.tell()
 
-        task = Task(self.loop, make(self.loop), done)
-        self._tasks[task] = None
+        task = Task(self.loop, do(self.client), done)
+        self._tasks[task] = future
 
         def left(future: Future[Any]) -> None:
             if future.cancelled():
@@ -78,20 +116,16 @@ class Engine:
 
         future.add_done_callback(left)
 
-    def stop(self) -> bool:
-        """End what is under way, and the thread; return whether it has ended. Not on it."""
-        with self._lock:
-            self._open = False
-            self.loop.call_soon(self._cut)
-        with collector.blocking():
-            return self._thread.finish(_GRACE)
+    def _close(self, future: Future[None]) -> None:
+        self._cut()
+        self._begin(lambda client: client.close(), future)
 
     def _cut(self) -> None:
         for task in list(self._tasks):
             task.throw(Cut())
-        # Once what that has led to is over.
-        self.loop.call_soon(self.loop.stop)
 
-
-def _closed() -> MCPError:
-    return MCPError("the client was closed meanwhile", "closed")
+    def _end(self) -> None:
+        self._cut()
+        self.client.shut()
+        # Once what that leads to is over.
+        self.loop.call_soon(self.loop.call_soon, self.loop.stop)

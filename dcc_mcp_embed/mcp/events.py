@@ -1,29 +1,79 @@
-"""Changes of status, and whom they are told to: once each, in order, and whatever comes of it."""
+"""Changes of status, and whom they are told to: once each, in order, one after the other.
+
+They are told by the calls that they come of, before these return, on their own threads; one call at
+a time, which tells what comes of others meanwhile. So a callback may call what it likes: what comes
+of that is told after it. Nothing is told on the loop's thread, which a callback would hold up.
+"""
 
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections import deque
+from concurrent.futures import Future, wait
+from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from datetime import datetime
-from typing import Any, Deque, Dict, List, Tuple
+from typing import Any, Callable, Deque, Dict, Generator, Iterator, List, Optional, Sequence, Tuple
 
-from .calling import run_here
+from ..clock import Clock
+from ..net.callables import is_awaitable, is_coroutine_function
+from ..net.loop import Loop
+from ..net.promises import awaited_for, offer
+from ..net.tasks import within
+from .calling import called, run_here
 from .records import StatusCallback
 
 __all__ = ["Events"]
 
 Event = Dict[str, Any]
+#: The first fields of a key: a user and a plugin, a user, or nobody in particular.
+About = Tuple[str, ...]
+
+#: Seconds to wait for a callback that another thread is calling: it may wait for this one.
+_PATIENCE = 5.0
+#: Seconds that a callback may take where nobody waits for it.
+_LONGEST = 30.0
+#: These are not meant for us.
+_NOT_OURS = (KeyboardInterrupt, SystemExit)
+
+#: Whether whoever calls here is called by a callback.
+_in_callback: ContextVar[bool] = ContextVar("dcc_mcp_embed.mcp callback", default=False)
+
+
+class _Change:
+    """What has happened, and who is still to be told of it. ``told``: settled once nobody is."""
+
+    __slots__ = ("callbacks", "event", "key", "told")
+
+    def __init__(
+        self, key: Tuple[str, str], event: Event, callbacks: Sequence[StatusCallback]
+    ) -> None:
+        self.key = key
+        self.event = event
+        self.callbacks = deque(callbacks)
+        self.told: Future[None] = Future()
 
 
 class Events:
-    """Holds what has happened until somebody tells it. Any thread."""
+    """Holds what has happened until somebody tells it. Any thread, where nothing else is said.
 
-    def __init__(self, logger: logging.Logger) -> None:
+    ``left()`` is called when whoever was telling leaves that to others.
+    """
+
+    def __init__(self, clock: Clock, logger: logging.Logger, left: Callable[[], None]) -> None:
+        self._clock = clock
         self._logger = logger
-        self._lock = threading.Lock()
+        self._left = left
         self._callbacks: List[StatusCallback] = []
-        self._waiting: Deque[Tuple[Event, List[StatusCallback]]] = deque()
+        self.disown()
+
+    def disown(self) -> None:
+        """Begin anew, in a forked child: another thread may have been at it."""
+        self._lock = threading.Lock()
+        self._waiting: Deque[_Change] = deque()
+        self._telling: Optional[_Change] = None
 
     def add(self, callback: StatusCallback) -> None:
         """Tell ``callback(event)`` too, a function or a coroutine function; twice is once."""
@@ -47,42 +97,165 @@ class Events:
             "old_status": old,
             "new_status": new,
             "reason": reason,
-            "timestamp": datetime.now().isoformat(),
+            "timestamp": datetime.fromtimestamp(self._clock.wall()).isoformat(),
         }
-        self._logger.info("%s: %s -> %s %s", key[1], old, new, reason)
         with self._lock:
             if self._callbacks:
-                self._waiting.append((event, list(self._callbacks)))
+                self._waiting.append(_Change(key, event, self._callbacks))
 
-    def take(self) -> List[Tuple[StatusCallback, Event]]:
-        """Return who is to be told what, each once."""
+    # -- telling ------------------------------------------------------------------------------
+
+    def tell(self, about: About) -> None:
+        """Tell all of it on this thread; go on once what is ``about`` them has been told.
+
+        Coroutines get an asyncio loop of their own.
+        """
+        if self._idle:
+            return
+        with closing(self._turns()) as turns:
+            for callback, event in turns:
+                try:
+                    with _calling_back():
+                        _run(callback, event)
+                except _NOT_OURS:
+                    raise
+                except BaseException as error:
+                    # Of whatever kind: the caller has nothing to do with it.
+                    self._broke(error)
+        wait(self._untold(about), _PATIENCE)
+
+    async def tell_here(self, about: About) -> None:
+        """Tell all of it so on the asyncio loop that runs this."""
+        if self._idle:
+            return
+        with closing(self._turns()) as turns:
+            for callback, event in turns:
+                try:
+                    with _calling_back():
+                        value: Any = callback(event)
+                except _NOT_OURS:
+                    raise
+                except BaseException as error:
+                    self._broke(error)
+                else:
+                    broken = await _failure_of(value) if is_awaitable(value) else None
+                    if broken is not None:
+                        self._broke(broken)
+        for told in self._untold(about):
+            await awaited_for(told, _PATIENCE)
+
+    async def tell_aside(
+        self, loop: Loop, asyncio_loop: Any, broke: Callable[[BaseException], None]
+    ) -> None:
+        """Tell all of it where coroutine functions run, or on threads for that. Loop thread."""
+        if self._idle:
+            return
+        with closing(self._turns()) as turns:
+            for callback, event in turns:
+                try:
+                    with within(loop, _LONGEST):
+                        await called(loop, _marked(callback), (event,), asyncio_loop)
+                except Exception as error:
+                    broke(error)
+
+    @property
+    def _idle(self) -> bool:
+        return not self._waiting and self._telling is None
+
+    def _turns(self) -> Generator[Tuple[StatusCallback, Event], None, None]:
+        """Yield who is to be told what next; nothing if somebody else is at it."""
         with self._lock:
-            found = [
-                (callback, dict(event))
-                for event, callbacks in self._waiting
-                for callback in callbacks
-            ]
-            self._waiting.clear()
-        return found
+            if self._telling is not None:
+                return
+            self._telling = change = self._next()
+        try:
+            while change is not None:
+                while change.callbacks:
+                    callback = change.callbacks.popleft()
+                    # It may have been taken back since.
+                    if callback in self._callbacks:
+                        yield callback, dict(change.event)
+                offer(change.told, None)
+                with self._lock:
+                    self._telling = change = self._next()
+        finally:
+            if change is not None:
+                # Whoever tells has been interrupted, or cancelled.
+                with self._lock:
+                    self._telling = None
+                    self._waiting.appendleft(change)
+                self._left()
 
-    def tell(self) -> None:
-        """Tell all of it, on this thread; coroutines get an asyncio loop of their own."""
-        for callback, event in self.take():
-            try:
-                run_here(callback, (event,))
-            except Exception as error:
-                self.broke(error)
+    def _next(self) -> Optional[_Change]:
+        return self._waiting.popleft() if self._waiting else None
 
-    async def tell_here(self) -> None:
-        """Tell all of it, on the asyncio loop that runs this."""
-        for callback, event in self.take():
-            try:
-                value: Any = callback(event)
-                if hasattr(type(value), "__await__"):
-                    await value
-            except Exception as error:
-                self.broke(error)
+    def _untold(self, about: About) -> List[Future[None]]:
+        """Return what to wait for: what others tell, unless these wait for whoever asks."""
+        if _in_callback.get():
+            return []
+        with self._lock:
+            changes = [*self._waiting] if self._telling is None else [self._telling, *self._waiting]
+        return [one.told for one in changes if one.key[: len(about)] == about]
 
-    def broke(self, error: Exception) -> None:
-        """Log what a callback has raised: it is a user's, and may raise anything."""
+    def _broke(self, error: BaseException) -> None:
         self._logger.error("a callback failed: %r", error, exc_info=error)
+
+
+@contextmanager
+def _calling_back() -> Iterator[None]:
+    before = _in_callback.set(True)
+    try:
+        yield
+    finally:
+        _in_callback.reset(before)
+
+
+def _marked(callback: StatusCallback) -> Callable[[Event], Any]:
+    """Return a callback by which it can be known who calls, on whichever thread."""
+    if is_coroutine_function(callback):
+
+        async def tell(event: Event) -> None:
+            with _calling_back():
+                await callback(event)  # type: ignore[misc]
+
+        return tell
+
+    def told(event: Event) -> Any:
+        with _calling_back():
+            return callback(event)
+
+    return told
+
+
+def _run(callback: StatusCallback, event: Event) -> None:
+    """Call it on this thread; a coroutine on another one, if a loop of asyncio runs on this."""
+    asyncio = sys.modules.get("asyncio")
+    on_loop = asyncio is not None and asyncio._get_running_loop() is not None
+    if not (on_loop and is_coroutine_function(callback)):
+        run_here(callback, (event,))
+        return
+    told: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            told.set_result(run_here(_marked(callback), (event,)))
+        except BaseException as error:
+            told.set_exception(error)
+
+    threading.Thread(target=run, name="dcc-mcp-embed mcp callback", daemon=True).start()
+    told.result()
+
+
+async def _failure_of(value: Any) -> Optional[BaseException]:
+    """Await it as a task of its own, so that it is no cancellation of ours if that is cancelled."""
+    import asyncio
+
+    with _calling_back():
+        task = asyncio.ensure_future(value)
+    try:
+        await asyncio.wait([task])
+    except BaseException:
+        # This one is cancelled.
+        task.cancel()
+        raise
+    return RuntimeError("it was cancelled") if task.cancelled() else task.exception()

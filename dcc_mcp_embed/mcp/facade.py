@@ -14,35 +14,32 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from datetime import datetime, timedelta
-from typing import Any, Callable, Coroutine, Dict, FrozenSet, List, Optional, Tuple
+from datetime import datetime
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..clock import Clock, SystemClock
 from ..errors import WouldDeadlock
 from ..host import guard
-from ..net.loop import Loop
 from ..net.promises import awaited, waited
-from ..net.tasks import Group, sleep
-from . import batches, results
+from . import results
 from .answering import ELICITATION, ROOTS, SAMPLING
-from .cache import ToolCache
-from .calling import Telling, called
-from .engine import Engine
-from .events import Events
+from .cache import ToolCache, copied
+from .client import NO_ARGUMENTS, Call, Client, Lasting
+from .engine import Do, Engine
+from .events import About, Events
 from .metrics import ToolMetrics
 from .names import Names
-from .plugins import Key, Plugins
-from .records import MCPError, MCPPluginConfig, StatusCallback
+from .plugins import Key, Plugin
+from .records import MCPPluginConfig, StatusCallback
 from .session import Progress
-from .settings import MCPSettings, settings_from
+from .settings import MCPSettings, checked, settings_from
 from .url import parse
 
 __all__ = ["MCPClientFacade"]
 
 _logger = logging.getLogger("dcc_mcp_embed.mcp")
-_NO_SCHEMA: Dict[str, Any] = {"type": "object", "properties": {}, "required": []}
-
-Make = Callable[[Loop], Coroutine[Any, Any, Any]]
+#: For whom a host's main thread waits, as those are told who want it meanwhile.
+_WHOM = "an MCP server"
 
 
 class MCPClientFacade:
@@ -54,28 +51,25 @@ class MCPClientFacade:
     def __init__(
         self, settings: Optional[MCPSettings] = None, clock: Optional[Clock] = None
     ) -> None:
-        self.settings = settings_from(os.environ) if settings is None else settings
+        self.settings = settings_from(os.environ) if settings is None else checked(settings)
         self._clock = clock or SystemClock()
-        self._lock = threading.Lock()
-        self._engine: Optional[Engine] = None
-        self._background: Optional[Group] = None
         self._asyncio_loop: Any = None
         self._functions: Dict[str, Optional[Callable[..., Any]]] = {}
-        self._events = Events(_logger)
+        self._events = Events(self._clock, _logger, self._have_told)
         self._names = Names()
         self._metrics: Dict[str, ToolMetrics] = {}
-        self._cache = ToolCache(
-            timedelta(minutes=self.settings.tool_cache_ttl_minutes), datetime.now
-        )
-        self._plugins = Plugins(
+        self._lasting = Lasting(
             self.settings,
             self._clock,
+            self._events,
+            self._names,
+            self._metrics,
             self._functions,
             lambda: self._asyncio_loop,
-            self._events.happened,
-            self._cache.drop,
             _logger,
         )
+        self._lock = threading.Lock()
+        self._engine: Optional[Engine] = None
 
     # -- connecting ---------------------------------------------------------------------------
 
@@ -84,24 +78,23 @@ class MCPClientFacade:
 
         Why it has not stands in the event, from inactive to error.
         """
-        return bool(await self._awaited(self._registering(config)))
+        about = _key_of(config)
+        return bool(await self._awaited(lambda client: client.plugins.register(config), about))
 
     def register_sync(self, config: MCPPluginConfig) -> bool:
         """Do what :meth:`register` does, and block."""
-        return bool(self._waited(self._registering(config)))
-
-    def _registering(self, config: MCPPluginConfig) -> Make:
-        if not isinstance(config, MCPPluginConfig):
-            raise TypeError("register() takes an MCPPluginConfig, not {!r}".format(config))
-        return lambda loop: self._plugins.register(loop, config)
+        about = _key_of(config)
+        return bool(self._waited(lambda client: client.plugins.register(config), about))
 
     async def unregister(self, user_id: str, plugin_name: str) -> None:
         """End the conversation with a plugin; one that is not registered is fine."""
-        await self._awaited(lambda loop: self._plugins.unregister(loop, (user_id, plugin_name)))
+        key = (user_id, plugin_name)
+        await self._awaited(lambda client: client.plugins.unregister(key), key)
 
     def unregister_sync(self, user_id: str, plugin_name: str) -> None:
         """Do what :meth:`unregister` does, and block."""
-        self._waited(lambda loop: self._plugins.unregister(loop, (user_id, plugin_name)))
+        key = (user_id, plugin_name)
+        self._waited(lambda client: client.plugins.unregister(key), key)
 
     def is_registered(self, user_id: str, plugin_name: str) -> bool:
         """Return whether a plugin is registered, and not in error."""
@@ -109,7 +102,7 @@ class MCPClientFacade:
 
     def get_session_status(self, user_id: str, plugin_name: str) -> Optional[str]:
         """Return active, degraded or error; None if it is not registered."""
-        plugin = self._plugins.find((user_id, plugin_name))
+        plugin = self._find((user_id, plugin_name))
         return None if plugin is None else plugin.info.status
 
     async def ensure_registered(
@@ -120,9 +113,13 @@ class MCPClientFacade:
         plugin_type: str = "streamable_http",
         headers: Optional[Dict[str, str]] = None,
     ) -> bool:
-        """Register a plugin unless it is, just so, and not in error."""
+        """Register a plugin unless it is, just so, and not in error.
+
+        What was registered so keeps its headers where none are given, and all else.
+        """
         config = MCPPluginConfig(user_id, plugin_name, url, plugin_type, headers)
-        return self._is_as(config) or await self.register(config)
+        about = _key_of(config)
+        return bool(await self._awaited(lambda client: client.plugins.ensure(config), about))
 
     def ensure_registered_sync(
         self,
@@ -134,54 +131,23 @@ class MCPClientFacade:
     ) -> bool:
         """Do what :meth:`ensure_registered` does, and block."""
         config = MCPPluginConfig(user_id, plugin_name, url, plugin_type, headers)
-        return self._is_as(config) or self.register_sync(config)
-
-    def _is_as(self, config: MCPPluginConfig) -> bool:
-        plugin = self._plugins.find((config.user_id, config.plugin_name))
-        if plugin is None or plugin.info.status == "error":
-            return False
-        have = plugin.config
-        # Headers that are not given may be any: they are those of the registration.
-        same = config.headers is None or config.headers == have.headers
-        return same and (have.url, have.plugin_type) == (config.url, config.plugin_type)
+        about = _key_of(config)
+        return bool(self._waited(lambda client: client.plugins.ensure(config), about))
 
     async def test_connection(self, user_id: str, plugin_name: str) -> Dict[str, Any]:
         """Ask a plugin for its tools, and tell what came of it.
 
         Keys: success, message, response_time_ms, and tools_count and tools, or error_type.
         """
-        found: Dict[str, Any] = await self._awaited(self._testing((user_id, plugin_name)))
+        key = (user_id, plugin_name)
+        found: Dict[str, Any] = await self._awaited(lambda client: client.test(key), key)
         return found
 
     def test_connection_sync(self, user_id: str, plugin_name: str) -> Dict[str, Any]:
         """Do what :meth:`test_connection` does, and block."""
-        found: Dict[str, Any] = self._waited(self._testing((user_id, plugin_name)))
+        key = (user_id, plugin_name)
+        found: Dict[str, Any] = self._waited(lambda client: client.test(key), key)
         return found
-
-    def _testing(self, key: Key) -> Make:
-        async def test(loop: Loop) -> Dict[str, Any]:
-            began = self._clock.monotonic()
-            try:
-                tools = await self._plugins.list_tools(loop, key)
-            except MCPError as error:
-                return {
-                    "success": False,
-                    "message": str(error),
-                    "response_time_ms": self._since(began),
-                    "error_type": type(error).__name__,
-                }
-            shown = [
-                {"name": one["name"], "description": one.get("description") or ""} for one in tools
-            ]
-            return {
-                "success": True,
-                "message": "connected",
-                "response_time_ms": self._since(began),
-                "tools_count": len(shown),
-                "tools": shown,
-            }
-
-        return test
 
     # -- tools --------------------------------------------------------------------------------
 
@@ -189,35 +155,21 @@ class MCPClientFacade:
         self, user_id: str, plugin_name: str, use_cache: bool = True
     ) -> List[Dict[str, Any]]:
         """Return a plugin's tools: name, description and inputSchema of each. Raises MCPError."""
-        tools = self._cache.get((user_id, plugin_name)) if use_cache else None
+        key = (user_id, plugin_name)
+        tools = self._cache().get(key) if use_cache else None
         if tools is None:
-            tools = await self._awaited(self._getting((user_id, plugin_name)))
+            tools = await self._awaited(lambda client: client.tools(key), key)
         return tools
 
     def get_tools_sync(
         self, user_id: str, plugin_name: str, use_cache: bool = True
     ) -> List[Dict[str, Any]]:
         """Do what :meth:`get_tools` does, and block."""
-        tools = self._cache.get((user_id, plugin_name)) if use_cache else None
+        key = (user_id, plugin_name)
+        tools = self._cache().get(key) if use_cache else None
         if tools is None:
-            tools = self._waited(self._getting((user_id, plugin_name)))
+            tools = self._waited(lambda client: client.tools(key), key)
         return tools
-
-    def _getting(self, key: Key) -> Make:
-        async def get(loop: Loop) -> List[Dict[str, Any]]:
-            version = self._cache.version(key)
-            tools = [
-                {
-                    "name": one["name"],
-                    "description": one.get("description") or "",
-                    "inputSchema": one.get("inputSchema") or _NO_SCHEMA,
-                }
-                for one in await self._plugins.list_tools(loop, key)
-            ]
-            self._cache.put(key, tools, version)
-            return [dict(one) for one in tools]
-
-        return get
 
     async def call_tool(
         self,
@@ -235,20 +187,19 @@ class MCPClientFacade:
         One text: a ``str``; one image: a dict of type, data and mimeType; several parts: a list;
         none: the structured content. ``timeout`` in seconds is for all of it. ``on_progress`` is
         given the params of each notification of progress, on a thread of ours. Raises MCPError,
-        also for a result that is a failure, unless ``raise_on_error`` is False: then the whole
-        result is returned.
+        also for a result that is a failure, unless ``raise_on_error`` is False; all that such a
+        one says is the error's ``result``.
         """
-        return await self._awaited(
-            self._calling(
-                (user_id, plugin_name),
-                tool_name,
-                arguments,
-                timeout,
-                max_reconnect_attempts,
-                raise_on_error,
-                on_progress,
-            )
+        call = Call(
+            (user_id, plugin_name),
+            tool_name,
+            dict(arguments or {}),
+            timeout,
+            max_reconnect_attempts,
+            raise_on_error,
+            on_progress,
         )
+        return await self._awaited(lambda client: client.call(call), call.key)
 
     def call_tool_sync(
         self,
@@ -266,63 +217,17 @@ class MCPClientFacade:
         Raises WouldDeadlock on the main thread of a host for a tool of it that needs that thread.
         """
         key = (user_id, plugin_name)
-        return self._waited(
-            self._calling(
-                key,
-                tool_name,
-                arguments,
-                timeout,
-                max_reconnect_attempts,
-                raise_on_error,
-                on_progress,
-                self._is_own(key),
-            )
+        call = Call(
+            key,
+            tool_name,
+            dict(arguments or {}),
+            timeout,
+            max_reconnect_attempts,
+            raise_on_error,
+            on_progress,
+            _is_own(self._find(key)),
         )
-
-    def _calling(
-        self,
-        key: Key,
-        tool: str,
-        arguments: Optional[Dict[str, Any]],
-        timeout: Optional[float],
-        attempts: int,
-        raise_on_error: bool,
-        on_progress: Optional[Progress],
-        is_own: bool = False,
-    ) -> Make:
-        async def call(loop: Loop) -> Any:
-            began = self._clock.monotonic()
-            metrics = self._metrics.setdefault("{}.{}".format(key[1], tool), ToolMetrics())
-            telling = None if on_progress is None else self._telling(loop, on_progress)
-            try:
-                result = await self._plugins.call_tool(
-                    loop,
-                    key,
-                    tool,
-                    dict(arguments or {}),
-                    timeout or self.settings.tool_call_timeout_seconds,
-                    attempts,
-                    None if telling is None else telling.take,
-                )
-                if telling is not None:
-                    await telling.all_told()
-                failed = result.get("isError") is True
-                if failed and is_own:
-                    _see_deadlock(result)
-                if failed and raise_on_error:
-                    raise MCPError(results.failure_in(result), "tool_error", result)
-            except BaseException:
-                # Cut, too: it has not succeeded.
-                metrics.record_failure((self._clock.monotonic() - began) * 1000)
-                raise
-            finally:
-                if telling is not None:
-                    telling.end()
-            record = metrics.record_failure if failed else metrics.record_success
-            record((self._clock.monotonic() - began) * 1000)
-            return result if failed else results.extracted(result)
-
-        return call
+        return self._waited(lambda client: client.call(call), key)
 
     async def batch_call_tools(
         self,
@@ -336,8 +241,10 @@ class MCPClientFacade:
         Keys: tool_call_id, role, name, content, success, and error of one that failed.
         ``timeout`` in seconds, for each. At most ``max_concurrent`` are under way at once.
         """
-        make = self._batching(user_id, tool_calls, max_concurrent, timeout)
-        found: List[Dict[str, Any]] = await self._awaited(make)
+        calls = list(tool_calls or ())
+        found: List[Dict[str, Any]] = await self._awaited(
+            lambda client: client.batch(user_id, calls, max_concurrent, timeout), (user_id,)
+        )
         return found
 
     def batch_call_tools_sync(
@@ -348,29 +255,12 @@ class MCPClientFacade:
         timeout: Optional[float] = None,
     ) -> List[Dict[str, Any]]:
         """Do what :meth:`batch_call_tools` does, and block."""
-        own = frozenset(key for key, _ in self._plugins.all() if self._is_own(key))
-        make = self._batching(user_id, tool_calls, max_concurrent, timeout, own)
-        found: List[Dict[str, Any]] = self._waited(make)
+        calls = list(tool_calls or ())
+        own = frozenset(key for key, plugin in self._all() if _is_own(plugin))
+        found: List[Dict[str, Any]] = self._waited(
+            lambda client: client.batch(user_id, calls, max_concurrent, timeout, own), (user_id,)
+        )
         return found
-
-    def _batching(
-        self,
-        user_id: str,
-        tool_calls: List[Dict[str, Any]],
-        max_concurrent: int,
-        timeout: Optional[float],
-        own: FrozenSet[Key] = frozenset(),
-    ) -> Make:
-        async def batch(loop: Loop) -> List[Dict[str, Any]]:
-            async def call(name: str, arguments: Dict[str, Any]) -> Any:
-                plugin, tool = self.parse_function_name(name)
-                key = (user_id, plugin)
-                make = self._calling(key, tool, arguments, timeout, 2, True, None, key in own)
-                return await make(loop)
-
-            return await batches.run(loop, list(tool_calls), max_concurrent, call)
-
-        return batch
 
     # -- for models ---------------------------------------------------------------------------
 
@@ -379,28 +269,29 @@ class MCPClientFacade:
     ) -> List[Dict[str, Any]]:
         """Return tools as OpenAI takes them: each a function ``plugin_tool``.
 
-        Where that is no name that OpenAI takes, it is made one; :meth:`parse_function_name` and
-        :meth:`batch_call_tools` know what it means.
+        Where that is no name that OpenAI takes, or another tool's, it is made one;
+        :meth:`parse_function_name` and :meth:`batch_call_tools` know what it means.
         """
         with self._lock:
-            named = [(self._names.give(plugin_name, tool["name"]), tool) for tool in tools]
+            names = [self._names.give(plugin_name, tool["name"]) for tool in tools]
         return [
             {
                 "type": "function",
                 "function": {
                     "name": name,
-                    "description": tool.get("description", ""),
-                    "parameters": tool.get("inputSchema", _NO_SCHEMA),
+                    "description": tool.get("description") or "",
+                    "parameters": copied(tool.get("inputSchema") or NO_ARGUMENTS),
                 },
             }
-            for name, tool in named
+            for name, tool in zip(names, tools)
         ]
 
     def parse_function_name(self, function_name: str) -> Tuple[str, str]:
         """Return (plugin, tool) of a function's name. Raises ValueError."""
-        plugins = [key[1] for key, _ in self._plugins.all()]
-        with self._lock:
-            return self._names.parse(function_name, plugins, self._cache.pairs())
+        engine = self._engine
+        if engine is None:
+            return self._names.parse(function_name)
+        return engine.client.parse(function_name)
 
     def build_tool_context(
         self, tool_results: List[Dict[str, Any]], format: str = "markdown"
@@ -412,10 +303,11 @@ class MCPClientFacade:
 
     def clear_cache(self, user_id: Optional[str] = None, plugin_name: Optional[str] = None) -> None:
         """Forget the tools of one plugin, of all of a user's, or all of them."""
+        cache = self._cache()
         if user_id and plugin_name:
-            self._cache.drop((user_id, plugin_name))
+            cache.drop((user_id, plugin_name))
         else:
-            self._cache.clear(user_id or None)
+            cache.clear(user_id or None)
 
     def get_metrics(self, tool_name: Optional[str] = None) -> Dict[str, Any]:
         """Return how calls went, by ``plugin.tool``; of one of them if there is such a one."""
@@ -426,7 +318,7 @@ class MCPClientFacade:
 
     def get_cache_stats(self) -> Dict[str, Any]:
         """Return what is in the cache of tools."""
-        return self._cache.stats()
+        return self._cache().stats()
 
     def get_session_stats(self) -> Dict[str, Any]:
         """Return the registered plugins, and how it is with them."""
@@ -441,7 +333,7 @@ class MCPClientFacade:
                 "created_at": datetime.fromtimestamp(info.created_at).isoformat(),
                 "last_access": datetime.fromtimestamp(info.last_access).isoformat(),
             }
-            for key, info in ((key, plugin.info) for key, plugin in self._plugins.all())
+            for key, info in ((key, plugin.info) for key, plugin in self._all())
         ]
         return {"total_sessions": len(sessions), "sessions": sessions}
 
@@ -450,9 +342,11 @@ class MCPClientFacade:
     def register_status_callback(self, callback: StatusCallback) -> None:
         """Tell ``callback(event)`` of each change of status: a function, or a coroutine function.
 
-        Keys of an event: user_id, plugin_name, old_status, new_status, reason, timestamp. What
-        comes of a call is told before that returns, where it was made; the rest on your asyncio
-        loop, if it runs, else on a thread of ours. What it raises is logged, and goes no further.
+        Keys of an event: user_id, plugin_name, old_status, new_status, reason, timestamp. One
+        change after the other; what comes of a call before that returns, and where it was made if
+        nothing is being told elsewhere; what comes of a callback's own call after that of which it
+        is told; the rest on your asyncio loop, if it runs, else on a thread of ours. What it
+        raises is logged, and goes no further.
         """
         self._events.add(callback)
 
@@ -481,119 +375,121 @@ class MCPClientFacade:
     # -- the end ------------------------------------------------------------------------------
 
     async def cleanup(self) -> None:
-        """End all conversations and our thread. What is registered afterwards begins anew."""
-        if self._engine is not None:
-            await self._awaited(self._plugins.close)
-        self._end()
+        """Cut short what is under way, end all conversations and our thread.
+
+        What is registered afterwards begins anew.
+        """
+        engine = self._taken()
+        if engine is None:
+            return
+        try:
+            await awaited(engine.close())
+        finally:
+            engine.stop()
+            await self._events.tell_here(())
 
     def cleanup_sync(self) -> None:
         """Do what :meth:`cleanup` does, and block."""
-        if self._engine is not None:
-            self._waited(self._plugins.close)
-        self._end()
-
-    def _end(self) -> None:
-        with self._lock:
-            engine, self._engine = self._engine, None
-            background, self._background = self._background, None
-        if engine is not None:
-            if background is not None:
-                engine.loop.call_soon(background.cancel)
+        engine = self._taken()
+        if engine is None:
+            return
+        try:
+            with guard.waiting(_WHOM):
+                waited(engine.close())
+        finally:
             engine.stop()
-        self._cache.clear()
+            self._events.tell(())
+
+    def _taken(self) -> Optional[Engine]:
+        """Return the engine, which is nobody's any more. Raises WouldDeadlock on its thread."""
+        with self._lock:
+            engine = self._engine
+            if engine is not None:
+                _demand_another_thread(engine)
+            self._engine = None
+        return engine
 
     # -- inside -------------------------------------------------------------------------------
 
-    async def _awaited(self, make: Make) -> Any:
+    async def _awaited(self, do: Do, about: About) -> Any:
         import asyncio
 
         self._asyncio_loop = asyncio.get_running_loop()
-        engine = self._running()
+        future = self._running().run(do)
         try:
-            return await awaited(engine.run(make))
+            return await awaited(future)
         finally:
-            await self._events.tell_here()
+            gone = future.cancelled()
+            # It may hold the error that holds this frame.
+            del future
+            if not gone:
+                await self._events.tell_here(about)
 
-    def _waited(self, make: Make) -> Any:
+    def _waited(self, do: Do, about: About) -> Any:
         engine = self._running()
-        if engine.is_current():
-            raise WouldDeadlock(
-                "This is the thread that the answer would come on.",
-                hint="Call from another thread, or not from within a callback of this client.",
-            )
+        _demand_another_thread(engine)
+        future = engine.run(do)
         try:
-            with guard.waiting("an MCP server"):
-                return waited(engine.run(make))
+            with guard.waiting(_WHOM):
+                return waited(future)
         finally:
-            self._events.tell()
+            gone = future.cancelled()
+            del future
+            if not gone:
+                self._events.tell(about)
 
     def _running(self) -> Engine:
         with self._lock:
-            engine = self._engine
-            if engine is None or not engine.alive:
-                engine = self._engine = Engine(self._clock, _defect, self._disown)
-                self._background = Group(engine.loop, lambda error: _defect("background", error))
-                engine.loop.call_soon(self._begin, engine.loop, self._background)
-            return engine
+            if self._engine is None or not self._engine.alive:
+                self._engine = Engine(
+                    self._clock, lambda loop: Client(loop, self._lasting), self._disown
+                )
+            return self._engine
 
     def _disown(self) -> None:
-        """Begin anew in a forked child, where another thread may have had the lock."""
+        """Begin anew, in a forked child: another thread may have been at it."""
         self._lock = threading.Lock()
-        self._plugins.disown()
+        self._engine = None
+        self._events.disown()
 
-    def _begin(self, loop: Loop, group: Group) -> None:
-        """Begin what goes on beside. Loop thread."""
-        settings = self.settings
+    def _have_told(self) -> None:
+        """Have told what has happened, as whoever told it has gone. Any thread."""
+        engine = self._engine
+        if engine is not None:
+            engine.loop.call_soon(engine.client.tell)
 
-        async def every(seconds: float, do: Callable[[], Coroutine[Any, Any, None]]) -> None:
-            while True:
-                await sleep(loop, seconds)
-                await do()
-                await tell()
+    def _all(self) -> List[Tuple[Key, Plugin]]:
+        engine = self._engine
+        return [] if engine is None else engine.client.plugins.all()
 
-        async def look() -> None:
-            self._plugins.look()
+    def _find(self, key: Key) -> Optional[Plugin]:
+        engine = self._engine
+        return None if engine is None else engine.client.plugins.find(key)
 
-        async def tell() -> None:
-            for callback, event in self._events.take():
-                try:
-                    await called(loop, callback, (event,), self._asyncio_loop)
-                except Exception as error:
-                    self._events.broke(error)
-
-        if settings.cleanup_interval_seconds:
-            group.spawn(
-                every(settings.cleanup_interval_seconds, lambda: self._plugins.expire(loop))
-            )
-        if settings.health_check_interval_seconds:
-            group.spawn(every(settings.health_check_interval_seconds, look))
-
-    def _telling(self, loop: Loop, function: Progress) -> Telling:
-        return Telling(loop, function, self._asyncio_loop, self._events.broke)
-
-    def _is_own(self, key: Key) -> bool:
-        """Return whether a plugin is the very host whose main thread this is."""
-        plugin = self._plugins.find(key)
-        if plugin is None or not plugin.config.url:
-            return False
-        url = parse(plugin.config.url)
-        return guard.is_own_main_thread((url.host, url.port))
-
-    def _since(self, began: float) -> float:
-        return round((self._clock.monotonic() - began) * 1000, 2)
+    def _cache(self) -> ToolCache:
+        engine = self._engine
+        if engine is None:
+            return ToolCache(self.settings.tool_cache_ttl_minutes, self._clock)
+        return engine.client.cache
 
 
-def _defect(name: str, error: BaseException) -> None:
-    _logger.error("%s failed: %r", name, error, exc_info=error)
+def _key_of(config: MCPPluginConfig) -> Key:
+    if not isinstance(config, MCPPluginConfig):
+        raise TypeError("register() takes an MCPPluginConfig, not {!r}".format(config))
+    return config.user_id, config.plugin_name
 
 
-def _see_deadlock(result: Dict[str, Any]) -> None:
-    """Raise WouldDeadlock if the host has refused for want of the very thread that waits for it."""
-    content = result.get("structuredContent")
-    error = content.get("error") if type(content) is dict else None
-    if type(error) is dict and error.get("code") == "host_busy":
+def _is_own(plugin: Optional[Plugin]) -> bool:
+    """Return whether a plugin is the very host whose main thread this is."""
+    if plugin is None or plugin.config.plugin_type == "stdio":
+        return False
+    url = parse(plugin.config.url)
+    return guard.is_own_main_thread((url.host, url.port))
+
+
+def _demand_another_thread(engine: Engine) -> None:
+    if engine.is_current():
         raise WouldDeadlock(
-            "This is the host's main thread, and the server is this same host: the call would wait "
-            "for the thread that waits.",
-            hint="Call the tool's function directly, or call from another thread.",
+            "This is the thread that the answer would come on.",
+            hint="Call from another thread, or not from within a callback of this client.",
         )

@@ -12,11 +12,22 @@ from .records import MCPError
 from .session import RpcFailed
 from .wire import Expired, HttpFailed, Refused
 
-__all__ = ["NotRegistered", "explained"]
+__all__ = ["NotRegistered", "closed", "explained", "not_registered"]
 
 
 class NotRegistered(MCPError, ValueError):
     """Nobody has registered the plugin."""
+
+
+def not_registered(user_id: str, plugin_name: str) -> MCPError:
+    """Return what is raised for a plugin that is not there."""
+    text = "{!r} is not registered for {!r}; register it first"
+    return NotRegistered(text.format(plugin_name, user_id), "not_registered")
+
+
+def closed() -> MCPError:
+    """Return what is raised by what a clean-up has cut short."""
+    return MCPError("the client was closed meanwhile", "closed")
 
 
 def _refused(error: Any) -> str:

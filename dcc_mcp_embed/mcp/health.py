@@ -14,7 +14,7 @@ def judged(status: str, requests: int, errors: int, settings: MCPSettings) -> Tu
 
     ``error`` ends by a registration only.
     """
-    if status == "error" or requests < settings.min_requests_for_health_check or not requests:
+    if status == "error" or not requests or requests < settings.min_requests_for_health_check:
         return status, ""
     rate = errors / requests
     for found, limit, text in (

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Deque, Dict, Optional
+
+from ..clock import SystemClock
 
 __all__ = ["ToolMetrics"]
 
 #: The latest calls, of which percentiles are.
 _SAMPLE = 512
 
+_wall = SystemClock().wall
+
 
 @dataclass
 class ToolMetrics:
-    """Calls of one tool. Durations in milliseconds."""
+    """Calls of one tool. Durations in milliseconds. One thread records, any reads."""
 
     total_calls: int = 0
     success_calls: int = 0
@@ -38,26 +43,30 @@ class ToolMetrics:
 
     def record_success(self, duration_ms: float) -> None:
         """Count a call that has succeeded."""
-        self.success_calls += 1
         self._record(duration_ms)
+        self.success_calls += 1
 
     def record_failure(self, duration_ms: float) -> None:
         """Count a call that has failed."""
-        self.failed_calls += 1
         self._record(duration_ms)
+        self.failed_calls += 1
 
     def _record(self, duration_ms: float) -> None:
+        # First of all the number of calls: whoever reads meanwhile sees no rate above 1.
         self.total_calls += 1
         self.total_duration_ms += duration_ms
-        self.last_call_time = datetime.now()
+        self.last_call_time = datetime.fromtimestamp(_wall())
         self._latest.append(duration_ms)
 
     def percentile(self, part: float) -> float:
-        """Return below which duration so many of the latest calls lie (``part`` 0 to 1)."""
+        """Return the shortest duration that so many of the latest calls keep to; 0 if none was.
+
+        ``part`` 0 to 1.
+        """
         latest = sorted(self._latest)
         if not latest:
             return 0.0
-        return latest[min(len(latest) - 1, int(part * len(latest)))]
+        return latest[max(0, math.ceil(part * len(latest)) - 1)]
 
     def to_dict(self) -> Dict[str, Any]:
         """Return it as :meth:`.facade.MCPClientFacade.get_metrics` shows it."""

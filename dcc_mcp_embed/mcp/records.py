@@ -5,12 +5,12 @@ All of them may be made by anybody; times are of the machine's clock.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any, Awaitable, Callable, Dict, List, Optional, Sequence, Union
 
+from ..clock import SystemClock
 from ..errors import EmbedError
 
 __all__ = [
@@ -21,6 +21,8 @@ __all__ = [
     "StatusCallback",
     "ToolCacheEntry",
 ]
+
+_wall = SystemClock().wall
 
 
 class PluginStatus(str, Enum):
@@ -39,13 +41,13 @@ StatusCallback = Union[
 
 
 class MCPError(EmbedError):
-    """An operation has failed. ``code`` says how, ``result`` is a tool's own failure, if it is one.
+    """An operation has failed. ``code`` says how, ``result`` is all that a tool says that failed.
 
     Codes: not_registered, not_connected, timeout, unknown_outcome, session_expired, rpc_error,
-    http_error, bad_answer, tool_error, would_deadlock, closed.
+    http_error, bad_config, bad_answer, tool_error, closed.
     """
 
-    def __init__(self, message: str, code: str = "bad_answer", result: Any = None) -> None:
+    def __init__(self, message: str = "", code: str = "bad_answer", result: Any = None) -> None:
         super().__init__(message)
         self.code = code
         self.result = result
@@ -78,8 +80,8 @@ class SessionInfo:
     session: Any
     url: str
     plugin_type: str = "streamable_http"
-    created_at: float = field(default_factory=time.time)
-    last_access: float = field(default_factory=time.time)
+    created_at: float = field(default_factory=_wall)
+    last_access: float = field(default_factory=_wall)
     request_count: int = 0
     error_count: int = 0
     status: str = "active"

@@ -18,9 +18,7 @@ def extracted(result: Dict[str, Any]) -> Any:
     parts = [_part(one) for one in content] if type(content) is list else []
     if len(parts) == 1:
         return parts[0]
-    if parts:
-        return parts
-    return result.get("structuredContent")
+    return parts or result.get("structuredContent")
 
 
 def _part(block: Any) -> Any:
@@ -28,11 +26,7 @@ def _part(block: Any) -> Any:
     if kind == "text":
         return block.get("text", "")
     if kind == "image":
-        return {
-            "type": "image",
-            "data": block.get("data", ""),
-            "mimeType": block.get("mimeType", ""),
-        }
+        return {name: block.get(name, "") for name in ("type", "data", "mimeType")}
     return block
 
 

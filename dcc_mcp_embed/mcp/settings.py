@@ -7,9 +7,11 @@ from typing import Mapping, NamedTuple
 
 from ..errors import ConfigError
 
-__all__ = ["MCPSettings", "settings_from"]
+__all__ = ["MCPSettings", "checked", "settings_from"]
 
 _PREFIX = "DCC_MCP_EMBED_CLIENT_"
+#: Of whatever unit: a calendar that far still has years, and this is longer than any host runs.
+_MOST = 1e9
 
 
 class MCPSettings(NamedTuple):
@@ -20,9 +22,9 @@ class MCPSettings(NamedTuple):
 
     #: For how long a list of tools is good, minutes.
     tool_cache_ttl_minutes: float = 10.0
-    #: How often sessions are looked through for those that nobody uses.
+    #: How often sessions are looked through for those that nobody uses; 0: never.
     cleanup_interval_seconds: float = 300.0
-    #: How often it is looked at how many of a plugin's requests fail.
+    #: How often it is looked at how many of a plugin's requests fail; 0: after each request only.
     health_check_interval_seconds: float = 60.0
     #: How long a session is kept that nobody uses.
     client_ttl_seconds: float = 1800.0
@@ -35,22 +37,32 @@ class MCPSettings(NamedTuple):
     tool_call_timeout_seconds: float = 60.0
 
 
+def checked(settings: MCPSettings) -> MCPSettings:
+    """Return settings that can be used: these. Raises ConfigError, naming the one that cannot."""
+    for name, value in settings._asdict().items():
+        if type(value) not in (int, float) or not 0 <= value <= _MOST:
+            raise ConfigError(_text(name, value))
+    return settings
+
+
 def settings_from(environ: Mapping[str, str]) -> MCPSettings:
     """Return the settings that an environment asks for. Raises ConfigError, naming the variable."""
     found = {}
     for name, default in MCPSettings()._asdict().items():
-        text = environ.get(_PREFIX + name.upper())
+        variable = _PREFIX + name.upper()
+        text = environ.get(variable)
         if not text:
             continue
         try:
             value = type(default)(text)
         except ValueError:
             value = math.nan
-        if not 0 <= value < math.inf:
-            raise ConfigError(
-                "{}{} is {!r}; it takes a number from 0 on, such as {}".format(
-                    _PREFIX, name.upper(), text, default
-                )
-            )
+        if not 0 <= value <= _MOST:
+            raise ConfigError(_text(variable, text))
         found[name] = value
     return MCPSettings(**found)
+
+
+def _text(name: str, value: object) -> str:
+    default = getattr(MCPSettings(), name.replace(_PREFIX, "").lower())
+    return "{} is {!r}; it takes a number from 0 on, such as {}".format(name, value, default)
