@@ -8,12 +8,12 @@ One exchange at a time on each: :meth:`Connection.send`, then :meth:`Connection.
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Dict, List, Optional, Union
+from typing import Any, Callable, Dict, Optional, Union
 
 from ..net.dialing import apart, dial
 from ..net.loop import Loop
 from ..net.stream import Protocol, Stream
-from ..net.tasks import Inbox
+from ..net.tasks import Ended, Inbox
 from ..net.timers import Timer
 from ..wire import http1
 from .url import Url
@@ -25,8 +25,8 @@ _MAX_HEAD = 64 * 1024
 _HIGH_WATER = 4 * 1024 * 1024
 #: Connections that are kept for later, and for how long, seconds; servers that say so keep theirs
 #: for less, and many that do not say so for 5.
-_MOST_IDLE, _IDLE = 8, 4.0
-_KEPT_FOR = re.compile(r"(?:^|[\s,;])timeout=([0-9]{1,5})(?:$|[\s,;])", re.ASCII)
+_MOST_IDLE, _IDLE, _LONGEST_IDLE = 8, 4.0, 300.0
+_KEPT_FOR = re.compile(r"(?:^|[\s,;])timeout=([0-9]{1,5})(?:$|[\s,;])", re.ASCII | re.IGNORECASE)
 
 
 class Broken(Exception):
@@ -65,7 +65,7 @@ class Connection(Protocol):
 
     @property
     def reusable(self) -> bool:
-        """Return whether another exchange can follow: all of the last one has been read."""
+        """Return whether another exchange can follow: all of the last one has come."""
         return self._whole and self._keep_alive and not self._over
 
     def send(self, data: bytes, method: str, max_body: Optional[int]) -> None:
@@ -86,7 +86,7 @@ class Connection(Protocol):
 
     async def head(self) -> http1.ResponseHead:
         """Return what the response begins with. Raises Broken."""
-        head = await self._events.get()
+        head = await self._next()
         assert isinstance(head, http1.ResponseHead)
         self._keep_alive = head.keep_alive
         return head
@@ -95,12 +95,19 @@ class Connection(Protocol):
         """Return more of the body, nothing at its end. Raises Broken."""
         if self._whole and not self._events:
             return b""
-        data = await self._events.get()
+        data = await self._next()
         assert type(data) is bytes
         self._held -= len(data)
         if self._held <= _HIGH_WATER:
             self._stream.resume_reading()
         return data
+
+    async def _next(self) -> Union[http1.ResponseHead, bytes]:
+        try:
+            return await self._events.get()
+        except Ended:
+            # It has been told once.
+            raise Broken(self._over, self.sent) from None
 
     def abort(self) -> None:
         """Close it now, whatever is under way."""
@@ -112,7 +119,7 @@ class Connection(Protocol):
         """Close it."""
         if not self._over:
             self._end("it was closed")
-            self._stream.close()
+            self._leave()
 
     # -- protocol -----------------------------------------------------------------------------
 
@@ -131,7 +138,7 @@ class Connection(Protocol):
             self._take(self._parser)
         if not self._over:
             self._end("the server closed the connection")
-            self._stream.close()
+            self._leave()
 
     def connection_lost(self, error: Optional[Exception]) -> None:
         if not self._over:
@@ -172,6 +179,13 @@ class Connection(Protocol):
         lost, self.lost = self.lost, lambda connection: None
         lost(self)
 
+    def _leave(self) -> None:
+        if self._stream.unsent:
+            # Of a request that has been answered: nobody would see to it that it ends.
+            self._stream.abort()
+        else:
+            self._stream.close()
+
 
 class Origin:
     """The connections to one scheme, host and port. ``context()``: the TLS context, made apart."""
@@ -183,36 +197,31 @@ class Origin:
         self._context: Any = None
         #: Each with what ends it, the latest last.
         self._idle: Dict[Connection, Timer] = {}
-        self._open: List[Connection] = []
+        self._open: Dict[Connection, None] = {}
         self._closed = False
 
-    async def take(self, fresh: bool = False) -> Connection:
-        """Return a connection that is free; ``fresh``: one that is new. Raises Broken."""
-        while self._idle and not fresh:
+    async def take(self) -> Connection:
+        """Return a connection that is free. Raises Broken."""
+        if self._idle:
             connection, timer = self._idle.popitem()
             timer.cancel()
-            if connection.reusable:
-                return connection
-            connection.close()
+            return connection
         if self._closed:
             raise Broken("the client is closed", False)
         return await self._dial()
 
     def give_back(self, connection: Connection, head: http1.ResponseHead) -> None:
         """Keep a connection for the next exchange, if it will do."""
-        if self._closed or not connection.reusable or len(self._idle) >= _MOST_IDLE:
-            connection.close()
-            return
         told = _KEPT_FOR.search(head.headers.get("keep-alive") or "")
-        time = max(0.0, int(told.group(1)) - 1.0) if told else _IDLE
-        self._idle[connection] = self._loop.call_later(time, self._expire, connection)
+        time = min(int(told.group(1)) - 1.0, _LONGEST_IDLE) if told else _IDLE
+        if self._closed or not connection.reusable or time <= 0 or len(self._idle) >= _MOST_IDLE:
+            connection.close()
+        else:
+            self._idle[connection] = self._loop.call_later(time, connection.close)
 
     def close(self) -> None:
         """Close all of them; those under way break."""
         self._closed = True
-        for timer in self._idle.values():
-            timer.cancel()
-        self._idle = {}
         for connection in list(self._open):
             connection.abort()
 
@@ -229,7 +238,7 @@ class Origin:
             if url.secure and self._context is None:
                 self._context = await apart(loop, self._make_context)
             sock = await dial(loop, url.host, url.port)
-        except (OSError, UnicodeError, RuntimeError) as error:
+        except (OSError, UnicodeError, RuntimeError, ImportError) as error:
             text = getattr(error, "strerror", None) or str(error)
             raise Broken("{} cannot be reached: {}".format(url.origin, text), False) from error
         context = self._context
@@ -237,19 +246,27 @@ class Origin:
         def open_stream(protocol: Protocol) -> Any:
             if context is None:
                 return Stream(loop, sock, protocol, read_always=True)
+            # Loaded by now: the context is of its kind.
             from .tls import TlsStream
 
             return TlsStream(loop, sock, protocol, context, url.host)
 
-        connection = Connection(open_stream, lambda stream: context is None or stream.greeted)
+        try:
+            connection = Connection(open_stream, lambda stream: context is None or stream.greeted)
+        except BaseException:
+            # Of whatever kind.
+            sock.close()
+            raise
         if connection.closed:
-            raise Broken("the connection was lost", False)
-        self._open.append(connection)
-        connection.lost = self._open.remove
+            raise Broken(connection._over, False)
+        self._open[connection] = None
+        connection.lost = self._forget
         if self._closed:
             connection.abort()
         return connection
 
-    def _expire(self, connection: Connection) -> None:
-        if self._idle.pop(connection, None) is not None:
-            connection.close()
+    def _forget(self, connection: Connection) -> None:
+        del self._open[connection]
+        timer = self._idle.pop(connection, None)
+        if timer is not None:
+            timer.cancel()

@@ -9,9 +9,13 @@ from typing import Optional
 from ..net.loop import Loop
 from ..net.stream import Protocol, Stream
 
-__all__ = ["TlsStream", "make_context"]
+__all__ = ["TlsFailed", "TlsStream", "make_context"]
 
 _READ_SIZE = 64 * 1024
+
+
+class TlsFailed(Exception):
+    """The two ends cannot come to terms; the text says why."""
 
 
 def make_context() -> ssl.SSLContext:
@@ -44,8 +48,8 @@ class TlsStream(Protocol):
         #: Whether both ends have greeted each other.
         self.greeted = False
         self._waiting = bytearray()
-        self._failure: Optional[Exception] = None
-        self._stream = Stream(loop, sock, self)
+        self._failure: Optional[TlsFailed] = None
+        self._stream = Stream(loop, sock, self, read_always=True)
         self._greet()
 
     # -- as a stream --------------------------------------------------------------------------
@@ -54,12 +58,21 @@ class TlsStream(Protocol):
     def closed(self) -> bool:
         return self._stream.closed
 
+    @property
+    def unsent(self) -> int:
+        """Return how many bytes wait for the peer to read, or to greet."""
+        return len(self._waiting) + self._stream.unsent
+
     def write(self, data: bytes) -> None:
+        if self.closed:
+            return
         if not self.greeted:
             self._waiting += data
             return
-        self._tls.write(data)
-        self._flush()
+        try:
+            self._encrypt(data)
+        except ssl.SSLError as error:
+            self._fail(_told(error))
 
     def pause_reading(self) -> None:
         self._stream.pause_reading()
@@ -68,8 +81,15 @@ class TlsStream(Protocol):
         self._stream.resume_reading()
 
     def close(self) -> None:
-        self._say_goodbye()
-        self._stream.close()
+        """Say goodbye, if that can be sent at once, and close."""
+        if self.greeted and not self.closed:
+            try:
+                self._tls.unwrap()
+            except ssl.SSLError:
+                # It wants the other end's goodbye, which nobody waits for.
+                pass
+            self._flush()
+        self._stream.abort()
 
     def abort(self) -> None:
         self._stream.abort()
@@ -91,7 +111,7 @@ class TlsStream(Protocol):
         if self.greeted:
             self._read()
         else:
-            self._fail(ssl.SSLError("the connection ended inside the TLS handshake"))
+            self._fail("the connection ended before the TLS handshake did")
 
     def writable_again(self) -> None:
         self._protocol.writable_again()
@@ -99,6 +119,7 @@ class TlsStream(Protocol):
     def connection_lost(self, error: Optional[Exception]) -> None:
         protocol, self._protocol = self._protocol, Protocol()
         failure, self._failure = self._failure, None
+        self._waiting = bytearray()
         protocol.connection_lost(failure or error)
 
     # -- inside -------------------------------------------------------------------------------
@@ -109,16 +130,23 @@ class TlsStream(Protocol):
         except ssl.SSLWantReadError:
             self._flush()
             return
-        except (ssl.SSLError, ssl.CertificateError) as error:
+        except ssl.SSLError as error:
             # What is wrong is told to the other end too.
             self._flush()
-            self._fail(error)
+            self._fail(_told(error))
             return
-        self.greeted = True
         waiting, self._waiting = bytes(self._waiting), bytearray()
-        if waiting:
-            self._tls.write(waiting)
+        # From here on some of what was to be written may have left.
+        self.greeted = True
         self._flush()
+        if waiting:
+            self.write(waiting)
+
+    def _encrypt(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest and not self.closed:
+            rest = rest[self._tls.write(rest) :]
+            self._flush()
 
     def _read(self) -> None:
         while not self.closed:
@@ -131,7 +159,7 @@ class TlsStream(Protocol):
             except ssl.SSLError as error:
                 # Also an end without a goodbye, which may be an attacker's: whoever reads a body
                 # with a length knows whether it was all.
-                self._fail(error)
+                self._fail(_told(error))
                 return
             if not data:
                 self._protocol.receive_eof()
@@ -144,17 +172,14 @@ class TlsStream(Protocol):
         if data:
             self._stream.write(data)
 
-    def _say_goodbye(self) -> None:
-        if not self.greeted or self.closed:
-            return
-        try:
-            self._tls.unwrap()
-        except ssl.SSLError:
-            # It wants the other end's goodbye, which nobody waits for.
-            pass
-        self._flush()
-
-    def _fail(self, error: Exception) -> None:
-        self._failure = error
+    def _fail(self, reason: str) -> None:
         if not self.closed:
-            self._stream.close()
+            self._failure = TlsFailed(reason)
+            self._stream.abort()
+
+
+def _told(error: ssl.SSLError) -> str:
+    problem: str = getattr(error, "verify_message", "")
+    if problem:
+        return "the server's certificate is not good: {}".format(problem)
+    return "TLS failed: {}".format(getattr(error, "reason", None) or error)

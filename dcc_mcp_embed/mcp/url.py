@@ -10,9 +10,15 @@ from ..errors import ConfigError
 
 __all__ = ["Url", "joined", "parse"]
 
-#: What urlsplit passes over, or takes out, depends on the version of Python.
+#: What urlsplit passes over, or takes out, depends on the version of Python; so does what it takes
+#: for a host and a port.
 _URL = re.compile(r"[!-~]+", re.ASCII)
+_NETLOC = re.compile(
+    r"(?:\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\]|[A-Za-z0-9._~!$&'()*+,;=-]+)(?::[0-9]{0,5})?"
+)
 _PORTS = {"http": 80, "https": 443}
+#: A name and a password, which no message shows.
+_USER = re.compile(r"//[^/?#]*@")
 
 
 class Url(NamedTuple):
@@ -46,21 +52,22 @@ def parse(url: str) -> Url:
     if isinstance(url, str) and _URL.fullmatch(url):
         try:
             parts = urlsplit(url)
-            if parts.scheme in _PORTS and parts.hostname and parts.username is None:
+            if parts.scheme in _PORTS and parts.hostname and _NETLOC.fullmatch(parts.netloc):
                 target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
                 port = parts.port if parts.port is not None else _PORTS[parts.scheme]
                 found = Url(parts.scheme == "https", parts.hostname, port, target)
         except ValueError:
-            # A port that is no number, or a bracket that is not closed.
+            # A port that is too large, or a bracket that is not closed.
             found = None
     if found is None or not found.port:
-        raise ConfigError("{!r} is not a URL like http://127.0.0.1:8000/mcp".format(str(url)[:200]))
+        shown = _USER.sub("//***@", str(url))[:200]
+        raise ConfigError("{!r} is not a URL like http://127.0.0.1:8000/mcp".format(shown))
     return found
 
 
 def joined(base: Url, reference: str) -> Optional[Url]:
     """Return where a reference leads that a server at ``base`` gave; None if nowhere."""
     try:
-        return parse(urljoin(str(base), reference))
+        return parse(urljoin(str(base), reference)) if reference else None
     except ValueError:
         return None

@@ -30,8 +30,9 @@ _UNDER_WAY = frozenset(
 async def apart(loop: Loop, function: Callable[[], _T], name: str = "dcc-mcp-embed aside") -> _T:
     """Return what a function returns that may block: it is called on a thread of its own.
 
-    Whoever is cut short leaves the thread to itself. Raises what the function raises, and
-    RuntimeError when the interpreter is about to end.
+    Whoever is cut short leaves the thread to itself. Raises what the function raises, but
+    RuntimeError for what would end a thread or a program; also when the interpreter is about to
+    end.
     """
     wait: Wait[_T] = Wait()
 
@@ -42,6 +43,10 @@ async def apart(loop: Loop, function: Callable[[], _T], name: str = "dcc-mcp-emb
         except Exception as error:
             # Of whatever kind: it is raised where it is waited for.
             loop.call_soon(wait.fail, error)
+        except BaseException as error:
+            # On this thread there is nothing to end, and somebody waits.
+            text = "{}: {}".format(type(error).__name__, error)
+            loop.call_soon(wait.fail, RuntimeError(text))
         else:
             loop.call_soon(wait.settle, value)
         finally:
@@ -55,28 +60,33 @@ async def dial(loop: Loop, host: str, port: int) -> socket.socket:
     """Return a connected socket, non-blocking. Raises OSError, UnicodeError for what is no name."""
     targets = _numeric(host, port) or await apart(loop, lambda: _resolve(host, port))
     failure: Optional[OSError] = None
+    patience = _ATTEMPT if len(targets) > 1 else None
     for family, name in targets:
-        sock = socket.socket(family, socket.SOCK_STREAM)
         try:
-            with within(loop, _ATTEMPT if len(targets) > 1 else None):
-                await _connect(loop, sock, name)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return await _attempt(loop, family, name, patience)
         except OSError as error:
-            sock.close()
-            failure = failure or error
-        except TimedOut:
-            sock.close()
-            failure = failure or OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
-        except BaseException:
-            # It is cut short.
-            sock.close()
-            raise
-        else:
-            return sock
+            # A new one: that one holds this frame, which holds this one.
+            failure = failure or OSError(error.errno, error.strerror or str(error))
     try:
         raise failure or OSError("the name has no address")
     finally:
         del failure
+
+
+async def _attempt(loop: Loop, family: int, name: Any, patience: Optional[float]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        with within(loop, patience):
+            await _connect(loop, sock, name)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except TimedOut:
+        sock.close()
+        raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
+    except BaseException:
+        # Cut, too.
+        sock.close()
+        raise
+    return sock
 
 
 async def _connect(loop: Loop, sock: socket.socket, name: Any) -> None:

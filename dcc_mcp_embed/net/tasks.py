@@ -121,12 +121,20 @@ class Task:
 
     def cancel(self) -> None:
         """Raise Cut where it waits, in the loop's next turn."""
-        self._loop.call_soon(self.throw, Cut())
+        self._loop.call_soon(self._cut)
 
     def throw(self, error: BaseException) -> None:
         """Raise an error where it waits; nothing if it is over. Not from within the task."""
+        try:
+            if self._coroutine is not None:
+                self._step(error)
+        finally:
+            # It holds the frames that hold it.
+            del error
+
+    def _cut(self) -> None:
         if self._coroutine is not None:
-            self._step(error)
+            self._step(Cut())
 
     def ready(self, wait: Wait[Any]) -> None:
         """Have it go on in the loop's next turn, as what it waits for is settled."""
@@ -297,7 +305,7 @@ async def gather(loop: Loop, coroutines: Iterable[Coroutine[Any, Any, Any]]) -> 
     def done(value: Any, error: Optional[BaseException]) -> None:
         nonlocal running, failure
         running -= 1
-        failure = failure or error
+        failure = error if failure is None else failure
         if not running:
             over.settle()
 

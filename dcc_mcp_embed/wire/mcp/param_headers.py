@@ -68,7 +68,9 @@ def repeated(pairs: Sequence[ParamHeader], arguments: Mapping[str, Any]) -> List
     for path, header in pairs:
         value = _at(arguments, path)
         if value is not None:
-            found.append((header, encode_header(_written(value))))
+            # Most peers have one kind of number, and write 17.0 as 17.
+            whole = type(value) is float and value.is_integer()
+            found.append((header, encode_header(_written(int(value) if whole else value))))
     return found
 
 

@@ -35,8 +35,8 @@ NAMED = {
 }
 _PREFIX = "=?base64?"
 _SUFFIX = "?="
-#: What can stand in a header as it is: visible ASCII, with blanks and tabs between.
-_PLAIN = re.compile(r"[!-~](?:[\t -~]*[!-~])?\Z")
+#: What can stand in a header as it is: visible ASCII, with blanks between; also nothing at all.
+_PLAIN = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?\Z")
 
 
 def is_stateless(params: Any, version_header: Optional[str]) -> bool:
