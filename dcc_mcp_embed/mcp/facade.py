@@ -428,13 +428,17 @@ class MCPClientFacade:
     def _waited(self, do: Do, about: About) -> Any:
         engine = self._running()
         _demand_another_thread(engine)
-        future = engine.run(do)
+        gone = True
         try:
+            # Before anything is sent: what needs this thread must not be let in just before.
             with guard.waiting(_WHOM):
-                return waited(future)
+                future = engine.run(do)
+                try:
+                    return waited(future)
+                finally:
+                    gone = future.cancelled()
+                    del future
         finally:
-            gone = future.cancelled()
-            del future
             if not gone:
                 self._events.tell(about)
 

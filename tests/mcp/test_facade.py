@@ -1126,8 +1126,12 @@ def test_a_host_s_main_thread_calls_itself(facade, peer):
             facade.call_tool_sync(USER, "host", "on_main")
         except WouldDeadlock as error:
             found["error"] = [error.code, error.hint]
-        (message,) = facade.batch_call_tools_sync(USER, [openai_call(0, "host_on_main")])
-        found["batch"] = message["error"]
+        # More than once: it must not depend on who is quicker.
+        messages = [
+            facade.batch_call_tools_sync(USER, [openai_call(0, "host_on_main")])[0]
+            for _ in range(20)
+        ]
+        found["batch"] = sorted({one["error"] for one in messages})
         found["seconds"] = time.monotonic() - began
         facade.cleanup_sync()
         return found
@@ -1138,7 +1142,8 @@ def test_a_host_s_main_thread_calls_itself(facade, peer):
     code, hint = found.pop("error")
     assert code == "would_deadlock"
     assert "another thread" in hint
-    assert "would wait" in found.pop("batch")
+    (error,) = found.pop("batch")
+    assert "would wait" in error
     assert found == {"registered": True, "worker": "from main", "tested": True}
     # It is free again, and for others.
     assert facade.register_sync(peer.config())
