@@ -95,6 +95,8 @@ class Session:
         #: Name -> its entry, as of the last list; None: there was none yet.
         self.tools: Optional[Dict[str, Dict[str, Any]]] = None
         self._headers: Dict[str, Tuple[ParamHeader, ...]] = {}
+        #: Name of a tool -> why nobody can follow what it wants in headers.
+        self._unusable: Dict[str, str] = {}
         self._listening = False
         #: Requests of the server that are being answered.
         self._asked = 0
@@ -329,9 +331,10 @@ class Session:
         schema = tool.get("inputSchema")
         try:
             self._headers[tool["name"]] = param_headers(schema if type(schema) is dict else {})
-        except ValueError:
-            self._headers.pop(tool["name"], None)
+        except ValueError as error:
+            self._unusable[tool["name"]] = str(error)
             return False
+        self._unusable.pop(tool["name"], None)
         return True
 
     async def call_tool(
@@ -341,6 +344,8 @@ class Session:
         if self.tools is None and self.stateless and self._wire.has_headers:
             # Its arguments may have to stand in headers too.
             await self.list_tools()
+        if name in self._unusable:
+            raise RemoteProtocolError("The tool {!r} {}.".format(name, self._unusable[name]))
         return await self.request("tools/call", {"name": name, "arguments": arguments}, progress)
 
     def is_harmless(self, name: str) -> bool:

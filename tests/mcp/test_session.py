@@ -184,9 +184,15 @@ def test_a_handshake_that_is_refused_is_told(talk, reply):
 
 
 def test_a_slow_server_is_not_told_that_the_question_is_called_off(talk):
-    found = talk(legacy(server__discover=SILENCE)).open()
+    wire = ScriptedWire(False, server__discover=SILENCE, initialize=SILENCE)
+    found = talk(wire)
+    task, over = found.turning.begin(found.session.open())
+    found.turning.pass_time(60.0)
+    assert wire.methods == ["server/discover", "initialize"]
+    task.cancel()
+    found.turning.until(lambda: over)
     found.turning.turn(20)
-    assert [one["method"] for one in found.wire.told] == ["notifications/initialized"]
+    assert wire.told == []
 
 
 @pytest.mark.parametrize("version", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])
@@ -290,6 +296,27 @@ def test_no_state_is_sent_where_none_was_given_and_nothing_with_another_call(tal
         set(),
         {"requestState"},
         set(),
+    ]
+
+
+def test_each_round_is_answered_by_itself(talk):
+    wire = modern(
+        tools__list=result(tools=[]),
+        tools__call=[
+            demand(requestState="first", inputRequests={}),
+            demand(requestState="second"),
+            demand(inputRequests={}),
+            result(content=[]),
+        ],
+    )
+    found = talk(wire).open()
+    found.run(found.session.call_tool("t", {}))
+    call = {"name": "t", "arguments": {}}
+    assert wire.params("tools/call") == [
+        call,
+        dict(call, requestState="first", inputResponses={}),
+        dict(call, requestState="second"),
+        dict(call, inputResponses={}),
     ]
 
 
@@ -628,6 +655,21 @@ def test_arguments_stand_in_headers_too_and_tools_that_cannot_say_so_are_dropped
         dict(method, **{"Mcp-Name": "good"}),
         dict(method, **{"Mcp-Name": "none"}),
     ]
+
+
+def test_what_was_dropped_cannot_be_called_until_it_is_mended(talk):
+    bad = result(tools=[tool("t", inputSchema=annotated("My Region"))])
+    good = result(tools=[tool("t", inputSchema=annotated("Region"))])
+    wire = modern(tools__list=[good, bad, good], tools__call=result(content=[]))
+    found = talk(wire).open()
+    for calls in (1, 1, 2):
+        found.run(found.session.list_tools())
+        if len(wire.methods) == 4:
+            with pytest.raises(RemoteProtocolError, match="'t' has the x-mcp-header 'My Region'"):
+                found.run(found.session.call_tool("t", {"r": "eu"}))
+        else:
+            found.run(found.session.call_tool("t", {"r": "eu"}))
+        assert wire.methods.count("tools/call") == calls
 
 
 def test_a_call_looks_first_which_arguments_these_are(talk):
