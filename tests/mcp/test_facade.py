@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+import tracemalloc
 
 import pytest
 
@@ -1194,12 +1195,11 @@ def test_awaited_a_call_leaves_nothing_for_the_collector(ready):
 
 
 @pytest.mark.heavy
-def test_memory_is_flat_over_many_calls(ready):
-    import tracemalloc
-
+def test_memory_is_flat_over_many_calls(ready, peer):
     def calls(count):
         for number in range(count):
             echo(ready, str(number))
+        peer.ran.clear()
 
     calls(1_000)
     tracemalloc.start()
