@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 import pytest
 
 import dcc_mcp_embed.mcp.legacy_sse as legacy_sse
+import dcc_mcp_embed.mcp.plugins as plugins
 import dcc_mcp_embed.mcp.program as program_module
 import dcc_mcp_embed.mcp.stdio as stdio
 import dcc_mcp_embed.mcp.streamable as streamable
@@ -27,8 +28,9 @@ from fakes.waiting import until
 from helpers import ROOT
 
 USER, PLUGIN = "me", "peer"
-#: Seconds of a call that can be waited for, where it is what ends it.
-ITS_TIME = 0.3
+#: Seconds of a call that is to end by its time. The later ones are for a machine so busy that
+#: before that it had not even sent it.
+ITS_TIMES = (0.1, 1.0, 10.0)
 #: Seconds of what ends at once, on a busy machine.
 AT_ONCE = 20.0
 #: What a call may take otherwise: nothing here comes near it.
@@ -189,7 +191,8 @@ def server(request: Any, tmp_path: Any, monkeypatch: Any) -> Iterator[Server]:
     monkeypatch.setattr(legacy_sse, "_MAX_EVENT", LITTLE)
     monkeypatch.setattr(stdio, "_MAX_LINE", LITTLE)
     # One that goes on for ever is not waited for so long.
-    monkeypatch.setattr(program_module, "_PATIENCE", ITS_TIME)
+    monkeypatch.setattr(program_module, "_PATIENCE", ITS_TIMES[0])
+    monkeypatch.setattr(plugins, "_AGAIN", 0.02)
     found = Server(request.param, tmp_path)
     yield found
     found.close()
@@ -202,24 +205,28 @@ def cases() -> Iterator[Any]:
             yield pytest.param(wire, row, id=name)
 
 
+def outcome(server: Server, tool: str, timeout: float) -> Any:
+    """Return what a call returns, or raises."""
+    try:
+        return server.facade.call_tool_sync(USER, PLUGIN, tool, {}, timeout=timeout)
+    except MCPError as error:
+        return error
+
+
 @pytest.mark.parametrize(("server", "row"), list(cases()), indirect=["server"])
 def test_a_call(server, row):
     server.register(row.act)
     server.begin(row.act)
-    timeout = ITS_TIME if row.takes_its_time else LONG
-    began = time.monotonic()
-    try:
-        came: Any = server.facade.call_tool_sync(USER, PLUGIN, row.tool, {}, timeout=timeout)
-    except MCPError as error:
-        came = error
-    took = time.monotonic() - began
-    if row.code is None:
-        assert came == "fine", came
-    else:
-        assert isinstance(came, MCPError), came
-        assert (came.code, bool(str(came))) == (row.code, True), str(came)
+    for timeout in ITS_TIMES if row.takes_its_time else (LONG,):
+        began = time.monotonic()
+        came = outcome(server, row.tool, timeout)
+        took = time.monotonic() - began
+        if server.runs or not row.takes_its_time:
+            break
+    assert (came if row.code is None else came.code) == (row.code or "fine"), str(came)
+    assert str(came)
     assert took < AT_ONCE
-    assert took >= ITS_TIME or not row.takes_its_time
+    assert took >= timeout or not row.takes_its_time
     assert server.runs == [row.tool] * row.sent
     assert server.facade.get_session_status(USER, PLUGIN) == row.status
     # And when all is well again, so is the client, by itself.
@@ -235,8 +242,11 @@ def test_a_call(server, row):
 def test_a_call_that_takes_too_long_is_called_off(server):
     server.register("slow")
     server.begin("slow")
-    with pytest.raises(MCPError, match="no answer within 0.3 s"):
-        server.facade.call_tool_sync(USER, PLUGIN, "write", {}, timeout=ITS_TIME)
+    for timeout in ITS_TIMES:
+        came = outcome(server, "write", timeout)
+        assert str(came) == "no answer within {:g} s".format(timeout)
+        if server.runs:
+            break
     until(lambda: "notifications/cancelled" in server.http.heard, "it is called off")
 
 
