@@ -99,7 +99,7 @@ def main() -> None:
         if "id" not in message or "method" not in message:
             continue
         if KIND == "slow":
-            threading.Event().wait(0.2)
+            threading.Event().wait(0.05)
         result = answer(message)
         if result is None:
             error = {"code": -32601, "message": "unknown"}

@@ -341,6 +341,19 @@ def test_an_event_without_end_ends_it(talk, monkeypatch):
         assert "longer than 10000 bytes" in found.wire.over
 
 
+def test_an_answer_that_nobody_waits_for_any_more_is_nothing(talk):
+    with Streams() as peer:
+        found = talk(peer.server.url)
+        found.run(found.wire.open())
+        task, over = found.turning.begin(found.ask())
+        found.turning.until(lambda: len(peer.server.requests) == 2)
+        task.cancel()
+        found.turning.until(lambda: over)
+        peer.say(event(reply()) + event({"method": "m"}))
+        found.turning.until(lambda: {"method": "m"} in found.heard)
+        assert found.wire._pending == {}
+
+
 def test_who_closes_leaves_nobody_waiting(talk):
     with Streams() as peer:
         found = talk(peer.server.url)

@@ -106,7 +106,8 @@ def wait_for_its_end(pid: int) -> None:
 # -- a talk ---------------------------------------------------------------------------------------
 
 
-def test_a_program_is_started_talked_to_and_ended():
+def test_a_program_is_started_talked_to_and_ends(monkeypatch):
+    monkeypatch.setattr(program_module, "_PATIENCE", DEADLINE)
     with talking("plain") as talk:
         talk.open()
         assert talk.session.version == "2025-11-25"
@@ -116,8 +117,11 @@ def test_a_program_is_started_talked_to_and_ended():
             "Gr\u00fc\u00dfe \u4e16 \U0001f600 \n"
         )
         pid = int(talk.call("pid"))
-        assert talk.leave() < program_module._PATIENCE
+        talk.session._wire.patience = DEADLINE
+        talk.leave()
         assert has_ended(pid)
+        # By itself.
+        assert talk.wire._program._process.returncode == 0
         with pytest.raises(Broken) as caught:
             talk.call("pid")
         assert (caught.value.reason, caught.value.sent) == ("the client is closed", False)
@@ -165,7 +169,7 @@ def test_a_server_that_ends_for_want_of_a_handshake_is_started_again():
 def test_a_server_that_never_answers_is_given_up_and_ended(kind):
     with talking(kind) as talk:
         with pytest.raises(TimedOut):
-            talk.run(talk.session.open(), 0.2)
+            talk.run(talk.session.open(), 0.1)
 
 
 def test_a_server_that_dies_in_a_call_says_why():
@@ -269,7 +273,7 @@ def test_a_server_that_reads_no_more_takes_nothing(monkeypatch):
     with talking("plain") as talk:
         talk.open()
         with pytest.raises(TimedOut):
-            talk.call("close", 0.2)
+            talk.call("close", 0.1)
         with pytest.raises(Broken) as caught:
             talk.call("echo", text="x")
         assert (caught.value.reason, caught.value.sent) == ("the server takes no more", False)
@@ -291,16 +295,16 @@ def test_a_line_without_end_ends_the_talk(monkeypatch):
 
 @pytest.mark.parametrize(("kind", "kills"), [("deaf", 1), ("stubborn", 2)])
 def test_a_server_that_does_not_end_is_ended(monkeypatch, kind, kills):
-    monkeypatch.setattr(program_module, "_PATIENCE", 0.3)
+    monkeypatch.setattr(program_module, "_PATIENCE", 0.1)
     with talking(kind) as talk:
         talk.open()
         pid = int(talk.call("pid"))
-        assert talk.leave() >= kills * 0.3
+        assert talk.leave() >= kills * 0.1
         wait_for_its_end(pid)
 
 
 def test_with_a_server_that_has_to_be_ended_end_its_children(monkeypatch):
-    monkeypatch.setattr(program_module, "_PATIENCE", 0.3)
+    monkeypatch.setattr(program_module, "_PATIENCE", 0.1)
     with talking("deaf") as talk:
         talk.open()
         pids = [int(talk.call("child")), int(talk.call("pid"))]
@@ -310,7 +314,7 @@ def test_with_a_server_that_has_to_be_ended_end_its_children(monkeypatch):
 
 
 def test_a_child_that_holds_the_pipes_hides_no_end(monkeypatch):
-    monkeypatch.setattr(program_module, "_REST", 0.2)
+    monkeypatch.setattr(program_module, "_REST", 0.1)
     with talking("plain") as talk:
         talk.open()
         with pytest.raises(Broken, match="has ended with status 4: [0-9]+$") as caught:
