@@ -107,7 +107,6 @@ class LegacySse(Duplex):
         pass  # the end of its stream tells the server
 
     def close(self) -> None:
-        self._reading.cancel()
         self._origin.close()
         self.ended("the client is closed")
 

@@ -151,6 +151,19 @@ def test_what_others_print_does_not_get_between():
             assert words in caught.value.reason
 
 
+def test_where_pipes_cannot_be_waited_for_threads_block(monkeypatch):
+    monkeypatch.setattr(program_module, "_CAN_POLL", False)
+    with talking("plain") as talk:
+        talk.open()
+        assert talk.call("length", text="x" * 1_000_000) == "1000000"
+        pid = int(talk.call("pid"))
+        _, over = talk.turning.begin(talk.session.call_tool("hang", {}))
+        talk.turning.pass_time(0.02)
+        talk.session.close()
+        talk.turning.until(lambda: over)
+        wait_for_its_end(pid)
+
+
 def test_a_slow_server_is_waited_for():
     with talking("slow") as talk:
         assert talk.open().call("echo", text="x") == "x"
