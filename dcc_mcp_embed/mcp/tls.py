@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from typing import Optional
@@ -12,6 +13,13 @@ from ..net.stream import Protocol, Stream
 __all__ = ["TlsFailed", "TlsStream", "make_context"]
 
 _READ_SIZE = 64 * 1024
+#: Where Linux distributions and macOS have the certificates of who vouches for others.
+_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
 
 
 class TlsFailed(Exception):
@@ -24,6 +32,13 @@ def make_context() -> ssl.SSLContext:
     It reads files. Any thread.
     """
     context = ssl.create_default_context()
+    where = ssl.get_default_verify_paths()
+    if not (where.cafile or where.capath or context.get_ca_certs()):
+        # A host's own Python looks for them where it was built.
+        for path in _BUNDLES:
+            if os.path.isfile(path):
+                context.load_verify_locations(path)
+                break
     context.set_alpn_protocols(["http/1.1"])
     return context
 

@@ -172,11 +172,7 @@ class Task:
     def _finish(self, value: Any, error: Optional[BaseException]) -> None:
         done, self._done, self._coroutine = self._done, None, None
         assert done is not None
-        try:
-            done(value, error)
-        finally:
-            # It holds the frames that hold it.
-            del error
+        done(value, error)
 
 
 class within:

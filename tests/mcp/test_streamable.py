@@ -252,6 +252,8 @@ def test_much_is_too_much(it, monkeypatch):
     with Ask(it, playing(json_answer(long)), playing(stream(event(long)))) as asking:
         assert "longer than 1000 bytes" in asking.broken().reason
         assert "longer than 1000 bytes" in asking.broken().reason
+    with Ask(it, playing(stream(*[b"x" * 100] * 20, end=False))) as asking:
+        assert "longer than 1000 bytes" in asking.broken().reason, "an endless line"
     # A stream as a whole may be as long as it likes.
     with Ask(it, playing(stream(*[event(NOISE)] * 100, event(ANSWER)))) as asking:
         assert asking.ask() == ANSWER

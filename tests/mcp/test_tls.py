@@ -69,9 +69,12 @@ def broken(it, origin):
     return caught.value
 
 
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_who_is_vouched_for_is_spoken_to_and_again(it, trusting, host):
-    with Scripted(answering(HELLO, HELLO), context=server_context()) as server:
+def test_who_is_vouched_for_is_spoken_to_and_again(it, trusting, host, version):
+    context = server_context()
+    context.maximum_version = context.minimum_version = getattr(ssl.TLSVersion, version)
+    with Scripted(answering(HELLO, HELLO), context=context) as server:
         origin = origin_of(it, server, host)
         assert it.run(answered(origin)) == b"hello"
         assert it.run(answered(origin)) == b"hello"
@@ -369,14 +372,24 @@ def test_it_is_loaded_only_where_it_is_needed():
     assert done.stderr == b""
 
 
-def test_the_system_is_asked_whom_it_trusts(monkeypatch, trusting):
-    names = [
-        dict(pair[0] for pair in one["subject"])["commonName"]
-        for one in tls.make_context().get_ca_certs()
+def trusted(context):
+    assert context.verify_mode == ssl.CERT_REQUIRED and context.check_hostname
+    return [
+        dict(pair[0] for pair in one["subject"])["commonName"] for one in context.get_ca_certs()
     ]
-    assert names == ["dcc_mcp_embed test authority"]
-    assert tls.make_context().verify_mode == ssl.CERT_REQUIRED
-    assert tls.make_context().check_hostname
+
+
+def test_the_system_is_asked_whom_it_trusts(trusting):
+    assert trusted(tls.make_context()) == ["dcc_mcp_embed test authority"]
+
+
+def test_a_python_that_does_not_find_whom_the_system_trusts_is_helped(monkeypatch, tmp_path):
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "missing"))
+    monkeypatch.setattr(tls, "_BUNDLES", (str(tmp_path / "nothing"), AUTHORITY, "/dev/null"))
+    assert trusted(tls.make_context()) == ["dcc_mcp_embed test authority"]
+    monkeypatch.setattr(tls, "_BUNDLES", (str(tmp_path / "nothing"),))
+    assert trusted(tls.make_context()) == []
 
 
 def test_a_forked_child_closes_its_copy(it, trusting):

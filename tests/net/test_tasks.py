@@ -577,7 +577,9 @@ def test_a_group_ends_with_what_it_belongs_to(it):
     it.turn(2)
     assert all(task.over for task in tasks)
     assert len(failed) == 1 and log == ["out"] * 3 and not group._tasks
-    assert group.spawn(one()) is None, "and it is not left unawaited, which would be told"
+    late = one()
+    assert group.spawn(late) is None
+    assert late.cr_frame is None, "and it is not left unawaited, which would be told"
 
 
 # -- circles --------------------------------------------------------------------------------------
