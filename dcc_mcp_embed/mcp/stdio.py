@@ -60,9 +60,6 @@ class Stdio(Duplex):
             text = getattr(error, "strerror", None) or str(error)
             self.ended("{} cannot be started: {}".format(self._command, text))
             raise Broken(self.over, False) from error
-        if self.lost:
-            # Whoever wanted it has gone meanwhile.
-            raise Broken(self.over, False)
 
     def _start(self, program: Program) -> None:
         # A name without a folder is looked for where the server itself would look.

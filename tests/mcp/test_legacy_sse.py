@@ -192,6 +192,18 @@ def test_answers_come_on_the_stream_and_the_users_headers_go_with_both(talk):
             assert one.headers["host"] == "127.0.0.1:{}".format(peer.server.port)
 
 
+def test_one_post_after_the_other_goes_on_one_connection(talk):
+    with Streams(replies=(TAKEN, TAKEN)) as peer:
+        found = talk(peer.server.url)
+        found.run(found.wire.open())
+        for ident in (1, 2):
+            _, over = found.turning.begin(found.ask(ident))
+            found.turning.until(lambda count=ident + 1: len(peer.server.requests) == count)
+            peer.say(event(reply(ident)))
+            found.turning.until(lambda over=over: over)
+        assert peer.server.connections == 2
+
+
 def test_what_else_comes_is_heard_batches_too_and_the_rest_is_passed_over(talk):
     with Streams() as peer:
         found = talk(peer.server.url)

@@ -175,6 +175,16 @@ def test_a_server_that_ends_for_want_of_a_handshake_is_started_again():
         assert talk.call("echo", text="x") == "x"
 
 
+def test_one_that_is_begun_anew_is_another():
+    with talking("plain") as talk:
+        talk.open()
+        pid = int(talk.call("pid"))
+        talk.open()
+        assert int(talk.call("pid")) != pid
+        assert not talk.session.lost
+        wait_for_its_end(pid)
+
+
 # -- one that does not do as it should ------------------------------------------------------------
 
 
