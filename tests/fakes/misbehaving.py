@@ -428,7 +428,7 @@ def _say(value: Any) -> None:
 
 
 def _run(act: str, message: Dict[str, Any], runs: int) -> None:
-    if act == "die" and runs == 1:
+    if act == "die always" or (act == "die" and runs == 1):
         sys.stderr.write("these are its last words\n")
         sys.stderr.flush()
         os._exit(7)

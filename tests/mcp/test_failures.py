@@ -76,6 +76,8 @@ CALLS = [
     Row("half an answer", HTTP, "half", "write", "unknown_outcome", False, "error", 1),
     Row("half an answer", HTTP, "half", "look", "not_connected", False, "error", 3),
     Row("the stream ends", "sse", "the end", "write", "unknown_outcome", False, "error", 1),
+    Row("the stream ends", "sse", "the end", "look", "not_connected", False, "error", 3),
+    Row("killed each time", "stdio", "die always", "look", "not_connected", False, "error", 3),
     # The session.
     Row("its session is not known any more", "handshake", "forgotten", "write", None,
         False, "active", 1),
@@ -391,6 +393,7 @@ SHORT = {
     " no JSON, a line without end)": [
         ("killed in a call that writes", "write"),
         ("half an answer", "write"),
+        ("the stream ends", "write"),
         ("no HTTP", "write"),
         ("no JSON", "write"),
         ("endless line", "write"),
@@ -401,6 +404,8 @@ SHORT = {
         ("killed in a call that looks", "look"),
         ("half an answer", "look"),
         ("no HTTP", "look"),
+        ("the stream ends", "look"),
+        ("killed each time", "look"),
     ],
     "the same in a call that is harmless, and the server is there again": [
         ("killed in a call that looks, and comes back", "look"),
