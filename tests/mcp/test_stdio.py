@@ -238,7 +238,7 @@ def test_what_cannot_be_started_is_told_with_its_name(command):
             talk.open()
         assert caught.value.reason.startswith(command)
         assert not caught.value.sent
-        talk.leave()
+        assert talk.leave() < program_module._PATIENCE
     finally:
         talk.close()
 
@@ -316,14 +316,19 @@ def test_a_line_without_end_ends_the_talk(monkeypatch):
 # -- the end --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "kills"), [("deaf", 1), ("stubborn", 2)])
-def test_a_server_that_does_not_end_is_ended(monkeypatch, kind, kills):
-    monkeypatch.setattr(program_module, "_PATIENCE", 0.1)
+@pytest.mark.parametrize(
+    ("kind", "patience", "kills", "by"),
+    [("deaf", 0.3, 1, "SIGTERM"), ("stubborn", 0.1, 2, "SIGKILL")],
+)
+def test_a_server_that_does_not_end_is_ended(monkeypatch, kind, patience, kills, by):
+    monkeypatch.setattr(program_module, "_PATIENCE", patience)
     with talking(kind) as talk:
         talk.open()
         pid = int(talk.call("pid"))
-        assert talk.leave() >= kills * 0.1
+        assert talk.leave() >= kills * patience
         wait_for_its_end(pid)
+        talk.turning.until(lambda: talk.wire._program._process.returncode is not None)
+        assert talk.wire._program._process.returncode == -getattr(signal, by)
 
 
 def test_with_a_server_that_has_to_be_ended_end_its_children(monkeypatch):
@@ -367,7 +372,7 @@ def test_who_closes_before_it_has_begun_leaves_nothing(monkeypatch):
     pids: List[int] = []
     start = program_module.subprocess.Popen
 
-    with talking("plain") as talk:
+    with talking("deaf") as talk:
 
         def close_first(*args: Any, **options: Any) -> Any:
             talk.wire.close()
