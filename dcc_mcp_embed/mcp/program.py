@@ -118,6 +118,7 @@ class Program:
     async def write(self, data: bytes) -> None:
         """Return once it has taken all of ``data``. Raises Broken."""
         wait: Wait[None] = Wait()
+        # Never after the None that ends it: whoever ends it says first that it is over.
         self._out.put((data, wait))
         await wait
 
@@ -239,7 +240,8 @@ class Program:
                     with collector.blocking():
                         # If it has ended, its end says more.
                         self._told.wait(_REST)
-                self._loop.call_soon(wait.fail, _unread(left < len(data)))
+                problem = Broken("the server takes no more", left < len(data))
+                self._loop.call_soon(wait.fail, problem)
 
     def _write_all(self, pipe: Any, data: bytes) -> int:
         """Return how many bytes of it could not be written."""
@@ -270,18 +272,6 @@ class Program:
             for thread in threads:
                 thread.join()
         self.disown()
-        self._loop.call_soon(self._drain)
-
-    def _drain(self) -> None:
-        """Tell those who still wait to write that it is in vain."""
-        while not self._out.empty():
-            item = self._out.get()
-            if item is not None:
-                item[1].fail(_unread(False))
-
-
-def _unread(sent: bool) -> Broken:
-    return Broken("the server takes no more", sent)
 
 
 def _thread(name: str, work: Callable[..., None], *args: Any) -> threading.Thread:

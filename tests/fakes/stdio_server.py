@@ -26,10 +26,10 @@ def wait() -> None:
     threading.Event().wait(60)
 
 
-def child() -> subprocess.Popen:
-    """Start a program that holds our pipes and does nothing."""
+def child(apart: bool = False) -> subprocess.Popen:
+    """Start a program that holds our pipes and does nothing; ``apart``: in another session."""
     code = "import threading; threading.Event().wait(60)"
-    return subprocess.Popen([sys.executable, "-S", "-c", code])
+    return subprocess.Popen([sys.executable, "-S", "-c", code], start_new_session=apart)
 
 
 def call(name: str, arguments: Dict[str, Any]) -> Any:
@@ -86,9 +86,11 @@ def main() -> None:
         sys.stderr.write("a word aside\n")
     if KIND == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if KIND in ("silent", "unread", "deaf-silent"):
-        if KIND == "silent":
-            sys.stdin.read()
+    if KIND == "holder":
+        say({"pid": child(apart=True).pid})
+    if KIND == "silent":
+        sys.stdin.read()
+    if KIND in ("holder", "silent", "unread"):
         wait()
     first = True
     for line in sys.stdin:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, List, Optional
@@ -20,6 +21,7 @@ from dcc_mcp_embed.mcp.session import Session
 from dcc_mcp_embed.mcp.stdio import Stdio, environment
 from dcc_mcp_embed.net.tasks import Cut, TimedOut, within
 from fakes.driving import DEADLINE
+from fakes.live import tries
 from fakes.served import environment as of_a_process
 from fakes.turning import Turning
 
@@ -216,8 +218,10 @@ def test_a_server_that_is_killed_is_known_by_the_signal():
     with talking("plain") as talk:
         talk.open()
         os.kill(int(talk.call("pid")), signal.SIGKILL)
-        talk.turning.until(lambda: talk.session.lost)
-        assert talk.wire.over == "the server's program has ended by signal 9"
+        # At once: what is written to it is lost, or cannot be written any more.
+        with pytest.raises(Broken, match="^the server's program has ended by signal 9$"):
+            talk.call("pid")
+        assert talk.session.lost
 
 
 def test_a_server_that_cannot_begin_says_why():
@@ -348,11 +352,53 @@ def test_a_child_that_holds_the_pipes_hides_no_end(monkeypatch):
         with pytest.raises(Broken, match="has ended with status 4: [0-9]+$") as caught:
             talk.call("leave")
         pid = int(caught.value.reason.rpartition(" ")[2])
-        # What a server leaves behind is its own affair.
+        # What a server leaves behind is its own affair; of ours nothing is left.
+        join_ours()
         assert not has_ended(pid)
         os.kill(pid, signal.SIGTERM)
         talk.leave()
         wait_for_its_end(pid)
+
+
+def join_ours() -> None:
+    for thread in threading.enumerate():
+        if thread.name.startswith("dcc-mcp-embed mcp"):
+            thread.join(DEADLINE)
+            assert not thread.is_alive(), thread.name
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there threads cannot be woken")
+@pytest.mark.parametrize("size", [0, 10_000_000], ids=["nothing to write", "much to write"])
+def test_pipes_that_somebody_holds_for_ever_hold_up_nobody(size):
+    with talking("holder") as talk:
+        heard: List[Any] = []
+        talk.run(talk.wire.listen(heard.append))
+        talk.run(talk.wire.open())
+        talk.turning.until(lambda: heard)
+        pid = heard[0]["pid"]
+        try:
+            if size:
+                talk.turning.begin(talk.wire.tell({"method": "x" * size}, ()))
+                talk.turning.pass_time(0.1)
+            talk.wire.close()
+            join_ours()
+            assert not has_ended(pid)
+        finally:
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_what_nobody_looks_at_any_more_holds_up_nobody(monkeypatch):
+    monkeypatch.setattr(program_module, "_MOST_AHEAD", 2)
+    with talking("plain") as talk:
+        talk.open()
+        talk.turning.begin(talk.session.call_tool("endless", {}))
+        talk.turning.until(lambda: talk.wire._line)
+        # From here on the loop does not turn.
+        for _ in tries():
+            if not talk.wire._program._ahead._value:
+                break
+        talk.session.close()
+        join_ours()
 
 
 def test_who_closes_in_the_middle_leaves_nothing():
