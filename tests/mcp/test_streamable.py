@@ -662,9 +662,17 @@ def test_the_stateless_era_resumes_nothing(it):
 
 
 def test_garbage_is_not_asked_for_again(it):
-    first = stream(event(id="1", **SOON), b"data: garbage\n\n")
-    with resumed(it, first) as asking:
-        assert "cannot be read" in asking.broken().reason
+    def play(line):
+        line.request()
+        line.send(stream(event(NOISE, id="1", **SOON), end=False))
+        assert heard.wait(DEADLINE)
+        line.send(b"f\r\ndata: garbage\n\n\r\n0\r\n\r\n")
+        line.left()
+
+    heard = threading.Event()
+    with Ask(it, play, version=LEGACY, session="s") as asking:
+        with pytest.raises(Broken, match="cannot be read"):
+            it.run(asking.wire.ask(ASKED, (), lambda message: heard.set()))
         assert len(asking.requests) == 1
 
 

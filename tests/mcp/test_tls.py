@@ -175,6 +175,8 @@ def test_who_cannot_greet_has_got_nothing(it, trusting, name):
     with Scripted(UNGREETED[name]) as server:
         problem = broken(it, origin_of(it, server))
         assert problem.sent is False and problem.reason
+        # One that is cut so may not have come about.
+        assert "TLS" in problem.reason or name.startswith("cut at once") or name.endswith("hard")
         assert it.left() == {}
 
 
