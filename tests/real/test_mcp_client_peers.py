@@ -109,6 +109,8 @@ EVERYTHING = (
     ),
     Call("trigger-sampling-request", {"prompt": "p", "maxTokens": 10}, like("a thought")),
     Call("get-roots-list", {}, like("file:///tmp")),
+    # With the defaults of its form.
+    Call("trigger-elicitation-request", {}, lambda value: "Favorite Integer: 42" in value[1]),
 )
 
 DCC = (
@@ -135,6 +137,7 @@ OURS = (
         progress=[0, 50, 100],
     ),
     Call("test_sampling", {"prompt": "p"}, like("a thought")),
+    Call("test_elicitation_sep1034_defaults", {}, like("accept.*John Doe")),
 )
 
 
@@ -256,7 +259,7 @@ def _places() -> Iterator[Place]:
             "everything-" + transport,
             LATEST,
             EVERYTHING,
-            ["sampling"],
+            ["sampling", "elicitation", "roots"],
             lambda home, transport=transport: everything(transport, home),
         )
     yield Place("dcc-mcp-core", MODERN, DCC, [], dcc)
@@ -265,7 +268,7 @@ def _places() -> Iterator[Place]:
             "ours-" + transport,
             version,
             OURS,
-            ["sampling"],
+            ["sampling", "elicitation"],
             lambda home, transport=transport: ours(transport, home),
         )
 
