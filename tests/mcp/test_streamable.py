@@ -791,6 +791,37 @@ def test_being_cut_short_anywhere_leaves_nothing(it):
         number += 1
 
 
+HALVES = {
+    "no answer": b"",
+    "a head": b"HTTP/1.1 200 OK\r\nContent-",
+    "JSON": answer("200 OK", "Content-Type: application/json", length=99) + b"{",
+    "a stream": stream(event(NOISE), b"data: ", end=False),
+    "a failure": answer("500 Oops", length=99) + b"x",
+    "a redirect": answer("307 There", "Location: /mcp", length=99) + b"x",
+}
+
+
+@pytest.mark.parametrize("version", [None, LEGACY])
+@pytest.mark.parametrize("name", sorted(HALVES))
+def test_being_cut_short_in_an_answer_closes_its_connection(it, name, version):
+    def play(line):
+        line.request()
+        line.send(HALVES[name])
+        sent.set()
+        line.left()
+
+    sent = threading.Event()
+    with Scripted(play) as server:
+        wire = wire_to(it, server.url, version)
+        task, ends = it.begin(wire.ask(ASKED, (), [].append))
+        it.until(sent.is_set)
+        it.turn(5)
+        task.cancel()
+        it.until(lambda: ends)
+        assert isinstance(ends[0][1], Cut)
+        assert it.left() == {}
+
+
 def test_being_cut_short_is_seen_by_the_server_at_once(it):
     """In the stateless era that is how a request is called off."""
     with Scripted(lambda line: [line.request(), line.left()]) as server:
