@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from typing import Callable, Iterable, Iterator, Optional, Set, Tuple
+from typing import Callable, Iterable, Iterator, Optional, Tuple
 
 from ..digest import sha256
 
@@ -75,7 +75,7 @@ class Names:
         given = self._given.get(name)
         if given is not None and given[0] in known:
             return given
-        found = _by_digest(name, known, tools) or _by_prefix(name, known)
+        found = _by_digest(name, tools) or _by_prefix(name, known)
         found = found or given or _by_mark(name)
         if found is None:
             raise ValueError(
@@ -84,12 +84,11 @@ class Names:
         return found
 
 
-def _by_digest(name: str, plugins: Set[str], tools: Callable[[], Iterable[Pair]]) -> Optional[Pair]:
+def _by_digest(name: str, tools: Callable[[], Iterable[Pair]]) -> Optional[Pair]:
     """Return what somebody else may have given it out for: another process, or this one before."""
     if _DIGEST.search(name) is None:
         return None
-    found = (pair for pair in tools() if pair[0] in plugins and joined(*pair) == name)
-    return next(found, None)
+    return next((pair for pair in tools() if joined(*pair) == name), None)
 
 
 def _by_prefix(name: str, plugins: Iterable[str]) -> Optional[Pair]:

@@ -308,7 +308,8 @@ class Plugins:
         """Do it, and again only if the server has not got it, or may well get it twice."""
         wait = _AGAIN
         expired: Optional[Session] = None
-        for left in range(max(0, attempts), -1, -1):
+        left = attempts
+        while True:
             # Somebody may have registered it anew meanwhile.
             plugin = self._registered(key)
             session = plugin.session
@@ -317,20 +318,22 @@ class Plugins:
                     session = await self._reopened(key, plugin, session)
                 return await do(session)
             except Expired:
-                # It has not been done.
-                if not left:
+                # It has not been done. The first time that costs no attempt: a server that has just
+                # begun anew is one that could not be reached until now.
+                if left <= 0 and (expired is not None or attempts <= 0):
                     raise
+                left -= expired is not None
                 expired = session
                 continue
             except Broken as broken:
                 if broken.sent and not is_harmless(session):
                     text = "{}; whether the call has run is not known, so it is not sent again"
                     raise MCPError(text.format(broken.reason), "unknown_outcome") from None
-                if not left:
+                if left <= 0:
                     raise
+            left -= 1
             await sleep(self._loop, wait)
             wait *= 2
-        raise AssertionError("the last attempt returns or raises")
 
     async def _reopened(self, key: Key, plugin: Plugin, lost: Session) -> Session:
         """Return another conversation in the place of one that is lost, with the same settings.

@@ -10,7 +10,7 @@ import pytest
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.mcp import MCPError
 from dcc_mcp_embed.mcp.engine import Engine
-from dcc_mcp_embed.net.tasks import Cut, Wait, sleep
+from dcc_mcp_embed.net.tasks import Cut, Group, Wait, sleep
 from fakes.waiting import until
 
 DEADLINE = 20.0
@@ -60,6 +60,15 @@ class Client:
         except Cut:
             self.done.append("cut")
             raise
+
+    async def begin_another(self):
+        """Begin another task, which ends with this one."""
+        another = Group(self.loop, self.done.append)
+        another.spawn(self.wait())
+        try:
+            await Wait()
+        finally:
+            another.cancel()
 
     async def stay(self):
         """Do not end for being cut short, but at the second time."""
@@ -163,6 +172,13 @@ def test_what_does_not_end_for_being_cut_short_is_settled_all_the_same(engine):
     engine.stop()
     assert closed(future)
     assert "cut" in engine.client.done
+
+
+def test_stopped_it_ends_what_those_have_begun(engine):
+    engine.run(lambda client: client.begin_another())
+    until(lambda: "waits" in engine.client.done)
+    engine.stop()
+    assert engine.client.done == ["begun", "waits", "shut", "cut"]
 
 
 def test_stopped_twice_and_closed_after_that(engine):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 
 import pytest
 from hypothesis import given
@@ -77,8 +78,12 @@ class _Noting(logging.Handler):
 
 
 @pytest.fixture
-def world():
-    return World()
+def world(monkeypatch):
+    """Return a world in which nobody waits in vain."""
+    monkeypatch.setattr(module, "_PATIENCE", DEADLINE)
+    began = time.monotonic()
+    yield World()
+    assert time.monotonic() - began < DEADLINE * 0.8, "somebody has waited for whoever waits for it"
 
 
 def told_by_asyncio(world, about=()):
@@ -346,6 +351,8 @@ def test_a_coroutine_waits_so_too(world):
         world.happen("y")
         waiting = asyncio.ensure_future(world.events.tell_here(KEY))
         await world.events.tell_here(("you",))
+        for _ in range(10):
+            await asyncio.sleep(0)
         assert not waiting.done()
         slow.leave.set()
         await waiting

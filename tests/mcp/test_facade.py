@@ -284,6 +284,15 @@ def test_ensured_one_in_error_gets_all_that_it_was_registered_with(facade, bad, 
     assert seen == ["k"]
 
 
+def test_registered_by_many_at_once_it_is_one_conversation(facade, peer):
+    started = [elsewhere(facade.register_sync, peer.config()) for _ in range(6)]
+    for thread, ends in started:
+        thread.join(DEADLINE)
+        assert ends == [True]
+    assert len(facade._engine.client.plugins._sessions) == 1
+    assert echo(facade) == "x"
+
+
 def test_unregistering_nobody_is_fine(facade):
     events = told(facade)
     facade.unregister_sync(USER, "host")
@@ -619,6 +628,19 @@ def test_another_facade_s_names_lead_to_tools_that_are_known(make, odd):
         assert other.parse_function_name(function["function"]["name"]) == ("bad", tool)
 
 
+def test_what_is_told_of_tools_can_be_changed(facade, bad, monkeypatch):
+    monkeypatch.setattr(misbehaving, "TOOLS", [{"name": "x"}])
+    registered(facade, bad)
+    for _ in range(2):
+        (tool,) = facade.get_tools_sync(USER, "bad", use_cache=False)
+        assert tool == {
+            "name": "x",
+            "description": "",
+            "inputSchema": {"type": "object", "properties": {}, "required": []},
+        }
+        tool["inputSchema"]["additionalProperties"] = False
+
+
 def test_what_a_model_is_given_can_be_changed(ready):
     def strict():
         tools = ready.get_tools_sync(USER, "host")
@@ -789,8 +811,7 @@ def test_who_is_busy_is_not_cleaned_up(make, peer):
     thread.join(DEADLINE)
     assert ends == ["held"]
     # Its time begins when the call has ended.
-    clock.advance(301)
-    poke(facade)
+    facade._engine.run(lambda client: client.plugins.expire()).result(DEADLINE)
     assert facade.is_registered(USER, "busy")
     clock.advance(1801)
     until(lambda: poke(facade) and ("busy", "active", "inactive") in events)
@@ -1186,10 +1207,15 @@ def test_awaited_a_call_leaves_nothing_for_the_collector(ready):
     loop = asyncio.new_event_loop()
     try:
 
-        def call():
-            loop.run_until_complete(ready.call_tool(USER, "host", "echo", {"text": "x"}))
+        async def call(tool, **arguments):
+            # Caught here: what runs a loop leaves the errors behind that it raises.
+            try:
+                await ready.call_tool(USER, "host", tool, arguments)
+            except MCPError:
+                pass
 
-        assert left_behind(call) == 0
+        assert left_behind(lambda: loop.run_until_complete(call("echo", text="x"))) == 0
+        assert left_behind(lambda: loop.run_until_complete(call("fail"))) == 0
     finally:
         loop.close()
 

@@ -54,8 +54,13 @@ for user in users:
 
 for _ in range(3):
     sys.stdout.flush()
+    for lock in (facade._lock, facade._events._lock):
+        lock.acquire()
     ident = os.fork()
-    if not ident:
+    if ident:
+        for lock in (facade._lock, facade._events._lock):
+            lock.release()
+    else:
         faulthandler.dump_traceback_later(20, exit=True)
         try:
             child()
