@@ -330,6 +330,13 @@ def _half(call: _Http, message: Dict[str, Any]) -> bool:
     return call.raw(head.format(len(body)).encode("ascii") + body[: len(body) // 2])
 
 
+def _half_twice(call: _Http, message: Dict[str, Any]) -> bool:
+    if len(call.server.runs) == 2:
+        call.server.act = "answer"
+        call.server.forget()
+    return _half(call, message)
+
+
 def _events_for_ever(call: _Http, message: Dict[str, Any]) -> bool:
     call.events(b"")
     number = 0
@@ -364,6 +371,7 @@ PLAIN_ACTS: Dict[str, Act] = {
     "die": _die,
     "restart": _restart,
     "half": _half,
+    "half twice": _half_twice,
     "slow": lambda call, message: call.stay(),
     "garbage": lambda call, message: call.raw(b"\x00\x01\x02 no HTTP\r\n\r\n"),
     "a page": lambda call, message: call.status(200, "<p>Hello", "text/html"),

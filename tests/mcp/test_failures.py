@@ -83,6 +83,8 @@ CALLS = [
         False, "active", 1),
     Row("no session is ever known", "handshake", "expired for ever", "write", "session_expired",
         False, "error", 0),
+    Row("begun anew at the last attempt", "handshake", "half twice", "look", None,
+        False, "active", 3),
     # It is slow.
     Row("slow", HTTP + " sse stdio", "slow", "write", "timeout", True, "error", 1),
     Row("slow", HTTP + " sse stdio", "slow", "look", "timeout", True, "error", 1),

@@ -91,6 +91,13 @@ async def stay(path: str) -> str:
     return "run {}".format(runs)
 
 
+def note(path: str, text: str) -> str:
+    """Add a line to a file."""
+    with open(path, "a", encoding="ascii") as file:
+        file.write(text + "\n")
+    return text
+
+
 def main() -> None:
     """Serve until a signal comes, or stdin ends."""
     parser = argparse.ArgumentParser()
@@ -98,7 +105,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
     server = make(options.transport == "stateless")
-    for function in (echo, fail, steps):
+    for function in (echo, fail, note, steps):
         server.add_tool(function)
     for function in (picture, several):
         server.add_tool(function, structured_output=False)

@@ -16,7 +16,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
@@ -491,6 +493,63 @@ def test_restarted_between_two_calls(victim, tmp_path):
         until(lambda: _is_noticed(plugin.session), "it is noticed", DEADLINE)
         assert facade.call_tool_sync(USER, PLUGIN, "write", {"path": str(runs)}) == "run 3"
         assert lines(runs) == 3
+
+
+#: How often the server is killed while calls are made, and how many succeed in between.
+KILLS, BETWEEN = 5, 40
+CALLERS = 4
+
+
+@mortal
+def test_nothing_is_done_twice(victim, tmp_path):
+    """Kill it again and again, whatever is under way: what came of each call is what happened."""
+    notes = tmp_path / "notes"
+    outcomes: Dict[str, str] = {}
+    over = threading.Event()
+
+    def call(caller: int, facade: MCPClientFacade) -> None:
+        number = 0
+        while not over.is_set():
+            number += 1
+            name = "{}-{}".format(caller, number)
+            arguments = {"path": str(notes), "text": name}
+            try:
+                answer = facade.call_tool_sync(USER, PLUGIN, "note", arguments, timeout=DEADLINE)
+                outcomes[name] = "done" if answer == name else "wrong"
+            except MCPError as error:
+                outcomes[name] = error.code
+
+    def more() -> None:
+        """Wait until some more calls have succeeded."""
+        wanted = done() + BETWEEN
+        until(lambda: done() > wanted, "calls succeed", DEADLINE)
+
+    def done() -> int:
+        return list(outcomes.values()).count("done")
+
+    with registered(victim.start()) as facade:
+        with ThreadPoolExecutor(CALLERS) as pool:
+            callers = [pool.submit(call, caller, facade) for caller in range(CALLERS)]
+            try:
+                for _ in range(KILLS):
+                    more()
+                    victim.kill(facade)
+                    victim.start()
+                more()
+            finally:
+                over.set()
+            for caller in callers:
+                caller.result(DEADLINE)
+    happened = Counter(notes.read_text().split())
+    assert max(happened.values()) == 1
+    # Where nobody can know, the client says so; else what it says is so.
+    may = {"done": {1}, "not_connected": {0}, "unknown_outcome": {0, 1}}
+    wrong = {
+        name: code for name, code in outcomes.items() if happened[name] not in may.get(code, set())
+    }
+    assert wrong == {}
+    assert set(happened) <= set(outcomes)
+    assert set(outcomes.values()) <= set(may)
 
 
 def _is_noticed(session: Any) -> bool:
