@@ -496,7 +496,7 @@ def test_restarted_between_two_calls(victim, tmp_path):
 
 
 #: How often the server is killed while calls are made, and how many succeed in between.
-KILLS, BETWEEN = 5, 40
+KILLS, BETWEEN = 3, 40
 CALLERS = 4
 
 
