@@ -14,8 +14,8 @@ from dcc_mcp_embed.mcp.names import Names, joined
 OPENAI = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
 #: Few letters, so that one name could be several; and whatever else there is.
 LIKELY = st.text("ab_.-1", max_size=8)
-ANY = st.text(max_size=90) | LIKELY | st.text("ab_", min_size=50, max_size=90)
-PAIRS = st.lists(st.tuples(ANY, ANY), max_size=12)
+ANY = LIKELY | st.text(max_size=20) | st.text("ab_", min_size=50, max_size=70)
+PAIRS = st.lists(st.tuples(ANY, ANY), max_size=6)
 
 
 @given(PAIRS)

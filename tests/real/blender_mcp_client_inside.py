@@ -37,7 +37,6 @@ def the_example() -> None:
     with redirect_stdout(shown):
         exec(compile(code, OPTIONS["example"], "exec"), {"__name__": "__main__"})
     FOUND["example"] = shown.getvalue().splitlines()
-    FOUND["asyncio"] = "asyncio" in sys.modules
     FOUND["left"] = [one.name for one in set(threading.enumerate()) - before if one.is_alive()]
 
 
