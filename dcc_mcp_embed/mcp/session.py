@@ -33,6 +33,8 @@ __all__ = ["RpcFailed", "Session"]
 #: Seconds for a server to say whether it knows ``server/discover``; a program that is still being
 #: installed answers both questions later.
 _PROBE = 5.0
+#: The same over HTTP, where a server that does not know it answers that at once, unless it is busy.
+_PROBE_HTTP = 20.0
 #: Seconds for what is said at the end, or without an answer.
 _BRIEF = 2.0
 #: How often in a row a call is asked for more.
@@ -127,7 +129,8 @@ class Session:
     async def _introduce(self) -> None:
         slow = False
         try:
-            if self._probe and await self._discover(_PROBE):
+            patience = _PROBE_HTTP if self._wire.has_headers else _PROBE
+            if self._probe and await self._discover(patience):
                 return
         except TimedOut:
             # It is slow, or passes over what it does not know.

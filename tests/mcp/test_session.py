@@ -174,6 +174,17 @@ def test_a_slow_server_that_shakes_no_hands_is_asked_again(talk):
     assert found.session.stateless
 
 
+@pytest.mark.parametrize(("has_headers", "seconds"), [(True, 20.0), (False, 5.0)])
+def test_where_a_server_would_say_at_once_that_it_knows_no_discovery_it_is_given_longer(
+    talk, has_headers, seconds
+):
+    wire = ScriptedWire(has_headers, server__discover=SILENCE, initialize=AGREED)
+    found = talk(wire)
+    began = found.turning.clock.monotonic()
+    found.open()
+    assert seconds <= found.turning.clock.monotonic() - began < seconds + 1.0
+
+
 @pytest.mark.parametrize("reply", [SILENCE, failure(-32601)], ids=["slow", "at once"])
 def test_a_handshake_that_is_refused_is_told(talk, reply):
     wire = ScriptedWire(
