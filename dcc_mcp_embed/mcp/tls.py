@@ -95,6 +95,9 @@ class TlsStream(Protocol):
     def resume_reading(self) -> None:
         self._stream.resume_reading()
 
+    def look(self) -> None:
+        self._stream.look()
+
     def close(self) -> None:
         """Say goodbye, if that can be sent at once, and close."""
         if self.greeted and not self.closed:
