@@ -26,6 +26,9 @@ _HIGH_WATER = 4 * 1024 * 1024
 #: Connections that are kept for later, and for how long, seconds; servers that say so keep theirs
 #: for less, and many that do not say so for 5.
 _MOST_IDLE, _IDLE, _LONGEST_IDLE = 8, 4.0, 300.0
+#: Who ends a connection so soon after an answer, seconds, does so after each without saying it: for
+#: how long none is kept.
+_SOON, _DISTRUST = 1.0, 60.0
 _KEPT_FOR = re.compile(r"(?:^|[\s,;])timeout=([0-9]{1,5})(?:$|[\s,;])", re.ASCII | re.IGNORECASE)
 
 
@@ -51,10 +54,15 @@ class Connection(Protocol):
         self._written = False
         self._keep_alive = False
         self._whole = True
+        self._silent = True
         self._parser: Optional[http1.ResponseParser] = None
         self._events: Inbox[Union[http1.ResponseHead, bytes]] = Inbox()
         self._held = 0
         self._over = ""
+        #: Whether an exchange has been gone through already.
+        self.used = False
+        #: Whether the server has ended it, and nothing of an answer had come.
+        self.hung_up = False
         #: Called once it is closed.
         self.lost: Callable[[Connection], None] = lambda connection: None
         self._stream = open_stream(self)
@@ -65,14 +73,16 @@ class Connection(Protocol):
 
     @property
     def reusable(self) -> bool:
-        """Return whether another exchange can follow: all of the last one has come."""
-        return self._whole and self._keep_alive and not self._over
+        """Return whether another exchange can follow: the last one is over for both ends."""
+        over = self._whole and not self._stream.unsent
+        return over and self._keep_alive and not self._over
 
     def send(self, data: bytes, method: str, max_body: Optional[int]) -> None:
         """Begin an exchange."""
         self._events = Inbox()
         self._held = 0
         self._whole = False
+        self._silent = True
         self._parser = http1.ResponseParser(_MAX_HEAD, max_body, method)
         self._written = not self._over
         self._stream.write(data)
@@ -109,6 +119,10 @@ class Connection(Protocol):
             # It has been told once.
             raise Broken(self._over, self.sent) from None
 
+    def look(self) -> None:
+        """See whether the server has ended it by now."""
+        self._stream.look()
+
     def abort(self) -> None:
         """Close it now, whatever is under way."""
         if not self._over:
@@ -129,10 +143,12 @@ class Connection(Protocol):
             # Nobody has asked for anything.
             self.abort()
             return
+        self._silent = False
         parser.receive_data(data)
         self._take(parser)
 
     def receive_eof(self) -> None:
+        self._leaves()
         if self._parser is not None:
             self._parser.receive_eof()
             self._take(self._parser)
@@ -141,10 +157,15 @@ class Connection(Protocol):
             self._leave()
 
     def connection_lost(self, error: Optional[Exception]) -> None:
+        self._leaves()
         if not self._over:
             self._end("the connection was lost" + (": {}".format(error) if error else ""))
 
     # -- inside -------------------------------------------------------------------------------
+
+    def _leaves(self) -> None:
+        if not self._over:
+            self.hung_up = self._parser is None or self._silent
 
     def _take(self, parser: http1.ResponseParser) -> None:
         event = parser.next_event()
@@ -156,6 +177,7 @@ class Connection(Protocol):
                 self._events.put(event.data)
             elif isinstance(event, http1.End):
                 self._whole = True
+                self.used = True
                 self._parser = None
                 self._events.put(b"")
                 if parser.buffered:
@@ -197,15 +219,21 @@ class Origin:
         self._context: Any = None
         #: Each with what ends it, the latest last.
         self._idle: Dict[Connection, Timer] = {}
-        self._open: Dict[Connection, None] = {}
+        #: Each with when it was last given back.
+        self._open: Dict[Connection, Optional[float]] = {}
         self._closed = False
+        #: Until when none is kept.
+        self._distrust = 0.0
 
-    async def take(self) -> Connection:
-        """Return a connection that is free. Raises Broken."""
-        if self._idle:
+    async def take(self, anew: bool = False) -> Connection:
+        """Return a connection that is free; ``anew``: that nobody has used. Raises Broken."""
+        while self._idle and not anew:
             connection, timer = self._idle.popitem()
             timer.cancel()
-            return connection
+            # Its end may have come since the loop has last looked.
+            connection.look()
+            if not connection.closed:
+                return connection
         if self._closed:
             raise Broken("the client is closed", False)
         return await self._dial()
@@ -214,9 +242,12 @@ class Origin:
         """Keep a connection for the next exchange, if it will do."""
         told = _KEPT_FOR.search(head.headers.get("keep-alive") or "")
         time = min(int(told.group(1)) - 1.0, _LONGEST_IDLE) if told else _IDLE
-        if self._closed or not connection.reusable or time <= 0 or len(self._idle) >= _MOST_IDLE:
+        now = self._loop.clock.monotonic()
+        useless = self._closed or time <= 0 or now < self._distrust
+        if useless or not connection.reusable or len(self._idle) >= _MOST_IDLE:
             connection.close()
         else:
+            self._open[connection] = now
             self._idle[connection] = self._loop.call_later(time, connection.close)
 
     def close(self) -> None:
@@ -266,7 +297,9 @@ class Origin:
         return connection
 
     def _forget(self, connection: Connection) -> None:
-        del self._open[connection]
+        since, now = self._open.pop(connection), self._loop.clock.monotonic()
+        if connection.hung_up and since is not None and now - since < _SOON:
+            self._distrust = now + _DISTRUST
         timer = self._idle.pop(connection, None)
         if timer is not None:
             timer.cancel()

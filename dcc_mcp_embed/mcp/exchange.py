@@ -28,9 +28,11 @@ async def exchange(
     fields: Fields,
     body: bytes = b"",
     max_body: Optional[int] = None,
+    harmless: bool = True,
 ) -> Tuple[Connection, http1.ResponseHead, Url]:
     """Send a request and follow where it is led within its origin.
 
+    ``harmless``: it may come twice, and is sent again if a kept connection ends just then.
     Return the connection, on which the body is still to be read, how the response begins, and where
     it comes from. Raises Broken, HttpFailed.
     """
@@ -38,7 +40,7 @@ async def exchange(
         headers = merged(fields, [("Host", url.authority)])
         data = http1.request(method, url.target, headers, body)
         try:
-            connection, head = await _once(origin, method, data, max_body)
+            connection, head = await _once(origin, method, data, max_body, harmless)
         except Broken as broken:
             # Whoever has led on has had it before.
             raise Broken(broken.reason, broken.sent or led > 0) from None
@@ -49,10 +51,23 @@ async def exchange(
 
 
 async def _once(
-    origin: Origin, method: str, data: bytes, max_body: Optional[int]
+    origin: Origin, method: str, data: bytes, max_body: Optional[int], harmless: bool
 ) -> Tuple[Connection, http1.ResponseHead]:
     """Return how the response begins; of one that leads on all has been read."""
     connection = await origin.take()
+    used = connection.used
+    try:
+        return await _on(connection, origin, method, data, max_body)
+    except Broken:
+        if not (harmless and used and connection.hung_up):
+            raise
+    # The server had ended what it was sent on.
+    return await _on(await origin.take(anew=True), origin, method, data, max_body)
+
+
+async def _on(
+    connection: Connection, origin: Origin, method: str, data: bytes, max_body: Optional[int]
+) -> Tuple[Connection, http1.ResponseHead]:
     try:
         connection.send(data, method, max_body)
         head = await connection.head()

@@ -89,6 +89,7 @@ class LegacySse(Duplex):
             merged(self._fields, own),
             jsonrpc.encode(message),
             _MAX_BODY,
+            message.get("method") != "tools/call",
         )
         try:
             text = await text_of(connection)

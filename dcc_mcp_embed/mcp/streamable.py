@@ -115,7 +115,8 @@ class Streamable(Wire):
         """Return how the answer to a message begins, where it is one."""
         own = [("Content-Type", JSON), ("Accept", JSON + ", " + EVENTS), *fields]
         session = self._session
-        connection, head = await self._exchange("POST", own, jsonrpc.encode(message))
+        body, harmless = jsonrpc.encode(message), message.get("method") != "tools/call"
+        connection, head = await self._exchange("POST", own, body, harmless)
         if 200 <= head.status < 300:
             return connection, head
         text = await self._text(connection, head)
@@ -124,7 +125,7 @@ class Streamable(Wire):
         raise failure(head.status, text)
 
     async def _exchange(
-        self, method: str, fields: Fields, body: bytes = b""
+        self, method: str, fields: Fields, body: bytes = b"", harmless: bool = True
     ) -> Tuple[Connection, http1.ResponseHead]:
         own = [*fields]
         if self._version is not None:
@@ -133,7 +134,7 @@ class Streamable(Wire):
             own.append(("Mcp-Session-Id", self._session))
         # A stream has no greatest length; what else comes is measured where it is read.
         connection, head, _ = await exchange(
-            self._origin, self._url, method, merged(self._fields, own), body
+            self._origin, self._url, method, merged(self._fields, own), body, None, harmless
         )
         return connection, head
 

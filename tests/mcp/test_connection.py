@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import select
 import socket
 import threading
 
@@ -30,6 +31,12 @@ def it():
     one = Driver()
     yield one
     one.close()
+
+
+def answering_once(line):
+    """Answer, and end the connection without saying so."""
+    line.request()
+    line.send(HELLO)
 
 
 def origin_of(it, server):
@@ -269,6 +276,59 @@ def test_a_kept_connection_that_the_server_closes_is_seen_to_be_closed(it):
         origin.close()
 
 
+def test_what_has_been_closed_is_not_sent_on_even_if_the_loop_has_not_looked(it):
+    async def twice(origin):
+        await answered(origin)
+        (sock,) = it.sockets()
+        # The server's end of it comes.
+        assert select.select([sock], [], [], DEADLINE)[0]
+        return await answered(origin)
+
+    with Scripted(answering_once, answering(HELLO)) as server:
+        origin = origin_of(it, server)
+        assert it.run(twice(origin))[1] == b"hello"
+        assert len(server.requests) == 2
+        origin.close()
+
+
+def test_who_ends_each_connection_without_saying_so_is_known_by_it():
+    clock = FakeClock()
+    it = Driver(clock)
+    plays = [answering_once, answering(HELLO), answering(HELLO), answering(HELLO, HELLO)]
+    with Scripted(*plays) as server:
+        origin = origin_of(it, server)
+        for seconds, kept in ((0.9, 0), (59.0, 0), (1.1, 0), (0.0, 1), (0.0, 1)):
+            it.run(answered(origin))
+            clock.advance(seconds)
+            it.until(lambda kept=kept: len(it.sockets()) == kept)
+        assert server.connections == 4
+        origin.close()
+    it.close()
+
+
+def test_who_ends_a_connection_after_a_while_is_not(it):
+    clock = FakeClock()
+    it = Driver(clock)
+    leave = threading.Event()
+
+    def play(line):
+        line.request()
+        line.send(HELLO)
+        assert leave.wait(DEADLINE)
+
+    with Scripted(play, answering(HELLO, HELLO)) as server:
+        origin = origin_of(it, server)
+        it.run(answered(origin))
+        clock.advance(1.1)
+        leave.set()
+        it.until(lambda: it.sockets() == [])
+        for _ in range(2):
+            it.run(answered(origin))
+        assert server.connections == 2
+        origin.close()
+    it.close()
+
+
 @pytest.mark.parametrize(
     "extra", [b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad", b"\0", b"\r\n"]
 )
@@ -363,10 +423,12 @@ def test_nothing_is_sent_once_the_client_is_closed(it):
 
 def test_nothing_is_sent_on_what_is_lost_before(it):
     """Between being taken and being written to, say."""
+    leave = threading.Event()
 
     def play(line):
         line.request()
         line.send(HELLO)
+        assert leave.wait(DEADLINE)
         raise Gone()
 
     with Scripted(play) as server:
@@ -375,7 +437,7 @@ def test_nothing_is_sent_on_what_is_lost_before(it):
         async def late():
             await answered(origin)
             connection = await origin.take()
-
+            leave.set()
             while not connection.closed:
                 await turned()
             connection.send(REQUEST, "POST", None)
@@ -571,11 +633,22 @@ def test_an_answer_that_does_not_wait_for_the_request_leaves_nothing_open(it, to
         data = http1.request("POST", "/mcp", [("Host", "h")], b"x" * 30_000_000)
         head, body = it.run(answered(origin, data))
         assert (head.status, body) == (413, b"no")
-        if not told:
-            assert len(it.sockets()) == 1, "as it said"
-            origin.close()
-        assert it.left() == {}
+        assert it.left() == {}, "the rest of the request would stand before the next one"
         go.set()
+
+
+def test_what_a_server_says_before_it_hangs_up_is_heard(it):
+    def play(line):
+        line.receive()
+        line.send(answer("401 Unauthorized", body=b"no"))
+        # It has not read all: that the connection ends comes to the client as an error.
+
+    with Scripted(play) as server:
+        origin = origin_of(it, server)
+        data = http1.request("POST", "/mcp", [("Host", "h")], b"x" * 30_000_000)
+        head, body = it.run(answered(origin, data))
+        assert (head.status, body) == (401, b"no")
+        origin.close()
 
 
 # -- the ends -------------------------------------------------------------------------------------

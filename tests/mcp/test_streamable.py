@@ -889,6 +889,52 @@ def test_a_refused_connection_is_known_to_have_sent_nothing(it):
         wire.close()
 
 
+def ending_as_the_next_comes(line):
+    """Answer, and end the connection once something more is sent on it."""
+    line.request()
+    line.send(json_answer(ANSWER))
+    line.receive()
+
+
+@pytest.mark.parametrize("message", [dict(ASKED, method="tools/list"), TOLD, QUESTION])
+def test_what_may_come_twice_is_sent_again_where_a_kept_connection_ends(it, message):
+    with Ask(it, ending_as_the_next_comes, playing(json_answer(ANSWER))) as asking:
+        asking.ask()
+        it.until(lambda: asking.wire._origin._idle)
+        if "id" in message:
+            assert asking.ask(message) == ANSWER
+        else:
+            asking.tell(message)
+        assert [one.message for one in asking.requests] == [ASKED, message]
+
+
+def test_a_call_is_not(it):
+    with Ask(it, ending_as_the_next_comes) as asking:
+        asking.ask()
+        it.until(lambda: asking.wire._origin._idle)
+        assert asking.broken().sent is True
+
+
+@pytest.mark.parametrize("said", ["", "HTTP/1.1 200 OK"])
+def test_what_may_come_twice_is_sent_again_only_where_nothing_came_of_it(it, said):
+    """On a new connection, or where an answer has begun, it is no matter of chance."""
+
+    def play(line):
+        if said:
+            line.request()
+            line.send(json_answer(ANSWER))
+        line.request()
+        line.send(said.encode("ascii"))
+
+    with Ask(it, play) as asking:
+        if said:
+            asking.ask()
+            it.until(lambda: asking.wire._origin._idle)
+        with pytest.raises(Broken) as caught:
+            asking.ask(dict(ASKED, method="tools/list"))
+        assert caught.value.sent is True
+
+
 def test_the_users_headers_do_not_replace_ours():
     given = [("HOST", "x"), ("X-A", "1"), ("Accept", "y")]
     assert exchange.merged(given, [("Host", "h"), ("Accept", "z")]) == [
