@@ -1,18 +1,22 @@
 """A server on the official Python SDK, 1.x or 2.x; runs in an environment that has it.
 
-    python peers_sdk.py stateful|stateless|sse|stdio [--port PORT]
+    python peers_sdk.py stdio|http
 
-Over HTTP it prints one JSON line with its port. Its tools are what a client is tried with.
+With ``http`` it serves nothing itself, but does what each JSON line on stdin says: start a server,
+``{"start": "stateful|stateless|sse", "port": PORT}``, or kill one, ``{"kill": PID}``. That is a
+child, which need not load the SDK again. The tools are what a client is tried with.
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
 import importlib.metadata
 import json
+import os
+import signal
 import socket
-from typing import Any, List
+import sys
+from typing import Any, List, Set
 
 import anyio
 from mcp.types import CallToolResult, ToolAnnotations
@@ -98,13 +102,9 @@ def note(path: str, text: str) -> str:
     return text
 
 
-def main() -> None:
-    """Serve until a signal comes, or stdin ends."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("transport", choices=("stateful", "stateless", "sse", "stdio"))
-    parser.add_argument("--port", type=int, default=0)
-    options = parser.parse_args()
-    server = make(options.transport == "stateless")
+def server_of_all(stateless: bool) -> Any:
+    """Return a server with all of the tools."""
+    server = make(stateless)
     for function in (echo, fail, note, steps):
         server.add_tool(function)
     for function in (picture, several):
@@ -113,22 +113,49 @@ def main() -> None:
     server.add_tool(stay, name="write")
     hint = ToolAnnotations.model_validate({"readOnlyHint": True})
     server.add_tool(stay, name="look", annotations=hint)
-    if options.transport == "stdio":
-        server.run("stdio")
-        return
+    return server
 
-    import uvicorn
 
+def serve(transport: str, port: int) -> None:
+    """Serve at a port; say so in a JSON line on stdout as soon as somebody can connect."""
     # asyncio sets TCP_NODELAY only on sockets whose protocol is named.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", options.port))
+    listener.bind(("127.0.0.1", port))
     listener.listen()
-    print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
-    config = uvicorn.Config(
-        application(server, options.transport), log_level="warning", access_log=False
-    )
+    print(json.dumps({"pid": os.getpid()}), flush=True)
+    server = server_of_all(transport == "stateless")
+    config = uvicorn.Config(application(server, transport), log_level="warning", access_log=False)
     uvicorn.Server(config).run(sockets=[listener])
 
 
-main()
+def start_and_kill() -> None:
+    """Do as stdin says, and end the rest with it."""
+    children: Set[int] = set()
+    for line in sys.stdin:
+        order = json.loads(line)
+        if "start" in order:
+            pid = os.fork()
+            if not pid:
+                serve(order["start"], order["port"])
+                return
+            children.add(pid)
+        else:
+            end(order["kill"])
+            children.remove(order["kill"])
+            print(json.dumps({"killed": order["kill"]}), flush=True)
+    for pid in children:
+        end(pid)
+
+
+def end(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+if sys.argv[1] == "stdio":
+    server_of_all(False).run("stdio")
+else:
+    import uvicorn
+
+    start_and_kill()

@@ -64,7 +64,7 @@ async def talk(order: Dict[str, Any], facade: MCPClientFacade, do: Do) -> Dict[s
         told["status"] = facade.get_session_status(user, plugin)
         await do("unregister", user, plugin)
         told["again"] = await do("register", config)
-        told["text"] = await do("get_tools", user, plugin) == tools
+        told["as_before"] = await do("get_tools", user, plugin) == tools
     finally:
         await do("cleanup")
     return told

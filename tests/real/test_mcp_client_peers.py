@@ -1,8 +1,7 @@
 """Our client and servers that others wrote, and our own: each by each way that it can be reached.
 
 The client's side is ``peers_talk.py``, a program of its own, on the oldest Python and on the
-newest. ``PLACES`` says which servers there are, ``OFFERS`` what is called there and what comes of
-it.
+newest. ``PLACES`` says which servers there are, what is called there and what comes of it.
 """
 
 from __future__ import annotations
@@ -12,13 +11,9 @@ import contextlib
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
@@ -26,12 +21,11 @@ import pytest
 
 import helpers
 from conformance import fixture
-from dcc_mcp_embed.mcp import MCPClientFacade, MCPError, MCPPluginConfig
-from dcc_mcp_embed.mcp.streamable import Streamable
 from fakes.served import environment
 from fakes.waiting import until
 from real import peers_npm
-from real.conversation import PEER_PYTHON, PEERS
+from real.conversation import PEER_PYTHON
+from real.peers import Config, SdkServers, at, program, reserved_port, sdk
 from real.processes import DEADLINE, Process
 
 pytestmark = pytest.mark.heavy
@@ -146,38 +140,14 @@ OURS = (
 # -- servers ------------------------------------------------------------------------------------
 
 
-Config = Dict[str, Any]
-
-
-def sdk(line: str, transport: str, port: int = 0) -> List[str]:
-    """Return the command of a server on an SDK."""
-    python = helpers.peer_venv("mcp-" + line, [PEERS[line]], helpers.python(PEER_PYTHON))
-    script = os.path.join(HERE, "peers_sdk.py")
-    return [python, script, transport, *(["--port", str(port)] if port else [])]
-
-
-def at(port: int, transport: str) -> Config:
-    path = "sse" if transport == "sse" else "mcp"
-    kind = "sse" if transport == "sse" else "streamable_http"
-    return {"url": "http://127.0.0.1:{}/{}".format(port, path), "plugin_type": kind}
-
-
-def program(command: List[str], **env: str) -> Config:
-    return {
-        "plugin_type": "stdio",
-        "command": command[0],
-        "args": command[1:],
-        "env": env or None,
-    }
-
-
 @contextlib.contextmanager
 def on_sdk(line: str, transport: str, home: str) -> Iterator[Config]:
     if transport == "stdio":
         yield program(sdk(line, transport))
         return
-    with Process(sdk(line, transport), name="sdk " + line) as server:
-        yield at(server.json_line()["port"], transport)
+    with SdkServers(line) as servers, reserved_port() as port:
+        servers.start(transport, port)
+        yield at(port, transport)
 
 
 @contextlib.contextmanager
@@ -186,11 +156,10 @@ def everything(transport: str, home: str) -> Iterator[Config]:
     if transport == "stdio":
         yield program([*command, "stdio"])
         return
-    port = free_port()
-    with Process([*command, transport], {"PORT": str(port)}, name="everything") as server:
-        until(lambda: listens(port), "server-everything listens", DEADLINE, pause=0.05)
-        yield at(port, transport)
-        assert server.pid
+    with reserved_port() as port:
+        with Process([*command, transport], {"PORT": str(port)}, name="everything"):
+            until(lambda: listens(port), "server-everything listens", DEADLINE, pause=0.05)
+            yield at(port, transport)
 
 
 @contextlib.contextmanager
@@ -218,13 +187,6 @@ def ours(transport: str, home: str) -> Iterator[Config]:
             yield {"url": url, "plugin_type": "sse", "headers": headers}
         else:
             yield {"url": facts["url"]}
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def listens(port: int) -> bool:
@@ -311,16 +273,21 @@ def talked(version: str, config: Config, calls: Any) -> Dict[str, Any]:
 @pytest.mark.parametrize("place", PLACES, ids=[place.name for place in PLACES])
 def test_a_server_of_others(place, tmp_path):
     with place.serve(str(tmp_path)) as config:
-        for version in VERSIONS:
-            told = talked(version, config, place.calls)
-            assert ".".join(str(part) for part in told["python"]) == version
-            for face in ("sync", "async"):
-                check(place, told[face])
+        # At once: they wait for much the same, and mean nothing to each other.
+        with ThreadPoolExecutor(len(VERSIONS)) as pool:
+            stories = [pool.submit(talked, one, config, place.calls) for one in VERSIONS]
+    for version, story in zip(VERSIONS, stories):
+        told = story.result()
+        assert ".".join(str(part) for part in told["python"]) == version
+        assert told["asyncio"] is False
+        for face in ("sync", "async"):
+            check(place, told[face])
 
 
 def check(place: Place, told: Dict[str, Any]) -> None:
     assert told["events"][0] == ["inactive", "active", "connected"], told["events"]
     assert told["registered"] is True and told["again"] is True
+    assert told["as_before"] is True
     assert told["version"] == place.version
     assert [event[:2] for event in told["events"]] == [
         ["inactive", "active"],
@@ -357,203 +324,3 @@ def check(place: Place, told: Dict[str, Any]) -> None:
     assert set(told["metrics"]) == {"{}.{}".format(PLUGIN, tool) for tool in calls}
     assert told["status"] == "active"
     assert told["left"] == []
-
-
-# What is true of a call whose server dies is true of those that others wrote.
-
-
-class Mortal(NamedTuple):
-    """A server that is killed, and started again at the same place."""
-
-    name: str
-    line: str
-    transport: str
-
-
-MORTALS = [
-    Mortal("sdk-{}-{}".format(line, transport), line, transport)
-    for line in ("2.x", "1.x")
-    for transport in ("stateful", "sse", "stdio")
-]
-
-
-def lines(path: Any) -> int:
-    return len(path.read_text().splitlines()) if path.exists() else 0
-
-
-@contextlib.contextmanager
-def registered(config: Config) -> Iterator[MCPClientFacade]:
-    facade = MCPClientFacade()
-    try:
-        assert facade.register_sync(MCPPluginConfig(USER, PLUGIN, **config))
-        # Also says which of the tools are harmless.
-        facade.get_tools_sync(USER, PLUGIN)
-        yield facade
-    finally:
-        facade.cleanup_sync()
-
-
-class Victim:
-    """A server of a Mortal."""
-
-    def __init__(self, mortal: Mortal) -> None:
-        self._mortal = mortal
-        self._port = 0
-        self._process: Optional[Process] = None
-
-    def start(self) -> Config:
-        """Start it, at the port that it had before; return where it is."""
-        if self._mortal.transport == "stdio":
-            return program(sdk(self._mortal.line, "stdio"))
-        command = sdk(self._mortal.line, self._mortal.transport, self._port)
-        self._process = Process(command, name=self._mortal.name)
-        self._port = self._process.json_line()["port"]
-        return at(self._port, self._mortal.transport)
-
-    def kill(self, facade: MCPClientFacade) -> None:
-        """End it as a crash does."""
-        if self._process is None:
-            plugin = facade._find((USER, PLUGIN))
-            assert plugin is not None
-            os.kill(plugin.session._wire._program._process.pid, signal.SIGKILL)
-        else:
-            self.close()
-
-    def close(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.close()
-
-
-@pytest.fixture
-def victim(request):
-    found = Victim(request.param)
-    yield found
-    found.close()
-
-
-mortal = pytest.mark.parametrize("victim", MORTALS, indirect=True, ids=[m.name for m in MORTALS])
-
-
-@contextlib.contextmanager
-def calling(facade: MCPClientFacade, tool: str, path: Any, attempts: int = 2) -> Iterator[Any]:
-    """Yield the future of a call that another thread makes."""
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(
-            facade.call_tool_sync,
-            USER,
-            PLUGIN,
-            tool,
-            {"path": str(path)},
-            max_reconnect_attempts=attempts,
-        )
-
-
-@mortal
-def test_killed_in_a_call_that_writes(victim, tmp_path):
-    runs = tmp_path / "runs"
-    with registered(victim.start()) as facade:
-        with calling(facade, "write", runs) as future:
-            until(lambda: lines(runs) == 1, "the call runs", DEADLINE)
-            began = time.monotonic()
-            victim.kill(facade)
-            with pytest.raises(MCPError) as caught:
-                future.result(DEADLINE)
-        assert caught.value.code == "unknown_outcome", str(caught.value)
-        assert time.monotonic() - began < 20.0
-        victim.start()
-        # It was not sent again; and the next one opens what it needs.
-        again = facade.call_tool_sync(USER, PLUGIN, "write", {"path": str(runs)})
-        assert (again, lines(runs)) == ("run 2", 2)
-
-
-@mortal
-def test_killed_in_a_call_that_only_looks(victim, tmp_path):
-    runs = tmp_path / "runs"
-    with registered(victim.start()) as facade:
-        # As often as a server takes to start again.
-        with calling(facade, "look", runs, 8) as future:
-            until(lambda: lines(runs) == 1, "the call runs", DEADLINE)
-            victim.kill(facade)
-            victim.start()
-            assert (future.result(DEADLINE), lines(runs)) == ("run 2", 2)
-
-
-@mortal
-def test_restarted_between_two_calls(victim, tmp_path):
-    runs = tmp_path / "runs"
-    runs.write_text("run\n")
-    with registered(victim.start()) as facade:
-        assert facade.call_tool_sync(USER, PLUGIN, "write", {"path": str(runs)}) == "run 2"
-        victim.kill(facade)
-        victim.start()
-        plugin = facade._find((USER, PLUGIN))
-        assert plugin is not None
-        # A call that is made before that is noticed may have arrived, for all that is known.
-        until(lambda: _is_noticed(plugin.session), "it is noticed", DEADLINE)
-        assert facade.call_tool_sync(USER, PLUGIN, "write", {"path": str(runs)}) == "run 3"
-        assert lines(runs) == 3
-
-
-#: How often the server is killed while calls are made, and how many succeed in between.
-KILLS, BETWEEN = 3, 40
-CALLERS = 4
-
-
-@mortal
-def test_nothing_is_done_twice(victim, tmp_path):
-    """Kill it again and again, whatever is under way: what came of each call is what happened."""
-    notes = tmp_path / "notes"
-    outcomes: Dict[str, str] = {}
-    over = threading.Event()
-
-    def call(caller: int, facade: MCPClientFacade) -> None:
-        number = 0
-        while not over.is_set():
-            number += 1
-            name = "{}-{}".format(caller, number)
-            arguments = {"path": str(notes), "text": name}
-            try:
-                answer = facade.call_tool_sync(USER, PLUGIN, "note", arguments, timeout=DEADLINE)
-                outcomes[name] = "done" if answer == name else "wrong"
-            except MCPError as error:
-                outcomes[name] = error.code
-
-    def more() -> None:
-        """Wait until some more calls have succeeded."""
-        wanted = done() + BETWEEN
-        until(lambda: done() > wanted, "calls succeed", DEADLINE)
-
-    def done() -> int:
-        return list(outcomes.values()).count("done")
-
-    with registered(victim.start()) as facade:
-        with ThreadPoolExecutor(CALLERS) as pool:
-            callers = [pool.submit(call, caller, facade) for caller in range(CALLERS)]
-            try:
-                for _ in range(KILLS):
-                    more()
-                    victim.kill(facade)
-                    victim.start()
-                more()
-            finally:
-                over.set()
-            for caller in callers:
-                caller.result(DEADLINE)
-    happened = Counter(notes.read_text().split())
-    assert max(happened.values()) == 1
-    # Where nobody can know, the client says so; else what it says is so.
-    may = {"done": {1}, "not_connected": {0}, "unknown_outcome": {0, 1}}
-    wrong = {
-        name: code for name, code in outcomes.items() if happened[name] not in may.get(code, set())
-    }
-    assert wrong == {}
-    assert set(happened) <= set(outcomes)
-    assert set(outcomes.values()) <= set(may)
-
-
-def _is_noticed(session: Any) -> bool:
-    wire = session._wire
-    if not isinstance(wire, Streamable):
-        return bool(wire.lost)
-    return not wire._origin._idle
