@@ -6,7 +6,8 @@ It asks for ``server/discover`` first, and shakes hands where the server does no
 from __future__ import annotations
 
 import itertools
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from collections import deque
+from typing import Any, Callable, Deque, Dict, List, Optional, Set, Tuple
 
 from ..errors import RemoteProtocolError
 from ..net.loop import Loop
@@ -41,6 +42,9 @@ _BRIEF = 2.0
 _MOST_ROUNDS = 10
 #: Questions of a server that are answered at once; each may take a thread.
 _MOST_ASKED = 16
+#: Answers that are being sent at once, each perhaps on a connection of its own, and those that wait
+#: for that; whoever asks for more gets none.
+_MOST_SENDING, _MOST_WAITING = 16, 1_000
 #: Pages of a list, and entries in all of them.
 _MOST_PAGES, _MOST_ENTRIES = 1_000, 100_000
 #: Seconds until changes are listened for again.
@@ -102,6 +106,9 @@ class Session:
         self._listening = False
         #: Requests of the server that are being answered.
         self._asked = 0
+        #: The answers to them that are to be sent, and how many tasks do so.
+        self._answers: Deque[Dict[str, Any]] = deque()
+        self._sending = 0
 
     @property
     def stateless(self) -> bool:
@@ -214,7 +221,11 @@ class Session:
                 more["inputResponses"] = await self._answering.answers(result["inputRequests"])
             if "requestState" in result:
                 more["requestState"] = result["requestState"]
-            result = await self._request(method, dict(params, **more), progress)
+            try:
+                result = await self._request(method, dict(params, **more), progress)
+            except Broken as broken:
+                # In part it has been done.
+                raise Broken(broken.reason, True) from None
         raise RemoteProtocolError("The server asks for more and more, and never answers.")
 
     async def _request(
@@ -346,7 +357,11 @@ class Session:
         """Return the CallToolResult of a call. Raises as :meth:`request`."""
         if self.tools is None and self.stateless and self._wire.has_headers:
             # Its arguments may have to stand in headers too.
-            await self.list_tools()
+            try:
+                await self.list_tools()
+            except Broken as broken:
+                # Nothing of the call itself has been sent.
+                raise Broken(broken.reason, False) from None
         if name in self._unusable:
             raise RemoteProtocolError("The tool {!r} {}.".format(name, self._unusable[name]))
         return await self.request("tools/call", {"name": name, "arguments": arguments}, progress)
@@ -410,11 +425,22 @@ class Session:
                 answer = await self._answering.answer(ident, method, given)
             finally:
                 self._asked -= 1
+        if len(self._answers) < _MOST_WAITING:
+            self._answers.append(answer)
+            if self._sending < _MOST_SENDING:
+                self._sending += 1
+                self._group.spawn(self._send_answers())
+
+    async def _send_answers(self) -> None:
         try:
-            await self._wire.tell(answer, ())
-        except (Broken, HttpFailed, Expired):
-            # It has gone, or has got its answer elsewhere; its own request ends without.
-            pass
+            while self._answers:
+                try:
+                    await self._wire.tell(self._answers.popleft(), ())
+                except (Broken, HttpFailed, Expired):
+                    # It has gone, or has got its answer elsewhere; its own request ends without.
+                    continue
+        finally:
+            self._sending -= 1
 
     # -- the end ------------------------------------------------------------------------------
 

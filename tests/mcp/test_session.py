@@ -287,6 +287,14 @@ def test_a_demand_is_met_and_its_state_comes_back_as_it_was(talk):
     assert wire.headers("tools/call")[1]["Mcp-Name"] == "t"
 
 
+def test_where_it_breaks_after_a_demand_part_of_it_may_be_done(talk):
+    demand = result(resultType="input_required", requestState="s")
+    found = talk(modern(False, tools__call=[demand, Broken("gone", False)])).open()
+    with pytest.raises(Broken) as caught:
+        found.run(found.session.call_tool("t", {}))
+    assert (caught.value.reason, caught.value.sent) == ("gone", True)
+
+
 def test_no_state_is_sent_where_none_was_given_and_nothing_with_another_call(talk):
     wire = modern(
         tools__list=result(tools=[]),
@@ -481,6 +489,28 @@ def test_of_too_many_questions_some_are_refused_and_a_ping_is_none(talk):
     found.say(id="next", method=SAMPLING, params={})
     found.turning.until(lambda: len(found.wire.told) == 20)
     assert "result" in found.wire.told[-1]
+
+
+def test_who_takes_no_answers_gets_no_more_than_can_be_borne(talk, monkeypatch):
+    monkeypatch.setattr(session_module, "_MOST_WAITING", 100)
+    found = talk(legacy()).open()
+    taken, under_way = [], []
+
+    async def tell(message, fields):
+        taken.append(message["id"])
+        under_way.append(Wait())
+        await under_way[-1]
+
+    found.wire.tell = tell
+    for ident in range(200):
+        found.say(id=ident, method=("ping", SAMPLING)[ident % 2])
+    assert taken == list(range(16))
+    while under_way:
+        under_way.pop(0).settle()
+        found.turning.turn(3)
+    assert taken == list(range(116)), "and each that has been taken makes room"
+    found.say(id="next", method="ping")
+    assert taken[-1] == "next"
 
 
 def test_in_the_stateless_era_no_such_question_is_one(talk):
@@ -688,6 +718,13 @@ def test_a_call_looks_first_which_arguments_these_are(talk):
     found.run(found.session.call_tool("good", {"r": "eu"}))
     assert found.wire.methods == ["server/discover", "tools/list", "tools/call"]
     assert found.wire.headers("tools/call")[0]["Mcp-Param-Region"] == "eu"
+
+
+def test_where_that_breaks_nothing_of_the_call_has_been_sent(talk):
+    found = talk(modern(tools__list=Broken("gone", True))).open()
+    with pytest.raises(Broken) as caught:
+        found.run(found.session.call_tool("good", {}))
+    assert (caught.value.reason, caught.value.sent) == ("gone", False)
 
 
 @pytest.mark.parametrize("wire", [legacy, lambda **script: modern(False, **script)])
