@@ -362,6 +362,29 @@ def test_a_coroutine_waits_so_too(world):
     first.join(DEADLINE)
 
 
+def test_who_gives_up_waiting_takes_no_other_along(world):
+    slow = Slow(world)
+    world.happen("x")
+    first = elsewhere(world.tell)
+    assert slow.entered.wait(DEADLINE)
+
+    async def story():
+        waiting = [asyncio.ensure_future(world.events.tell_here(KEY)) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(waiting[1], 0.01)
+        assert waiting[0].cancelled()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not waiting[2].done()
+        slow.leave.set()
+        assert await waiting[2] is None
+
+    asyncio.run(story())
+    first.join(DEADLINE)
+
+
 def test_a_callback_that_waits_for_another_thread_s_call_is_waited_for_so_long_only(
     world, monkeypatch
 ):
