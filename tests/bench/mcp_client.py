@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,8 @@ _TOOL = "echo_loop"
 _SDKS = {"sdk-2.x": ("mcp-2.x", ("mcp==2.3.0",)), "sdk-1.x": ("mcp-1.x", ("mcp==1.30.0",))}
 #: Turns in which a client's time of a round is cut, so that all share the same weather.
 _SLICES = 3
+#: Seconds for a program to begin, or for what it has been told besides the measuring.
+_PATIENCE = 60.0
 
 
 class Way(NamedTuple):
@@ -60,7 +63,7 @@ class Client:
             cwd="/",
         )
         try:
-            self._answer()
+            self._answer(_PATIENCE)
         except BaseException:
             self.stop()
             raise
@@ -71,10 +74,12 @@ class Client:
         order = json.dumps({"way": way, "seconds": seconds})
         self.process.stdin.write(order.encode("ascii") + b"\n")
         self.process.stdin.flush()
-        return self._answer()
+        return self._answer(_PATIENCE + 10 * seconds)
 
-    def _answer(self) -> Dict[str, Any]:
+    def _answer(self, limit: float) -> Dict[str, Any]:
         assert self.process.stdout is not None
+        if not select.select([self.process.stdout], [], [], limit)[0]:
+            raise StartError("a client hung for {:.0f} s".format(limit))
         line = self.process.stdout.readline()
         if not line.startswith(b"{"):
             self._stderr.seek(0)
