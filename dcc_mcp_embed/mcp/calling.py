@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Callable, Dict, Tuple
 
 from ..net.callables import is_coroutine_function
@@ -9,7 +10,7 @@ from ..net.dialing import apart
 from ..net.loop import Loop
 from ..net.tasks import Ended, Group, Inbox, Wait
 
-__all__ = ["Telling", "called", "run_here"]
+__all__ = ["Telling", "called", "run_here", "running_loop"]
 
 
 #: Notifications of progress that wait for a user's function.
@@ -70,6 +71,14 @@ def run_here(function: Callable[..., Any], args: Tuple[Any, ...]) -> Any:
 
 async def _awaited(value: Any) -> Any:
     return await value
+
+
+def running_loop() -> Any:
+    """Return the asyncio loop that runs on this thread, or None."""
+    # Where nobody has loaded asyncio there is none.
+    asyncio = sys.modules.get("asyncio")
+    running = getattr(asyncio, "_get_running_loop", None)
+    return None if running is None else running()
 
 
 class Telling:

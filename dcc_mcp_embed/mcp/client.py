@@ -12,7 +12,7 @@ from ..clock import Clock
 from ..errors import WouldDeadlock
 from ..net.dialing import apart
 from ..net.loop import Loop
-from ..net.tasks import Group, sleep
+from ..net.tasks import Group, TimedOut, sleep, within
 from ..wire import jsonrpc
 from . import batches, results
 from .cache import ToolCache, copied
@@ -205,6 +205,9 @@ class Client:
         return results.extracted(result)
 
     async def _result(self, call: Call) -> Dict[str, Any]:
+        if not isinstance(call.arguments, dict):
+            kind = type(call.arguments).__name__
+            raise MCPError("the arguments are {}, not an object".format(kind), "bad_arguments")
         try:
             jsonrpc.encode(call.arguments)
         except (TypeError, ValueError, RecursionError) as error:
@@ -215,16 +218,26 @@ class Client:
             telling = Telling(self._loop, call.on_progress, asyncio_loop, self._broke)
             take = telling.take
         timeout = call.timeout or self._settings.tool_call_timeout_seconds
+        began = self._clock.monotonic()
         try:
             result = await self.plugins.call_tool(
                 call.key, call.tool, call.arguments, timeout, call.again, take
             )
             if telling is not None:
-                await telling.all_told()
+                left = timeout - (self._clock.monotonic() - began)
+                await self._have_told(telling, left)
         finally:
             if telling is not None:
                 telling.end()
         return result
+
+    async def _have_told(self, telling: Telling, seconds: float) -> None:
+        try:
+            with within(self._loop, seconds):
+                await telling.all_told()
+        except TimedOut:
+            # The result is there, and no reason to keep it back.
+            self._broke(RuntimeError("what hears of progress takes too long"))
 
     async def batch(
         self,

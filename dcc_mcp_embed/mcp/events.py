@@ -8,7 +8,6 @@ of that is told after it. Nothing is told on the loop's thread, which a callback
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 from collections import deque
 from concurrent.futures import Future, wait
@@ -22,7 +21,7 @@ from ..net.callables import is_awaitable, is_coroutine_function
 from ..net.loop import Loop
 from ..net.promises import awaited_for, offer
 from ..net.tasks import within
-from .calling import called, run_here
+from .calling import called, run_here, running_loop
 from .records import StatusCallback
 
 __all__ = ["Events"]
@@ -229,9 +228,7 @@ def _marked(callback: StatusCallback) -> Callable[[Event], Any]:
 
 def _run(callback: StatusCallback, event: Event) -> None:
     """Call it on this thread; a coroutine on another one, if a loop of asyncio runs on this."""
-    asyncio = sys.modules.get("asyncio")
-    on_loop = asyncio is not None and asyncio._get_running_loop() is not None
-    if not (on_loop and is_coroutine_function(callback)):
+    if running_loop() is None or not is_coroutine_function(callback):
         run_here(callback, (event,))
         return
     told: Future[None] = Future()

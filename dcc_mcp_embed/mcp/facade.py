@@ -14,8 +14,10 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Mapping
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from ..clock import Clock, SystemClock
 from ..errors import WouldDeadlock
@@ -24,6 +26,7 @@ from ..net.promises import awaited, waited
 from . import results
 from .answering import ELICITATION, ROOTS, SAMPLING
 from .cache import ToolCache, copied
+from .calling import running_loop
 from .client import NO_ARGUMENTS, Call, Client, Lasting
 from .engine import Do, Engine
 from .events import About, Events
@@ -54,6 +57,8 @@ class MCPClientFacade:
         self.settings = settings_from(os.environ) if settings is None else checked(settings)
         self._clock = clock or SystemClock()
         self._asyncio_loop: Any = None
+        #: The asyncio loops, or None, of the threads that wait in a blocking call.
+        self._held_up: List[Any] = []
         self._functions: Dict[str, Optional[Callable[..., Any]]] = {}
         self._events = Events(self._clock, _logger, self._have_told)
         self._names = Names()
@@ -65,7 +70,7 @@ class MCPClientFacade:
             self._names,
             self._metrics,
             self._functions,
-            lambda: self._asyncio_loop,
+            self._asyncio_loop_now,
             _logger,
         )
         self._lock = threading.Lock()
@@ -193,7 +198,7 @@ class MCPClientFacade:
         call = Call(
             (user_id, plugin_name),
             tool_name,
-            dict(arguments or {}),
+            _own(arguments),
             timeout,
             max_reconnect_attempts,
             raise_on_error,
@@ -220,7 +225,7 @@ class MCPClientFacade:
         call = Call(
             key,
             tool_name,
-            dict(arguments or {}),
+            _own(arguments),
             timeout,
             max_reconnect_attempts,
             raise_on_error,
@@ -272,8 +277,9 @@ class MCPClientFacade:
         Where that is no name that OpenAI takes, or another tool's, it is made one;
         :meth:`parse_function_name` and :meth:`batch_call_tools` know what it means.
         """
+        given = list(tools)
         with self._lock:
-            names = [self._names.give(plugin_name, tool["name"]) for tool in tools]
+            names = [self._names.give(plugin_name, tool["name"]) for tool in given]
         return [
             {
                 "type": "function",
@@ -283,7 +289,7 @@ class MCPClientFacade:
                     "parameters": copied(tool.get("inputSchema") or NO_ARGUMENTS),
                 },
             }
-            for name, tool in zip(names, tools)
+            for name, tool in zip(names, given)
         ]
 
     def parse_function_name(self, function_name: str) -> Tuple[str, str]:
@@ -394,7 +400,7 @@ class MCPClientFacade:
         if engine is None:
             return
         try:
-            with guard.waiting(_WHOM):
+            with self._waiting():
                 waited(engine.close())
         finally:
             engine.stop()
@@ -431,7 +437,7 @@ class MCPClientFacade:
         gone = True
         try:
             # Before anything is sent: what needs this thread must not be let in just before.
-            with guard.waiting(_WHOM):
+            with self._waiting():
                 future = engine.run(do)
                 try:
                     return waited(future)
@@ -441,6 +447,22 @@ class MCPClientFacade:
         finally:
             if not gone:
                 self._events.tell(about)
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Have nobody want this thread, which waits: neither the host's nor an asyncio loop's."""
+        loop = running_loop()
+        self._held_up.append(loop)
+        try:
+            with guard.waiting(_WHOM):
+                yield
+        finally:
+            self._held_up.remove(loop)
+
+    def _asyncio_loop_now(self) -> Any:
+        """Return the asyncio loop where coroutine functions run, None for a thread. Any thread."""
+        loop = self._asyncio_loop
+        return None if loop in self._held_up else loop
 
     def _running(self) -> Engine:
         with self._lock:
@@ -481,6 +503,13 @@ def _key_of(config: MCPPluginConfig) -> Key:
     if not isinstance(config, MCPPluginConfig):
         raise TypeError("register() takes an MCPPluginConfig, not {!r}".format(config))
     return config.user_id, config.plugin_name
+
+
+def _own(arguments: Any) -> Any:
+    """Return a copy of a caller's arguments; what is none is found out later."""
+    if arguments is None:
+        return {}
+    return dict(arguments) if isinstance(arguments, Mapping) else arguments
 
 
 def _is_own(plugin: Optional[Plugin]) -> bool:

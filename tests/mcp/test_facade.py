@@ -329,6 +329,21 @@ def test_headers_survive_a_reconnect(facade, bad, monkeypatch, loss):
     assert seen == ["k", "k"]
 
 
+def test_what_was_registered_is_what_the_config_said_then(facade, bad, monkeypatch):
+    """Whatever its owner makes of the record after that."""
+    seen = noting(monkeypatch, bad)
+    config = MCPPluginConfig(USER, "bad", bad.url, headers={"X-Key": "k"})
+    assert facade.register_sync(config)
+    config.headers["X-Key"] = "another"
+    config.url, config.plugin_type = NOWHERE, "sse"
+    bad.kill()
+    bad.revive()
+    assert facade.call_tool_sync(USER, "bad", "write") == "fine"
+    assert seen == ["k"]
+    assert facade.ensure_registered_sync(USER, "bad", bad.url, headers={"X-Key": "k"})
+    assert facade.get_session_stats()["sessions"][0]["request_count"] == 1
+
+
 def test_the_environment_survives_a_reconnect(facade):
     config = MCPPluginConfig(
         USER, "p", plugin_type="stdio", command=sys.executable, args=[STDIO_SERVER],
@@ -453,6 +468,55 @@ def test_what_hears_of_progress_harms_nobody(ready, caplog):
     arguments = {"count": 2}
     assert ready.call_tool_sync(USER, "host", "steps", arguments, on_progress=note) == "arrived"
     until(lambda: caplog.text.count("oh") >= 2)
+
+
+def test_who_hears_of_progress_and_does_not_return_keeps_no_result_back(ready, caplog):
+    over = threading.Event()
+    arguments = {"count": 2}
+    try:
+        found = ready.call_tool_sync(
+            USER, "host", "steps", arguments, timeout=0.3, on_progress=lambda params: over.wait()
+        )
+        assert found == "arrived"
+        assert ready.get_session_stats()["sessions"][0]["error_count"] == 0
+        until(lambda: "takes too long" in caplog.text)
+    finally:
+        over.set()
+
+
+def test_a_blocking_call_on_a_loop_has_coroutines_run_elsewhere(ready):
+    """On that loop they could not, and the call would wait for them."""
+    heard = []
+
+    async def note(params):
+        heard.append((params["progress"], asyncio.get_running_loop()))
+
+    async def story():
+        await ready.call_tool(USER, "host", "echo", {"text": "x"})
+        began = time.monotonic()
+        arguments = {"count": 2}
+        assert ready.call_tool_sync(USER, "host", "steps", arguments, on_progress=note) == "arrived"
+        assert time.monotonic() - began < AT_ONCE
+        assert [number for number, _ in heard] == [1, 2]
+        assert asyncio.get_running_loop() not in [loop for _, loop in heard]
+        # It is free again.
+        await ready.call_tool(USER, "host", "steps", {"count": 1}, on_progress=note)
+        assert heard[2:] == [(1, asyncio.get_running_loop())]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("value", ["abc", ["a", "b"], [("text", "x")], 5, b"x", True])
+def test_arguments_are_an_object(ready, value):
+    for call in (
+        lambda: ready.call_tool_sync(USER, "host", "echo", value),
+        lambda: asyncio.run(ready.call_tool(USER, "host", "echo", value)),
+    ):
+        with pytest.raises(MCPError, match="not an object") as caught:
+            call()
+        assert caught.value.code == "bad_arguments"
+    (session,) = ready.get_session_stats()["sessions"]
+    assert (session["request_count"], session["error_count"]) == (0, 0)
 
 
 @pytest.mark.parametrize("value", [object(), float("nan"), {1, 2}, b"x"])
@@ -618,6 +682,13 @@ def test_a_model_s_round_trip(ready, odd):
     json.dumps(conversation)
     assert ready.parse_function_name(names[LONG]) == ("odd_ones", LONG)
     assert "a" in ready.build_tool_context(answers)
+
+
+def test_tools_may_come_one_by_one(facade):
+    tools = [{"name": "x"}, {"name": "y"}]
+    wanted = facade.format_tools_for_openai(tools, "p")
+    assert len(wanted) == 2
+    assert facade.format_tools_for_openai((one for one in tools), "p") == wanted
 
 
 def test_another_facade_s_names_lead_to_tools_that_are_known(make, odd):
