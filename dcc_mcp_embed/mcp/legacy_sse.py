@@ -6,18 +6,21 @@ from typing import Any, Callable, Dict, Optional
 
 from ..net.loop import Loop
 from ..net.tasks import Group, Wait
+from ..net.timers import Timer
 from ..wire import jsonrpc
 from ..wire.sse import SseParser
 from .connection import Broken, Connection, Origin
 from .exchange import EVENTS, JSON, exchange, failure, kind, merged, text_of
 from .url import Url, joined
-from .wire import Duplex, Expired, Fields, messages_in
+from .wire import Duplex, Expired, Fields, HttpFailed, messages_in
 
 __all__ = ["LegacySse"]
 
 #: Bytes of one event, and of what a post is answered with.
 _MAX_EVENT = 64 * 1024 * 1024
 _MAX_BODY = 256 * 1024 * 1024
+#: Seconds that a post may take whose message has been answered already.
+_TAIL = 1.0
 
 
 class LegacySse(Duplex):
@@ -30,7 +33,10 @@ class LegacySse(Duplex):
         self._url = url
         self._fields = list(fields)
         self._origin = Origin(loop, url, context)
-        self._reading = Group(loop, failed)
+        self._loop = loop
+        self._beside = Group(loop, failed)
+        #: What is answered and still being posted, each with what ends that.
+        self._late: Dict[Wait[Dict[str, Any]], Timer] = {}
         self._endpoint: Wait[Url] = Wait()
         self._posts: Optional[Url] = None
 
@@ -43,7 +49,7 @@ class LegacySse(Duplex):
                 raise failure(head.status, await text_of(connection))
             if kind(head) != EVENTS:
                 raise Broken("there is no stream of events at {}".format(url), True)
-            self._reading.spawn(self._read(connection, url))
+            self._beside.spawn(self._read(connection, url))
             self._posts = await self._endpoint
         except BaseException:
             # Cut, too.
@@ -78,6 +84,30 @@ class LegacySse(Duplex):
             self._endpoint.fail(Broken(text.format(reference[:200]), True))
         else:
             self._endpoint.settle(found)
+
+    async def answer(self, message: Dict[str, Any], wait: Wait[Dict[str, Any]]) -> Dict[str, Any]:
+        # The stream says it, or that it has ended, whatever becomes of the post.
+        posting = self._beside.spawn(self._post(message, wait))
+        assert posting is not None
+        try:
+            answer = await wait
+        except BaseException:
+            # Cut, too.
+            posting.cancel()
+            raise
+        if not posting.over:
+            self._late[wait] = self._loop.call_later(_TAIL, posting.cancel)
+        return answer
+
+    async def _post(self, message: Dict[str, Any], wait: Wait[Dict[str, Any]]) -> None:
+        try:
+            await self.send(message)
+        except (Broken, HttpFailed, Expired) as error:
+            wait.fail(error)
+        finally:
+            timer = self._late.pop(wait, None)
+            if timer is not None:
+                timer.cancel()
 
     async def send(self, message: Dict[str, Any]) -> None:
         assert self._posts is not None

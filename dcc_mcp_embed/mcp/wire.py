@@ -112,10 +112,14 @@ class Duplex(Wire):
             raise Broken(self.over, False)
         wait = self._pending[ident] = Wait()
         try:
-            await self.send(message)
-            return await wait
+            return await self.answer(message, wait)
         finally:
             self._pending.pop(ident, None)
+
+    async def answer(self, message: Dict[str, Any], wait: Wait[Dict[str, Any]]) -> Dict[str, Any]:
+        """Send a request and return its answer, which ``wait`` is settled with."""
+        await self.send(message)
+        return await wait
 
     async def tell(self, message: Dict[str, Any], fields: Fields) -> None:
         if self.lost:

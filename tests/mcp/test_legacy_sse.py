@@ -324,6 +324,51 @@ def test_an_answer_may_be_there_before_the_post_is_taken(talk, size):
         assert over == [(reply(), None)]
 
 
+@pytest.mark.parametrize("end", [b"", answer("500 Oh"), None], ids=["broken", "500", "never"])
+def test_an_answer_counts_whatever_becomes_of_the_post(talk, end, monkeypatch):
+    monkeypatch.setattr(legacy_sse_module, "_TAIL", 0.01)
+    late = threading.Event()
+
+    def take(line: Line) -> None:
+        line.request()
+        if end is None:
+            line.left()
+        assert late.wait(DEADLINE)
+        line.send(end or b"")
+
+    peer = Streams()
+    peer.server._plays[1] = take
+    with peer:
+        found = talk(peer.server.url)
+        found.run(found.wire.open())
+        _, over = found.turning.begin(found.ask())
+        found.turning.until(lambda: len(peer.server.requests) == 2)
+        peer.say(event(reply()))
+        found.turning.until(lambda: over)
+        assert over == [(reply(), None)]
+        late.set()
+        # It is not waited for for ever either.
+        found.turning.until(lambda: len(found.wire._origin._open) == 1)
+
+
+def test_a_stream_that_ends_takes_what_is_still_posted_with_it(talk):
+    def take(line: Line) -> None:
+        line.request()
+        line.left()
+
+    peer = Streams()
+    peer.server._plays[1] = take
+    with peer:
+        found = talk(peer.server.url)
+        found.run(found.wire.open())
+        _, over = found.turning.begin(found.ask())
+        found.turning.until(lambda: len(peer.server.requests) == 2)
+        peer.end()
+        found.turning.until(lambda: over)
+        assert isinstance(over[0][1], Broken) and over[0][1].sent
+        found.turning.until(lambda: not found.wire._origin._open)
+
+
 def test_a_stream_that_ends_takes_what_waits_with_it(talk):
     with Streams() as peer:
         found = talk(peer.server.url)
