@@ -118,9 +118,15 @@ class Program:
     async def write(self, data: bytes) -> None:
         """Return once it has taken all of ``data``. Raises Broken."""
         wait: Wait[None] = Wait()
+        item = [data, wait]
         # Never after the None that ends it: whoever ends it says first that it is over.
-        self._out.put((data, wait))
-        await wait
+        self._out.put(item)
+        try:
+            await wait
+        except BaseException:
+            # Cut, mostly: what has not begun to leave does not leave any more.
+            item[0] = b""
+            raise
 
     def taken(self) -> None:
         """Let more be read: a piece that came has been looked at."""

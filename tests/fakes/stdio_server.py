@@ -15,6 +15,8 @@ from typing import Any, Dict
 
 KIND = sys.argv[1] if len(sys.argv) > 1 else "plain"
 OUT = sys.stdout
+#: The tools that have been called.
+CALLS = []
 
 
 def say(message: Dict[str, Any]) -> None:
@@ -33,6 +35,9 @@ def child(apart: bool = False) -> subprocess.Popen:
 
 
 def call(name: str, arguments: Dict[str, Any]) -> Any:
+    CALLS.append(name)
+    if name == "calls":
+        return " ".join(CALLS)
     if name == "pid":
         return str(os.getpid())
     if name == "child":

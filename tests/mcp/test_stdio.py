@@ -295,6 +295,21 @@ def test_a_server_that_does_not_read_holds_up_nobody():
         assert isinstance(other_over[0][1], Broken)
 
 
+def test_what_is_given_up_before_it_could_leave_never_does():
+    with talking("plain") as talk:
+        talk.open()
+        pid = int(talk.call("pid"))
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            # More than a pipe holds: the rest of it waits, and what comes after it.
+            for name, text in (("length", "x" * 1_000_000), ("echo", "x")):
+                with pytest.raises(TimedOut):
+                    talk.call(name, 0.1, text=text)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert talk.call("calls") == "pid length calls"
+
+
 def test_a_server_that_reads_no_more_takes_nothing(monkeypatch):
     monkeypatch.setattr(program_module, "_REST", 0.1)
     with talking("plain") as talk:
