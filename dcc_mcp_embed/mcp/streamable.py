@@ -89,6 +89,11 @@ class Streamable(Wire):
             if error is None:
                 raise
             return error
+        coding = head.headers.get("content-encoding") or "identity"
+        if coding.lower() != "identity":
+            connection.abort()
+            text = "the server's answer is in {!r}, a coding that it was not asked for"
+            raise Broken(text.format(coding[:100]), True)
         if message["method"] == "initialize":
             self._session = head.headers.get("mcp-session-id") or None
         if kind(head) == EVENTS:

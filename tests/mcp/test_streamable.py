@@ -132,6 +132,7 @@ FORMS = {
     ),
     "a batch in a stream": (stream(event([NOISE, ANSWER])), [NOISE]),
     "an error": (json_answer(ERROR), []),
+    "no coding": (json_answer(ANSWER, "Content-Encoding: Identity"), []),
     "an error in a stream": (stream(event(ERROR)), []),
 }
 
@@ -215,6 +216,8 @@ NO_ANSWERS = {
     "no message": (json_answer([1]), "cannot be read"),
     "a text": (answer("200 OK", "Content-Type: text/html", body=b"<html>"), "'text/html'"),
     "nothing of any kind": (answer("200 OK"), "no kind of content"),
+    "a coding": (json_answer(ANSWER, "Content-Encoding: gzip"), "'gzip', a coding"),
+    "a coding of a stream": (stream(event(ANSWER), headers=["Content-Encoding: br"]), "'br'"),
     "nothing": (answer("202 Accepted"), "without an answer"),
     "another's answer": (json_answer(dict(ANSWER, id=8)), "without an answer"),
     "only noise": (json_answer([NOISE]), "without an answer"),
