@@ -24,15 +24,27 @@ async def called(
 
     A coroutine function runs on ``asyncio_loop`` if that runs; all else on a thread of its own.
     """
+    future = None
     if is_coroutine_function(function) and asyncio_loop is not None and asyncio_loop.is_running():
-        return await _called_there(loop, function(*args), asyncio_loop)
-    return await apart(loop, lambda: run_here(function, args), "dcc-mcp-embed mcp callback")
+        future = _begun_there(function(*args), asyncio_loop)
+    if future is None:
+        return await apart(loop, lambda: run_here(function, args), "dcc-mcp-embed mcp callback")
+    return await _ended_there(loop, future, asyncio_loop)
 
 
-async def _called_there(loop: Loop, coroutine: Any, asyncio_loop: Any) -> Any:
+def _begun_there(coroutine: Any, asyncio_loop: Any) -> Any:
+    """Return the future of a coroutine on a loop of asyncio; None if that was closed just now."""
     # Loaded long since, as there is a loop of it.
     import asyncio
 
+    try:
+        return asyncio.run_coroutine_threadsafe(coroutine, asyncio_loop)
+    except RuntimeError:
+        coroutine.close()
+        return None
+
+
+async def _ended_there(loop: Loop, future: Any, asyncio_loop: Any) -> Any:
     wait: Wait[Any] = Wait()
 
     def done(future: Any) -> None:
@@ -45,13 +57,13 @@ async def _called_there(loop: Loop, coroutine: Any, asyncio_loop: Any) -> Any:
         else:
             loop.call_soon(wait.fail, error if isinstance(error, Exception) else _stopped(error))
 
-    future = asyncio.run_coroutine_threadsafe(coroutine, asyncio_loop)
     future.add_done_callback(done)
     try:
         return await wait
     except BaseException:
-        # Cut, mostly: nobody wants it any more.
-        future.cancel()
+        # Cut, mostly: nobody wants it any more. A loop that is closed takes no word of that.
+        if not asyncio_loop.is_closed():
+            future.cancel()
         raise
 
 

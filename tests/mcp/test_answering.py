@@ -241,6 +241,38 @@ def test_a_coroutine_that_nobody_waits_for_any_more_is_cancelled(turning):
 # -- telling of progress --------------------------------------------------------------------------
 
 
+def test_a_loop_that_was_closed_just_now_is_done_without(turning):
+    """Between the look whether it runs and the coroutine on its way to it."""
+    loop = asyncio.new_event_loop()
+    loop.close()
+    loop.is_running = lambda: True
+    ends = []
+
+    async def note(number):
+        ends.append((number, asyncio.get_running_loop() is not loop))
+        return "fine"
+
+    assert turning.run(called(turning.loop, note, (7,), loop)) == "fine"
+    assert ends == [(7, True)]
+
+
+def test_a_loop_that_is_closed_meanwhile_is_no_trouble_to_who_gives_up(turning, caplog):
+    entered = threading.Event()
+
+    async def hang():
+        asyncio.current_task()._log_destroy_pending = False
+        entered.set()
+        await asyncio.get_running_loop().create_future()
+
+    with asyncio_running() as loop:
+        task, over = turning.begin(called(turning.loop, hang, (), loop))
+        turning.until(entered.is_set)
+    task.cancel()
+    turning.until(lambda: over)
+    assert isinstance(over[0][1], Cut)
+    assert caplog.text == ""
+
+
 def test_progress_is_told_in_order_and_all_of_it_before_the_end(turning):
     told: List[Any] = []
     broken: List[Exception] = []
