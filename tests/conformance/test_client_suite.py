@@ -17,7 +17,8 @@ from conformance.suite import install, run_client
 pytestmark = pytest.mark.heavy
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CLIENT = (sys.executable, "-W", "error", os.path.join(HERE, "client.py"))
+#: -S: what a site does at start, some sixty times, is nothing that the client needs.
+CLIENT = (sys.executable, "-S", "-W", "error", os.path.join(HERE, "client.py"))
 
 
 class Expected(NamedTuple):
