@@ -35,6 +35,7 @@ _PATIENCE = 2.0
 _REST = 1.0
 #: CREATE_NO_WINDOW: a program's console would flash up before the artist.
 _FLAGS = 0x08000000 if os.name == "nt" else 0
+_NO_MORE = "the server takes no more"
 _CAN_POLL = hasattr(select, "poll")
 _SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
@@ -61,6 +62,9 @@ class Program:
         self._process: Process = None
         #: What is to be written, with who waits for that; None: nothing more.
         self._out: queue.Queue[Any] = queue.Queue()
+        #: Whether nobody writes any more; and for that, and for what is put there.
+        self._taken_all = False
+        self._lock = threading.Lock()
         self._ahead = threading.Semaphore(_MOST_AHEAD)
         self._last_words = b""
         #: Nobody wants to hear of it any more: it is to end, and everything is let go of.
@@ -119,8 +123,12 @@ class Program:
         """Return once it has taken all of ``data``. Raises Broken."""
         wait: Wait[None] = Wait()
         item = [data, wait]
-        # Never after the None that ends it: whoever ends it says first that it is over.
-        self._out.put(item)
+        with self._lock:
+            if not self._taken_all:
+                self._out.put(item)
+            else:
+                # Once the loop has heard of the end, which is on its way and says more.
+                self._loop.call_soon(wait.fail, Broken(_NO_MORE, False))
         try:
             await wait
         except BaseException:
@@ -235,7 +243,7 @@ class Program:
                 with collector.blocking():
                     item = self._out.get()
                 if item is None:
-                    return
+                    break
                 data, wait = item
                 left = len(data) if broken else self._write_all(pipe, data)
                 if not left:
@@ -246,8 +254,17 @@ class Program:
                     with collector.blocking():
                         # If it has ended, its end says more.
                         self._told.wait(_REST)
-                problem = Broken("the server takes no more", left < len(data))
-                self._loop.call_soon(wait.fail, problem)
+                self._loop.call_soon(wait.fail, Broken(_NO_MORE, left < len(data)))
+        self._leave_rest()
+
+    def _leave_rest(self) -> None:
+        """Fail whatever is still to be written, and what comes from now on."""
+        with self._lock:
+            self._taken_all = True
+        while not self._out.empty():
+            item = self._out.get()
+            if item is not None:
+                self._loop.call_soon(item[1].fail, Broken(_NO_MORE, False))
 
     def _write_all(self, pipe: Any, data: bytes) -> int:
         """Return how many bytes of it could not be written."""

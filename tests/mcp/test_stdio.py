@@ -224,6 +224,23 @@ def test_a_server_that_is_killed_is_known_by_the_signal():
         assert talk.session.lost
 
 
+def test_what_is_asked_just_as_it_ends_is_told_so():
+    with talking("plain") as talk:
+        talk.open()
+        pid = int(talk.call("pid"))
+        _, over = talk.turning.begin(talk.wire.ask({"id": "x", "method": "m"}, (), print))
+        # The loop has yet to ask, and to hear of the end.
+        os.kill(pid, signal.SIGKILL)
+        end = time.monotonic() + DEADLINE
+        while any(one.name == "dcc-mcp-embed mcp in" for one in threading.enumerate()):
+            assert time.monotonic() < end
+            time.sleep(0.001)
+        talk.turning.until(lambda: over)
+        error = over[0][1]
+        assert isinstance(error, Broken)
+        assert (error.reason, error.sent) == ("the server's program has ended by signal 9", False)
+
+
 def test_a_server_that_cannot_begin_says_why():
     with talking("broken") as talk:
         with pytest.raises(Broken) as caught:
