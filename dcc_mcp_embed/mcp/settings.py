@@ -40,8 +40,8 @@ class MCPSettings(NamedTuple):
 def checked(settings: MCPSettings) -> MCPSettings:
     """Return settings that can be used: these. Raises ConfigError, naming the one that cannot."""
     for name, value in settings._asdict().items():
-        if type(value) not in (int, float) or not 0 <= value <= _MOST:
-            raise ConfigError(_text(name, value))
+        if type(value) not in (int, float) or not 0 <= value <= _most(name):
+            raise ConfigError(_text(name, name, value))
     return settings
 
 
@@ -57,12 +57,18 @@ def settings_from(environ: Mapping[str, str]) -> MCPSettings:
             value = type(default)(text)
         except ValueError:
             value = math.nan
-        if not 0 <= value <= _MOST:
-            raise ConfigError(_text(variable, text))
+        if not 0 <= value <= _most(name):
+            raise ConfigError(_text(variable, name, text))
         found[name] = value
     return MCPSettings(**found)
 
 
-def _text(name: str, value: object) -> str:
-    default = getattr(MCPSettings(), name.replace(_PREFIX, "").lower())
-    return "{} is {!r}; it takes a number from 0 on, such as {}".format(name, value, default)
+def _most(name: str) -> float:
+    return 1.0 if name.startswith("error_rate") else _MOST
+
+
+def _text(called: str, name: str, value: object) -> str:
+    default = getattr(MCPSettings(), name)
+    kind = "whole number" if type(default) is int else "number"
+    text = "{} is {!r}; it takes a {} from 0 to {:g}, such as {}"
+    return text.format(called, value, kind, _most(name), default)

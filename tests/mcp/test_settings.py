@@ -25,6 +25,9 @@ DEFAULTS = {
     "tool_call_timeout_seconds": 60,
 }
 NAMES = sorted(DEFAULTS)
+RATES = ["error_rate_critical", "error_rate_warning"]
+#: One that each takes.
+TAKEN = {name: 0.75 if name in RATES else 7 for name in NAMES}
 
 
 def test_defaults():
@@ -34,8 +37,9 @@ def test_defaults():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_has_a_variable(name):
-    found = settings_from({PREFIX + name.upper(): "7", "DCC_MCP_EMBED_OTHER": "8"})
-    assert found == MCPSettings()._replace(**{name: 7})
+    value = TAKEN[name]
+    found = settings_from({PREFIX + name.upper(): str(value), "DCC_MCP_EMBED_OTHER": "8"})
+    assert found == MCPSettings()._replace(**{name: value})
     assert type(getattr(found, name)) is type(getattr(MCPSettings(), name))
 
 
@@ -51,8 +55,26 @@ def test_what_is_no_number_is_an_error_with_the_variable(name, text):
         settings_from({PREFIX + name.upper(): text})
 
 
+@pytest.mark.parametrize("name", RATES)
+def test_a_rate_is_no_percentage(name):
+    """As such it would mean that it is never reached."""
+    with pytest.raises(
+        ConfigError, match="{}.* '10'; it takes a number from 0 to 1,".format(PREFIX)
+    ):
+        settings_from({PREFIX + name.upper(): "10"})
+    with pytest.raises(ConfigError, match="a number from 0 to 1, such as 0."):
+        checked(MCPSettings()._replace(**{name: 1.5}))
+    assert checked(MCPSettings()._replace(**{name: 1}))
+
+
+@pytest.mark.parametrize("text", ["1e300", "2000000000"])
+def test_what_is_too_much_is_called_so(text):
+    with pytest.raises(ConfigError, match=r"it takes a number from 0 to 1e\+09, such as 1800"):
+        settings_from({PREFIX + "CLIENT_TTL_SECONDS": text})
+
+
 def test_requests_are_counted_in_whole_numbers():
-    with pytest.raises(ConfigError, match="MIN_REQUESTS"):
+    with pytest.raises(ConfigError, match="MIN_REQUESTS.*a whole number from 0 to 1e"):
         settings_from({PREFIX + "MIN_REQUESTS_FOR_HEALTH_CHECK": "2.5"})
 
 
@@ -60,6 +82,8 @@ def test_requests_are_counted_in_whole_numbers():
 def test_a_number_is_taken_as_it_is(value, name):
     if name.startswith("min_requests"):
         value = int(value)
+    elif name in RATES:
+        value /= 1e9
     assert getattr(settings_from({PREFIX + name.upper(): repr(value)}), name) == value
 
 
@@ -84,5 +108,5 @@ def test_the_facade_takes_both(monkeypatch):
 
 
 def test_the_longest_times_are_times():
-    longest = MCPSettings(*(1e9 for _ in DEFAULTS))
+    longest = MCPSettings(*(1 if name in RATES else 1e9 for name in DEFAULTS))
     assert MCPClientFacade(longest).get_cache_stats()["cache_ttl_minutes"] == 1e9
