@@ -7,7 +7,6 @@ The coroutines run on the loop's thread, which owns the table; :meth:`Plugins.fi
 from __future__ import annotations
 
 import os
-from copy import copy
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from .. import __version__
@@ -17,6 +16,7 @@ from ..net.loop import Loop
 from ..net.tasks import Lock, TimedOut, gather, sleep, within
 from ..wire import http1
 from .answering import Answering
+from .configs import own
 from .connection import Broken
 from .failures import explained, not_registered
 from .health import judged
@@ -131,7 +131,7 @@ class Plugins:
         await self._drop(key)
         try:
             # It is opened again by what it says now.
-            config = _own(config)
+            config = own(config)
             session = await self._open(key, config)
         except Exception as error:
             # Of whatever kind: why it has failed is told by the event.
@@ -379,13 +379,6 @@ class Plugins:
             unused = not plugin.busy and plugin.info.last_access < before
             if unused and self._table.get(key) is plugin:
                 await self.unregister(key, "nobody has used it")
-
-
-def _own(config: MCPPluginConfig) -> MCPPluginConfig:
-    """Return a copy of a record that its owner may change."""
-    own = copy(config)
-    own.headers, own.env, own.args = copy(own.headers), copy(own.env), copy(own.args)
-    return own
 
 
 def _fields(config: MCPPluginConfig) -> Fields:
