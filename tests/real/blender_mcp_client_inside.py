@@ -13,7 +13,7 @@ import threading
 import time
 import traceback
 from contextlib import redirect_stdout
-from typing import Any, Dict
+from typing import Any, Dict, List, Set
 
 import bpy
 
@@ -29,6 +29,14 @@ from dcc_mcp_embed.mcp import MCPClientFacade, MCPPluginConfig
 FOUND: Dict[str, Any] = {}
 
 
+def left(before: Set[threading.Thread]) -> List[str]:
+    """Return which threads are new, and do not end."""
+    fresh = set(threading.enumerate()) - before
+    for thread in fresh:
+        thread.join(2.0)
+    return [one.name for one in fresh if one.is_alive()]
+
+
 def the_example() -> None:
     before = set(threading.enumerate())
     with open(OPTIONS["example"], encoding="utf-8") as file:
@@ -37,10 +45,11 @@ def the_example() -> None:
     with redirect_stdout(shown):
         exec(compile(code, OPTIONS["example"], "exec"), {"__name__": "__main__"})
     FOUND["example"] = shown.getvalue().splitlines()
-    FOUND["left"] = [one.name for one in set(threading.enumerate()) - before if one.is_alive()]
+    FOUND["left"] = left(before)
 
 
 def this_very_blender() -> None:
+    before = set(threading.enumerate())
     server = dcc_mcp_embed.start("blender", port=0)
     facade = MCPClientFacade()
     FOUND["registered"] = facade.register_sync(MCPPluginConfig("me", "blender", server.url))
@@ -53,6 +62,7 @@ def this_very_blender() -> None:
         FOUND["main"] = [error.code, time.monotonic() - began]
     facade.cleanup_sync()
     server.stop()
+    FOUND["left after all"] = left(before)
 
 
 def run() -> None:

@@ -78,6 +78,7 @@ def test_blender_calls_itself(found):
     assert found["registered"] is True
     assert "get_scene_info" in found["tools"]
     assert found["loop"] is True
+    assert found["left after all"] == []
 
 
 def test_what_needs_the_main_thread_that_waits_raises_at_once(found):
