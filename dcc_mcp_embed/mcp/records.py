@@ -44,7 +44,7 @@ class MCPError(EmbedError):
     """An operation has failed. ``code`` says how, ``result`` is all that a tool says that failed.
 
     Codes: not_registered, not_connected, timeout, unknown_outcome, session_expired, rpc_error,
-    http_error, bad_config, bad_answer, tool_error, closed.
+    http_error, bad_config, bad_arguments, bad_answer, tool_error, closed.
     """
 
     def __init__(self, message: str = "", code: str = "bad_answer", result: Any = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import pytest
 
 import helpers
 from conformance.test_client_suite import EXPECTED
+from dcc_mcp_embed.mcp import MCPError, failures
 from dcc_mcp_embed.mcp.settings import MCPSettings, settings_from
 from fakes.served import Served, environment
 
@@ -108,6 +110,29 @@ def test_the_settings_are_those():
     variables = {prefix + name.upper(): str(int(value) + 1) for name, value in told.items()}
     changed = settings_from(variables)
     assert changed == MCPSettings(*(int(value) + 1 for value in MCPSettings()))
+
+
+def test_the_codes_are_those():
+    assert MCPError.__doc__ is not None
+    listed = re.findall(r"\w+", MCPError.__doc__.partition("Codes:")[2])
+    made = {code for _, code, _ in failures._KINDS}
+    for name in sorted(os.listdir(os.path.dirname(failures.__file__))):
+        if name.endswith(".py"):
+            with open(os.path.join(os.path.dirname(failures.__file__), name), "rb") as file:
+                made.update(codes_in(ast.parse(file.read())))
+    assert sorted(listed) == sorted(made)
+    told = set(re.findall(r"`(\w+)`", section()))
+    assert made <= told, made - told
+
+
+def codes_in(tree: ast.AST) -> Iterator[str]:
+    """Yield the second argument of each error that is made there, if it is a literal."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in (
+            "MCPError",
+            "NotRegistered",
+        ):
+            yield from (ast.literal_eval(one) for one in node.args[1:2] if not hasattr(one, "id"))
 
 
 def test_what_needs_oauth_is_named():
