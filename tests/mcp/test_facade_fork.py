@@ -115,11 +115,15 @@ def child():
 }
 
 
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    with Served(str(tmp_path_factory.mktemp("served"))) as server:
+        yield server.facts["url"]
+
+
 @pytest.mark.parametrize("scene", list(SCENES))
-def test_a_fork_while_a_facade_is_in_use(scene, tmp_path):
-    with Served(str(tmp_path)) as server:
-        code = PROCESS.format(url=server.facts["url"], child=SCENES[scene])
-        done = run(code, str(tmp_path))
+def test_a_fork_while_a_facade_is_in_use(scene, url, tmp_path):
+    done = run(PROCESS.format(url=url, child=SCENES[scene]), str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout == "done\n"
     assert done.stderr == ""
