@@ -112,6 +112,8 @@ EVERYTHING = (
 DCC = (
     Call("echo", {"text": "plain"}, data("plain")),
     Call("structured", {}, data({"sum": 3})),
+    # It makes a job of what is asked for progress (not so in the batch), and tells of none.
+    Call("echo", {"text": "plain"}, like(r'^"plain"$|^Core job \S+ queued'), progress=[]),
     Call("fail", {}, like("on purpose"), error="tool_error"),
     Call("nonesuch", {}, like("nonesuch"), error="tool_error"),
 )
