@@ -198,7 +198,7 @@ class Plugins:
         self._sessions.add(session)
         try:
             with within(self._loop, config.timeout):
-                await session.open()
+                await session.open(config.timeout)
         except BaseException:
             # Cut, too.
             self._end(session)

@@ -121,22 +121,23 @@ class Session:
 
     # -- beginning ----------------------------------------------------------------------------
 
-    async def open(self) -> None:
+    async def open(self, seconds: Optional[float] = None) -> None:
         """Find out what the server speaks, and introduce ourselves.
 
+        ``seconds``: how long that may take, if anybody minds: half of it is kept for a handshake.
         Raises Broken, HttpFailed, RpcFailed, RemoteProtocolError.
         """
         try:
             await self._wire.open()
-            await self._introduce()
+            patience = _PROBE_HTTP if self._wire.has_headers else _PROBE
+            await self._introduce(patience if seconds is None else min(patience, seconds / 2))
         except Broken as broken:
             # Whatever it has got of this, it has got no request of a user's.
             raise Broken(broken.reason, False) from None
 
-    async def _introduce(self) -> None:
+    async def _introduce(self, patience: float) -> None:
         slow = False
         try:
-            patience = _PROBE_HTTP if self._wire.has_headers else _PROBE
             if self._probe and await self._discover(patience):
                 return
         except TimedOut:

@@ -329,6 +329,21 @@ REGISTRATIONS = [
 ]  # fmt: skip
 
 
+def test_a_program_that_hears_nothing_before_its_handshake_is_registered_in_little_time():
+    facade = MCPClientFacade()
+    path = os.path.join(os.path.dirname(STDIO), "stdio_server.py")
+    given = {"plugin_type": "stdio", "command": sys.executable, "args": ["-S", "-E", path, "shy"]}
+    try:
+        # Less than the first question of all is given; the later ones are for a busy machine.
+        for timeout in (0.6, 2.0, 4.5):
+            config = MCPPluginConfig(USER, PLUGIN, timeout=timeout, **given)
+            if facade.register_sync(config):
+                break
+        assert facade.is_registered(USER, PLUGIN)
+    finally:
+        facade.cleanup_sync()
+
+
 def refused(config: Dict[str, Any], row: Refusal) -> None:
     """Register, see it refused as the row says, and that nothing is left of it."""
     facade = MCPClientFacade()

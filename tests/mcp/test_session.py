@@ -185,6 +185,15 @@ def test_where_a_server_would_say_at_once_that_it_knows_no_discovery_it_is_given
     assert seconds <= found.turning.clock.monotonic() - began < seconds + 1.0
 
 
+def test_where_there_is_little_time_some_is_left_for_a_handshake(talk):
+    wire = ScriptedWire(server__discover=SILENCE, initialize=AGREED)
+    found = talk(wire)
+    began = found.turning.clock.monotonic()
+    found.run(found.session.open(3.0))
+    assert 1.5 <= found.turning.clock.monotonic() - began < 3.0
+    assert found.session.version == "2025-11-25"
+
+
 @pytest.mark.parametrize("reply", [SILENCE, failure(-32601)], ids=["slow", "at once"])
 def test_a_handshake_that_is_refused_is_told(talk, reply):
     wire = ScriptedWire(
