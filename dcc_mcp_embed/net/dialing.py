@@ -9,15 +9,18 @@ import errno
 import os
 import socket
 import threading
+import weakref
 from typing import Any, Callable, List, Optional, Tuple, TypeVar, Union
 
 from .. import collector
 from .loop import WRITE, Loop
 from .tasks import TimedOut, Wait, within
 
-__all__ = ["apart", "dial"]
+__all__ = ["apart", "dial", "disown"]
 
 _T = TypeVar("_T")
+#: What is open, until nobody has it any more.
+_dialed: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 #: Seconds for one of several addresses; a name often has one of IPv6 that leads nowhere.
 _ATTEMPT = 5.0
 _UNDER_WAY = frozenset(
@@ -73,8 +76,17 @@ async def dial(loop: Loop, host: str, port: int) -> socket.socket:
         del failure
 
 
+def disown() -> None:
+    """Close this process's copies of all that was dialed, in a forked child: also what is not yet
+    anybody's.
+    """
+    for sock in list(_dialed):
+        sock.close()
+
+
 async def _attempt(loop: Loop, family: int, name: Any, patience: Optional[float]) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
+    _dialed.add(sock)
     try:
         with within(loop, patience):
             await _connect(loop, sock, name)

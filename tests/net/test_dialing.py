@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import threading
+import warnings
 
 import pytest
 
@@ -121,6 +123,37 @@ def test_of_several_addresses_one_is_enough(it, listener, closed_port, monkeypat
     names(monkeypatch, bad, (9999, "of no family that there is"))
     with pytest.raises(ConnectionRefusedError):
         it.run(dial(it.loop, "some.where", 1))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_closes_what_is_being_dialed(it, monkeypatch):
+    """Which nobody has yet."""
+    made = []
+
+    async def forever(loop, sock, name):
+        made.append(sock)
+        await Wait()
+
+    monkeypatch.setattr(dialing, "_connect", forever)
+    task, _ = it.begin(dial(it.loop, "127.0.0.1", 1))
+    it.until(lambda: made)
+    with warnings.catch_warnings():
+        # Of other threads, from 3.12 on.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        ident = os.fork()
+    if not ident:
+        number = made[0].fileno()
+        dialing.disown()
+        try:
+            os.fstat(number)
+        except OSError:
+            os._exit(7)
+        os._exit(1)
+    assert os.WEXITSTATUS(os.waitpid(ident, 0)[1]) == 7
+    assert made[0].fileno() > 0
+    task.cancel()
+    it.turn(2)
+    assert made[0].fileno() == -1
 
 
 def test_an_address_of_a_kind_that_this_machine_does_not_have(it, listener, monkeypatch):
