@@ -8,6 +8,7 @@ from typing import Any, Callable, Coroutine, Dict, Optional
 
 from .. import collector
 from ..clock import Clock
+from ..net import dialing
 from ..net.loop import Loop
 from ..net.promises import fail, settle
 from ..net.tasks import Cut, Task
@@ -27,32 +28,47 @@ Do = Callable[[Client], Coroutine[Any, Any, Any]]
 class Engine:
     """Runs coroutines of ``client``, which ``make(loop)`` returns, for other threads.
 
-    ``disown()`` is called in a forked child.
+    ``disown()`` is called in a forked child. It can be used once it was started.
     """
 
     def __init__(
         self, clock: Clock, make: Callable[[Loop], Client], disown: Callable[[], None]
     ) -> None:
-        self.loop = Loop(clock, lambda name, error: self.client.defect(name, error))
-        self.client = make(self.loop)
         self._lock = threading.Lock()
         self._open = True
         self._tasks: Dict[Task, Future[Any]] = {}
-        self._thread = LoopThread(self.loop, "dcc-mcp-embed mcp client")
-        self._thread.on_fork(disown)
-        self._thread.on_fork(self.client.plugins.disown)
+        self.loop = Loop(clock, lambda name, error: self.client.defect(name, error))
+        try:
+            self.client = make(self.loop)
+            self._thread = LoopThread(self.loop, "dcc-mcp-embed mcp client")
+            self._thread.on_fork(disown)
+            self._thread.on_fork(self.client.plugins.disown)
+            self._thread.on_fork(dialing.disown)
+            self.loop.call_soon(self.client.begin)
+        except BaseException:
+            # Ctrl-C.
+            self.loop.close()
+            raise
+
+    def start(self) -> None:
+        """Start the thread; whatever is raised, nothing of it is left running."""
         try:
             self._thread.start()
         except BaseException:
             # The interpreter is about to end (3.12 on), or Ctrl-C.
-            self.loop.close()
+            self.give_up()
             raise
-        self.loop.call_soon(self.client.begin)
+
+    def give_up(self) -> None:
+        """End it, wherever its start has got to, and wait for nothing."""
+        self._open = False
+        if not self._thread.give_up():
+            self.loop.call_soon(self._end)
 
     @property
     def alive(self) -> bool:
-        """Return whether it runs, in this process."""
-        return self._thread.alive
+        """Return whether it runs, in this process, and is not about to end."""
+        return self._open and self._thread.alive
 
     def is_current(self) -> bool:
         """Return whether the caller is its thread, which must not wait for itself."""
@@ -77,7 +93,7 @@ class Engine:
         with self._lock:
             self._open = False
             self.loop.call_soon(self._close, future)
-        if not self.alive:
+        if not self._thread.alive:
             settle(future, None)
         return future
 

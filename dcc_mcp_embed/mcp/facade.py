@@ -466,11 +466,17 @@ class MCPClientFacade:
 
     def _running(self) -> Engine:
         with self._lock:
-            if self._engine is None or not self._engine.alive:
-                self._engine = Engine(
-                    self._clock, lambda loop: Client(loop, self._lasting), self._disown
-                )
-            return self._engine
+            engine = self._engine
+            if engine is None or not engine.alive:
+                if engine is not None:
+                    # Ctrl-C came before it ran.
+                    engine.give_up()
+                engine = self._engine = self._new_engine()
+                engine.start()
+            return engine
+
+    def _new_engine(self) -> Engine:
+        return Engine(self._clock, lambda loop: Client(loop, self._lasting), self._disown)
 
     def _disown(self) -> None:
         """Begin anew, in a forked child: another thread may have been at it."""

@@ -82,6 +82,7 @@ class Client:
 @pytest.fixture
 def engine():
     one = Engine(SystemClock(), Client, lambda: None)
+    one.start()
     yield one
     one.stop()
 
@@ -202,5 +203,32 @@ def test_a_thread_that_cannot_be_started_leaves_nothing(monkeypatch):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", start)
+    one = Engine(SystemClock(), Client, lambda: None)
     with pytest.raises(RuntimeError, match="new thread"):
-        Engine(SystemClock(), Client, lambda: None)
+        one.start()
+    assert not one.alive
+    # Of no harm.
+    assert one.close().result(DEADLINE) is None
+    one.stop()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_ctrl_c_while_the_thread_starts_ends_it(monkeypatch, moment):
+    begin, begun = threading.Thread.start, []
+
+    def start(self):
+        if moment == "after":
+            begin(self)
+            begun.append(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    one = Engine(SystemClock(), Client, lambda: None)
+    with pytest.raises(KeyboardInterrupt):
+        one.start()
+    assert not one.alive
+    for thread in begun:
+        thread.join(DEADLINE)
+        assert not thread.is_alive()
+    with pytest.raises(MCPError):
+        one.run(lambda client: client.value(7)).result(DEADLINE)

@@ -18,6 +18,7 @@ from dcc_mcp_embed.mcp import MCPClientFacade, MCPError, MCPPluginConfig, MCPSet
 from dcc_mcp_embed.mcp import engine as engine_module
 from dcc_mcp_embed.mcp import facade as facade_module
 from dcc_mcp_embed.mcp import plugins as plugins_module
+from dcc_mcp_embed.net import thread as thread_module
 from fakes import facade_tools, misbehaving
 from fakes.channels import ctrl_c
 from fakes.clock import FakeClock
@@ -1182,6 +1183,27 @@ def test_ctrl_c_at_any_line_harms_nobody(ready):
         number += 1
     assert number > 10
     until(lambda: not under_way(ready))
+
+
+def test_ctrl_c_at_any_line_leaves_no_thread(make, peer):
+    modules = [facade_module, thread_module]
+    number = 0
+    while True:
+        facade = make()
+        interrupt = Interrupt(number, modules)
+        try:
+            with interrupt:
+                facade.register_sync(peer.config())
+        except KeyboardInterrupt:
+            pass
+        assert facade.register_sync(peer.config())
+        assert echo(facade) == "x"
+        facade.cleanup_sync()
+        if interrupt.left >= 0:
+            break
+        number += 1
+    assert number > 40
+    until(lambda: not [one for one in threading.enumerate() if "mcp client" in one.name])
 
 
 # Threads that must not wait.

@@ -97,6 +97,23 @@ def child():
         raise AssertionError("it goes on with its parent's conversation")
     facade.cleanup_sync()
 """,
+    "another is connecting just now": """
+from dcc_mcp_embed.net import dialing, tasks
+connect, silent, connecting = dialing._connect, ("127.0.0.1", 1), threading.Event()
+async def wait(loop, sock, name):
+    if name != silent:
+        return await connect(loop, sock, name)
+    connecting.set()
+    await tasks.Wait()
+dialing._connect = wait
+other = MCPClientFacade()
+nowhere = MCPPluginConfig("me", "nowhere", "http://{}:{}/mcp".format(*silent))
+threading.Thread(target=other.register_sync, args=(nowhere,), daemon=True).start()
+assert connecting.wait(20)
+
+def child():
+    assert len(sockets()) == len(plain), sockets()
+""",
     "it registers for itself": """
 def child():
     events.clear()
