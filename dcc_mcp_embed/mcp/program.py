@@ -24,8 +24,9 @@ from .connection import Broken
 __all__ = ["Program"]
 
 _READ_SIZE = 64 * 1024
-#: Pieces that have been read and not been looked at; more of them stay with the program.
-_MOST_AHEAD = 64
+#: Pieces that have been read and not been looked at; more of them stay with the program. The loop
+#: may look at all of them in one turn, and be late for everything else.
+_MOST_AHEAD = 2
 #: Bytes of its last words that are kept, for a person to read.
 _LAST_WORDS = 2000
 #: Seconds for a program to end by itself, and then by SIGTERM (MCP 2025-11-25, lifecycle).
@@ -140,9 +141,9 @@ class Program:
         """Let more be read: a piece that came has been looked at."""
         self._ahead.release()
 
-    def overhear(self, line: bytes) -> None:
+    def overhear(self, words: bytes) -> None:
         """Take for its words what is no message: libraries print, and so does who fails."""
-        self._keep(line + b"\n")
+        self._keep(words)
 
     async def end(self) -> None:
         """End its input, wait for it to end, and make it."""

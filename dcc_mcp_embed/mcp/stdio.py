@@ -15,6 +15,8 @@ from .wire import Duplex, messages_in
 __all__ = ["Stdio", "environment"]
 
 _MAX_LINE = 256 * 1024 * 1024
+#: What a message begins with, or a batch of them.
+_OPENINGS = (b"{", b"[")
 #: What a host has set for its own interpreter, and another one would stumble over.
 _OF_THE_HOST = frozenset(
     ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__")
@@ -93,15 +95,23 @@ class Stdio(Duplex):
             return
         lines = self._line.split(b"\n")
         self._line = lines.pop()
+        #: What a library prints, mostly. If it matters, it stands in the reason of the end.
+        words = bytearray()
         for line in lines:
-            try:
-                found = messages_in(bytes(line)) if line.strip() else []
-            except jsonrpc.Fault:
-                # What a library prints, mostly. If it matters, it stands in the reason of the end.
-                program.overhear(bytes(line))
-                continue
-            for message in found:
-                self.came(message)
+            # There may be very many of them, which come to nothing: not worth an exception each.
+            if line.lstrip()[:1] in _OPENINGS:
+                try:
+                    found = messages_in(bytes(line))
+                except jsonrpc.Fault:
+                    found = []
+                for message in found:
+                    self.came(message)
+                if found:
+                    continue
+            if line.strip():
+                words += line + b"\n"
+        if words:
+            program.overhear(bytes(words))
 
     async def leave(self) -> None:
         self.ended("the client is closed")

@@ -339,6 +339,16 @@ def test_a_server_that_reads_no_more_takes_nothing(monkeypatch):
         assert talk.session.lost
 
 
+def test_much_of_no_use_makes_nothing_late():
+    with talking("plain") as talk:
+        talk.open()
+        began = time.monotonic()
+        with pytest.raises(TimedOut):
+            talk.call("chatter", 0.2)
+        # A line costs little, and few of them are looked at in one turn of the loop.
+        assert time.monotonic() - began < 3.0
+
+
 def test_a_line_without_end_ends_the_talk(monkeypatch):
     monkeypatch.setattr(stdio_module, "_MAX_LINE", 1_000_000)
     with talking("plain") as talk:
