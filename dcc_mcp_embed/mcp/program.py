@@ -24,9 +24,9 @@ from .connection import Broken
 __all__ = ["Program"]
 
 _READ_SIZE = 64 * 1024
-#: Pieces that have been read and not been looked at; more of them stay with the program. The loop
+#: Bytes that have been read and not been looked at; more of them stay with the program. The loop
 #: may look at all of them in one turn, and be late for everything else.
-_MOST_AHEAD = 2
+_MOST_AHEAD = 2 * _READ_SIZE
 #: Bytes of its last words that are kept, for a person to read.
 _LAST_WORDS = 2000
 #: Seconds for a program to end by itself, and then by SIGTERM (MCP 2025-11-25, lifecycle).
@@ -66,7 +66,9 @@ class Program:
         #: Whether nobody writes any more; and for that, and for what is put there.
         self._taken_all = False
         self._lock = threading.Lock()
-        self._ahead = threading.Semaphore(_MOST_AHEAD)
+        #: How many bytes have been read and not been looked at; told of when there are fewer.
+        self._ahead = 0
+        self._fewer = threading.Condition()
         self._last_words = b""
         #: Nobody wants to hear of it any more: it is to end, and everything is let go of.
         self._unwanted = False
@@ -137,9 +139,11 @@ class Program:
             item[0] = b""
             raise
 
-    def taken(self) -> None:
-        """Let more be read: a piece that came has been looked at."""
-        self._ahead.release()
+    def taken(self, count: int) -> None:
+        """Let more be read: so many bytes that came have been looked at."""
+        with self._fewer:
+            self._ahead -= count
+            self._fewer.notify()
 
     def overhear(self, words: bytes) -> None:
         """Take for its words what is no message: libraries print, and so does who fails."""
@@ -198,7 +202,8 @@ class Program:
         self._let_go = True
         if self._waker is not None:
             self._waker.close()
-        self._ahead.release()
+        with self._fewer:
+            self._fewer.notify()
         self._out.put(None)
 
     def _keep(self, words: bytes) -> None:
@@ -208,8 +213,10 @@ class Program:
 
     def _read(self, process: Process) -> None:
         for data in self._pieces(process.stdout):
-            with collector.blocking():
-                self._ahead.acquire()
+            with collector.blocking(), self._fewer:
+                while self._ahead >= _MOST_AHEAD and not self._let_go:
+                    self._fewer.wait()
+                self._ahead += len(data)
             if self._let_go:
                 return
             self._loop.call_soon(self._came, data)

@@ -83,7 +83,7 @@ class Stdio(Duplex):
             self.ended(reason)
 
     def _came(self, program: Program, data: bytes) -> None:
-        program.taken()
+        program.taken(len(data))
         if program is not self._program:
             return
         self._line += data
