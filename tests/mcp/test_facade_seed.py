@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import inspect
+from concurrent.futures import Future
 from datetime import datetime, timedelta
 
 import pytest
 
 import dcc_mcp_embed.mcp as package
+from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.mcp import (
     MCPClientFacade,
     MCPError,
@@ -21,6 +23,8 @@ from dcc_mcp_embed.mcp import (
     ToolMetrics,
     mcp_client,
 )
+from dcc_mcp_embed.mcp.cache import ToolCache
+from dcc_mcp_embed.mcp.client import Call
 from fakes import facade_tools
 from fakes.facade_tools import USER, openai_call
 
@@ -106,6 +110,83 @@ def test_each_coroutine_has_a_twin_that_blocks(name):
     assert not inspect.iscoroutinefunction(twin)
     coroutine = getattr(MCPClientFacade, name)
     assert inspect.signature(twin) == inspect.signature(coroutine)
+
+
+class Noting:
+    """An engine, and its client, which note what they are asked for and do nothing."""
+
+    alive = True
+
+    def __init__(self):
+        self.asked = []
+        self.client = self.plugins = self
+        self.cache = ToolCache(1, SystemClock())
+
+    def is_current(self):
+        return False
+
+    def run(self, do):
+        future = Future()
+        future.set_result(do(self))
+        return future
+
+    def find(self, key):
+        return None
+
+    def all(self):
+        return []
+
+    def __getattr__(self, name):
+        def ask(*given):
+            self.asked.append((name, given))
+
+        return ask
+
+
+KEY = (USER, "p")
+CALLS = [openai_call(1, "p_x")]
+#: Method -> what it is given, and what it asks the client for.
+ASKED = [
+    ("register", (MCPPluginConfig(USER, "p", NOWHERE),), "register", None),
+    ("unregister", (USER, "p"), "unregister", (KEY,)),
+    (
+        "ensure_registered",
+        (USER, "p", NOWHERE, "sse", {"X": "y"}),
+        "ensure",
+        (MCPPluginConfig(USER, "p", NOWHERE, "sse", {"X": "y"}),),
+    ),
+    ("ensure_registered", (USER, "p", "u"), "ensure", (MCPPluginConfig(USER, "p", "u"),)),
+    ("test_connection", (USER, "p"), "test", (KEY,)),
+    ("get_tools", (USER, "p", False), "tools", (KEY,)),
+    (
+        "call_tool",
+        (USER, "p", "x", {"a": 1}, 3.5, 7, False, print),
+        "call",
+        (Call(KEY, "x", {"a": 1}, 3.5, 7, False, print),),
+    ),
+    ("call_tool", (USER, "p", "x"), "call", (Call(KEY, "x", {}, None, 2, True, None),)),
+    ("batch_call_tools", (USER, CALLS, 5, 2.5), "batch", (USER, CALLS, 5, 2.5)),
+    ("batch_call_tools", (USER, CALLS), "batch", (USER, CALLS, 2, None)),
+]
+
+
+@pytest.mark.parametrize("twin", [False, True], ids=["awaited", "blocking"])
+@pytest.mark.parametrize(("name", "given", "asked", "wanted"), ASKED)
+def test_all_that_is_given_counts(name, given, asked, wanted, twin):
+    facade = MCPClientFacade()
+    facade._engine = noting = Noting()
+    # It is there, and not asked for.
+    noting.cache.put(KEY, [], noting.cache.version(KEY))
+    if twin:
+        getattr(facade, name + "_sync")(*given)
+    else:
+        asyncio.run(getattr(facade, name)(*given))
+    ((found, arguments),) = noting.asked
+    # Whether it is our own host only a call that blocks has to know.
+    if name == "batch_call_tools" and twin:
+        assert arguments[4:] == (frozenset(),)
+        arguments = arguments[:4]
+    assert (found, arguments) == (asked, given if wanted is None else wanted)
 
 
 def test_there_is_nothing_else():
@@ -483,7 +564,8 @@ def test_get_cache_stats(ready):
 
 
 CLEARED = [((), False), ((USER,), False), ((USER, "host"), False), (("you",), True),
-           ((USER, "other"), True), ((None, "other"), False)]  # fmt: skip
+           ((USER, "other"), True), ((None, "other"), False), (("",), False),
+           (("", "host"), False), ((USER, ""), False)]  # fmt: skip
 
 
 @pytest.mark.parametrize(("which", "kept"), CLEARED)
