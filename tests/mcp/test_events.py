@@ -122,6 +122,17 @@ def test_an_event_is_as_the_seed_has_it(world, tell, asynchronous):
 
 
 @WAYS
+def test_each_has_an_event_of_its_own(world, tell):
+    """Whatever another makes of it."""
+    world.events.add(lambda event: event.clear())
+    world.callback("two")
+    world.happen("x")
+    tell(world)
+    assert world.news("two") == ["x"]
+    assert world.logged == []
+
+
+@WAYS
 @KINDS
 def test_each_is_told_once_in_order_to_all(world, tell, asynchronous):
     world.callback("one", asynchronous=asynchronous)
