@@ -638,15 +638,25 @@ def test_an_answer_that_does_not_wait_for_the_request_leaves_nothing_open(it, to
 
 
 def test_what_a_server_says_before_it_hangs_up_is_heard(it):
+    go = threading.Event()
+
     def play(line):
         line.receive()
+        assert go.wait(DEADLINE)
         line.send(answer("401 Unauthorized", body=b"no"))
         # It has not read all: that the connection ends comes to the client as an error.
 
     with Scripted(play) as server:
         origin = origin_of(it, server)
         data = http1.request("POST", "/mcp", [("Host", "h")], b"x" * 30_000_000)
-        head, body = it.run(answered(origin, data))
+        _, ends = it.begin(answered(origin, data))
+        it.until(lambda: origin._open and [one for one in server._threads if one.is_alive()])
+        it.turn(3)
+        go.set()
+        # The loop hears of both at once.
+        server._threads[0].join(DEADLINE)
+        it.until(lambda: ends)
+        head, body = ends[0][0]
         assert (head.status, body) == (401, b"no")
         origin.close()
 

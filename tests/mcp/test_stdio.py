@@ -19,7 +19,7 @@ from dcc_mcp_embed.mcp.answering import Answering
 from dcc_mcp_embed.mcp.connection import Broken
 from dcc_mcp_embed.mcp.session import Session
 from dcc_mcp_embed.mcp.stdio import Stdio, environment
-from dcc_mcp_embed.net.tasks import Cut, TimedOut, within
+from dcc_mcp_embed.net.tasks import Cut, TimedOut, Wait, within
 from fakes.driving import DEADLINE
 from fakes.live import tries
 from fakes.served import environment as of_a_process
@@ -239,6 +239,23 @@ def test_what_is_asked_just_as_it_ends_is_told_so():
         error = over[0][1]
         assert isinstance(error, Broken)
         assert (error.reason, error.sent) == ("the server's program has ended by signal 9", False)
+
+
+def test_what_comes_behind_the_last_to_be_written_is_told_so():
+    with talking("plain") as talk:
+        talk.open()
+        program, wait = talk.wire._program, Wait()
+        with program._lock:
+            # Whoever writes has seen the first of these, at most.
+            program._out.put(None)
+            program._out.put([b"x", wait])
+        talk.turning.until(lambda: wait.done)
+
+        async def waited():
+            await wait
+
+        with pytest.raises(Broken, match="takes no more"):
+            talk.run(waited())
 
 
 def test_a_server_that_cannot_begin_says_why():

@@ -911,6 +911,22 @@ def test_what_may_come_twice_is_sent_again_where_a_kept_connection_ends(it, mess
         assert [one.message for one in asking.requests] == [ASKED, message]
 
 
+def test_it_is_sent_again_on_a_new_connection_and_on_no_other_that_was_kept(it):
+    both = threading.Barrier(2)
+
+    def play(line):
+        line.request()
+        both.wait(DEADLINE)
+        line.send(json_answer(ANSWER))
+        line.receive()
+
+    with Ask(it, play, play, playing(json_answer(ANSWER))) as asking:
+        ends = [it.begin(asking.wire.ask(ASKED, (), print))[1] for _ in range(2)]
+        it.until(lambda: all(ends) and len(asking.wire._origin._idle) == 2)
+        assert asking.ask(dict(ASKED, method="tools/list")) == ANSWER
+        assert asking.server.connections == 3
+
+
 def test_a_call_is_not(it):
     with Ask(it, ending_as_the_next_comes) as asking:
         asking.ask()
