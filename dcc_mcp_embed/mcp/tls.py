@@ -39,6 +39,8 @@ def make_context() -> ssl.SSLContext:
             if os.path.isfile(path):
                 context.load_verify_locations(path)
                 break
+    # Some releases of Python 3.8 and 3.9 take an end without a goodbye for an end.
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     context.set_alpn_protocols(["http/1.1"])
     return context
 
