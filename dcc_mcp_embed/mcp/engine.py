@@ -99,7 +99,9 @@ class Engine:
 
     def stop(self) -> None:
         """End the thread, and whatever is under way still. Not on it."""
-        self.loop.call_soon(self._end)
+        with self._lock:
+            self._open = False
+            self.loop.call_soon(self._end)
         with collector.blocking():
             self._thread.finish(_GRACE)
         while self._tasks:

@@ -182,6 +182,14 @@ def test_stopped_it_ends_what_those_have_begun(engine):
     assert engine.client.done == ["begun", "waits", "shut", "cut"]
 
 
+def test_stopped_without_a_close_it_takes_nothing_more(engine):
+    """Ctrl-C may come before the close."""
+    engine.stop()
+    with pytest.raises(MCPError) as caught:
+        engine.run(lambda client: client.value(7)).result(DEADLINE)
+    assert caught.value.code == "closed"
+
+
 def test_stopped_twice_and_closed_after_that(engine):
     engine.stop()
     engine.stop()
