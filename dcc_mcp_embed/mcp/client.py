@@ -63,6 +63,14 @@ class Call(NamedTuple):
     is_own: bool = False
 
 
+#: Field of a call, what it may be, and what is said of anything else.
+_KINDS: Tuple[Tuple[str, Any, str], ...] = (
+    ("arguments", dict, "the arguments are {}, not an object"),
+    ("timeout", (int, float, type(None)), "timeout is {}, not a number"),
+    ("again", int, "max_reconnect_attempts is {}, not a number"),
+)
+
+
 class Client:
     """See the module. Made on any thread; ``plugins`` and ``cache`` say what is for any."""
 
@@ -205,9 +213,11 @@ class Client:
         return results.extracted(result)
 
     async def _result(self, call: Call) -> Dict[str, Any]:
-        if not isinstance(call.arguments, dict):
-            kind = type(call.arguments).__name__
-            raise MCPError("the arguments are {}, not an object".format(kind), "bad_arguments")
+        # What is of the caller's making judges no plugin.
+        for name, kinds, text in _KINDS:
+            value = getattr(call, name)
+            if not isinstance(value, kinds):
+                raise MCPError(text.format(type(value).__name__), "bad_arguments")
         try:
             jsonrpc.encode(call.arguments)
         except (TypeError, ValueError, RecursionError) as error:

@@ -564,6 +564,17 @@ def test_arguments_are_an_object(ready, value):
     assert (session["request_count"], session["error_count"]) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    "given", [{"timeout": "5"}, {"timeout": [5]}, {"max_reconnect_attempts": "2"}], ids=repr
+)
+def test_what_is_no_number_is_no_failure_of_the_server(ready, given):
+    with pytest.raises(MCPError, match="{} is .*, not a number".format(*given)) as caught:
+        echo(ready, **given)
+    assert caught.value.code == "bad_arguments"
+    (session,) = ready.get_session_stats()["sessions"]
+    assert (session["request_count"], session["error_count"]) == (0, 0)
+
+
 @pytest.mark.parametrize("value", [object(), float("nan"), {1, 2}, b"x"])
 def test_what_json_cannot_say_is_no_failure_of_the_server(ready, value):
     with pytest.raises(MCPError, match="no JSON") as caught:
