@@ -102,7 +102,8 @@ class Program:
         self._process = process
         works = (("out", self._read), ("log", self._log), ("in", self._write))
         threads = [_thread(name, work, process) for name, work in works]
-        threads.append(_thread("end", self._watch, process, threads[:]))
+        self._watcher = _thread("end", self._watch, process, threads[:])
+        threads.append(self._watcher)
         begun: List[threading.Thread] = []
         try:
             for thread in threads:
@@ -181,6 +182,10 @@ class Program:
         words = self._last_words.decode("utf-8", "replace").strip()
         how = "with status {}".format(status) if status >= 0 else "by signal {}".format(-status)
         self._gone("the server's program has ended " + how + (": " + words if words else ""))
+
+    def _let_end(self) -> None:
+        # It has nothing left to do.
+        self._watcher.join()
         self._over.settle()
 
     def _signal(self, number: Optional[int]) -> None:
@@ -301,8 +306,14 @@ class Program:
         self._release()
         with collector.blocking():
             for thread in threads:
-                thread.join()
+                thread.join(_REST / 4)
+            if any(thread.is_alive() for thread in threads):
+                # Pipes cannot be waited for here, and somebody holds one: nobody waits for that.
+                self._loop.call_soon(self._over.settle)
+                for thread in threads:
+                    thread.join()
         self.disown()
+        self._loop.call_soon(self._let_end)
 
 
 def _thread(name: str, work: Callable[..., None], *args: Any) -> threading.Thread:

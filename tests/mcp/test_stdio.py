@@ -397,6 +397,22 @@ def test_a_server_that_does_not_end_is_ended(monkeypatch, kind, patience, kills,
         assert talk.wire._program._process.returncode == -getattr(signal, by)
 
 
+def test_who_has_said_goodbye_has_no_thread_and_no_pipe_left(monkeypatch):
+    disown = program_module.Program.disown
+
+    def late(program):
+        time.sleep(0.05)
+        disown(program)
+
+    monkeypatch.setattr(program_module.Program, "disown", late)
+    with talking("plain") as talk:
+        talk.open()
+        talk.leave()
+        names = [one.name for one in threading.enumerate()]
+        assert not [one for one in names if one.startswith("dcc-mcp-embed mcp")]
+        assert talk.wire._program._process.stdout.closed
+
+
 def test_with_a_server_that_has_to_be_ended_end_its_children(monkeypatch):
     monkeypatch.setattr(program_module, "_PATIENCE", 0.1)
     with talking("deaf") as talk:
