@@ -65,6 +65,10 @@ def test_long_names_that_begin_alike_are_told_apart():
     assert joined("a", "x" * 80) != joined("a", "x" * 81)
 
 
+def test_where_the_plugin_ends_counts():
+    assert joined("a.", "b") != joined("a", ".b")
+
+
 def test_two_tools_never_share_a_name():
     names = Names()
     first, second = names.give("a", "b_c"), names.give("a_b", "c")
@@ -139,6 +143,16 @@ def test_the_oldest_names_are_forgotten(monkeypatch):
     names.give("a", "x.4")
     assert len(names._given) == 3
     assert names.parse(first) == ("a", "x_0_" + first[-8:])
+
+
+def test_what_is_given_again_is_not_the_oldest(monkeypatch):
+    monkeypatch.setattr(module, "_REMEMBERED", 2)
+    names = Names()
+    first, second = (names.give("a", "x.{}".format(number)) for number in range(2))
+    assert names.give("a", "x.0") == first
+    names.give("a", "x.2")
+    assert names.parse(first) == ("a", "x.0")
+    assert names.parse(second) != ("a", "x.1")
 
 
 def test_known_tools_are_looked_at_only_for_names_that_were_made():

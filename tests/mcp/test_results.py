@@ -86,6 +86,11 @@ def test_as_markdown_what_is_no_json_is_shown_as_it_is():
     )
 
 
+def test_as_markdown_what_is_nested_too_deeply_is_shown_as_it_is():
+    content = "[" * 100_000
+    assert (content in build_context([dict(GOOD, content=content)], "markdown")) is True
+
+
 def test_a_fence_cannot_be_broken_out_of():
     content = json.dumps("a\n```\n# a heading\n````")
     shown = build_context([dict(GOOD, content=content)], "markdown")
