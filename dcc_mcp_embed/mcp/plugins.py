@@ -90,6 +90,8 @@ class Plugins:
         self._locks: Dict[Key, Lock] = {}
         #: Those that are open, also while they begin and end.
         self._sessions: Set[Session] = set()
+        #: Those that are closed, and of which something may be left.
+        self._going: Set[Session] = set()
         self._context: Any = None
 
     # -- any thread ---------------------------------------------------------------------------
@@ -159,6 +161,7 @@ class Plugins:
         """End all conversations, in good order."""
         reason = "the client is closed"
         await gather(self._loop, [self.unregister(key, reason) for key in list(self._table)])
+        await gather(self._loop, [session.gone() for session in self._going])
 
     def shut(self) -> None:
         """Let go now of whatever is open."""
@@ -182,6 +185,7 @@ class Plugins:
     def _end(self, session: Session) -> None:
         self._sessions.discard(session)
         session.close()
+        self._going = {one for one in (*self._going, session) if one.going}
 
     async def _open(self, key: Key, config: MCPPluginConfig) -> Session:
         """Return a conversation that has begun. Raises whatever keeps it from that."""

@@ -82,6 +82,14 @@ class Program:
 
     def start(self, command: List[str], env: Mapping[str, str]) -> None:
         """Start it. Blocks; any thread. Raises OSError, ValueError, RuntimeError."""
+        try:
+            self._start(command, env)
+        except BaseException:
+            # Whoever wanted it may have gone meanwhile, and wait for its end.
+            self._loop.call_soon(self.nothing)
+            raise
+
+    def _start(self, command: List[str], env: Mapping[str, str]) -> None:
         self._waker, self._woken = socket.socketpair()
         try:
             process = subprocess.Popen(
@@ -139,6 +147,24 @@ class Program:
             # Cut, mostly: what has not begun to leave does not leave any more.
             item[0] = b""
             raise
+
+    @property
+    def going(self) -> bool:
+        """Return whether something is left of it, or still to come."""
+        return not self._over.done
+
+    async def gone(self) -> None:
+        """Return once nothing is left of it, or that takes too long."""
+        try:
+            with within(self._loop, _PATIENCE):
+                await self._over
+        except TimedOut:
+            # The system does not let go of it.
+            pass
+
+    def nothing(self) -> None:
+        """Take note that there is none: it could not be started."""
+        self._over.settle()
 
     def taken(self, count: int) -> None:
         """Let more be read: so many bytes that came have been looked at."""

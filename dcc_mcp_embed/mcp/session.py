@@ -119,6 +119,11 @@ class Session:
         """Return whether another one has to be opened before anything more can be asked."""
         return self._wire.lost
 
+    @property
+    def going(self) -> bool:
+        """Return whether something is left of it that has yet to end, once it is closed."""
+        return self._wire.going
+
     # -- beginning ----------------------------------------------------------------------------
 
     async def open(self, seconds: Optional[float] = None) -> None:
@@ -461,6 +466,10 @@ class Session:
         """Let go of everything now."""
         self._group.cancel()
         self._wire.close()
+
+    async def gone(self) -> None:
+        """Return once nothing is left of it, or that takes too long. After :meth:`close`."""
+        await self._wire.gone()
 
     def disown(self) -> None:
         """Close this process's copies of what is open, in a forked child."""

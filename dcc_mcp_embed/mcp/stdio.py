@@ -46,6 +46,14 @@ class Stdio(Duplex):
         self._program: Optional[Program] = None
         self._line = bytearray()
 
+    @property
+    def going(self) -> bool:
+        return self._program is not None and self._program.going
+
+    async def gone(self) -> None:
+        if self._program is not None:
+            await self._program.gone()
+
     async def open(self) -> None:
         if self._program is not None:
             self._program.kill()
@@ -59,6 +67,7 @@ class Stdio(Duplex):
         try:
             await apart(self._loop, lambda: self._start(program), "dcc-mcp-embed mcp start")
         except (OSError, ValueError, RuntimeError) as error:
+            program.nothing()
             text = getattr(error, "strerror", None) or str(error)
             self.ended("{} cannot be started: {}".format(self._command, text))
             raise Broken(self.over, False) from error

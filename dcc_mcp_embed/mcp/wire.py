@@ -54,6 +54,15 @@ class Wire(ABC):
     #: Seconds that :meth:`leave` may take.
     patience = 2.0
 
+    @property
+    def going(self) -> bool:
+        """Return whether something is left of it that has yet to end, once it is closed."""
+        return False
+
+    async def gone(self) -> None:
+        """Return once nothing is left of it, or that takes too long. After :meth:`close`."""
+        return
+
     @abstractmethod
     async def open(self) -> None:
         """Get ready; anew if it was lost. Raises Broken, ConfigError."""

@@ -13,6 +13,7 @@ from typing import Any, Dict, Iterator, List, Optional
 
 import pytest
 
+from dcc_mcp_embed.mcp import MCPClientFacade, MCPError, MCPPluginConfig
 from dcc_mcp_embed.mcp import program as program_module
 from dcc_mcp_embed.mcp import stdio as stdio_module
 from dcc_mcp_embed.mcp.answering import Answering
@@ -397,20 +398,74 @@ def test_a_server_that_does_not_end_is_ended(monkeypatch, kind, patience, kills,
         assert talk.wire._program._process.returncode == -getattr(signal, by)
 
 
-def test_who_has_said_goodbye_has_no_thread_and_no_pipe_left(monkeypatch):
-    disown = program_module.Program.disown
+@pytest.fixture
+def programs(monkeypatch):
+    """All that are started, each of which takes its time to end."""
+    found: List[Any] = []
+    begin, disown = program_module.Program.start, program_module.Program.disown
+
+    def started(program, command, env):
+        found.append(program)
+        time.sleep(0.05)
+        begin(program, command, env)
 
     def late(program):
         time.sleep(0.05)
         disown(program)
 
+    monkeypatch.setattr(program_module.Program, "start", started)
     monkeypatch.setattr(program_module.Program, "disown", late)
+    return found
+
+
+def ours() -> List[str]:
+    """Return the names of our threads."""
+    names = [one.name for one in threading.enumerate()]
+    return [one for one in names if one.startswith("dcc-mcp-embed mcp")]
+
+
+def test_who_has_said_goodbye_has_no_thread_and_no_pipe_left(programs):
     with talking("plain") as talk:
         talk.open()
         talk.leave()
-        names = [one.name for one in threading.enumerate()]
-        assert not [one for one in names if one.startswith("dcc-mcp-embed mcp")]
-        assert talk.wire._program._process.stdout.closed
+        assert ours() == []
+        assert programs[0]._process.stdout.closed
+
+
+@pytest.mark.parametrize("at", ["before it is started", "once it is started"])
+def test_nor_has_who_cleans_up_while_it_begins(programs, at):
+    facade = MCPClientFacade()
+    given = MCPPluginConfig(
+        "me", "p", plugin_type="stdio", command=sys.executable, args=[*ARGS, "silent"]
+    )
+    ended: List[Any] = []
+
+    def register() -> None:
+        try:
+            ended.append(facade.register_sync(given))
+        except MCPError as error:
+            ended.append(error.code)
+
+    thread = threading.Thread(target=register)
+    thread.start()
+    for _ in tries():
+        if programs and (at == "before it is started" or programs[0]._process is not None):
+            break
+    facade.cleanup_sync()
+    assert ours() == []
+    process = programs[0]._process
+    assert process.stdout.closed and has_ended(process.pid)
+    thread.join(DEADLINE)
+    assert ended == ["closed"]
+
+
+def test_what_could_not_be_started_is_not_waited_for():
+    facade = MCPClientFacade()
+    given = MCPPluginConfig("me", "p", plugin_type="stdio", command="/no/such/program")
+    assert facade.register_sync(given) is False
+    began = time.monotonic()
+    facade.cleanup_sync()
+    assert time.monotonic() - began < program_module._PATIENCE
 
 
 def test_with_a_server_that_has_to_be_ended_end_its_children(monkeypatch):
