@@ -50,7 +50,8 @@ class Lasting(NamedTuple):
 class Call(NamedTuple):
     """A call of a tool. ``timeout``: None for that of the settings; ``again``: attempts after one.
 
-    ``is_own``: it is made by the main thread of the very host that it is made to.
+    ``is_own``: it is made by the main thread of the very host that it is made to. ``asyncio_loop``:
+    where it is awaited.
     """
 
     key: Key
@@ -61,6 +62,7 @@ class Call(NamedTuple):
     raise_on_error: bool = True
     on_progress: Optional[Progress] = None
     is_own: bool = False
+    asyncio_loop: Any = None
 
 
 #: Field of a call, what it may be, and what is said of anything else.
@@ -224,7 +226,7 @@ class Client:
             raise MCPError("the arguments are no JSON: {}".format(error), "bad_arguments") from None
         telling, take = None, None
         if call.on_progress is not None:
-            asyncio_loop = self._lasting.asyncio_loop()
+            asyncio_loop = call.asyncio_loop or self._lasting.asyncio_loop()
             telling = Telling(self._loop, call.on_progress, asyncio_loop, self._broke)
             take = telling.take
         timeout = call.timeout or self._settings.tool_call_timeout_seconds

@@ -191,7 +191,8 @@ class MCPClientFacade:
 
         One text: a ``str``; one image: a dict of type, data and mimeType; several parts: a list;
         none: the structured content. ``timeout`` in seconds is for all of it. ``on_progress`` is
-        given the params of each notification of progress, on a thread of ours. Raises MCPError,
+        given the params of each notification of progress, on a thread of ours; a coroutine function
+        on the loop that awaits this. Raises MCPError,
         also for a result that is a failure, unless ``raise_on_error`` is False; all that such a
         one says is the error's ``result``.
         """
@@ -203,6 +204,7 @@ class MCPClientFacade:
             max_reconnect_attempts,
             raise_on_error,
             on_progress,
+            asyncio_loop=running_loop(),
         )
         return await self._awaited(lambda client: client.call(call), call.key)
 

@@ -485,6 +485,44 @@ def test_progress_can_be_awaited(ready):
     asyncio.run(story())
 
 
+def test_progress_is_told_on_the_loop_of_its_call(peer):
+    """Whichever loop has called meanwhile."""
+    another = asyncio.new_event_loop()
+    thread = threading.Thread(target=another.run_forever)
+    thread.start()
+
+    class Facade(MCPClientFacade):
+        _asyncio_loop = property(lambda self: another, lambda self, loop: None)
+
+    async def story():
+        loops = []
+
+        async def note(params):
+            loops.append(asyncio.get_running_loop())
+
+        assert await facade.register(peer.config())
+        await facade.call_tool(USER, "host", "steps", {"count": 2}, on_progress=note)
+        assert loops == 2 * [asyncio.get_running_loop()]
+        # A call that blocks has none.
+        await asyncio.get_running_loop().run_in_executor(
+            None, lambda: steps(facade, on_progress=note)
+        )
+        assert loops[2:] == [another]
+        await facade.cleanup()
+
+    def steps(facade, **more):
+        return facade.call_tool_sync(USER, "host", "steps", {"count": 1}, **more)
+
+    facade = Facade()
+    try:
+        asyncio.run(story())
+    finally:
+        facade.cleanup_sync()
+        another.call_soon_threadsafe(another.stop)
+        thread.join(DEADLINE)
+        another.close()
+
+
 def test_what_hears_of_progress_harms_nobody(ready, caplog):
     def note(params):
         raise ValueError("oh")

@@ -186,6 +186,9 @@ def test_all_that_is_given_counts(name, given, asked, wanted, twin):
     if name == "batch_call_tools" and twin:
         assert arguments[4:] == (frozenset(),)
         arguments = arguments[:4]
+    if name == "call_tool":
+        assert (arguments[0].asyncio_loop is None) == twin
+        arguments = (arguments[0]._replace(asyncio_loop=None),)
     assert (found, arguments) == (asked, given if wanted is None else wanted)
 
 
