@@ -385,7 +385,8 @@ class MCPClientFacade:
     async def cleanup(self) -> None:
         """Cut short what is under way, end all conversations and our thread.
 
-        What is registered afterwards begins anew.
+        What is cut short raises MCPError, also where it returns its failures otherwise. What is
+        registered afterwards begins anew.
         """
         engine = self._taken()
         if engine is None:
