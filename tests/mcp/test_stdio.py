@@ -413,6 +413,13 @@ def programs(monkeypatch):
         time.sleep(0.05)
         disown(program)
 
+    def later():
+        if threading.current_thread().name.endswith(" end"):
+            time.sleep(0.05)
+        unguard()
+
+    unguard = program_module.collector.unguard
+    monkeypatch.setattr(program_module.collector, "unguard", later)
     monkeypatch.setattr(program_module.Program, "start", started)
     monkeypatch.setattr(program_module.Program, "disown", late)
     return found
@@ -459,13 +466,29 @@ def test_nor_has_who_cleans_up_while_it_begins(programs, at):
     assert ended == ["closed"]
 
 
-def test_what_could_not_be_started_is_not_waited_for():
+@pytest.mark.parametrize("at", ["before it is tried", "once it is tried"])
+def test_what_could_not_be_started_is_not_waited_for(programs, monkeypatch, at):
+    monkeypatch.setattr(program_module, "_PATIENCE", DEADLINE)
     facade = MCPClientFacade()
     given = MCPPluginConfig("me", "p", plugin_type="stdio", command="/no/such/program")
-    assert facade.register_sync(given) is False
+    ended: List[Any] = []
+
+    def register() -> None:
+        try:
+            ended.append(facade.register_sync(given))
+        except MCPError as error:
+            ended.append(error.code)
+
+    thread = threading.Thread(target=register)
+    thread.start()
+    for _ in tries():
+        if programs and (at == "before it is tried" or ended):
+            break
     began = time.monotonic()
     facade.cleanup_sync()
-    assert time.monotonic() - began < program_module._PATIENCE
+    assert time.monotonic() - began < DEADLINE / 2
+    thread.join(DEADLINE)
+    assert ended in (["closed"], [False])
 
 
 def test_with_a_server_that_has_to_be_ended_end_its_children(monkeypatch):

@@ -238,6 +238,7 @@ def test_what_is_no_answer_breaks_in_words(it, name, version):
         problem = asking.broken()
         assert told in problem.reason and problem.sent is True
         assert asking.server.connections == 1
+        it.until(lambda: not asking.wire._origin._open.keys() - asking.wire._origin._idle.keys())
 
 
 def test_an_error_without_an_id_is_for_who_has_asked(it):
