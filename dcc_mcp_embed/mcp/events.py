@@ -70,9 +70,13 @@ class Events:
 
     def disown(self) -> None:
         """Begin anew, in a forked child: another thread may have been at it."""
-        self._lock = threading.Lock()
+        # The collector may end who told on a loop that is gone, on whichever thread it comes.
+        self._lock = threading.RLock()
         self._waiting: Deque[_Change] = deque()
         self._telling: Optional[_Change] = None
+        #: Who tells it, and on which loop of asyncio, if on one.
+        self._teller: object = None
+        self._where: Any = None
 
     def add(self, callback: StatusCallback) -> None:
         """Tell ``callback(event)`` too, a function or a coroutine function; twice is once."""
@@ -111,7 +115,9 @@ class Events:
         """
         if self._idle:
             return
-        with closing(self._turns()) as turns:
+        # From a callback what comes of it is told when that has returned.
+        held_up = None if _in_callback.get() else running_loop()
+        with closing(self._turns(held_up=held_up)) as turns:
             for callback, event in turns:
                 try:
                     with _calling_back():
@@ -127,7 +133,7 @@ class Events:
         """Tell all of it so on the asyncio loop that runs this."""
         if self._idle:
             return
-        with closing(self._turns()) as turns:
+        with closing(self._turns(running_loop())) as turns:
             for callback, event in turns:
                 try:
                     with _calling_back():
@@ -161,28 +167,47 @@ class Events:
     def _idle(self) -> bool:
         return not self._waiting and self._telling is None
 
-    def _turns(self) -> Generator[Tuple[StatusCallback, Event], None, None]:
-        """Yield who is to be told what next; nothing if somebody else is at it."""
+    def _turns(
+        self, where: Any = None, held_up: Any = None
+    ) -> Generator[Tuple[StatusCallback, Event], None, None]:
+        """Yield who is to be told what next; nothing if somebody else is at it.
+
+        ``where``: the loop of asyncio on which it is told; ``held_up``: one that cannot go on
+        before this has returned.
+        """
+        me = object()
         with self._lock:
-            if self._telling is not None:
-                return
+            change = self._telling
+            if change is not None:
+                if self._where is None or (self._where.is_running() and self._where is not held_up):
+                    return
+                # That loop stands still: it is taken from there.
+                self._waiting.appendleft(change)
+            self._teller, self._where = me, where
             self._telling = change = self._next()
         try:
             while change is not None:
-                while change.callbacks:
-                    callback = change.callbacks.popleft()
-                    # It may have been taken back since.
-                    if callback in self._callbacks:
-                        yield callback, dict(change.event)
-                offer(change.told, None)
                 with self._lock:
-                    self._telling = change = self._next()
+                    if self._teller is not me:
+                        return
+                    over = not change.callbacks
+                    callback = None if over else change.callbacks.popleft()
+                if over:
+                    offer(change.told, None)
+                    with self._lock:
+                        if self._teller is me:
+                            self._telling = change = self._next()
+                # It may have been taken back since.
+                elif callback in self._callbacks:
+                    yield callback, dict(change.event)
         finally:
-            if change is not None:
-                # Whoever tells has been interrupted, or cancelled.
-                with self._lock:
+            with self._lock:
+                left = change is not None and self._teller is me
+                if change is not None and left:
+                    # Whoever tells has been interrupted, or cancelled.
                     self._telling = None
                     self._waiting.appendleft(change)
+            if left:
                 self._left()
 
     def _next(self) -> Optional[_Change]:
@@ -247,12 +272,14 @@ async def _failure_of(value: Any) -> Optional[BaseException]:
     """Await it as a task of its own, so that it is no cancellation of ours if that is cancelled."""
     import asyncio
 
+    loop = asyncio.get_running_loop()
     with _calling_back():
         task = asyncio.ensure_future(value)
     try:
         await asyncio.wait([task])
     except BaseException:
-        # This one is cancelled.
-        task.cancel()
+        # This one is cancelled; or thrown away, on a loop that is closed.
+        if not loop.is_closed():
+            task.cancel()
         raise
     return RuntimeError("it was cancelled") if task.cancelled() else task.exception()

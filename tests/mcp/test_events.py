@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 import time
@@ -371,6 +372,81 @@ def test_a_coroutine_waits_so_too(world):
 
     asyncio.run(story())
     first.join(DEADLINE)
+
+
+def hanging(world, *statuses):
+    """Have a coroutine told that waits where it is told one of these; return what ends that."""
+    entered, leave = [], []
+
+    async def hang(event):
+        entered.append(event["new_status"])
+        if event["new_status"] in statuses:
+            leave.append(asyncio.get_running_loop().create_future())
+            await leave[-1]
+
+    world.events.add(hang)
+    return entered, leave
+
+
+async def begun(telling, entered):
+    while not entered:
+        assert not telling.done()
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("tell", [World.tell, told_by_asyncio, told_aside])
+@pytest.mark.parametrize("end", ["it goes on", "closed"])
+def test_a_loop_that_stands_still_holds_up_nobody(world, tell, end):
+    """Its owner has left it, in the middle of a callback."""
+    entered, leave = hanging(world, "x")
+    world.callback("two")
+    world.happen("x")
+    loop = asyncio.new_event_loop()
+    try:
+        telling = loop.create_task(world.events.tell_here(KEY))
+        loop.run_until_complete(begun(telling, entered))
+        world.happen("y")
+        tell(world, KEY)
+        assert world.news() == ["x", "y"]
+        assert entered == ["x", "y"]
+        if end == "it goes on":
+            leave[0].set_result(None)
+            loop.run_until_complete(telling)
+    finally:
+        # It is not destroyed unseen.
+        for task in asyncio.all_tasks(loop):
+            task._log_destroy_pending = False
+        loop.close()
+    del telling
+    gc.collect()
+    world.happen("z")
+    tell(world, KEY)
+    assert world.news() == ["x", "y", "z"]
+    assert entered == ["x", "y", "z"]
+    assert world.logged == []
+    # It left nothing to others that was not taken from it.
+    assert world.left == 0
+
+
+def test_a_blocking_call_does_not_wait_for_the_loop_that_it_holds_up(world):
+    entered, leave = hanging(world, "x")
+    world.callback("two")
+    world.happen("x")
+
+    async def story():
+        telling = asyncio.ensure_future(world.events.tell_here(KEY))
+        await begun(telling, entered)
+        world.happen("y")
+        world.tell(KEY)
+        assert world.news() == ["x", "y"]
+        leave[0].set_result(None)
+        await telling
+
+    asyncio.run(story())
+    world.happen("z")
+    world.tell(KEY)
+    assert world.news() == ["x", "y", "z"]
+    assert entered == ["x", "y", "z"]
 
 
 def test_who_gives_up_waiting_takes_no_other_along(world):
