@@ -211,11 +211,13 @@ def test_what_else_comes_is_heard_batches_too_and_the_rest_is_passed_over(talk):
         _, over = found.turning.begin(found.ask())
         found.turning.until(lambda: len(peer.server.requests) == 2)
         first, second = {"method": "notifications/a"}, {"method": "ping", "id": 9}
+        odd = [{"id": ident, "result": {}} for ident in ([1], {}, None, 1.0, True)]
         peer.say(event(event="ping", data="x") + b": still there\n\n" + event([first, second]))
         peer.say(event(event="endpoint", data="/elsewhere") + event(event="message", data=""))
-        peer.say(event(reply()))
+        peer.say(event(odd) + event(reply()))
         found.turning.until(lambda: over)
-        assert found.heard == [first, second]
+        assert found.heard == [first, second, *odd]
+        assert over == [(reply(), None)]
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,10 @@ def test_one_that_is_begun_anew_is_another():
     with talking("plain") as talk:
         talk.open()
         pid = int(talk.call("pid"))
+        before = talk.wire._program
         talk.open()
+        # The last words of the one before are no beginning of anything.
+        talk.wire._came(before, b'{"half')
         assert int(talk.call("pid")) != pid
         assert not talk.session.lost
         wait_for_its_end(pid)
