@@ -243,8 +243,8 @@ class Origin:
         told = _KEPT_FOR.search(head.headers.get("keep-alive") or "")
         time = min(int(told.group(1)) - 1.0, _LONGEST_IDLE) if told else _IDLE
         now = self._loop.clock.monotonic()
-        useless = self._closed or time <= 0 or now < self._distrust
-        if useless or not connection.reusable or len(self._idle) >= _MOST_IDLE:
+        useless = time <= 0 or now < self._distrust or len(self._idle) >= _MOST_IDLE
+        if useless or not connection.reusable:
             connection.close()
         else:
             self._open[connection] = now
