@@ -16,6 +16,7 @@ import pytest
 from dcc_mcp_embed.mcp import tls
 from dcc_mcp_embed.mcp.connection import Broken, Origin
 from dcc_mcp_embed.mcp.url import Url
+from dcc_mcp_embed.net import dialing
 from dcc_mcp_embed.net.tasks import Cut, TimedOut, within
 from dcc_mcp_embed.wire import http1
 from fakes.certificates import AUTHORITY, server_context
@@ -139,6 +140,23 @@ def test_who_shows_a_bad_certificate_is_told_nothing(it, trusting, name, told):
         assert re.search(told, problem.reason), problem.reason
         assert it.left() == {}
     assert server.requests == [] and len(server.ungreeted) == 1
+
+
+@pytest.mark.parametrize("name", ["elsewhere", "good"])
+def test_a_certificate_is_to_have_the_name_that_the_url_has(it, trusting, monkeypatch, name):
+    def resolve(host, port):
+        assert host == "elsewhere.invalid"
+        return [(int(socket.AF_INET), ("127.0.0.1", port))]
+
+    monkeypatch.setattr(dialing, "_resolve", resolve)
+    with Scripted(answering(HELLO), context=server_context(name)) as server:
+        origin = origin_of(it, server, "elsewhere.invalid")
+        if name == "elsewhere":
+            assert it.run(answered(origin)) == b"hello"
+        else:
+            problem = broken(it, origin)
+            assert problem.sent is False and "certificate is not good" in problem.reason
+        origin.close()
 
 
 def greeting(line):
