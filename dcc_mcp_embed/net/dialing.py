@@ -21,6 +21,10 @@ __all__ = ["apart", "dial", "disown"]
 _T = TypeVar("_T")
 #: What is open, until nobody has it any more.
 _dialed: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+#: Held while one comes to be, and while a process is forked: making it lets other threads run.
+_making = threading.Lock()
+_forking = False
+_hooked = False
 #: Seconds for one of several addresses; a name often has one of IPv6 that leads nowhere.
 _ATTEMPT = 5.0
 _UNDER_WAY = frozenset(
@@ -84,9 +88,36 @@ def disown() -> None:
         sock.close()
 
 
+def _before_fork() -> None:
+    global _forking
+    _making.acquire()
+    _forking = True
+
+
+def _after_fork() -> None:
+    global _forking
+    # Not if the hooks came to be in the middle of a fork.
+    if _forking:
+        _forking = False
+        _making.release()
+
+
+def _make(family: int) -> socket.socket:
+    """Return a new socket, of which a child that is forked at any moment knows."""
+    global _hooked
+    if not _hooked and hasattr(os, "register_at_fork"):
+        _hooked = True
+        os.register_at_fork(
+            before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+        )
+    with _making:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        _dialed.add(sock)
+        return sock
+
+
 async def _attempt(loop: Loop, family: int, name: Any, patience: Optional[float]) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    _dialed.add(sock)
+    sock = _make(family)
     try:
         with within(loop, patience):
             await _connect(loop, sock, name)

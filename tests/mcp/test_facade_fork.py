@@ -114,6 +114,25 @@ assert connecting.wait(20)
 def child():
     assert len(sockets()) == len(plain), sockets()
 """,
+    "a socket of another is being made just now": """
+from types import SimpleNamespace
+from dcc_mcp_embed.net import dialing
+made, forking = threading.Event(), threading.Event()
+os.register_at_fork(before=forking.set)
+class Slow(dialing.socket.socket):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        made.set()
+        assert forking.wait(20)
+dialing.socket = SimpleNamespace(**dict(vars(dialing.socket), socket=Slow))
+other = MCPClientFacade()
+nowhere = MCPPluginConfig("me", "nowhere", "http://127.0.0.1:1/mcp")
+threading.Thread(target=other.register_sync, args=(nowhere,), daemon=True).start()
+assert made.wait(20)
+
+def child():
+    assert len(sockets()) == len(plain), sockets()
+""",
     "it registers for itself": """
 def child():
     events.clear()
