@@ -30,6 +30,7 @@ LEVELS: Dict[str, int] = {
     "transport_errors": 0,
     "collector": 0,
     "logbook": 0,
+    "parsing": 0,
     "wire": 1,
     "net": 1,
     "registry": 1,

@@ -7,6 +7,7 @@ from typing import Any, Awaitable, Callable, Dict, List, Optional
 
 from ..net.loop import Loop
 from ..net.tasks import Group, Wait
+from ..parsing import loads
 
 __all__ = ["run"]
 
@@ -76,7 +77,7 @@ def _arguments(given: Any) -> Dict[str, Any]:
     """Return the arguments: an object, or its JSON. Raises ValueError."""
     if isinstance(given, str):
         try:
-            given = json.loads(given) if given.strip() else {}
+            given = loads(given) if given.strip() else {}
         except RecursionError:
             raise ValueError("the arguments are nested too deeply") from None
         except ValueError as error:

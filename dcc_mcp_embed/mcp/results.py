@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, List
 
+from ..parsing import loads
+
 __all__ = ["build_context", "extracted", "failure_in"]
 
 
@@ -82,7 +84,7 @@ def _name(result: Dict[str, Any]) -> str:
 
 def _pretty(content: Any) -> str:
     try:
-        return json.dumps(json.loads(content), ensure_ascii=False, indent=2)
+        return json.dumps(loads(content), ensure_ascii=False, indent=2)
     except (TypeError, ValueError, RecursionError):
         # It is no JSON: then it is shown as it is.
         return str(content)
