@@ -111,8 +111,7 @@ def parse(arguments: Sequence[str]) -> Tuple[argparse.Namespace, List[str]]:
         "--jobs",
         type=int,
         default=3,
-        help="environments at a time (default: 3; the tests wait for half of their time), besides "
-        "the heavy one, which waits for most of it",
+        help="environments at a time (default: 3; the tests wait for half of their time)",
     )
     return parser.parse_args(own), rest
 
@@ -317,17 +316,13 @@ def run_all(
     shutil.rmtree(REPORTS, ignore_errors=True)
     os.makedirs(REPORTS)
     lock = threading.Lock()
-    room = threading.Semaphore(max(1, jobs))
     scratch = make_scratch()
     quick = dict(environ, TMPDIR=scratch)
 
     def one(name: str) -> Outcome:
-        if name == "heavy":
-            # Real hosts and peers write more than a memory may hold.
-            outcome = run_environment(name, python, wheel, environ, pytest_options)
-        else:
-            with room:
-                outcome = run_environment(name, python, wheel, quick, pytest_options)
+        # Real hosts and peers write more than a memory may hold.
+        where = environ if name == "heavy" else quick
+        outcome = run_environment(name, python, wheel, where, pytest_options)
         with lock:
             say(
                 "\n{} {} ({:.0f} s)".format(name, "ok" if outcome.ok else "FAILED", outcome.seconds)
@@ -341,7 +336,7 @@ def run_all(
         return outcome
 
     try:
-        with ThreadPoolExecutor(max_workers=max(1, jobs) + names.count("heavy")) as pool:
+        with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
             return list(pool.map(one, names))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
