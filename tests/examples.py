@@ -20,7 +20,7 @@ DEFAULT = 100
 #: So it is with the Pythons between the oldest and the newest: what differs between any two of them
 #: differs between those mostly.
 _EDGES = (SUPPORTED[0], SUPPORTED[-1])
-_SHARES = {"checkout": 10, "wheel": 1 if sys.version_info[:2] in _EDGES else 3}
+_SHARES = {"checkout": 10, "wheel": 1 if sys.version_info[:2] in _EDGES else 10}
 SHARE = _SHARES.get(os.environ.get(EXPECT, ""), 1)
 
 
@@ -30,5 +30,5 @@ def examples(number: int = DEFAULT) -> int:
 
 
 def some(cases: List[T]) -> List[T]:
-    """Return ``cases``, or every third or tenth of them: see SHARE."""
+    """Return ``cases``, or every tenth of them: see SHARE."""
     return cases[::SHARE]
