@@ -74,12 +74,13 @@ class Engine:
         """Return whether the caller is its thread, which must not wait for itself."""
         return self.loop.is_current()
 
-    def run(self, do: Do) -> Future[Any]:
-        """Run a coroutine of the client. Any thread.
+    def run(self, do: Do, future: Optional[Future[Any]] = None) -> Future[Any]:
+        """Run a coroutine of the client; return ``future``, or a new one. Any thread.
 
-        Cancelling the future cuts it short. After :meth:`close` it is MCPError at once.
+        Cancelling that cuts it short. After :meth:`close` it is MCPError at once.
         """
-        future: Future[Any] = Future()
+        if future is None:
+            future = Future()
         with self._lock:
             if self._open:
                 self.loop.call_soon(self._begin, do, future)

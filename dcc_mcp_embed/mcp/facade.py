@@ -15,6 +15,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
@@ -441,9 +442,13 @@ class MCPClientFacade:
         try:
             # Before anything is sent: what needs this thread must not be let in just before.
             with self._waiting():
-                future = engine.run(do)
+                future: Future[Any] = Future()
                 try:
-                    return waited(future)
+                    return waited(engine.run(do, future))
+                except BaseException:
+                    # Ctrl-C may come as early as when it has just begun.
+                    future.cancel()
+                    raise
                 finally:
                     gone = future.cancelled()
                     del future

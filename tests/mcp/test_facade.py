@@ -1270,6 +1270,23 @@ def test_ctrl_c_leaves_nothing_under_way(ready, peer):
     assert echo(ready) == "x"
 
 
+def test_ctrl_c_when_a_call_has_just_begun_leaves_nothing_under_way(ready, peer, monkeypatch):
+    real = engine_module.Engine.run
+
+    def run(self, *arguments):
+        real(self, *arguments)
+        assert peer.entered.acquire(timeout=DEADLINE)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine_module.Engine, "run", run)
+        with pytest.raises(KeyboardInterrupt):
+            ready.call_tool_sync(USER, "host", "hold")
+    until(lambda: not under_way(ready))
+    peer.was_given_up()
+    assert echo(ready) == "x"
+
+
 def test_ctrl_c_at_any_line_harms_nobody(ready):
     modules = [facade_module, engine_module]
     number = 0
