@@ -125,8 +125,8 @@ class Noting:
     def is_current(self):
         return False
 
-    def run(self, do):
-        future = Future()
+    def run(self, do, future=None):
+        future = Future() if future is None else future
         future.set_result(do(self))
         return future
 
