@@ -96,17 +96,19 @@ def held() -> bool:
 def pause(anyway: bool = False) -> None:
     """Begin to work: the first of all our threads to do so switches collection off. Nests.
 
-    Where it is not held it stays on, unless ``anyway``.
+    Where it is not held it stays on, unless ``anyway``: then it is off until all are at rest.
     """
     global _pausing, _was_enabled
     _acquire()
     # Counted before it is switched off, and for longer: a child that is forked between the two
     # lines finds by the count that it has to switch it on.
     if not _pausing:
-        _was_enabled = (anyway or held()) and gc.isenabled()
+        _was_enabled = False
     _pausing += 1
-    if _pausing == 1 and _was_enabled:
-        gc.disable()
+    if not _was_enabled and (anyway or (_pausing == 1 and held())):
+        _was_enabled = gc.isenabled()
+        if _was_enabled:
+            gc.disable()
     _release()
 
 

@@ -18,6 +18,7 @@ from ._compat import replace
 from .clock import Clock
 from .digest import hmac_sha256
 from .errors import ConfigError
+from .parsing import loads
 
 __all__ = ["Secret", "open_secret", "retire_token", "rotate_secret"]
 
@@ -181,7 +182,7 @@ def _write_private(path: str, content: bytes, clock: Clock, exclusive: bool = Fa
 def _read_retired(path: str) -> Dict[str, int]:
     """Return place -> generation. Raises ConfigError for a damaged file: it guards old tokens."""
     try:
-        content = json.loads(_read_private(path).decode("utf-8"))
+        content = loads(_read_private(path).decode("utf-8"))
     except FileNotFoundError:
         return {}
     except (ValueError, RecursionError):

@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import threading
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from pythons import find_pythons
 
@@ -165,6 +165,11 @@ def open_descriptors() -> Dict[int, str]:
     return found
 
 
+#: The names of modules that have been looked at: to look at all again for each test takes a while.
+_looked_at: Set[str] = set()
+_strays: Dict[str, str] = {}
+
+
 def _checkout_modules() -> Dict[str, str]:
     """Return modules made of our files under a name that is not ours, with their file.
 
@@ -174,12 +179,12 @@ def _checkout_modules() -> Dict[str, str]:
         os.path.join(ROOT, folder) + os.sep
         for folder in ("dcc_mcp_embed", "adapters", "installers", "vendor")
     )
-    strays = {}
-    for name, module in list(sys.modules.items()):
-        path = getattr(module, "__file__", None)
+    for name in set(sys.modules) - _looked_at:
+        path = getattr(sys.modules.get(name), "__file__", None)
         if isinstance(path, str) and path.startswith(ours) and "dcc_mcp_embed" not in name:
-            strays[name] = path
-    return strays
+            _strays[name] = path
+        _looked_at.add(name)
+    return dict(_strays)
 
 
 class Traces:

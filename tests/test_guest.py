@@ -61,6 +61,8 @@ UNWANTED = {
     "serve": HEAVY | NEEDLESS,
     # 3.8's argparse loads shutil, and that the compressions.
     "command": HEAVY | NEEDLESS - {"argparse", "bz2", "dcc_mcp_embed.cli", "lzma", "shutil"},
+    # Its records are dataclasses, and those load inspect.
+    "client": HEAVY - {"dataclasses", "inspect"},
 }
 #: Seconds of a bare import over the interpreter: the budget of the design.
 IMPORT_BUDGET = 0.005
@@ -78,6 +80,20 @@ if find_spec("dcc_mcp_embed.embed"):
         "dcc_mcp_embed.stop()\n"
     )
     SCENARIOS["command"] = "import dcc_mcp_embed.cli.main, dcc_mcp_embed.cli.serve"
+    SCENARIOS["client"] = (
+        "import dcc_mcp_embed, sys, threading\n"
+        "from dcc_mcp_embed.mcp import MCPClientFacade, MCPPluginConfig\n"
+        "server = dcc_mcp_embed.start('standalone', port=0)\n"
+        "facade = MCPClientFacade()\n"
+        "assert facade.register_sync(MCPPluginConfig('me', 'http', server.url))\n"
+        "assert facade.call_tool_sync('me', 'http', 'get_status')\n"
+        "program = {'plugin_type': 'stdio', 'command': sys.executable, 'args': ['-S', '-c', '']}\n"
+        "assert not facade.register_sync(MCPPluginConfig('me', 'stdio', **program))\n"
+        "serving.extend(t.name for t in threading.enumerate())\n"
+        "facade.cleanup_sync()\n"
+        "assert server.wait_registered(30)\n"
+        "dcc_mcp_embed.stop()\n"
+    )
 
 #: Everything of the host's that ``helpers.host_state`` leaves out because pytest changes it itself.
 GUEST = r"""
@@ -164,8 +180,9 @@ def test_nothing_of_the_host_is_changed(name: str, tmp_path) -> None:
     answer = run(GUEST, TESTS, SCENARIOS[name], home=str(tmp_path))
     assert answer["changed"] == []
     assert answer["foreign"] == []
-    if name == "serve":
-        assert "dcc-mcp-embed" in answer["serving"], "the server never ran, so nothing was proven"
+    runs = {"serve": "dcc-mcp-embed", "client": "dcc-mcp-embed mcp client"}.get(name)
+    if runs is not None:
+        assert runs in answer["serving"], "it never ran, so nothing was proven"
 
 
 @pytest.mark.parametrize(

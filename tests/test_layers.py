@@ -30,6 +30,7 @@ LEVELS: Dict[str, int] = {
     "transport_errors": 0,
     "collector": 0,
     "logbook": 0,
+    "parsing": 0,
     "wire": 1,
     "net": 1,
     "registry": 1,
@@ -72,9 +73,11 @@ CHANCE_CALLS = {
     "os": {"urandom", "times"},
     "uuid": {"uuid1", "uuid4"},
     "time": set("time time_ns monotonic monotonic_ns perf_counter process_time sleep".split()),
+    "datetime": {"now", "utcnow", "today"},
 }
-#: Writes a log line's moment for a person; may import ``time``, not read it.
-FORMATS_TIME = {"cli"}
+#: Units that write a moment for a person, or have it in their records, and by which module; they
+#: may import that, not read the time with it.
+FORMATS_TIME = {"cli": "time", "mcp": "datetime"}
 #: Import cost: not at the top of any module that serves.
 HEAVY = {"dataclasses", "inspect", "asyncio", "http", "ssl", "email", "urllib.request"} | {
     "logging.config"
@@ -188,7 +191,7 @@ def _outside(module: Tuple[str, ...], item: Import) -> Optional[str]:
         return "host module {!r} belongs inside a function in adapters/".format(dotted)
     if unit == "wire" and top in NOT_IN_WIRE:
         return "wire/ is sans-IO and may not import {!r}".format(top)
-    if top == "time" and unit in FORMATS_TIME:
+    if FORMATS_TIME.get(unit) == top:
         return None
     if top in TIME_AND_CHANCE and unit not in ("clock", "install_lifecycle"):
         return "only clock.py reads {!r}".format(top)
@@ -373,6 +376,10 @@ PLANTED = [
     ("bridge.front", "from typing import NamedTuple", None),
     ("cli.serve", "import time\ntime.time()", "only clock.py calls time.time"),
     ("cli.serve", "import time\ntime.strftime('%H', time.localtime(0))", None),
+    ("mcp.events", "from datetime import datetime\ndatetime.fromtimestamp(0)", None),
+    ("mcp.events", "from datetime import datetime\ndatetime.now()", "calls datetime.now"),
+    ("mcp.events", "import time", "only clock.py reads 'time'"),
+    ("net.loop", "from datetime import datetime", "only clock.py reads 'datetime'"),
     ("net.loop", "import dcc_mcp_embed", "import it relatively"),
     ("net.loop", "from dcc_mcp_embed.errors import EmbedError", "import it relatively"),
     ("server.endpoint", "import adapters.standalone", "import it relatively"),

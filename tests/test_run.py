@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from typing import Dict, List, Tuple
 
 import pytest
@@ -120,3 +121,11 @@ def test_setup_cfg_knows_every_environment_we_run() -> None:
     assert line.split("=")[1].split() == [
         "lint,", "types,", "py{" + tags + "},", "checkout{" + tags + "},", "heavy,", "windows"
     ]  # fmt: skip
+
+
+def test_a_folder_in_memory_is_used_only_with_room_in_it(tmp_path) -> None:
+    assert os.path.dirname(run.make_scratch(str(tmp_path), 1)) == str(tmp_path)
+    for where, room in ((str(tmp_path), 1 << 62), (str(tmp_path / "no"), 1)):
+        other = run.make_scratch(where, room)
+        os.rmdir(other)
+        assert os.path.dirname(other) == tempfile.gettempdir()

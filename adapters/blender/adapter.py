@@ -109,6 +109,9 @@ class BlenderAdapter(HostAdapter):
         # one). The timer must be gone before: 4.2 crashes with one that is still registered.
         atexit.register(callback)
         self._exits.append(callback)
+        if self._waiter is not None:
+            # Without a window the script that serves is the host: it ends when serving does.
+            self._waiter.on_exit(callback)
 
     def scene_path(self) -> str:
         import bpy
@@ -129,7 +132,10 @@ class BlenderAdapter(HostAdapter):
         return self._scene
 
     def close(self) -> None:
-        """End serving and take back the timer, handlers and panels. Twice is fine."""
+        """End serving and take back the timer, handlers and panels. Twice is fine.
+
+        In background mode what was asked for by :meth:`on_exit` runs as serving ends.
+        """
         if self._waiter is not None:
             self._waiter.close()
         if self._closed or not self.is_main_thread():

@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, List, NamedTuple
 
 from .._compat import replace
 from ..clock import Clock
+from ..parsing import loads
 
 __all__ = ["FILE", "Remembered", "ToolCache", "is_tool"]
 
@@ -52,7 +53,7 @@ class ToolCache:
         """Return what the file says."""
         try:
             with open(self.path, "rb") as file:
-                value = json.loads(file.read(_LIMIT).decode("utf-8"))
+                value = loads(file.read(_LIMIT).decode("utf-8"))
         except FileNotFoundError:
             return Remembered({})
         except (OSError, ValueError, RecursionError) as error:

@@ -14,6 +14,7 @@ from typing import Any, Dict, Optional
 from ..clock import SystemClock
 from ..config import data_dir
 from ..errors import ConfigError, HostBusyNative, Unreachable
+from ..parsing import loads
 from ..secret import rotate_secret
 from .reach import reach
 from .text import json_text, say
@@ -62,7 +63,7 @@ def _piped() -> str:
 
 def _arguments(text: str) -> Dict[str, Any]:
     try:
-        value = json.loads(text)
+        value = loads(text)
         # As it will be sent: there is no NaN in JSON, and a number may be too large for it.
         json.dumps(value, allow_nan=False)
     except RecursionError:

@@ -37,11 +37,16 @@ def stop_instance(options: Any) -> int:
         row = find(options.dcc, options.instance, options.registry_dir)
     registry = the_registry(options.registry_dir)
     name = short(row)
-    while True:
-        status, said = _ask(row, deadline, clock)
-        if status != 503 or clock.monotonic() >= deadline - _PAUSE:
-            break
+    status, said = _ask(row, deadline, clock)
+    while status == 503 and clock.monotonic() < deadline - _PAUSE:
         clock.sleep(_PAUSE)
+        try:
+            status, said = _ask(row, deadline, clock)
+        except Unreachable:
+            # With its time over, what it has said is what there is to tell.
+            if clock.monotonic() < deadline:
+                raise
+            break
     if status != 200:
         complain("{} refused to stop ({}): {}".format(name, status, said))
         return 1

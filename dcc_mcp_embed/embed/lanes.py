@@ -56,7 +56,8 @@ def make_lanes(
 def _collect_on(main: Dispatcher, clock: Clock) -> None:
     """Have the host's main thread collect what a worker tool has left. Worker thread.
 
-    An idle host does so at once; a busy one allocates, and so collects, by itself.
+    An idle host does so at once; a busy one allocates, and so collects, by itself, and is asked
+    for nothing.
     """
     if main.holder() is not None:
         return
@@ -74,4 +75,10 @@ def _collect_on(main: Dispatcher, clock: Clock) -> None:
     except ToolError:
         # Busy, stalled or closing: a later call finds it still due.
         return
-    over.wait(_CATCH_UP)
+    if not over.wait(_CATCH_UP):
+        # It is not idle after all: what waits in its line is what somebody has asked for.
+        try:
+            main.cancel(job.job_id)
+        except ToolError:
+            # It is over by now.
+            return

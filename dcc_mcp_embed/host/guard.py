@@ -12,7 +12,15 @@ from typing import Any, Dict, Iterator, Tuple
 from ..errors import WouldDeadlock
 from .dispatch import Dispatcher
 
-__all__ = ["Address", "blocking", "is_served_main_thread", "publish", "withdraw"]
+__all__ = [
+    "Address",
+    "blocking",
+    "is_own_main_thread",
+    "is_served_main_thread",
+    "publish",
+    "waiting",
+    "withdraw",
+]
 
 Address = Tuple[str, int]
 
@@ -67,4 +75,24 @@ def blocking(address: Address) -> Iterator[None]:
         yield
         return
     with held[0].hold("{}:{}".format(*address)):
+        yield
+
+
+def is_own_main_thread(address: Address) -> bool:
+    """Return whether the caller is the main thread of the host that is served at ``address``."""
+    target = _served.get(_same(address))
+    return target is not None and bool(target[0].is_main_thread())
+
+
+@contextmanager
+def waiting(peer: str) -> Iterator[None]:
+    """Wait for anybody inside this context, oneself too, for what needs no main thread. Any thread.
+
+    What needs that of a host whose main thread waits is refused until the wait is over.
+    """
+    held = [one for executor, one in list(_served.values()) if executor.is_main_thread()]
+    if not held:
+        yield
+        return
+    with held[0].hold(peer):
         yield

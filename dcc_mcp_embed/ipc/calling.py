@@ -12,9 +12,10 @@ from concurrent.futures import Future
 from typing import Any, Callable, Optional
 
 from .. import collector
+from ..net.callables import is_awaitable
+from ..net.promises import settle
 from .call_places import AsyncioLoop, Item, Place, Thread
-from .functions import close, is_awaitable, report, shown
-from .promises import settle
+from .functions import close, report, shown
 
 __all__ = ["Deliveries"]
 

@@ -12,14 +12,14 @@ from typing import Any, Callable, Dict, Optional
 
 from ..clock import Clock
 from ..errors import EmbedError
+from ..net.callables import is_coroutine_function
+from ..net.promises import fail, settle
 from ..wire.messages import Response
 from .actions import Action, Answered, Connected, Disconnected, Errand, Options, Pushed
 from .answers import decode, encode
 from .calling import Deliveries
 from .engine import Engine, held_weakly
-from .functions import is_coroutine_function
 from .places import Target
-from .promises import fail, settle
 from .session import Session
 
 __all__ = ["ClientCore"]

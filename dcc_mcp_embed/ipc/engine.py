@@ -14,6 +14,7 @@ from ..address import TransportAddress
 from ..clock import Clock
 from ..errors import ConfigError
 from ..net.loop import Loop
+from ..net.promises import settle
 from ..net.sockets import connect_address
 from ..net.stream import Protocol, Stream
 from ..net.thread import LoopThread
@@ -22,7 +23,6 @@ from ..rpc.hello import place
 from ..transport_errors import IpcConnectionFailed, IpcNotSupported
 from .actions import Action, Close, Dial, Finished
 from .places import Target
-from .promises import settle
 from .session import Session
 
 __all__ = ["Engine", "held_weakly"]

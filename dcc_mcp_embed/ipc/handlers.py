@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar
 
+from ..net.callables import is_coroutine_function
 from ..rpc.resume import RESUME
-from .functions import is_coroutine_function
 from .outcomes import Handler
 from .utils import RequestHandlerRegistry
 

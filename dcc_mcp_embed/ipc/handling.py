@@ -13,9 +13,10 @@ from collections import deque
 from typing import Any, Callable, Deque, Dict, Hashable, Optional
 
 from ..errors import Cancelled, HostBusy, HostError, ToolError, Unsupported
+from ..net.callables import is_awaitable
 from ..net.loop import Loop
 from ..rpc.receipts import Outcome
-from .functions import close, is_awaitable, report, shown
+from .functions import close, report, shown
 from .outcomes import Call, failed, raised, read, returned
 from .stuck import Threads
 from .turns import Turns

@@ -7,6 +7,7 @@ from typing import Any, FrozenSet, Iterable, List, Optional, Set, Union
 
 from ..errors import TooLarge
 from ..net.loop import Loop
+from ..net.promises import offer
 from ..wire import jsonrpc
 from ..wire.frames import frame
 from ..wire.messages import OURS, Notify, encode
@@ -14,7 +15,6 @@ from .caller import Caller
 from .door import Door
 from .functions import shown
 from .limits import MAX_DATA
-from .promises import offer
 from .protocol import InvalidMessage
 
 __all__ = ["Accounts", "Push", "Pushes"]

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Callable, Optional
 
 from ..net.loop import Loop
+from ..net.promises import offer
 from ..rpc.hello import Facts
 from ..rpc.receipts import Receipts
 from .calls import Calls
@@ -16,7 +17,6 @@ from .functions import report
 from .handlers import Handlers
 from .outbox import Outbox
 from .places import Listening
-from .promises import offer
 from .pushes import Pushes
 from .tally import ServerTally
 

@@ -12,13 +12,13 @@ from typing import Any, Callable, Dict, Optional, TypeVar
 from .. import collector
 from ..clock import Clock, SystemClock
 from ..errors import ConfigError, WouldDeadlock
+from ..net.promises import awaited, awaited_for, waited
 from ..wire.messages import Response
 from .actions import Options
 from .answers import outcome
 from .client_core import ClientCore
 from .functions import report
 from .places import Path, SecretLike, locate
-from .promises import awaited, awaited_for, waited
 
 __all__ = ["SocketClient"]
 

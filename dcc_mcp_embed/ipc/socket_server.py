@@ -17,11 +17,11 @@ from typing import Any, Callable, Dict, Optional
 
 from ..clock import Clock, SystemClock
 from ..errors import ConfigError, StartError
+from ..net.promises import awaited, offer, waited
 from ..rpc.receipts import Limits
 from .handlers import Handlers, request
 from .outcomes import Handler
 from .places import Path, SecretLike, check, listen
-from .promises import awaited, offer, waited
 from .pushes import Accounts, Push
 from .run import Plan, Run
 from .standby import OnLoop, Standby

@@ -160,6 +160,7 @@ class HttpClient:
     ) -> Tuple[int, Dict[str, Any]]:
         data = http1.request("POST", self._path, headers, body)
         deadline = self._clock.monotonic() + self._timeout
+        self._drop_stale()
         if self._sock is None:
             self._sock = self._connect()
         finished = False
@@ -183,6 +184,21 @@ class HttpClient:
         finally:
             if not finished:
                 self.close()
+
+    def _drop_stale(self) -> None:
+        """Close a connection on which something has come meanwhile: its end, or no answer."""
+        sock = self._sock
+        if sock is None:
+            return
+        sock.setblocking(False)
+        try:
+            sock.recv(1)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            # It is lost.
+            pass
+        self.close()
 
     def _connect(self) -> socket.socket:
         try:
@@ -228,7 +244,8 @@ class HttpClient:
                     elif message and on_event is not None:
                         on_event(message)
             elif isinstance(event, http1.End):
-                if not keep_alive:
+                if not keep_alive or parser.buffered:
+                    # What comes beyond an answer is none to what is asked next.
                     self.close()
                 break
             elif isinstance(event, http1.Failure):

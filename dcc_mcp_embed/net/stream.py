@@ -124,6 +124,11 @@ class Stream:
             self._paused = False
             self._watch()
 
+    def look(self) -> None:
+        """Take now what has come by now, its end too, if there is anything."""
+        if not (self.closed or self._paused):
+            self._read()
+
     def close(self) -> None:
         """Send what is left, then close. Nothing more is read."""
         if self.closed or self._closing:
@@ -166,10 +171,11 @@ class Stream:
     # -- inside -------------------------------------------------------------------------------
 
     def _ready(self, events: int) -> None:
-        if events & WRITE and not self.closed:
-            self._flush()
+        # First what the peer has said before it left: that may be why it takes no more.
         if events & READ and not self.closed:
             self._read()
+        if events & WRITE and not self.closed:
+            self._flush()
 
     def _read(self) -> None:
         try:

@@ -31,6 +31,8 @@ class LoopThread:
         self.loop = loop
         self._owner = os.getpid()
         self._inherited: List[Callable[[], Any]] = []
+        #: Taken by whoever is to close the loop: the thread, or who gives up on it before it runs.
+        self._claim = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -42,6 +44,16 @@ class LoopThread:
         _threads.add(self)
         self._thread.start()
 
+    def give_up(self) -> bool:
+        """Close the loop, unless the thread has it: then return False. Any thread.
+
+        For a :meth:`start` that has raised: Ctrl-C may come while the thread begins to run.
+        """
+        if not self._claim.acquire(False):
+            return False
+        self.loop.close()
+        return True
+
     @property
     def alive(self) -> bool:
         return self._owner == os.getpid() and self._thread.is_alive()
@@ -51,6 +63,8 @@ class LoopThread:
         self._inherited.append(close)
 
     def _run(self) -> None:
+        if not self._claim.acquire(False):
+            return
         try:
             self.loop.run()
         finally:
@@ -64,6 +78,9 @@ class LoopThread:
         does not end is left behind: its thread is a daemon.
         """
         if self._owner != os.getpid() or self._thread is threading.current_thread():
+            return True
+        if self._thread.ident is None:
+            # It was never started.
             return True
         self._thread.join(grace)
         if self._thread.is_alive():

@@ -7,6 +7,9 @@ from typing import Any, Callable, List, Optional, Tuple
 
 __all__ = ["Timer", "Timers"]
 
+#: Seconds; more does not fit the kernel's milliseconds.
+_LONGEST = 1_000_000.0
+
 
 class Timer:
     """One callback at one moment. ``cancel()`` is idempotent and costs nothing."""
@@ -52,13 +55,16 @@ class Timers:
         return timer
 
     def timeout(self, now: float) -> Optional[float]:
-        """Return seconds until the next timer, 0.0 if one is due, None if there is none."""
+        """Return seconds to wait for the next timer, 0.0 if one is due, None if there is none.
+
+        For one that is days away it is less than that.
+        """
         heap = self._heap
         while heap and heap[0][2].cancelled:
             heapq.heappop(heap)
         if not heap:
             return None
-        return max(0.0, heap[0][0] - now)
+        return min(max(0.0, heap[0][0] - now), _LONGEST)
 
     def due(self, now: float) -> List[Timer]:
         """Remove and return the timers whose time has come, in order."""

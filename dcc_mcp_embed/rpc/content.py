@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Optional
 
 from ..clock import Clock
 from ..errors import RemoteProtocolError, ToolError, UnknownOutcome
+from ..parsing import loads
 from ..wire.messages import id_bytes
 
 __all__ = [
@@ -42,7 +43,7 @@ def packed(content: Dict[str, Any]) -> bytes:
 def read_object(data: bytes, what: str) -> Dict[str, Any]:
     """Return the JSON object in ``data``; ``what`` names it in the error."""
     try:
-        content = json.loads(data.decode("utf-8"))
+        content = loads(data.decode("utf-8"))
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):

@@ -24,6 +24,7 @@ from typing import Any, Dict, Optional, Tuple, Union
 from ..clock import Clock
 from ..digest import compare_digest, hmac_sha256
 from ..errors import EmbedError
+from ..parsing import loads
 from ..records import NamedTuple
 from ..wire.messages import Message, Request, Response, id_bytes
 
@@ -232,7 +233,7 @@ def _request(ident: bytes, content: Dict[str, Any]) -> Request:
 
 def _content(data: bytes) -> Dict[str, Any]:
     try:
-        content = json.loads(data.decode("utf-8"))
+        content = loads(data.decode("utf-8"))
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):

@@ -8,10 +8,10 @@ Numbers that are not finite are refused everywhere.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, Callable, Dict, List, Optional, Union
 
+from ..parsing import loads
 from .hints import show
 
 __all__ = ["CONVERTERS", "Misfit", "check_finite", "json_type", "to_list", "to_object"]
@@ -176,7 +176,7 @@ def to_object(value: Any) -> Dict[str, Any]:
 
 def _from_json(text: str, wanted: str, example: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise unfit(wanted, text, "Write it as JSON: {}.".format(example)) from None
 

@@ -13,6 +13,7 @@ import zlib
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from ..errors import InvalidArgument
+from ..parsing import loads
 from ..records import NamedTuple
 
 __all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "Page", "page"]
@@ -91,7 +92,7 @@ def _decode(cursor: str, digest: int) -> Tuple[int, List[str]]:
         if len(cursor) > MAX_CURSOR:
             raise ValueError("too long")
         padded = cursor + "=" * (-len(cursor) % 4)
-        value = json.loads(base64.b64decode(padded.encode("ascii"), b"-_", True).decode("ascii"))
+        value = loads(base64.b64decode(padded.encode("ascii"), b"-_", True).decode("ascii"))
         made_for, offset, anchors = value
         if type(made_for) is not int or type(offset) is not int or offset < 0:
             raise ValueError("not numbers")

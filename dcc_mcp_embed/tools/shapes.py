@@ -7,11 +7,11 @@ the host ships.
 
 from __future__ import annotations
 
-import json
 from collections import abc
 from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar
 
 from ..errors import ConfigError
+from ..parsing import loads
 from ..records import NamedTuple
 from .coerce import Misfit, check_finite
 
@@ -118,7 +118,7 @@ def _free(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return check_finite(json.loads(value))
+        return check_finite(loads(value))
     except (ValueError, RecursionError, Misfit):
         return value
 

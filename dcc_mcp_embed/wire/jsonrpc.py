@@ -11,6 +11,7 @@ import json
 import sys
 from typing import Any, Dict, Optional, Union
 
+from ..parsing import undisturbed
 from ..records import NamedTuple
 
 __all__ = [
@@ -91,6 +92,7 @@ _decoder = json.JSONDecoder(
     parse_constant=_no_constant,
     parse_int=None if hasattr(sys, "get_int_max_str_digits") else _short_integer,
 )
+_decode = undisturbed(_decoder.decode)
 # ASCII output: any text survives it, lone surrogates included, and it is the encoder's fast path.
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
@@ -98,7 +100,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 def decode(body: bytes) -> Any:
     """Return the JSON value in ``body`` (UTF-8). Raises Fault PARSE_ERROR."""
     try:
-        return _decoder.decode(body.decode("utf-8"))
+        return _decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise Fault(PARSE_ERROR, "The body is not UTF-8: {}".format(error.reason)) from None
     except RecursionError:

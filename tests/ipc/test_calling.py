@@ -11,7 +11,7 @@ import pytest
 
 from dcc_mcp_embed.ipc import call_places
 from dcc_mcp_embed.ipc.calling import Deliveries
-from dcc_mcp_embed.ipc.functions import is_coroutine_function
+from dcc_mcp_embed.net.callables import is_coroutine_function
 from fakes.ipc_raw import DEADLINE
 from fakes.waiting import becomes
 from ipc.stages import run

@@ -29,10 +29,10 @@ from dcc_mcp_embed.ipc import (
     engine,
     errands,
     places,
-    promises,
     socket_client,
 )
 from dcc_mcp_embed.ipc.actions import Pushed
+from dcc_mcp_embed.net import promises
 from dcc_mcp_embed.rpc.hello import ClientHello, place
 from dcc_mcp_embed.rpc.peer import Peer
 from dcc_mcp_embed.transport_errors import (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 
@@ -105,6 +106,15 @@ def test_what_ends_a_program_does_not_end_the_loop(loop, failures, kind, place):
         assert [type(error) for _, error in failures] == [kind]
         if place == "socket":
             loop.unregister(left)
+
+
+@pytest.mark.parametrize("when", [3e6, 1e9, 1e300, math.inf])
+def test_a_far_off_timer_ends_no_loop(loop, when):
+    """Though the kernel takes no such time."""
+    loop.call_at(when, print)
+    # So it need not wait.
+    loop.stop()
+    loop.turn()
 
 
 def test_other_threads_wake_it(failures):

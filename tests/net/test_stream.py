@@ -75,6 +75,26 @@ def test_bytes_come_and_go(pair):
     assert pair.read_all() == b"back"
 
 
+def test_what_has_come_can_be_looked_for_between_the_loops_turns(pair):
+    pair.stream.look()
+    pair.far.send(b"hello")
+    pair.stream.look()
+    assert pair.protocol.data == b"hello"
+    pair.stream.pause_reading()
+    pair.far.send(b"later")
+    pair.stream.look()
+    assert pair.protocol.data == b"hello"
+    pair.stream.resume_reading()
+    pair.stream.look()
+    pair.far.shutdown(socket.SHUT_WR)
+    pair.stream.look()
+    pair.stream.look()
+    assert (pair.protocol.data, pair.protocol.eof) == (b"hellolater", True)
+    pair.stream.abort()
+    pair.stream.look()
+    assert pair.protocol.lost == [None]
+
+
 def test_what_the_socket_does_not_take_waits_in_order(pair):
     sent = bytes(range(256)) * 20_000
     pair.stream.write(sent)

@@ -316,9 +316,12 @@ def headless() -> None:
         woken.append(adapter.is_main_thread())
         adapter.close()
 
+    exits: list = []
+    adapter.on_exit(lambda: exits.append(list(woken)))
     threading.Timer(0.0, adapter.wake, (pump,)).start()
     adapter.serve_forever()
     FOUND["woken"] = woken
+    FOUND["exits"] = exits
     run([cycles])
     leave()
 

@@ -372,15 +372,16 @@ def test_call_that_runs_when_it_is_cut_is_answered_on_the_next_connection(tmp_pa
         target = TransportAddress.tcp("127.0.0.1", host.port)
         with FaultProxy(target, key=host.secret.wire_key()) as proxy:
             with manager_of(host, host.facts["instance_id"], tmp_path, proxy.port) as manager:
-                crowd, answers = Crowd(()), []
+                crowd, connected, answers = Crowd(()), [], []
 
                 def ask():
                     with manager.connection("standalone", host.facts["instance_id"]) as channel:
+                        connected.append(channel)
                         answers.append(call(channel, "slow", 800.0))
 
                 for _ in range(3):
                     crowd.begin(ask)
-                wait_for(lambda: proxy.counts["connections"] == 3 and journal_of(host.journal)[0])
+                wait_for(lambda: len(connected) == 3 and journal_of(host.journal)[0])
                 proxy.kill_all()
                 crowd.join()
         assert crowd.failures == []

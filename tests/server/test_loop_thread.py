@@ -50,7 +50,9 @@ if hasattr(sys, "addaudithook"):
         if event == "import" and is_loop():
             imported.append(arguments[0])
     sys.addaudithook(audit)
-gc.callbacks.append(on_collection)
+# Before ours: while it runs the host's thread may get its turn, and what that drops once ours has
+# set everything aside would be found.
+gc.callbacks.insert(0, on_collection)
 gc.set_threshold(20, 2, 2)
 
 # The host allocates too, and on some versions one thread's allocations make a collection due that

@@ -17,6 +17,9 @@ from fakes.live import starting, tries
 from fakes.stage import declared_among
 
 DEADLINE = 10.0
+#: A tool that gives up waiting makes a test fail for a reason that says nothing; what every thread
+#: was at in the moment before says more.
+pytestmark = pytest.mark.limit(DEADLINE - 1.0)
 
 
 class Tools:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import base64
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from dcc_mcp_embed.wire import http1
 from dcc_mcp_embed.wire.jsonrpc import Fault
-from dcc_mcp_embed.wire.mcp.param_headers import check_params, param_headers
+from dcc_mcp_embed.wire.mcp.param_headers import check_params, param_headers, repeated
+from dcc_mcp_embed.wire.mcp.routing import decode_header, encode_header
 
 
 def schema(**properties):
@@ -135,3 +139,87 @@ def test_the_way_to_an_argument_may_end_early():
     for arguments in ({}, {"a": 5}, {"a": {}}, {"a": {"b": None}}):
         check_params(pairs, arguments, Headers(), 1)
     check_params(pairs, {"a": {"b": "x"}}, Headers(Mcp_Param_B="x"), 1)
+
+
+# -- what a client sends --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "header"),
+    [
+        ("us-west1", "us-west1"),
+        ("two words", "two words"),
+        ("", ""),
+        ("=?base64?", "=?base64?"),
+        ("base64?=", "base64?="),
+        ("Hello, \u4e16\u754c", "=?base64?SGVsbG8sIOS4lueVjA==?="),
+        (" padded ", "=?base64?IHBhZGRlZCA=?="),
+        ("line1\nline2", "=?base64?bGluZTEKbGluZTI=?="),
+        ("a\tb", coded("a\tb")),
+        ("\t", coded("\t")),
+        (" ", coded(" ")),
+        ("\0", coded("\0")),
+        ("\x7f", coded("\x7f")),
+        ("\xa0", coded("\xa0")),
+        ("\u00fc", coded("\u00fc")),
+        ("=?base64?SGVsbG8=?=", coded("=?base64?SGVsbG8=?=")),
+        ("=?base64?=", coded("=?base64?=")),
+        ("x\r\nEvil: 1", coded("x\r\nEvil: 1")),
+    ],
+)
+def test_what_a_header_cannot_say_is_said_in_base64(text, header):
+    assert encode_header(text) == header
+    assert decode_header(header) == text
+
+
+@given(st.text(st.characters(blacklist_categories=("Cs",))))
+def test_every_text_can_be_said_and_is_read_as_it_was(text):
+    header = encode_header(text)
+    assert decode_header(header) == text
+    assert header == header.strip() and header.isprintable() and header.isascii()
+    http1.encode_headers([("X", header)])
+
+
+@pytest.mark.parametrize(
+    ("value", "header"),
+    [
+        ("eu", "eu"),
+        ("\u00fc", coded("\u00fc")),
+        (True, "true"),
+        (False, "false"),
+        (0, "0"),
+        (-17, "-17"),
+        (17.0, "17"),
+        (-0.0, "0"),
+        (1e21, "1" + "0" * 21),
+        (17.5, "17.5"),
+        ("", ""),
+        (None, None),
+    ],
+)
+def test_arguments_are_repeated_in_their_headers(value, header):
+    expected = [] if header is None else [("Mcp-Param-Region", header)]
+    assert repeated([REGION], {"region": value, "other": "x"}) == expected
+
+
+def test_only_those_that_are_there_are_repeated():
+    pairs = [REGION, (("a", "b"), "Mcp-Param-B")]
+    for arguments in ({}, {"a": 5}, {"a": None}, {"a": {"c": 1}}, {"a": [{"b": 1}]}):
+        assert repeated(pairs, arguments) == []
+    assert repeated(pairs, {"a": {"b": 2}, "region": "eu"}) == [
+        ("Mcp-Param-Region", "eu"),
+        ("Mcp-Param-B", "2"),
+    ]
+    assert repeated([], {"region": "eu"}) == []
+
+
+simple = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+
+
+@given(simple, st.none() | st.fixed_dictionaries({"b": simple}))
+def test_a_server_takes_what_a_client_repeats(one, two):
+    pairs = [REGION, (("a", "b"), "Mcp-Param-B")]
+    arguments = {"region": one, "a": two}
+    headers = dict(repeated(pairs, arguments))
+    found = Headers(**{name.replace("-", "_"): value for name, value in headers.items()})
+    check_params(pairs, arguments, found, 1)

@@ -143,3 +143,57 @@ def test_an_event_has_a_limit(data: bytes, size: int) -> None:
 def test_the_limit_is_for_one_event_not_for_the_stream() -> None:
     parser = SseParser(max_event=20)
     assert len(parser.receive_data(b"data: 0123456789\n\n" * 50)) == 50
+
+
+# -- coming back ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, 3])
+@pytest.mark.parametrize(
+    ("data", "last_id", "retry"),
+    [
+        (b"", None, None),
+        (b"data: x\n\n", None, None),
+        (b"id: 5\ndata: x\n\n", "5", None),
+        (b"id: 5\nretry: 250\n\n", "5", 250),
+        (b"id: 5\nretry: 250\ndata:\n\n", "5", 250),
+        (b"id: 5\r\rid: 6\r\r", "6", None),
+        # What is cut off never happened; how long to wait counts from its line on.
+        (b"id: 5\n\nid: 6\ndata: x", "5", None),
+        (b"id: 5\n\nid: 6\ndata: x\n", "5", None),
+        (b"retry: 9\ndata: x", None, 9),
+        (b"retry: 9", None, None),
+        (b"id: 5\n\nid\n\n", "", None),
+        (b"id: 5\n\nid: 6\0\n\n", "5", None),
+        (b"id: 5\n\ndata: x\n\n", "5", None),
+        (b"retry: 9\n\nretry: 10\n\n", None, 10),
+        (b"retry: 9\n\nretry: -1\n\nretry: 1.5\n\nretry\n\n", None, 9),
+        (b"retry: 9\n\nretry: 9999999999\n\n", None, 9),
+        ("id: \u00fc\n\n".encode(), "\u00fc", None),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_where_and_when_a_reader_comes_back(
+    data: bytes, last_id: Optional[str], retry: Optional[int], size: int
+) -> None:
+    parser = SseParser()
+    for at in range(0, len(data), size or len(data) or 1):
+        parser.receive_data(data[at : at + (size or len(data))])
+    assert (parser.last_id, parser.retry) == (last_id, retry)
+
+
+@given(
+    st.lists(st.tuples(st.none() | any_text, st.none() | one_line, st.none() | st.integers(0, 99)))
+)
+def test_a_reader_comes_back_to_the_last_of_what_it_has_got(events: list) -> None:  # type: ignore[type-arg]
+    parser = SseParser()
+    last_id, retry = None, None
+    for data, ident, after in events:
+        written = sse.encode(data or "", None, ident, after)
+        if data is None:
+            # As servers do that have nothing to say yet.
+            written = written.replace(b"data: \n", b"")
+        parser.receive_data(written)
+        last_id = last_id if ident is None else ident
+        retry = retry if after is None else after
+        assert (parser.last_id, parser.retry) == (last_id, retry)

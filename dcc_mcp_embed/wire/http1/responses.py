@@ -25,6 +25,8 @@ from .headers import Headers
 __all__ = ["Data", "End", "Failure", "ResponseHead", "ResponseParser"]
 
 _LINE = re.compile(r"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([^\r\n]*))?")
+_START = b"HTTP/1."
+_NO_RESPONSE = "the first line is not that of an HTTP/1.1 response"
 # Long enough that the loop of a caller that reads, then takes, never meets it.
 _MAX_UNREAD = 16 * 1024 * 1024
 
@@ -141,6 +143,9 @@ class ResponseParser:
             end = buffer.find(HEAD_END, self._max_head)
             if end < 0:
                 window = buffer.peek(self._max_head)
+                if not window.startswith(_START[: len(window)]):
+                    # Whoever speaks another language may wait for an answer.
+                    raise Malformed(502, _NO_RESPONSE)
                 check_start(window, self._searched, self._max_line, self._max_head)
                 self._searched = len(window)
                 if not self._eof:
@@ -157,7 +162,7 @@ class ResponseParser:
         lines = split_lines(block, self._max_line)
         match = _LINE.fullmatch(lines[0])
         if match is None:
-            raise Malformed(502, "the first line is not that of an HTTP/1.1 response")
+            raise Malformed(502, _NO_RESPONSE)
         version, status = int(match.group(1)), int(match.group(2))
         headers = parse_fields(lines)
         if status < 200:

@@ -11,6 +11,8 @@ import json
 from bisect import bisect_right
 from typing import Any, Dict, List, Tuple
 
+from ...parsing import loads
+
 __all__ = ["LISTS", "PAGE", "BadCursor", "Listing", "page"]
 
 #: Entries in one page. Far more than any server should offer: some clients never ask for a second
@@ -66,7 +68,7 @@ def _decode(member: str, cursor: Any) -> str:
         if type(cursor) is not str or len(cursor) > MAX_CURSOR:
             raise BadCursor("no text, or too long")
         text = base64.b64decode(cursor.encode("ascii"), b"-_", True)
-        made_for, last = json.loads(text.decode("utf-8", "surrogatepass"))
+        made_for, last = loads(text.decode("utf-8", "surrogatepass"))
     except (ValueError, TypeError, RecursionError):
         raise BadCursor("There is no such cursor; ask for the list without one") from None
     if type(last) is not str or made_for != member:

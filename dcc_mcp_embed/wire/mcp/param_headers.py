@@ -11,9 +11,9 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from ..jsonrpc import Fault, Id
 from .revisions import HEADER_MISMATCH
-from .routing import decode_header
+from .routing import decode_header, encode_header
 
-__all__ = ["ParamHeader", "check_params", "param_headers"]
+__all__ = ["ParamHeader", "check_params", "param_headers", "repeated"]
 
 _KEY = "x-mcp-header"
 _PREFIX = "Mcp-Param-"
@@ -62,6 +62,24 @@ def _collect(schema: Any, path: Tuple[str, ...], found: List[ParamHeader]) -> No
             _collect(one, (*path, name), found)
 
 
+def repeated(pairs: Sequence[ParamHeader], arguments: Mapping[str, Any]) -> List[Tuple[str, str]]:
+    """Return the headers that a client has to send with these arguments; null ones have none."""
+    found = []
+    for path, header in pairs:
+        value = _at(arguments, path)
+        if value is not None:
+            # Most peers have one kind of number, and write 17.0 as 17.
+            whole = type(value) is float and value.is_integer()
+            found.append((header, encode_header(_written(int(value) if whole else value))))
+    return found
+
+
+def _at(arguments: Any, path: Tuple[str, ...]) -> Any:
+    for name in path:
+        arguments = arguments.get(name) if type(arguments) is dict else None
+    return arguments
+
+
 def check_params(
     pairs: Sequence[ParamHeader], arguments: Dict[str, Any], headers: Any, id: Id
 ) -> None:
@@ -70,9 +88,7 @@ def check_params(
     ``headers`` offers ``get_all(name)``.
     """
     for path, header in pairs:
-        value: Any = arguments
-        for name in path:
-            value = value.get(name) if type(value) is dict else None
+        value = _at(arguments, path)
         there = headers.get_all(header)
         if value is None and not there:
             continue

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Any, List, Optional
 
 from .. import jsonrpc
@@ -21,7 +22,7 @@ from .revisions import (
     UNSUPPORTED_VERSION,
 )
 
-__all__ = ["NAMED", "check_stateless", "decode_header", "is_stateless"]
+__all__ = ["NAMED", "check_stateless", "decode_header", "encode_header", "is_stateless"]
 
 #: Methods whose Mcp-Name header must repeat a member of their params.
 NAMED = {
@@ -34,6 +35,8 @@ NAMED = {
 }
 _PREFIX = "=?base64?"
 _SUFFIX = "?="
+#: What can stand in a header as it is: visible ASCII, with blanks between; also nothing at all.
+_PLAIN = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?\Z")
 
 
 def is_stateless(params: Any, version_header: Optional[str]) -> bool:
@@ -52,6 +55,14 @@ def decode_header(value: str) -> Optional[str]:
         return base64.b64decode(value[len(_PREFIX) : -len(_SUFFIX)], validate=True).decode("utf-8")
     except (binascii.Error, ValueError):
         return None
+
+
+def encode_header(text: str) -> str:
+    """Return what says ``text`` in a routing header, in its base64 form where it must."""
+    if _PLAIN.match(text) and not (text.startswith(_PREFIX) and text.endswith(_SUFFIX)):
+        return text
+    coded = base64.b64encode(text.encode("utf-8", "surrogatepass")).decode("ascii")
+    return _PREFIX + coded + _SUFFIX
 
 
 def check_stateless(request: Request, headers: Any) -> None:

@@ -10,7 +10,7 @@ from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 from .. import collector
-from ..net.readiness import SLICE_S
+from .readiness import SLICE_S
 
 __all__ = ["awaited", "awaited_for", "fail", "offer", "settle", "waited"]
 
@@ -52,6 +52,18 @@ async def awaited(future: Future[_T]) -> _T:
     As ``asyncio.wrap_future``, but it leaves no cycle behind, nor an error where the loop is closed
     meanwhile.
     """
+    try:
+        await _until_done(future)
+        return _result(future)
+    except BaseException:
+        # Cancelled, mostly: nobody waits any more. It goes on to the caller.
+        future.cancel()
+        raise
+    finally:
+        del future
+
+
+async def _until_done(future: Future[Any]) -> None:
     import asyncio
 
     loop = asyncio.get_running_loop()
@@ -67,24 +79,17 @@ async def awaited(future: Future[_T]) -> _T:
         except RuntimeError:
             pass  # it is closed: nobody waits any more
 
-    try:
-        future.add_done_callback(done)
-        await gate
-        return _result(future)
-    except BaseException:
-        # Cancelled, mostly: nobody waits any more. It goes on to the caller.
-        future.cancel()
-        raise
-    finally:
-        del future
+    future.add_done_callback(done)
+    del future
+    await gate
 
 
 async def awaited_for(future: Future[None], timeout: float) -> None:
-    """Wait, not longer than ``timeout`` seconds."""
+    """Wait, not longer than ``timeout`` seconds; the future is not cancelled: others may wait."""
     import asyncio
 
     try:
-        await asyncio.wait_for(awaited(future), timeout)
+        await asyncio.wait_for(_until_done(future), timeout)
     except asyncio.TimeoutError:
         pass
 

@@ -1,0 +1,53 @@
+"""A collection that starts on one of our threads all the same finds nothing of the host's."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.forking import run
+
+SCENE = """
+import collections, gc, threading
+from dcc_mcp_embed import collector
+gc.disable()
+if {held}:
+    collector.hold()
+# Python 3.12 keeps what never dies among the frozen.
+gc.collect()
+frozen = gc.get_freeze_count()
+finalised = collections.Counter()
+class Node:
+    def __del__(self):
+        finalised[threading.current_thread().name] += 1
+def litter():
+    for _ in range(100):
+        node = Node()
+        node.itself = node
+def collect():
+    if {ours}:
+        collector.guard()
+    try:
+        gc.collect()
+    finally:
+        if {ours}:
+            collector.unguard()
+litter()
+other = threading.Thread(target=collect, name="other")
+other.start()
+other.join()
+litter()
+gc.collect()
+assert not gc.callbacks and gc.get_freeze_count() == frozen
+print(finalised["other"], finalised["MainThread"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("held", "ours", "there", "here"),
+    [(True, True, 0, 200), (True, False, 100, 100), (False, True, 100, 100)],
+    ids=["ours in a host", "another in a host", "ours in a script"],
+)
+def test_where_the_objects_of_a_host_are_finalised(tmp_path, held, ours, there, here):
+    done = run(SCENE.format(held=held, ours=ours), str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert [int(count) for count in done.stdout.split()] == [there, here]
