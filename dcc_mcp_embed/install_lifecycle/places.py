@@ -88,18 +88,13 @@ def temporary_directory(environ: Mapping[str, str], platform: str) -> str:
 
 
 def _data_directory(environ: Mapping[str, str], platform: str) -> str:
-    """Return where the package keeps what is the user's (``config.data_dir``)."""
-    given = environ.get("DCC_MCP_EMBED_HOME")
-    if given:
-        return absolute(given)
-    home = os.path.expanduser("~")
-    if platform == "win32":
-        base = environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
-    elif platform == "darwin":
-        base = os.path.join(home, "Library", "Application Support")
-    else:
-        base = environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
-    return os.path.join(base, "dcc_mcp_embed")
+    """Return where the package keeps what is the user's."""
+    from .journal import journal_dir
+
+    try:
+        return journal_dir(environ, platform)
+    except (OSError, ValueError):
+        return environ["DCC_MCP_EMBED_HOME"]  # see ``absolute``
 
 
 def _problem(path: str) -> Optional[str]:

@@ -78,7 +78,7 @@ def test_a_working_directory_that_is_gone_is_no_reason_to_raise(environ, tmp_pat
     monkeypatch.chdir(str(tmp_path / "gone"))
     (tmp_path / "gone").rmdir()
     assert places.locate("relative", environ, sys.platform)[0] == "relative"
-    environ["TMPDIR"] = "."
+    environ.update(TMPDIR=".", DCC_MCP_EMBED_HOME="relative")
     assert places.locate(None, environ, sys.platform)[0].endswith(SHARED)
 
 
