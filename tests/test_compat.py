@@ -1,4 +1,4 @@
-"""Deleting and replacing files that somebody else makes difficult; typing names on every Python."""
+"""Replacing files that somebody else makes difficult; typing names on every Python."""
 
 from __future__ import annotations
 
@@ -10,81 +10,6 @@ from typing import List
 import pytest
 
 from dcc_mcp_embed import _compat
-
-
-def test_rmtree_deletes_read_only_files_and_folders(tmp_path) -> None:
-    inner = tmp_path / "tree" / "inner"
-    inner.mkdir(parents=True)
-    (inner / "file").write_text("x", encoding="utf-8")
-    os.chmod(str(inner / "file"), 0o400)
-    os.chmod(str(inner), 0o500)
-    _compat.rmtree(str(tmp_path / "tree"))
-    assert not (tmp_path / "tree").exists()
-
-
-def test_rmtree_makes_writable_what_could_not_be_deleted(tmp_path, monkeypatch) -> None:
-    # Root ignores permissions, so the refusal is injected: Windows refuses read-only files.
-    target = tmp_path / "tree" / "file"
-    target.parent.mkdir()
-    target.write_text("x", encoding="utf-8")
-    os.chmod(str(target), 0o400)
-    real = os.unlink
-
-    def refuse_read_only(path, *args, **kwargs):  # type: ignore[no-untyped-def]
-        if not os.stat(path, **kwargs).st_mode & 0o200:
-            raise PermissionError(13, "read-only", path)
-        real(path, *args, **kwargs)
-
-    monkeypatch.setattr(os, "unlink", refuse_read_only)
-    _compat.rmtree(str(tmp_path / "tree"))
-    assert not target.parent.exists()
-
-
-def test_rmtree_says_when_something_stays(tmp_path, monkeypatch) -> None:
-    (tmp_path / "tree").mkdir()
-    (tmp_path / "tree" / "locked").write_text("x", encoding="utf-8")
-
-    def refuse(path, *args, **kwargs):  # type: ignore[no-untyped-def]
-        raise PermissionError(13, "in use", path)
-
-    monkeypatch.setattr(os, "unlink", refuse)
-    with pytest.raises(PermissionError):
-        _compat.rmtree(str(tmp_path / "tree"))
-
-
-def test_rmtree_deletes_what_it_can_around_a_locked_file(tmp_path, monkeypatch) -> None:
-    tree = tmp_path / "tree"
-    for name in ("a", "b", "c"):
-        (tree / name).mkdir(parents=True)
-        (tree / name / "file").write_text("x", encoding="utf-8")
-    locked = (tree / "b" / "file").stat().st_ino
-    real = os.unlink
-
-    def refuse_one(path, *args, **kwargs):  # type: ignore[no-untyped-def]
-        # The tree's walk names files relative to an open folder where the system allows it.
-        folder = kwargs.get("dir_fd")
-        if os.stat(path, dir_fd=folder).st_ino == locked:
-            raise PermissionError(13, "in use", path)
-        real(path, *args, **kwargs)
-
-    monkeypatch.setattr(os, "unlink", refuse_one)
-    with pytest.raises(PermissionError):
-        _compat.rmtree(str(tree))
-    assert os.listdir(str(tree)) == ["b"]
-
-
-def test_rmtree_of_what_is_absent_is_done(tmp_path) -> None:
-    _compat.rmtree(str(tmp_path / "absent"))
-
-
-def test_rmtree_does_not_follow_a_link(tmp_path) -> None:
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "kept").write_text("x", encoding="utf-8")
-    (tmp_path / "tree").mkdir()
-    os.symlink(str(outside), str(tmp_path / "tree" / "link"))
-    _compat.rmtree(str(tmp_path / "tree"))
-    assert (outside / "kept").exists()
 
 
 class Stubborn:

@@ -395,7 +395,7 @@ PLANTED = [
     ("server.endpoint", "from urllib import request", None),
     ("tools.schema", "def f():\n    import inspect", None),
     ("install_lifecycle.trees", "def f():\n    import shutil", None),
-    ("install_lifecycle.trees", "import time\nfrom .._compat import rmtree", None),
+    ("install_lifecycle.trees", "import time\nfrom .._compat import RETRY_DELAYS", None),
     ("installers.plan", "from ..install_lifecycle import safe_remove_tree", None),
     ("net.loop", "from ..errors import EmbedError\nfrom .timers import Timers", None),
     ("server.endpoint", "from .. import __version__\nfrom ..net.loop import Loop", None),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
+from .._compat import RETRY_DELAYS
 from .disk import plain
 
 TYPE_CHECKING = False
@@ -57,9 +58,6 @@ _KINDS = {
     errno.EXDEV: OTHER_VOLUME,
 }
 
-#: Seconds between attempts, one second in all. A scanner or an indexer holds a new file for some
-#: tens of milliseconds.
-RETRY_DELAYS = (0.01, 0.03, 0.1, 0.25, 0.6)
 #: The same, three seconds in all, where nothing is at the path of a tree: there every other way out
 #: is dearer than waiting.
 GAP_DELAYS = (*RETRY_DELAYS, 1.0, 1.0)

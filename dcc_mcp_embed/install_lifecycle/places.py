@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import stat
 
+from .home import data_directory
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, List, Mapping, Optional, Tuple
@@ -89,10 +91,8 @@ def temporary_directory(environ: Mapping[str, str], platform: str) -> str:
 
 def _data_directory(environ: Mapping[str, str], platform: str) -> str:
     """Return where the package keeps what is the user's."""
-    from .journal import journal_dir
-
     try:
-        return journal_dir(environ, platform)
+        return data_directory(environ, platform)
     except (OSError, ValueError):
         return environ["DCC_MCP_EMBED_HOME"]  # see ``absolute``
 
