@@ -10,9 +10,7 @@ cross the allocation threshold, so two things are done.
 * The moment between a blocking call and our first line is not covered by that: the kernel's answer
   is a list, and its allocation may be the one. A collection that starts on one of our threads all
   the same finds nothing to collect, because :func:`guard` has every object set aside for its
-  duration. They end up in the oldest generation, to be looked at later, by the host. What another
-  thread makes and drops in the microsecond between the setting aside and the collection is the
-  one thing that can still be collected there.
+  duration. They end up in the oldest generation, to be looked at later, by the host.
 
 Both are process-wide: a host that switches collection off while we work finds its wish undone when
 we block, and objects that it has frozen (``gc.freeze``) may be thawed. Either costs time; the crash
@@ -24,7 +22,9 @@ there the collector runs as it always does (:func:`held`).
 
 from __future__ import annotations
 
+import functools
 import gc
+import operator
 import os
 import sys
 import threading
@@ -195,13 +195,28 @@ def _disown() -> None:
     _guards = int(ours)
 
 
+class _Aside:
+    """Calls ``gc.freeze`` when its attribute ``start`` is asked for."""
+
+    start = property(operator.methodcaller("freeze"))
+    freeze = gc.freeze
+
+
+#: The last callback before a collection, called with "start" and a dict. No line of Python runs in
+#: it: after each one another thread may get its turn, and what that makes and drops between the
+#: setting aside and the collection would be found.
+_set_aside = functools.partial(getattr, _Aside())
+
+
 def _veto(phase: str, info: Dict[str, Any]) -> None:
     global _vetoed, _vetoing
     if phase == "start":
         _vetoing = threading.get_ident() in _ours and held()
         if _vetoing:
             _vetoed += 1
-            gc.freeze()
+            # The interpreter comes to it when this has returned.
+            gc.callbacks.append(_set_aside)
     elif _vetoing:
         _vetoing = False
         gc.unfreeze()
+        gc.callbacks.remove(_set_aside)

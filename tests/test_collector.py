@@ -51,3 +51,42 @@ def test_where_the_objects_of_a_host_are_finalised(tmp_path, held, ours, there, 
     done = run(SCENE.format(held=held, ours=ours), str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert [int(count) for count in done.stdout.split()] == [there, here]
+
+
+RACE = """
+import collections, gc, threading
+from dcc_mcp_embed import collector
+gc.disable()
+collector.hold()
+finalised = collections.Counter()
+class Node:
+    def __del__(self):
+        finalised[threading.current_thread().name] += 1
+def litter():
+    node = Node()
+    node.itself = node
+def another_gets_its_turn(phase, info):
+    if phase == "start" and threading.current_thread().name == "ours":
+        other = threading.Thread(target=litter)
+        other.start()
+        other.join()
+def collect():
+    collector.guard()
+    gc.callbacks.append(another_gets_its_turn)
+    gc.collect()
+    gc.collect()
+    gc.callbacks.remove(another_gets_its_turn)
+    collector.unguard()
+ours = threading.Thread(target=collect, name="ours")
+ours.start()
+ours.join()
+gc.collect()
+assert not gc.callbacks, gc.callbacks
+print(finalised["ours"], finalised["MainThread"])
+"""
+
+
+def test_what_is_dropped_just_before_is_not_found_either(tmp_path):
+    done = run(RACE, str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["0", "2"]
