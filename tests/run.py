@@ -2,10 +2,9 @@
 """Set everything up and run every test but the long runs: ``python3 tests/run.py``.
 
 Makes a private environment in .venv-tests/, finds the installed Pythons, builds the wheel once and
-runs tox in it: lint, types, the fast suite on each Python from the wheel and (on some of them a part
-of it) from the checkout, the heavy suite (real hosts, peers) once. Needs Python 3.8 or later to
-drive, and the network the first time. Everything it makes is below .venv-tests/, .cache-tests/ and
-.tox/.
+runs tox in it: lint, types, the fast suite on each Python from the wheel and (a part of it on some)
+from the checkout, the heavy suite (real hosts, peers) once. Needs Python 3.8 or later to drive, and
+the network the first time. Everything it makes is below .venv-tests/, .cache-tests/ and .tox/.
 """
 
 from __future__ import annotations
