@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
 from typing import Any, Callable, Dict, Optional
 
+from .. import collector
 from ..clock import Clock
 from ..config import Limits, Settings
 from ..errors import HostShuttingDown, PermissionDenied, ToolError
@@ -45,6 +47,8 @@ __all__ = ["Server"]
 
 #: How long connections get at the end to take their last answers, seconds.
 FLUSH = 0.25
+#: How long the registry waits for a loop that gets no time on a busy machine, seconds.
+_SPOKEN = 2.0
 _TEXT = (("Content-Type", "text/plain; charset=utf-8"),)
 
 
@@ -151,7 +155,8 @@ class Server:
         """Load the framed protocol and have it spoken. Any thread but the loop's.
 
         It takes a host's main thread a third of what the rest of a start takes, and nobody speaks
-        it before the registry names us, so it is loaded when the server runs already.
+        it before the registry names us, so it is loaded when the server runs already. Returns once
+        the loop speaks it: whoever reads the registry then has everything.
         """
         from .framed import FramedEndpoint
         from .framed_mcp import FramedMcp
@@ -182,6 +187,10 @@ class Server:
             self._log,
         )
         self._loop.call_soon(self.front.speak, FRAMED, endpoint.connect)
+        spoken = threading.Event()
+        self._loop.call_soon(spoken.set)
+        with collector.blocking():
+            spoken.wait(_SPOKEN)
 
     def _load_legacy(self) -> Callable[[Exchange], None]:
         """Load the transport of 2024-11-05. Any thread but the loop's."""

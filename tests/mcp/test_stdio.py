@@ -25,6 +25,7 @@ from fakes.driving import DEADLINE
 from fakes.live import tries
 from fakes.served import environment as of_a_process
 from fakes.turning import Turning
+from fakes.waiting import until
 
 SERVER = os.path.join(
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fakes", "stdio_server.py"
@@ -100,10 +101,7 @@ def has_ended(pid: int) -> bool:
 
 
 def wait_for_its_end(pid: int) -> None:
-    end = time.monotonic() + DEADLINE
-    while not has_ended(pid):
-        assert time.monotonic() < end, "{} still runs".format(pid)
-        time.sleep(0.005)
+    until(lambda: has_ended(pid), "{} still runs".format(pid))
 
 
 # -- a talk ---------------------------------------------------------------------------------------
@@ -235,10 +233,7 @@ def test_what_is_asked_just_as_it_ends_is_told_so():
         _, over = talk.turning.begin(talk.wire.ask({"id": "x", "method": "m"}, (), print))
         # The loop has yet to ask, and to hear of the end.
         os.kill(pid, signal.SIGKILL)
-        end = time.monotonic() + DEADLINE
-        while any(one.name == "dcc-mcp-embed mcp in" for one in threading.enumerate()):
-            assert time.monotonic() < end
-            time.sleep(0.001)
+        until(lambda: "dcc-mcp-embed mcp in" not in {one.name for one in threading.enumerate()})
         talk.turning.until(lambda: over)
         error = over[0][1]
         assert isinstance(error, Broken)

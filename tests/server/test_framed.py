@@ -12,6 +12,7 @@ import pytest
 
 import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
+from dcc_mcp_embed.server.front import Front
 from dcc_mcp_embed.server.server import Server
 from dcc_mcp_embed.wire.frames import MAX_FRAME, frame
 from dcc_mcp_embed.wire.messages import (
@@ -236,6 +237,22 @@ def test_who_comes_before_the_framed_wire_is_loaded_waits_for_it_and_http_does_n
         assert wire.greet().instance_id == live.server.instance_id
         assert wire.call("ping") == {}
         wire.close()
+
+
+def test_the_registry_names_nobody_who_does_not_speak_it_yet(start, monkeypatch):
+    go_on, found = threading.Event(), []
+    load, speak = Server.load_framed, Front.speak
+
+    def slow(front, *rest):
+        found.append(live.server.wait_registered(0.2))
+        speak(front, *rest)
+
+    monkeypatch.setattr(Server, "load_framed", lambda server: go_on.wait(DEADLINE) and load(server))
+    monkeypatch.setattr(Front, "speak", slow)
+    live = start(registered=False)
+    go_on.set()
+    assert live.server.wait_registered(DEADLINE)
+    assert found == [False]
 
 
 def test_who_waits_for_it_does_not_wait_for_ever(start, monkeypatch):
