@@ -237,13 +237,14 @@ def _open_log(path: str) -> _Log:
     # The directory may be one in which others can put things: no links, and nothing that blocks.
     handle = open_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(0, "not a file", path)
+        # On Windows appending is Python's affair: the child goes on from here.
+        start = os.lseek(handle, 0, os.SEEK_END)
     except BaseException:
         os.close(handle)
         raise
-    return _Log(handle, path, found.st_size)
+    return _Log(handle, path, start)
 
 
 def _stdio(logs: List[_Log]) -> Result:
