@@ -134,6 +134,7 @@ def launch_sidecar(
     if not contract["success"]:
         return contract
     about = {name: contract[name] for name in ("command", "server_binary", "registry_dir")}
+    _make_registry(contract["registry_dir"])
     try:
         logs = _open_logs(contract, stdio_log_dir) if capture_stdio else []
     except (OSError, ValueError) as error:
@@ -205,6 +206,17 @@ def _problem_of_probe(tool: Optional[str], arguments: Any) -> Optional[str]:
     return None
 
 
+def _make_registry(directory: str) -> None:
+    """Make the registry's directory, if it can be made, before the sidecar does.
+
+    Its one would be as the umask has it, and what others can write to is trusted by nobody.
+    """
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+    except (OSError, ValueError):
+        pass  # the sidecar has something to say about that
+
+
 def _open_logs(contract: Result, directory: Any) -> List[_Log]:
     """Open a file for each stream. Raises OSError, ValueError; nothing is left open then.
 
@@ -213,8 +225,6 @@ def _open_logs(contract: Result, directory: Any) -> List[_Log]:
     where = results.to_path(directory)
     if where is None:
         where = os.path.join(contract["registry_dir"], "logs")
-        # What others can write to would be trusted by nobody.
-        os.makedirs(contract["registry_dir"], mode=0o700, exist_ok=True)
         os.makedirs(where, mode=0o700, exist_ok=True)
     who = contract["readiness_selector"]["instance_id"] or contract["watch_pid"]
     kind = _UNSAFE.sub("-", contract["dcc_type"].lower())[:64].strip("-._") or "unknown"

@@ -277,9 +277,29 @@ def test_its_output_may_be_dropped(launch):
     stdio = dict(result["stdio"])
     assert stdio.pop("captured") is False and stdio.pop("message")
     assert set(stdio.values()) == {None}
-    assert not os.path.exists(result["registry_dir"])
+    assert os.listdir(result["registry_dir"]) == []
     assert result["early_exit"]["stdio_captured"] is False
     assert result["early_exit"]["stdout_tail"] is None
+
+
+@pytest.mark.parametrize("more", [{}, {"capture_stdio": False}, {"stdio_log_dir": "elsewhere"}])
+def test_its_registry_is_the_users_alone_from_the_first_moment(launch, monkeypatch, more):
+    """Where a user's umask is for a group, as in many studios."""
+    monkeypatch.chdir(str(launch.folder))
+    mask = os.umask(0o002)
+    try:
+        result = launch('mkdir -p "$DCC_MCP_REGISTRY_DIR"', liveness_check_secs=60.0, **more)
+    finally:
+        os.umask(mask)
+    assert result["early_exit"]["exit_code"] == 0
+    assert stat.S_IMODE(os.stat(result["registry_dir"]).st_mode) == 0o700
+
+
+def test_a_registry_that_cannot_be_made_is_the_sidecars_to_tell(launch):
+    (launch.folder / "registry").write_text("a file")
+    result = launch("exit 3", liveness_check_secs=60.0, capture_stdio=False)
+    assert result["early_exit"]["exit_code"] == 3
+    assert launch("exit 3")["reason"] == "stdio_log_failed"
 
 
 def test_no_output_goes_where_somebody_else_wants_it(launch):
