@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from contextlib import contextmanager
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from . import readiness, results
 from .exclusive import open_plain
@@ -293,16 +294,35 @@ def _spawn(
     import subprocess
 
     stdout, stderr = [log.handle for log in logs] or [subprocess.DEVNULL] * 2
-    child: subprocess.Popen[bytes] = kind(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=stderr,
-        cwd=results.to_path(cwd),
-        env=environ,
-        **popen_options(os.name == "nt", detached),
-    )
+    with _hearing_the_end():
+        child: subprocess.Popen[bytes] = kind(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=results.to_path(cwd),
+            env=environ,
+            **popen_options(os.name == "nt", detached),
+        )
     return child
+
+
+@contextmanager
+def _hearing_the_end() -> Iterator[None]:
+    """Have the child hear SIGTERM, also where a thread of the host's does not.
+
+    A child has the signal mask of the thread that starts it, and keeps it for ever.
+    """
+    if os.name == "nt":
+        yield
+        return
+    import signal
+
+    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _kind(callers: bool) -> Any:

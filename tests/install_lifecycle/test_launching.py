@@ -208,6 +208,19 @@ def test_it_has_a_session_and_a_group_of_its_own(launch):
     assert os.getsid(result["pid"]) == os.getsid(0)
 
 
+def test_it_hears_the_signal_that_asks_it_to_end_whoever_launches_it(launch):
+    """A thread of a host may have signals blocked, and a child takes that over."""
+    blocked = [signal.SIGTERM, signal.SIGUSR1]
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+    try:
+        result = launch()
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == {*mask, *blocked}
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    os.kill(result["pid"], signal.SIGTERM)
+    until(lambda: not exists(result["pid"]), "it has ended")
+
+
 def test_it_inherits_no_descriptor_and_reads_nothing(launch):
     reader, writer = os.pipe()
     os.set_inheritable(reader, True)
