@@ -10,7 +10,18 @@ import os
 import re
 import time
 from contextlib import contextmanager
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import (
+    AbstractSet,
+    Any,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+)
 
 from . import readiness, results
 from .exclusive import open_plain
@@ -34,8 +45,6 @@ _UNSAFE = re.compile(r"[^\w.-]")
 #: Bytes from the end of a log that come with the news of an early end.
 _TAIL = 4096
 _EXITED = "sidecar_exited_during_startup"
-#: Seconds by which two readings of the wall clock may be apart.
-_SLACK = 2.0
 
 
 class _Log(NamedTuple):
@@ -143,7 +152,8 @@ def launch_sidecar(
         path = getattr(error, "filename", None)
         return results.failed(path, "stdio_log_failed", message, **about)
     stdio = _stdio(logs)
-    since = time.time() - _SLACK
+    place, selector = contract["registry_dir"], contract["readiness_selector"]
+    others = set() if ready_secs is None else readiness.who_is_there(place, selector)
     environ = child_environment(env)
     environ.update(contract["environment"]["set"])
     try:
@@ -169,7 +179,7 @@ def launch_sidecar(
         )
         if ready_secs is not None and process.returncode is None:
             probe = readiness.Probe(probe_tool, probe_arguments, probe_secs)
-            verdict = _verdict(process, contract, probe, ready_secs, interval, since)
+            verdict = _verdict(process, contract, probe, ready_secs, interval, others)
             launched.update(readiness=verdict, readiness_checked=True, ready=verdict["ready"])
         if process.returncode is not None:
             launched.update(_early_exit(contract["command"], process.returncode, logs))
@@ -440,11 +450,11 @@ def _verdict(
     probe: readiness.Probe,
     timeout: float,
     interval: float,
-    since: float,
+    others: AbstractSet[readiness.Who],
 ) -> Result:
     """Wait for readiness, or until the child has ended; with 0, too, if its host is gone, say.
 
-    A row that is older than the child (``since``, wall clock) is another's, whatever it says.
+    ``others``: those whose rows were there before the child.
     """
     place, selector = contract["registry_dir"], contract["readiness_selector"]
     if timeout > 0:
@@ -455,9 +465,9 @@ def _verdict(
             timeout,
             interval,
             gone=lambda: process.poll() is not None,
-            since=since,
+            others=others,
         )
-    verdict = readiness.look(place, selector, probe, since=since)
+    verdict = readiness.look(place, selector, probe, others=others)
     process.poll()
     return verdict
 

@@ -415,15 +415,16 @@ def sidecar_row(pid, status, **changes):
     return foreign_row(metadata=metadata, **changes)
 
 
-#: A line of a script that enters a row as a sidecar does.
-ENTER = """
+def entering(pid, **changes):
+    """Return a line of a script that enters a row as a sidecar does; "PID" is its own."""
+    return """
 echo '{}' | sed s/PID/$$/ > "$DCC_MCP_REGISTRY_DIR"/services.new
 mv "$DCC_MCP_REGISTRY_DIR"/services.new "$DCC_MCP_REGISTRY_DIR"/services.json
-""".format(json.dumps([sidecar_row("PID", "ready", registered_at=4e9)]))
+""".format(json.dumps([sidecar_row(pid, "ready", registered_at=4e9, **changes)]))
 
 
 def test_it_waits_for_readiness_if_somebody_asks(launch):
-    result = launch(ENTER + STAY, wait_ready_timeout_secs=60.0, poll_interval_secs=0.0)
+    result = launch(entering("PID") + STAY, wait_ready_timeout_secs=60.0, poll_interval_secs=0.0)
     assert set(result) == LAUNCHED
     assert (result["success"], result["status"]) == (True, "started")
     assert result["ready"] is result["readiness_checked"] is True
@@ -458,11 +459,12 @@ def test_it_does_not_wait_for_who_has_failed(launch):
 
 
 @pytest.mark.parametrize("seconds", [600.0, 0.0])
-def test_another_that_is_ready_is_not_taken_for_it(launch, seconds):
+@pytest.mark.parametrize("age", [60.0, 0.0, -60.0])
+def test_another_that_is_ready_is_not_taken_for_it(launch, age, seconds):
     """One that was there before, for the same host. The new one ends with 0, as the real one does
     whose host is gone."""
     os.makedirs(launch.registry)
-    older = sidecar_row(os.getpid(), "ready", registered_at=time.time() - 60.0)
+    older = sidecar_row(os.getpid(), "ready", registered_at=time.time() - age)
     with open(os.path.join(launch.registry, "services.json"), "w") as file:
         json.dump([older], file)
     result = launch("exit 0", wait_ready_timeout_secs=seconds)
@@ -470,6 +472,18 @@ def test_another_that_is_ready_is_not_taken_for_it(launch, seconds):
     if seconds > 0.0:
         assert (result["success"], result["status"]) == (False, "exited")
         assert result["early_exit"]["exit_code"] == 0
+
+
+def test_another_that_enters_itself_anew_is_not_taken_for_it(launch):
+    """As the real one does when its host's bridge has come."""
+    ident = "a1b2c3d4-0000-4000-8000-000000000001"
+    os.makedirs(launch.registry)
+    other = sidecar_row(os.getpid(), "unavailable", instance_id=ident)
+    with open(os.path.join(launch.registry, "services.json"), "w") as file:
+        json.dump([other], file)
+    script = entering(os.getpid(), instance_id=ident) + "exit 0"
+    result = launch(script, wait_ready_timeout_secs=600.0)
+    assert (result["ready"], result["readiness"]["status"]) == (False, "missing")
 
 
 def test_the_sample_of_the_guide(launch):
