@@ -13,7 +13,7 @@ import json
 import math
 import os
 import sys
-from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, TextIO, Tuple
 
 from .results import failed
 
@@ -63,7 +63,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         message = "The result is no JSON ({}).".format(error)
         status, text = 1, _text(failed(None, "unexpected_error", message))
     try:
-        _print(text)
+        _print(text, sys.stdout)
     except KeyboardInterrupt:
         status = 130
     return status
@@ -74,7 +74,7 @@ def _answer(argv: Optional[Sequence[str]]) -> Tuple[int, Result]:
     try:
         arguments = _parser().parse_args(None if argv is None else list(argv))
     except _Misunderstood as error:
-        sys.stderr.write(error.usage)
+        _print(error.usage, sys.stderr)
         return 2, failed(None, "invalid_arguments", str(error))
     try:
         result = arguments.run(arguments)
@@ -91,16 +91,16 @@ def _text(result: Result) -> str:
     return json.dumps(result, indent=2, sort_keys=True, default=str, allow_nan=False) + "\n"
 
 
-def _print(text: str) -> None:
-    if sys.stdout is None:
+def _print(text: str, stream: Optional[TextIO]) -> None:
+    if stream is None:
         return  # a program of Windows without a console
     try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        stream.write(text)
+        stream.flush()
     except OSError:
         # Whoever reads has seen enough (``| head``). Python flushes once more when it ends.
         try:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         except OSError:
             pass  # it is no file
 

@@ -9,7 +9,19 @@ from __future__ import annotations
 import os
 import re
 import time
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from contextlib import contextmanager
+from typing import (
+    AbstractSet,
+    Any,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+)
 
 from . import readiness, results
 from .exclusive import open_plain
@@ -33,8 +45,6 @@ _UNSAFE = re.compile(r"[^\w.-]")
 #: Bytes from the end of a log that come with the news of an early end.
 _TAIL = 4096
 _EXITED = "sidecar_exited_during_startup"
-#: Seconds by which two readings of the wall clock may be apart.
-_SLACK = 2.0
 
 
 class _Log(NamedTuple):
@@ -134,6 +144,7 @@ def launch_sidecar(
     if not contract["success"]:
         return contract
     about = {name: contract[name] for name in ("command", "server_binary", "registry_dir")}
+    _make_registry(contract["registry_dir"])
     try:
         logs = _open_logs(contract, stdio_log_dir) if capture_stdio else []
     except (OSError, ValueError) as error:
@@ -141,7 +152,8 @@ def launch_sidecar(
         path = getattr(error, "filename", None)
         return results.failed(path, "stdio_log_failed", message, **about)
     stdio = _stdio(logs)
-    since = time.time() - _SLACK
+    place, selector = contract["registry_dir"], contract["readiness_selector"]
+    others = set() if ready_secs is None else readiness.who_is_there(place, selector)
     environ = child_environment(env)
     environ.update(contract["environment"]["set"])
     try:
@@ -167,7 +179,7 @@ def launch_sidecar(
         )
         if ready_secs is not None and process.returncode is None:
             probe = readiness.Probe(probe_tool, probe_arguments, probe_secs)
-            verdict = _verdict(process, contract, probe, ready_secs, interval, since)
+            verdict = _verdict(process, contract, probe, ready_secs, interval, others)
             launched.update(readiness=verdict, readiness_checked=True, ready=verdict["ready"])
         if process.returncode is not None:
             launched.update(_early_exit(contract["command"], process.returncode, logs))
@@ -205,6 +217,17 @@ def _problem_of_probe(tool: Optional[str], arguments: Any) -> Optional[str]:
     return None
 
 
+def _make_registry(directory: str) -> None:
+    """Make the registry's directory, if it can be made, before the sidecar does.
+
+    Its one would be as the umask has it, and what others can write to is trusted by nobody.
+    """
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+    except (OSError, ValueError):
+        pass  # the sidecar has something to say about that
+
+
 def _open_logs(contract: Result, directory: Any) -> List[_Log]:
     """Open a file for each stream. Raises OSError, ValueError; nothing is left open then.
 
@@ -213,8 +236,6 @@ def _open_logs(contract: Result, directory: Any) -> List[_Log]:
     where = results.to_path(directory)
     if where is None:
         where = os.path.join(contract["registry_dir"], "logs")
-        # What others can write to would be trusted by nobody.
-        os.makedirs(contract["registry_dir"], mode=0o700, exist_ok=True)
         os.makedirs(where, mode=0o700, exist_ok=True)
     who = contract["readiness_selector"]["instance_id"] or contract["watch_pid"]
     kind = _UNSAFE.sub("-", contract["dcc_type"].lower())[:64].strip("-._") or "unknown"
@@ -237,13 +258,14 @@ def _open_log(path: str) -> _Log:
     # The directory may be one in which others can put things: no links, and nothing that blocks.
     handle = open_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(0, "not a file", path)
+        # On Windows appending is Python's affair: the child goes on from here.
+        start = os.lseek(handle, 0, os.SEEK_END)
     except BaseException:
         os.close(handle)
         raise
-    return _Log(handle, path, found.st_size)
+    return _Log(handle, path, start)
 
 
 def _stdio(logs: List[_Log]) -> Result:
@@ -282,16 +304,35 @@ def _spawn(
     import subprocess
 
     stdout, stderr = [log.handle for log in logs] or [subprocess.DEVNULL] * 2
-    child: subprocess.Popen[bytes] = kind(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=stderr,
-        cwd=results.to_path(cwd),
-        env=environ,
-        **popen_options(os.name == "nt", detached),
-    )
+    with _hearing_the_end():
+        child: subprocess.Popen[bytes] = kind(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=results.to_path(cwd),
+            env=environ,
+            **popen_options(os.name == "nt", detached),
+        )
     return child
+
+
+@contextmanager
+def _hearing_the_end() -> Iterator[None]:
+    """Have the child hear SIGTERM, also where a thread of the host's does not.
+
+    A child has the signal mask of the thread that starts it, and keeps it for ever.
+    """
+    if os.name == "nt":
+        yield
+        return
+    import signal
+
+    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _kind(callers: bool) -> Any:
@@ -409,11 +450,11 @@ def _verdict(
     probe: readiness.Probe,
     timeout: float,
     interval: float,
-    since: float,
+    others: AbstractSet[readiness.Who],
 ) -> Result:
     """Wait for readiness, or until the child has ended; with 0, too, if its host is gone, say.
 
-    A row that is older than the child (``since``, wall clock) is another's, whatever it says.
+    ``others``: those whose rows were there before the child.
     """
     place, selector = contract["registry_dir"], contract["readiness_selector"]
     if timeout > 0:
@@ -424,9 +465,9 @@ def _verdict(
             timeout,
             interval,
             gone=lambda: process.poll() is not None,
-            since=since,
+            others=others,
         )
-    verdict = readiness.look(place, selector, probe, since=since)
+    verdict = readiness.look(place, selector, probe, others=others)
     process.poll()
     return verdict
 

@@ -8,7 +8,7 @@ row whose process lives, and a probe tool that was called if one is named.
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
+from typing import AbstractSet, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from . import (
     DISPATCH_STATUS_BOOTING,
@@ -27,11 +27,14 @@ __all__ = [
     "matching",
     "sidecar_readiness_status",
     "wait_for_sidecar_ready",
+    "who_is_there",
 ]
 
 Result = Dict[str, Any]
 #: ``dcc_type``, ``instance_id`` and ``host_rpc``, each a text or None.
 Selector = Mapping[str, Optional[str]]
+#: What tells the sidecar of one row from that of another.
+Who = Tuple[Any, Any]
 
 #: A sidecar connects to a bridge that was not there yet; anything else does not mend itself.
 _MENDS_ITSELF = "host-rpc-connect"
@@ -166,7 +169,7 @@ def await_ready(
     timeout: float,
     interval: float,
     gone: Callable[[], bool] = _never,
-    since: Optional[float] = None,
+    others: AbstractSet[Who] = frozenset(),
 ) -> Result:
     """Wait for a sidecar; the arguments are those of ``look`` and ``await_verdict``."""
 
@@ -174,7 +177,7 @@ def await_ready(
         # A wait of no time is one look, which takes what it takes.
         limit = max(_LEAST_PROBE, remaining) if timeout > 0 else probe.timeout
         bounded = probe._replace(timeout=min(probe.timeout, limit))
-        return look(registry_dir, selector, bounded, since=since)
+        return look(registry_dir, selector, bounded, others=others)
 
     return await_verdict(look_within, timeout, interval, gone=gone)
 
@@ -253,25 +256,38 @@ def _selector(
     return {name: (str(value).strip() or None) if value else None for name, value in given.items()}
 
 
-def look(
-    registry_dir: Any,
-    selector: Selector,
-    probe: Probe,
-    include_dead: bool = True,
-    since: Optional[float] = None,
-) -> Result:
-    """Return the verdict of this moment, on rows not older than ``since`` (wall clock) if given."""
+def who_is_there(registry_dir: Any, selector: Selector) -> AbstractSet[Who]:
+    """Return whose rows there are, so that another who comes later can be told from them."""
+    return {_who(entry) for entry in _sidecars(registry_dir, selector, True)["entries"]}
+
+
+def _who(entry: Result) -> Who:
+    # A sidecar enters itself anew once it reaches its host; its process stays.
+    return entry["instance_id"], entry["sidecar_pid"] or entry["registered_at"]
+
+
+def _sidecars(registry_dir: Any, selector: Selector, include_dead: bool) -> Result:
     from .runtime import query_runtime_state
 
-    state = query_runtime_state(
+    return query_runtime_state(
         registry_dir,
         dcc_type=selector["dcc_type"],
         role=ROLE_PER_DCC_SIDECAR,
         include_dead=include_dead,
     )
+
+
+def look(
+    registry_dir: Any,
+    selector: Selector,
+    probe: Probe,
+    include_dead: bool = True,
+    others: AbstractSet[Who] = frozenset(),
+) -> Result:
+    """Return the verdict of this moment. Rows of ``others`` do not count, whatever they say."""
+    state = _sidecars(registry_dir, selector, include_dead)
     entries = matching(state["entries"], selector)
-    if since is not None:
-        entries = [entry for entry in entries if (entry["registered_at"] or 0.0) >= since]
+    entries = [entry for entry in entries if _who(entry) not in others]
     verdict = judge_entries(entries, selector)
     if not state["success"]:
         verdict = _unread(verdict, state)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["default_registry_dir", "query_runtime_state", "stop_runtime_entries"]
 
+#: Seconds. No socket can be given a time without end.
+_LONGEST_STOP = 86400.0
+
 
 def default_registry_dir() -> str:
     """Return the registry's directory where nobody names one (absolute; it need not exist)."""
@@ -137,7 +140,7 @@ def stop_runtime_entries(
     include_host_processes: bool = False,
     kill: bool = False,
 ) -> Dict[str, Any]:
-    """Stop what the matching rows stand for, and wait up to ``timeout_secs`` for its end.
+    """Stop what the matching rows stand for, and wait up to ``timeout_secs``, a day at most.
 
     ``{success, registry_dir, total, results}``, of each row ``{pid, target, status, instance_id,
     dcc_type, reason, message}``. ``status`` is ``stopped``, ``already_stopped`` (also where the
@@ -168,7 +171,8 @@ def stop_runtime_entries(
     state = query_runtime_state(
         registry_dir, dcc_type=dcc_type, role=role, install_root=install_root
     )
-    results = stopping.stop(state["entries"], max(0.0, timeout), include_host_processes, kill)
+    timeout = min(max(0.0, timeout), _LONGEST_STOP)
+    results = stopping.stop(state["entries"], timeout, include_host_processes, kill)
     good = all(one["status"] in stopping.SETTLED for one in results)
     answer = {key: state[key] for key in ("registry_dir", "total", "remarks")}
     answer["results"] = results

@@ -330,6 +330,20 @@ def test_nobody_needs_a_console(stand_in, monkeypatch) -> None:
     assert main(["deferred", "list"]) == 0
 
 
+def test_usage_that_nobody_can_be_told_is_in_nobodys_way(capsys, monkeypatch) -> None:
+    class Full:
+        def write(self, text):
+            raise OSError(28, "no space")
+
+        def fileno(self):
+            raise OSError(0, "no file")
+
+    for stream in (None, Full()):
+        monkeypatch.setattr(sys, "stderr", stream)
+        assert main(["query", "--colour"]) == 2
+        assert json.loads(capsys.readouterr().out)["reason"] == "invalid_arguments"
+
+
 def test_reader_that_has_seen_enough_is_no_error() -> None:
     code = "import sys, dcc_mcp_embed.install_lifecycle as lifecycle\n"
     code += "lifecycle.list_deferred = lambda: {'success': True, 'entries': ['x' * 99] * 9999}\n"

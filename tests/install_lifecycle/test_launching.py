@@ -208,6 +208,19 @@ def test_it_has_a_session_and_a_group_of_its_own(launch):
     assert os.getsid(result["pid"]) == os.getsid(0)
 
 
+def test_it_hears_the_signal_that_asks_it_to_end_whoever_launches_it(launch):
+    """A thread of a host may have signals blocked, and a child takes that over."""
+    blocked = [signal.SIGTERM, signal.SIGUSR1]
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+    try:
+        result = launch()
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == {*mask, *blocked}
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    os.kill(result["pid"], signal.SIGTERM)
+    until(lambda: not exists(result["pid"]), "it has ended")
+
+
 def test_it_inherits_no_descriptor_and_reads_nothing(launch):
     reader, writer = os.pipe()
     os.set_inheritable(reader, True)
@@ -277,9 +290,29 @@ def test_its_output_may_be_dropped(launch):
     stdio = dict(result["stdio"])
     assert stdio.pop("captured") is False and stdio.pop("message")
     assert set(stdio.values()) == {None}
-    assert not os.path.exists(result["registry_dir"])
+    assert os.listdir(result["registry_dir"]) == []
     assert result["early_exit"]["stdio_captured"] is False
     assert result["early_exit"]["stdout_tail"] is None
+
+
+@pytest.mark.parametrize("more", [{}, {"capture_stdio": False}, {"stdio_log_dir": "elsewhere"}])
+def test_its_registry_is_the_users_alone_from_the_first_moment(launch, monkeypatch, more):
+    """Where a user's umask is for a group, as in many studios."""
+    monkeypatch.chdir(str(launch.folder))
+    mask = os.umask(0o002)
+    try:
+        result = launch('mkdir -p "$DCC_MCP_REGISTRY_DIR"', liveness_check_secs=60.0, **more)
+    finally:
+        os.umask(mask)
+    assert result["early_exit"]["exit_code"] == 0
+    assert stat.S_IMODE(os.stat(result["registry_dir"]).st_mode) == 0o700
+
+
+def test_a_registry_that_cannot_be_made_is_the_sidecars_to_tell(launch):
+    (launch.folder / "registry").write_text("a file")
+    result = launch("exit 3", liveness_check_secs=60.0, capture_stdio=False)
+    assert result["early_exit"]["exit_code"] == 3
+    assert launch("exit 3")["reason"] == "stdio_log_failed"
 
 
 def test_no_output_goes_where_somebody_else_wants_it(launch):
@@ -382,15 +415,16 @@ def sidecar_row(pid, status, **changes):
     return foreign_row(metadata=metadata, **changes)
 
 
-#: A line of a script that enters a row as a sidecar does.
-ENTER = """
+def entering(pid, **changes):
+    """Return a line of a script that enters a row as a sidecar does; "PID" is its own."""
+    return """
 echo '{}' | sed s/PID/$$/ > "$DCC_MCP_REGISTRY_DIR"/services.new
 mv "$DCC_MCP_REGISTRY_DIR"/services.new "$DCC_MCP_REGISTRY_DIR"/services.json
-""".format(json.dumps([sidecar_row("PID", "ready", registered_at=4e9)]))
+""".format(json.dumps([sidecar_row(pid, "ready", registered_at=4e9, **changes)]))
 
 
 def test_it_waits_for_readiness_if_somebody_asks(launch):
-    result = launch(ENTER + STAY, wait_ready_timeout_secs=60.0, poll_interval_secs=0.0)
+    result = launch(entering("PID") + STAY, wait_ready_timeout_secs=60.0, poll_interval_secs=0.0)
     assert set(result) == LAUNCHED
     assert (result["success"], result["status"]) == (True, "started")
     assert result["ready"] is result["readiness_checked"] is True
@@ -425,11 +459,12 @@ def test_it_does_not_wait_for_who_has_failed(launch):
 
 
 @pytest.mark.parametrize("seconds", [600.0, 0.0])
-def test_another_that_is_ready_is_not_taken_for_it(launch, seconds):
+@pytest.mark.parametrize("age", [60.0, 0.0, -60.0])
+def test_another_that_is_ready_is_not_taken_for_it(launch, age, seconds):
     """One that was there before, for the same host. The new one ends with 0, as the real one does
     whose host is gone."""
     os.makedirs(launch.registry)
-    older = sidecar_row(os.getpid(), "ready", registered_at=time.time() - 60.0)
+    older = sidecar_row(os.getpid(), "ready", registered_at=time.time() - age)
     with open(os.path.join(launch.registry, "services.json"), "w") as file:
         json.dump([older], file)
     result = launch("exit 0", wait_ready_timeout_secs=seconds)
@@ -437,6 +472,18 @@ def test_another_that_is_ready_is_not_taken_for_it(launch, seconds):
     if seconds > 0.0:
         assert (result["success"], result["status"]) == (False, "exited")
         assert result["early_exit"]["exit_code"] == 0
+
+
+def test_another_that_enters_itself_anew_is_not_taken_for_it(launch):
+    """As the real one does when its host's bridge has come."""
+    ident = "a1b2c3d4-0000-4000-8000-000000000001"
+    os.makedirs(launch.registry)
+    other = sidecar_row(os.getpid(), "unavailable", instance_id=ident)
+    with open(os.path.join(launch.registry, "services.json"), "w") as file:
+        json.dump([other], file)
+    script = entering(os.getpid(), instance_id=ident) + "exit 0"
+    result = launch(script, wait_ready_timeout_secs=600.0)
+    assert (result["ready"], result["readiness"]["status"]) == (False, "missing")
 
 
 def test_the_sample_of_the_guide(launch):

@@ -426,6 +426,16 @@ def test_a_safe_stop_is_used_where_it_is_published(world):
     }
 
 
+@pytest.mark.parametrize("timeout", [1e7, 1e300])
+def test_a_time_without_end_is_a_long_one(world, timeout):
+    """No socket can be given one."""
+    child = world.child(0, DEAF)
+    with Server(child=child) as server:
+        world.write(child.row(metadata=server.metadata()))
+        result = world.stop(timeout_secs=timeout)["results"][0]
+    assert (result["status"], result["stopped_by"]) == ("stopped", "safe_stop")
+
+
 def test_where_the_safe_stop_is_refused_the_system_ends_it(world):
     child = world.child(0)
     with Server(status=403) as server:

@@ -103,12 +103,15 @@ def test_it_inherits_nothing_of_its_host(options):
 
 
 def test_one_that_ends_at_once_is_told_with_its_last_words(options):
-    with open(os.path.join(options["cwd"], "sidecar"), "w") as file:
-        file.write("raise SystemExit('no bridge')")
-    launched = launch_sidecar(**options)
-    assert (launched["success"], launched["status"]) == (False, "exited")
-    assert launched["early_exit"]["exit_code"] == 1
-    assert launched["early_exit"]["stderr_tail"] == "no bridge"
+    for words in ("no bridge", "none yet"):
+        with open(os.path.join(options["cwd"], "sidecar"), "w") as file:
+            file.write("raise SystemExit({!r})".format(words))
+        launched = launch_sidecar(**options)
+        assert (launched["success"], launched["status"]) == (False, "exited")
+        assert launched["early_exit"]["exit_code"] == 1
+        assert launched["early_exit"]["stderr_tail"] == words
+    with open(launched["stdio"]["stderr_path"]) as log:
+        assert log.read() == "no bridge\nnone yet\n", "those of the first are still there"
 
 
 def test_when_a_process_began_is_known(start):
