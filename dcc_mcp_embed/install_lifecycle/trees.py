@@ -43,7 +43,7 @@ import time
 
 from . import guards, loaded, locks, moving, results
 from .claims import Claim
-from .disk import Disk
+from .disk import Disk, real
 from .locks import Patience
 
 TYPE_CHECKING = False
@@ -251,6 +251,7 @@ class _Attempt:
             found = self._look(self._tree)
             if found.locked_path is not None:
                 return self._loaded(found)
+            _load_the_rest(self._tree)
             holder = moving.open_holder(self._disk, self._tree)
             try:
                 moving.move_aside(self._disk, self._tree, holder, self._moving)
@@ -281,6 +282,7 @@ class _Attempt:
         found = self._look(self._tree)
         if found.locked_path is not None:
             return self._loaded(found)
+        _load_the_rest(self._tree)
         holder = moving.open_holder(self._disk, self._tree)
         try:
             moving.stage(self._disk, source, holder)
@@ -449,6 +451,15 @@ class _Attempt:
 
     def _owed(self) -> Result:
         return results.left_over(self._tree, [path for path, _ in self._kept])
+
+
+def _load_the_rest(tree: str) -> None:
+    """Load what notes what is left over, if this package is in ``tree``: it will not be there."""
+    if guards.inside(real(__file__), real(tree)):
+        from importlib import import_module
+
+        for name in ("deferred", "owing", "journal", "identity"):
+            import_module("." + name, __package__)
 
 
 def _in_use(found: Loaded) -> Result:
