@@ -263,6 +263,40 @@ def test_payload_that_is_gone_is_told_once(tmp_path, monkeypatch) -> None:
     assert picture(world.tree) == world.new
 
 
+@pytest.mark.parametrize("kind", ["remove_tree", "replace_tree", "sweep_tree"])
+@pytest.mark.parametrize("left", ["empty", "nothing"])
+def test_tree_whose_volume_is_away_is_waited_for(kind, left, tmp_path, monkeypatch) -> None:
+    """A mount point is an empty folder then, or taken away: nothing of the tree is to be seen."""
+    world = World(tmp_path / "w", monkeypatch)
+    volume = os.path.dirname(world.tree)
+    mounted, real = [volume], os.path.ismount
+    monkeypatch.setattr(os.path, "ismount", lambda path: path in mounted or real(path))
+    operation = world.operation(kind)
+    if kind == "sweep_tree":
+        operation = {"operation": kind, "path": world.tree}
+        plant(volume, {".tree.dcc-mcp-embed-1/old/a": b"7"})
+    schedule_deferred_cleanup(operation)
+    mounted.clear()
+    os.rename(volume, volume + ".unmounted")
+    if left == "empty":
+        os.mkdir(volume)
+    for _ in range(2):
+        result, _ = world.run()
+        assert (result["status"], result["requires_restart"]) == ("owed", False)
+        (item,) = result["results"]
+        assert (item["status"], item["reason"], item["attempts"]) == ("postponed", "away", 0)
+        assert os.path.exists(volume) == (left == "empty")
+    if left == "empty":
+        os.rmdir(volume)
+    os.rename(volume + ".unmounted", volume)
+    mounted.append(volume)
+    assert world.run()[0]["status"] == "finished"
+    goal = {"remove_tree": None, "replace_tree": world.new, "sweep_tree": world.old}
+    assert picture(world.tree) == goal[kind]
+    assert world.beside() == ([] if kind == "remove_tree" else ["tree"])
+    assert world.owed() == []
+
+
 SCHEDULE = """
 import importlib.machinery, importlib.util, json, sys
 from dcc_mcp_embed.install_lifecycle import inspect_install_root, schedule_deferred_cleanup
