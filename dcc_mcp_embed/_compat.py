@@ -8,8 +8,17 @@ from __future__ import annotations
 
 import os
 import sys
-import typing
-from typing import TYPE_CHECKING, Any, Callable
+
+TYPE_CHECKING = False  # typing is not loaded for annotations only: installers come by here too
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+    from typing_extensions import Annotated as Annotated
+    from typing_extensions import Literal as Literal
+    from typing_extensions import TypedDict as TypedDict
+    from typing_extensions import get_args as get_args
+    from typing_extensions import get_origin as get_origin
+    from typing_extensions import get_type_hints as get_type_hints
 
 __all__ = [
     "RETRY_DELAYS",
@@ -21,14 +30,6 @@ __all__ = [
     "get_type_hints",
     "replace",
 ]
-
-if TYPE_CHECKING:
-    from typing_extensions import Annotated as Annotated
-    from typing_extensions import Literal as Literal
-    from typing_extensions import TypedDict as TypedDict
-    from typing_extensions import get_args as get_args
-    from typing_extensions import get_origin as get_origin
-    from typing_extensions import get_type_hints as get_type_hints
 
 #: All of them are complete in ``typing`` from here on. (3.8 has Literal, a TypedDict that forgets
 #: which keys are required, and no Annotated; taking all from one place keeps them matching.)
@@ -44,6 +45,8 @@ def __getattr__(name: str) -> Any:
     if name not in _TYPING_NAMES:
         raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))
     if sys.version_info >= _TYPING_IS_ENOUGH:
+        import typing
+
         value = getattr(typing, name)
     else:
         from ._vendor import typing_extensions

@@ -69,9 +69,11 @@ def run_deferred_cleanup(*, budget_secs: float = _BUDGET, given_up: bool = False
     any more that was there when it was scheduled is ``superseded``: it is dropped, nothing is
     deleted. With ``given_up`` what was given up is tried again.
 
-    No operation is begun after ``budget_secs``; the rest is ``postponed``. Safe in several
-    processes at once: all but one wait for up to 2 s of that, then they are told ``busy``, and
-    what they import next may be about to be replaced. Blocks for as long as deleting takes.
+    No operation is begun after ``budget_secs``; the rest is ``postponed``, and so is what is on a
+    volume that is not mounted (reason ``away``). Safe in several processes at once: all but one
+    wait for up to 2 s of that, then they are told ``busy``, and what they import next may be about
+    to be replaced. Blocks for as long as deleting takes. Where this package itself was replaced,
+    its modules that are loaded are still the old ones.
     """
     nothing = dict(_NOTHING, results=[], damaged=[])
     return _told(lambda owing, journal: owing.run(journal, budget_secs, given_up), nothing)

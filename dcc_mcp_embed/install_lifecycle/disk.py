@@ -60,8 +60,14 @@ def plain(path: str) -> str:
 
 
 def real(path: str) -> str:
-    """Return ``path`` with all links resolved, however long it is."""
-    return plain(os.path.realpath(extended(path)))
+    """Return ``path``, an absolute one, with all links resolved, however long it is.
+
+    Raises nothing: what cannot be resolved stands as it is.
+    """
+    try:
+        return plain(os.path.realpath(extended(path)))
+    except OSError:
+        return plain(path)  # Windows: a share whose server is gone
 
 
 def _go_down(path: str, top: str, how: int = os.O_RDONLY) -> int:

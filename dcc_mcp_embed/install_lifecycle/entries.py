@@ -1,7 +1,8 @@
 """What one entry of the journal says, and what becomes of entries. Pure rules, no file.
 
 An entry: ``id``; ``operation``, as safe_remove_tree and safe_replace_tree return it; ``identity``
-of what is at the operation's target (identity.py); ``machine``, whose file systems are meant;
+of what is at the operation's target (identity.py); ``volume``, where that one's is mounted;
+``machine``, whose file systems are meant;
 ``scheduled_at`` and ``last_attempt_at`` in seconds of the wall clock; ``attempts``; ``last_error``
 with ``reason`` and ``message``; ``given_up``, if no start will ever do it.
 """
@@ -158,8 +159,9 @@ def problem_of_entry(entry: Any) -> Optional[str]:
         return "last_error is {!r}".format(error)
     if not (entry.get("identity") is None or isinstance(entry["identity"], dict)):
         return "identity is {!r}".format(entry["identity"])
-    if not (entry.get("machine") is None or isinstance(entry["machine"], str)):
-        return "machine is {!r}".format(entry["machine"])
+    for key in ("machine", "volume"):
+        if not (entry.get(key) is None or isinstance(entry[key], str)):
+            return "{} is {!r}".format(key, entry[key])
     if not isinstance(entry.get("given_up"), bool):
         return "given_up is {!r}".format(entry.get("given_up"))
     for key in ("scheduled_at", "last_attempt_at"):
@@ -176,6 +178,7 @@ def add(
     machine: Optional[str],
     fresh_id: str,
     now: float,
+    volume: Optional[str] = None,
 ) -> Tuple[List[Entry], Entry, List[Entry]]:
     """Return the entries with one more, that one, and those that it takes the place of.
 
@@ -188,6 +191,7 @@ def add(
         "operation": operation,
         "identity": identity,
         "machine": machine,
+        "volume": volume,
         "scheduled_at": now,
         "attempts": 0,
         "last_attempt_at": None,

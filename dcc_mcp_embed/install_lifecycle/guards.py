@@ -107,13 +107,8 @@ def parse_mountinfo(content: bytes) -> List[str]:
         parts = line.split(b" ")
         if len(parts) > 4:
             place = parts[4]
-            for written, meant in (
-                (b"040", b" "),
-                (b"011", b"\t"),
-                (b"012", b"\n"),
-                (b"134", b"\\"),
-            ):
-                place = place.replace(b"\\" + written, meant)
+            for written, meant in _ESCAPED:
+                place = place.replace(written, meant)
             found.append(os.fsdecode(place))
     return found
 

@@ -1,7 +1,8 @@
 """Whether a tree is still the one that was there when something was planned for it.
 
 What is owed is carried out at some later start. Somebody may have installed anew at the same place
-meanwhile, and that must not be deleted for what was there before.
+meanwhile, and that must not be deleted for what was there before. Or the volume is not mounted:
+then nothing is there to be seen, and it is not gone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, Optional
 
-__all__ = ["identity_of", "is_still"]
+__all__ = ["identity_of", "is_mounted", "is_still", "volume_of"]
 
 
 def identity_of(path: str) -> Optional[Dict[str, Any]]:
@@ -54,6 +55,25 @@ def is_still(known: Optional[Dict[str, Any]], path: str) -> bool:
         return bool(known["born"] == born)
     latest = known.get("latest")
     return isinstance(latest, int) and any(at <= latest for at in _changes(path, facts))
+
+
+def volume_of(path: str) -> str:
+    """Return where the volume is mounted that ``path`` is on, which need not be there."""
+    while not _is_mount(path) and os.path.dirname(path) != path:
+        path = os.path.dirname(path)
+    return path
+
+
+def is_mounted(volume: str) -> bool:
+    """Return whether a volume is where ``volume_of`` has seen it."""
+    return _is_mount(volume) and os.path.exists(volume)
+
+
+def _is_mount(path: str) -> bool:
+    try:
+        return os.path.ismount(path)
+    except OSError:
+        return False  # Windows: there is nothing
 
 
 def _facts(path: str) -> Optional[os.stat_result]:

@@ -180,9 +180,16 @@ def put_in_place(disk: Disk, source: str, tree: str, patience: Patience) -> None
     _rename_folder(disk, source, tree, patience.anew(locks.GAP_DELAYS))
 
 
-def switch(disk: Disk, tree: str, holder: Holder, patience: Patience) -> None:
+def switch(
+    disk: Disk,
+    tree: str,
+    holder: Holder,
+    patience: Patience,
+    before_gap: Callable[[], object] = bool,
+) -> None:
     """Put the holder's ``new`` at ``tree``, in place of what is there.
 
+    ``before_gap`` is called if there will be a moment at which nothing is at ``tree``.
     Raises OSError. Then the old tree is there still or again, or the holder is a pair.
     """
     if facts_of(disk, tree) is None:
@@ -190,6 +197,7 @@ def switch(disk: Disk, tree: str, holder: Holder, patience: Patience) -> None:
         return
     if _exchange_folders(disk, holder.new, tree, patience):
         return
+    before_gap()
     move_aside(disk, tree, holder, patience)
     try:
         put_in_place(disk, holder.new, tree, patience)

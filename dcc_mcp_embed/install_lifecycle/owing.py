@@ -69,6 +69,14 @@ _POSTPONED = {
     "requires_restart": True,
     "message": "It was not tried; the next start does.",
 }
+#: The same where there may be nothing to be seen of what is meant.
+_AWAY = {
+    "success": False,
+    "status": "postponed",
+    "requires_restart": False,
+    "reason": "away",
+    "message": "Its volume is not mounted; a start when it is does it.",
+}
 
 
 def _machine() -> Optional[str]:
@@ -77,13 +85,13 @@ def _machine() -> Optional[str]:
 
 def schedule(journal: Journal, result: Any) -> Result:
     """See ``schedule_deferred_cleanup``."""
-    from .identity import identity_of
+    from .identity import identity_of, volume_of
 
     try:
         operation = operation_in(result)
     except ValueError as error:
         return failed(None, "not_deferrable", str(error))
-    identity, place = None, settled(result)
+    identity, volume, place = None, None, settled(result)
     if operation is not None:
         target = target_of(operation)
         refusal = _never_done(operation)
@@ -91,6 +99,7 @@ def schedule(journal: Journal, result: Any) -> Result:
             return failed(target, "invalid_path", refusal)
         try:
             identity = identity_of(target) if needs_identity(operation) else None
+            volume = volume_of(target)
         except OSError as error:
             return failed(target, "identity_unknown", str(error))
     elif place is None or not journal.exists():
@@ -103,7 +112,7 @@ def schedule(journal: Journal, result: Any) -> Result:
             entries, written["replaced"] = without(entries, place, _machine())
         if operation is not None:
             entries, written["entry"], replaced = add(
-                entries, operation, identity, _machine(), os.urandom(8).hex(), time.time()
+                entries, operation, identity, _machine(), os.urandom(8).hex(), time.time(), volume
             )
             written["replaced"] += replaced
         return entries
@@ -233,9 +242,13 @@ def _exists(path: str) -> bool:
 
 
 def _carry_out(journal: Journal, deadline: float, again: bool) -> Result:
+    from .identity import is_mounted
+
     results, perform = [], _performer()
     for entry in _due(journal.change(lambda entries: entries), again):
-        if time.monotonic() < deadline:
+        if entry.get("volume") is not None and not is_mounted(entry["volume"]):
+            results.append(_item(entry, _AWAY, entry))
+        elif time.monotonic() < deadline:
             results.append(_attempt(journal, entry, perform))
         else:
             results.append(_item(entry, _POSTPONED, entry))

@@ -4,8 +4,9 @@ Removal renames the tree into a holder beside it (same volume, a name only we gi
 the holder. Replacement copies the source into a holder, has it on disk, lets copy and tree change
 places in one system call, and then deletes the holder. Where a system cannot exchange folders
 (Windows, network file systems) that is two renames, the only gap: a process killed between them
-leaves nothing at the path and both trees whole in the holder. Every operation first looks for
-holders of its path: it puts in place what the gap left, and deletes the rest.
+leaves nothing at the path and both trees whole in the holder. Before that a sweep is noted in the
+journal, so the next start finishes. And every operation first looks for holders of its path: it
+puts in place what the gap left, and deletes the rest.
 
 A folder whose rename is refused, as NTFS does while anybody has a file or a folder below it open,
 stays whole where it is, and the operation is owed. It is never moved file by file: that would be a
@@ -43,7 +44,7 @@ import time
 
 from . import guards, loaded, locks, moving, results
 from .claims import Claim
-from .disk import Disk
+from .disk import Disk, real
 from .locks import Patience
 
 TYPE_CHECKING = False
@@ -87,7 +88,7 @@ def safe_remove_tree(path: Any) -> Result:
 
 def safe_replace_tree(source: Any, destination: Any) -> Result:
     """Put a copy of the folder ``source`` at ``destination``, or say why that is untouched."""
-    return Trees().replace(source, destination)
+    return Trees(note=Note).replace(source, destination)
 
 
 def perform(operation: Dict[str, Any], still_meant: Optional[StillMeant] = None) -> Result:
@@ -96,6 +97,22 @@ def perform(operation: Dict[str, Any], still_meant: Optional[StillMeant] = None)
     If ``still_meant`` says no, the operation is ``superseded``: what is at the path stays.
     """
     return Trees().perform(operation, still_meant)
+
+
+class Note:
+    """What the journal says while a replacement is in the gap, where nobody has scheduled it."""
+
+    def __init__(self, tree: str) -> None:
+        from . import deferred
+
+        self._drop = deferred.drop_deferred
+        # Where there is no journal, it is done without.
+        noted = deferred.schedule_deferred_cleanup(results.operation_sweep(tree))
+        self._id: Optional[str] = noted.get("id")
+
+    def take_back(self) -> None:
+        if self._id is not None:
+            self._drop(self._id)
 
 
 class Trees:
@@ -107,12 +124,17 @@ class Trees:
         look: Callable[[str], Loaded] = loaded.look,
         sleep: Callable[[float], None] = time.sleep,
         around: Optional[Surroundings] = None,
+        note: Optional[Callable[[str], Note]] = None,
     ) -> None:
-        """``look``: root -> what is in use below; ``sleep`` takes seconds."""
+        """``look``: root -> what is in use below; ``sleep`` takes seconds.
+
+        ``note``: called with the tree before the gap, by whom nobody else would come after.
+        """
         self._disk = Disk() if disk is None else disk
         self._look = look
         self._sleep = sleep
         self._around = around
+        self._note = note
 
     def inspect(self, install_root: Any) -> Result:
         root = results.to_path(install_root)
@@ -162,7 +184,10 @@ class Trees:
         if refusal:
             return _refused(tree, refusal)
         attempt = _Attempt(self, tree, results.operation_replace(new, tree), still_meant)
-        return attempt.run(lambda: attempt.replace(new))
+        answer = attempt.run(lambda: attempt.replace(new))
+        if attempt.note is not None and answer["visible"] != BETWEEN and "left_over" not in answer:
+            attempt.note.take_back()
+        return answer
 
     def sweep(self, path: Any) -> Result:
         tree = results.to_path(path)
@@ -210,6 +235,8 @@ class _Attempt:
         self._tree = tree
         self._operation = operation
         self._still_meant = still_meant
+        self._take_note = trees._note
+        self.note: Optional[Note] = None
         #: Whether this attempt has put the new tree of an earlier one in place.
         self._recovered = False
         #: What could not be deleted so far.
@@ -251,6 +278,7 @@ class _Attempt:
             found = self._look(self._tree)
             if found.locked_path is not None:
                 return self._loaded(found)
+            _load_the_rest(self._tree)
             holder = moving.open_holder(self._disk, self._tree)
             try:
                 moving.move_aside(self._disk, self._tree, holder, self._moving)
@@ -281,16 +309,21 @@ class _Attempt:
         found = self._look(self._tree)
         if found.locked_path is not None:
             return self._loaded(found)
+        _load_the_rest(self._tree)
         holder = moving.open_holder(self._disk, self._tree)
         try:
             moving.stage(self._disk, source, holder)
-            moving.switch(self._disk, self._tree, holder, self._moving)
+            moving.switch(self._disk, self._tree, holder, self._moving, self._before_gap)
         except OSError as error:
             return self._failure(error, holder)
         self._clean(holder)
         if pair is not None:
             self._clean(pair)
         return self._replaced(source)
+
+    def _before_gap(self) -> None:
+        if self._take_note is not None:
+            self.note = self._take_note(self._tree)
 
     def sweep(self) -> Result:
         pair = self._recover()
@@ -449,6 +482,15 @@ class _Attempt:
 
     def _owed(self) -> Result:
         return results.left_over(self._tree, [path for path, _ in self._kept])
+
+
+def _load_the_rest(tree: str) -> None:
+    """Load what notes what is left over, if this package is in ``tree``: it will not be there."""
+    if guards.inside(real(__file__), real(tree)):
+        from importlib import import_module
+
+        for name in ("deferred", "owing", "journal", "identity"):
+            import_module("." + name, __package__)
 
 
 def _in_use(found: Loaded) -> Result:

@@ -17,9 +17,11 @@ from dcc_mcp_embed.install_lifecycle import (
     list_deferred,
     owing,
     run_deferred_cleanup,
+    safe_replace_tree,
     schedule_deferred_cleanup,
 )
 from dcc_mcp_embed.install_lifecycle.claims import Claim
+from dcc_mcp_embed.install_lifecycle.disk import Disk
 from dcc_mcp_embed.install_lifecycle.guards import Surroundings
 from dcc_mcp_embed.install_lifecycle.loaded import Loaded
 from dcc_mcp_embed.install_lifecycle.trees import Trees
@@ -260,6 +262,91 @@ def test_payload_that_is_gone_is_told_once(tmp_path, monkeypatch) -> None:
     assert world.run()[0]["status"] == "nothing_owed"
     os.rename(world.payload + ".unmounted", world.payload)
     assert world.run()[0]["status"] == "finished"
+    assert picture(world.tree) == world.new
+
+
+@pytest.mark.parametrize("kind", ["remove_tree", "replace_tree", "sweep_tree"])
+@pytest.mark.parametrize("left", ["empty", "nothing"])
+def test_tree_whose_volume_is_away_is_waited_for(kind, left, tmp_path, monkeypatch) -> None:
+    """A mount point is an empty folder then, or taken away: nothing of the tree is to be seen."""
+    world = World(tmp_path / "w", monkeypatch)
+    volume = os.path.dirname(world.tree)
+    mounted, real = [volume], os.path.ismount
+    monkeypatch.setattr(os.path, "ismount", lambda path: path in mounted or real(path))
+    operation = world.operation(kind)
+    if kind == "sweep_tree":
+        operation = {"operation": kind, "path": world.tree}
+        plant(volume, {".tree.dcc-mcp-embed-1/old/a": b"7"})
+    schedule_deferred_cleanup(operation)
+    mounted.clear()
+    os.rename(volume, volume + ".unmounted")
+    if left == "empty":
+        os.mkdir(volume)
+    for _ in range(2):
+        result, _ = world.run()
+        assert (result["status"], result["requires_restart"]) == ("owed", False)
+        (item,) = result["results"]
+        assert (item["status"], item["reason"], item["attempts"]) == ("postponed", "away", 0)
+        assert os.path.exists(volume) == (left == "empty")
+    if left == "empty":
+        os.rmdir(volume)
+    os.rename(volume + ".unmounted", volume)
+    mounted.append(volume)
+    assert world.run()[0]["status"] == "finished"
+    goal = {"remove_tree": None, "replace_tree": world.new, "sweep_tree": world.old}
+    assert picture(world.tree) == goal[kind]
+    assert world.beside() == ([] if kind == "remove_tree" else ["tree"])
+    assert world.owed() == []
+
+
+@pytest.fixture
+def renames(monkeypatch):
+    """A disk that cannot exchange folders; what is in ``fail`` is raised by the next renames."""
+    real, fail = Disk.rename, []
+
+    def rename(self, source, target):
+        error = fail.pop(0) if fail else None
+        if error is not None:
+            raise error
+        real(self, source, target)
+
+    monkeypatch.setattr(Disk, "rename", rename)
+    monkeypatch.setattr(Disk, "exchange", lambda self, one, other: False)
+    return fail
+
+
+def test_replacement_that_nobody_scheduled_and_that_was_cut_off_is_finished(
+    renames, tmp_path, monkeypatch
+) -> None:
+    world = World(tmp_path / "w", monkeypatch)
+    renames[:] = [None, Crash]
+    with pytest.raises(Crash):
+        safe_replace_tree(world.payload, world.tree)
+    assert picture(world.tree) is None
+    assert [e["operation"]["operation"] for e in world.owed()] == ["sweep_tree"]
+    assert run_deferred_cleanup()["status"] == "finished"
+    assert picture(world.tree) == world.new
+    assert world.owed() == []
+    assert world.beside() == ["tree"]
+
+
+@pytest.mark.parametrize("refused", [0, 1], ids=["replaced", "refused"])
+def test_replacement_that_was_not_cut_off_leaves_no_note(
+    refused, renames, tmp_path, monkeypatch
+) -> None:
+    world = World(tmp_path / "w", monkeypatch)
+    other = {"operation": "remove_tree", "path": str(world.root / "other")}
+    schedule_deferred_cleanup(other)
+    renames[:] = [posix_error(1)] * refused
+    result = safe_replace_tree(world.payload, world.tree)
+    assert result["status"] == ("failed" if refused else "replaced")
+    assert [e["operation"] for e in world.owed()] == [other]
+
+
+def test_replacement_needs_no_journal(renames, tmp_path, monkeypatch) -> None:
+    world = World(tmp_path / "w", monkeypatch)
+    (world.root / "home").write_text("", encoding="ascii")
+    assert safe_replace_tree(world.payload, world.tree)["status"] == "replaced"
     assert picture(world.tree) == world.new
 
 

@@ -83,7 +83,7 @@ def test_result_is_not_changed_by_what_becomes_of_its_operation() -> None:
 
 
 def test_first_entry() -> None:
-    found, entry, replaced = entries.add([], REMOVE, IDENTITY, "here", "id", 5.0)
+    found, entry, replaced = entries.add([], REMOVE, IDENTITY, "here", "id", 5.0, "/a")
     assert found == [entry]
     assert replaced == []
     assert entry == {
@@ -91,6 +91,7 @@ def test_first_entry() -> None:
         "operation": REMOVE,
         "identity": IDENTITY,
         "machine": "here",
+        "volume": "/a",
         "scheduled_at": 5.0,
         "attempts": 0,
         "last_attempt_at": None,
@@ -274,6 +275,7 @@ def test_place_that_is_as_it_was_wished(result, place) -> None:
         {"last_error": "text"},
         {"identity": []},
         {"machine": 1},
+        {"volume": 1},
         {"given_up": 1},
         {"scheduled_at": None},
         {"last_attempt_at": "yesterday"},
@@ -283,7 +285,7 @@ def test_damaged_entry_is_seen(change) -> None:
     (entry,) = added(REMOVE)
     assert entries.problem_of_entry(dict(entry, **change))
     key = next(iter(change))
-    if key not in ("identity", "machine", "last_error", "last_attempt_at"):
+    if key not in ("identity", "machine", "volume", "last_error", "last_attempt_at"):
         assert entries.problem_of_entry({k: v for k, v in entry.items() if k != key})
 
 

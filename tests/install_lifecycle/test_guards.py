@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from dcc_mcp_embed.install_lifecycle import guards
-from dcc_mcp_embed.install_lifecycle.disk import Disk
+from dcc_mcp_embed.install_lifecycle.disk import Disk, real
 from dcc_mcp_embed.install_lifecycle.guards import Surroundings
 from fakes.trees import plant, posix_error
 
@@ -102,6 +102,20 @@ def test_each_refusal_says_why_in_a_sentence():
     word, sentence = guards.refuse_root(TOP, facts(), AROUND)
     assert word.islower()
     assert sentence[0].isupper() and sentence.endswith(".")
+
+
+def test_what_cannot_be_resolved_stands_as_it_is(monkeypatch):
+    """Windows raises where a server is gone, of a home as of a tree."""
+
+    def fails(path):
+        raise OSError(22, "The network location cannot be reached", path)
+
+    monkeypatch.setattr(os.path, "realpath", fails)
+    monkeypatch.setenv("HOME", at("home", "me"))
+    monkeypatch.setenv("USERPROFILE", at("home", "me"))
+    assert real(at("tree")) == at("tree")
+    assert guards.look_around().home == at("home", "me")
+    assert refused(at()) == "home"
 
 
 def test_the_surroundings_of_this_process(tmp_path, monkeypatch):

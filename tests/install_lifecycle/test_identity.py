@@ -11,7 +11,12 @@ from types import SimpleNamespace
 import pytest
 
 from dcc_mcp_embed.install_lifecycle import identity
-from dcc_mcp_embed.install_lifecycle.identity import identity_of, is_still
+from dcc_mcp_embed.install_lifecycle.identity import (
+    identity_of,
+    is_mounted,
+    is_still,
+    volume_of,
+)
 
 #: Where the system does not tell when a folder was made, its number alone is not enough.
 BORN = hasattr(os.stat_result, "st_birthtime") or sys.platform == "win32"
@@ -135,3 +140,20 @@ def test_file_is_known_again(tree) -> None:
 def test_damaged_identity_is_of_no_tree(damaged, tree) -> None:
     assert not is_still(damaged, str(tree))
     assert not is_still({**known(tree), "latest": None, "born": None}, str(tree))
+
+
+def test_volume_is_where_the_path_is_mounted(tree, tmp_path, monkeypatch) -> None:
+    volume = str(tmp_path)
+
+    def ismount(path):
+        if not os.path.exists(path):
+            raise OSError("Windows asks the system for what is not there")
+        return path == volume
+
+    monkeypatch.setattr(os.path, "ismount", ismount)
+    for path in (str(tree), str(tree / "no" / "such")):
+        assert volume_of(path) == volume
+    assert is_mounted(volume)
+    assert not is_mounted(str(tree))
+    assert not is_mounted(str(tmp_path / "gone"))
+    assert volume_of(os.path.abspath(os.sep)) == os.path.abspath(os.sep)

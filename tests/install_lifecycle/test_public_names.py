@@ -102,6 +102,11 @@ def test_import_loads_nothing_but_the_package_itself() -> None:
     assert more == {"dcc_mcp_embed.install_lifecycle"}
 
 
+def test_what_runs_at_a_start_loads_no_slow_module() -> None:
+    more = loaded_by("dcc_mcp_embed.install_lifecycle.trees") - loaded_by("dcc_mcp_embed")
+    assert more & {"collections", "ctypes", "json", "re", "shutil", "typing"} == set()
+
+
 @pytest.mark.heavy
 @pytest.mark.skipif(os.name == "nt", reason="POSIX")
 def test_import_takes_a_few_milliseconds_over_a_bare_interpreter(tmp_path) -> None:

@@ -750,25 +750,61 @@ def test_long_names(place, payload):
     assert os.listdir(place) == ["payload"]
 
 
-def test_the_folder_of_this_package_may_go(place, payload):
-    """An adapter takes itself away: all that is needed is loaded before anything is moved."""
+def install_package(place):
+    """Make a copy of what the module needs; return the package's folder."""
     top = os.path.dirname(os.path.abspath(dcc_mcp_embed.__file__))
     copy = os.path.join(place, "installed", "dcc_mcp_embed")
     os.makedirs(copy)
-    shutil.copy(os.path.join(top, "__init__.py"), copy)
-    for name in ("_layout.py", "_compat.py"):
+    for name in ("__init__.py", "_layout.py", "_compat.py"):
         shutil.copy(os.path.join(top, name), copy)
     shutil.copytree(
         os.path.join(top, "install_lifecycle"),
         os.path.join(copy, "install_lifecycle"),
         ignore=shutil.ignore_patterns("__pycache__"),
     )
-    code = (
-        "import sys; sys.path.insert(0, {!r}); sys.dont_write_bytecode = True\n"
+    return copy
+
+
+def run_installed(copy, code):
+    """Run ``code`` with the package of that folder; return what it prints, in words."""
+    start = "import sys; sys.path.insert(0, {!r}); sys.dont_write_bytecode = True\n"
+    environ = dict(os.environ, DCC_MCP_EMBED_HOME=copy + ".home")
+    done = subprocess.check_output(
+        [sys.executable, "-I", "-c", start.format(os.path.dirname(copy)) + code],
+        cwd=os.path.dirname(copy),
+        env=environ,
+    )
+    return done.decode().split()
+
+
+def test_the_folder_of_this_package_may_go(place):
+    """An adapter takes itself away: all that is needed is loaded before anything is moved."""
+    copy = install_package(place)
+    status, where = run_installed(
+        copy,
         "from dcc_mcp_embed.install_lifecycle import safe_remove_tree\n"
-        "print(safe_remove_tree({!r})['status'], sys.modules['dcc_mcp_embed'].__file__)"
-    ).format(os.path.dirname(copy), copy)
-    done = subprocess.check_output([sys.executable, "-I", "-c", code], cwd=place)
-    status, where = done.decode().split()
+        "print(safe_remove_tree({!r})['status'], sys.modules['dcc_mcp_embed'].__file__)".format(
+            copy
+        ),
+    )
     assert (status, os.path.dirname(where)) == ("removed", copy)
     assert not os.path.exists(copy)
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_what_is_left_of_this_package_can_be_scheduled(place, payload, replace):
+    copy = install_package(place)
+    call = "replace({!r}, {!r})".format(payload, copy) if replace else "remove({!r})".format(copy)
+    said = run_installed(
+        copy,
+        "from dcc_mcp_embed import install_lifecycle\n"
+        "from dcc_mcp_embed.install_lifecycle.disk import Disk\n"
+        "from dcc_mcp_embed.install_lifecycle.trees import Trees\n"
+        "def refuse(self, path, top): raise OSError(5, 'no')\n"
+        "Disk.remove = refuse\n"
+        "result = Trees().{}\n"
+        "print(result['status'], bool(result['left_over']))\n"
+        "print(install_lifecycle.schedule_deferred_cleanup(result)['status'])\n"
+        "print(install_lifecycle.list_deferred()['total'])".format(call),
+    )
+    assert said == ["replaced" if replace else "removed", "True", "scheduled", "1"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
 import sys
 
 import pytest
@@ -187,6 +188,31 @@ def test_what_moved_aside_and_cannot_be_deleted_is_swept_later(place, replacing)
         assert stream.read() == b"old"
     assert run_deferred_cleanup()["status"] == "finished"
     assert sorted(os.listdir(place)) == (["source", "tree"] if replacing else ["source"])
+
+
+CUT_OFF = """
+import os, sys
+from dcc_mcp_embed.install_lifecycle import safe_replace_tree
+from dcc_mcp_embed.install_lifecycle.disk import Disk
+before = Disk.rename
+def rename(disk, source, target):
+    if target == sys.argv[2]:
+        os._exit(9)
+    before(disk, source, target)
+Disk.rename = rename
+safe_replace_tree(*sys.argv[1:])
+"""
+
+
+def test_the_next_process_finishes_what_was_cut_off_between_two_renames(place, next_start):
+    tree = plant(os.path.join(place, "tree"), OLD)
+    source = plant(os.path.join(place, "source"), NEW)
+    assert subprocess.call([sys.executable, "-c", CUT_OFF, source, tree]) == 9
+    assert not os.path.exists(tree)
+    assert next_start()["status"] == "finished"
+    assert picture(tree) == picture(source)
+    assert sorted(os.listdir(place)) == ["source", "tree"]
+    assert list_deferred()["entries"] == []
 
 
 def test_read_only_files_and_folders(place):
