@@ -21,6 +21,7 @@ from .results import (
     REPLACED,
     SKIPPED,
     SWEEP_TREE,
+    is_path,
 )
 
 TYPE_CHECKING = False
@@ -107,7 +108,7 @@ def problem_of_operation(operation: Any) -> Optional[str]:
         )
     for key in _PATHS[operation["operation"]]:
         path = operation.get(key)
-        if not isinstance(path, str) or "\0" in path or not os.path.isabs(path):
+        if not isinstance(path, str) or not is_path(path) or not os.path.isabs(path):
             return "{} takes an absolute path at {!r}, not {!r}.".format(
                 operation["operation"], key, path
             )

@@ -72,7 +72,7 @@ def is_mounted(volume: str) -> bool:
 def _is_mount(path: str) -> bool:
     try:
         return os.path.ismount(path)
-    except OSError:
+    except (OSError, ValueError):
         return False  # Windows: there is nothing
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "NEXT_ACTION",
     "failed",
     "is_link",
+    "is_path",
     "left_over",
     "operation_remove",
     "operation_replace",
@@ -67,7 +68,7 @@ _REPARSE_POINT = 0x400
 
 
 def to_path(value: Any) -> Optional[str]:
-    """Return ``value`` as an absolute path, or None for nothing, for blanks and for what has a NUL.
+    """Return ``value`` as an absolute path, or None for nothing, for blanks and for no path at all.
 
     None also for a relative path where the current directory was deleted. ``~`` is expanded and
     links on the way are resolved, but never a link that ``value`` itself is: who is to delete it
@@ -76,12 +77,20 @@ def to_path(value: Any) -> Optional[str]:
     if value is None:
         return None
     text = os.fsdecode(value) if isinstance(value, (bytes, os.PathLike)) else str(value)
-    if not text.strip() or "\0" in text:
+    if not text.strip() or not is_path(text):
         return None
     try:
         return _absolute(os.path.expanduser(text))
     except FileNotFoundError:
         return None  # it starts from a directory that is no more
+
+
+def is_path(text: str) -> bool:
+    """Say whether the system takes ``text`` for a path: no NUL, no half characters on POSIX."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def _absolute(text: str) -> str:

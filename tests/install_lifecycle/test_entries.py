@@ -66,6 +66,7 @@ def test_operation_in_a_result(result, operation) -> None:
         {"operation": "remove_tree", "path": "relative"},
         {"operation": "remove_tree", "path": ""},
         {"operation": "remove_tree", "path": "/a\0b"},
+        {"operation": "remove_tree", "path": "/half \ud800"},
         {"operation": "replace_tree", "destination": "/a/tree"},
         {"operation": "format_disk", "path": "/a/tree"},
         {"operation": 3, "path": "/a/tree"},

@@ -212,7 +212,10 @@ def test_folders_made_for_nothing_are_taken_away(place, payload):
         assert os.listdir(place) == ["payload"]
 
 
-@pytest.mark.parametrize("value", [None, "", "   ", "a\0b"])
+HALF = [] if os.name == "nt" else ["half \ud800"]
+
+
+@pytest.mark.parametrize("value", [None, "", "   ", "a\0b", *HALF])
 def test_no_path(value, tree, payload):
     for result in (
         safe_remove_tree(value),
@@ -220,6 +223,7 @@ def test_no_path(value, tree, payload):
         safe_replace_tree(payload, value),
     ):
         assert (result["status"], result["reason"]) == ("failed", "invalid_path")
+    assert inspect_install_root(value)["install_root"] == str(value)
     assert picture(tree)
 
 
