@@ -44,6 +44,8 @@ _STREAMS = ("stdout", "stderr")
 _UNSAFE = re.compile(r"[^\w.-]")
 #: Bytes from the end of a log that come with the news of an early end.
 _TAIL = 4096
+#: Seconds that a thread is given to begin.
+_BEGINNING = 2.0
 _EXITED = "sidecar_exited_during_startup"
 
 
@@ -369,11 +371,11 @@ def _let_go(process: subprocess.Popen[bytes]) -> None:
 
 
 def _wait_aside(pid: int) -> bool:
-    """Have a thread wait for a child, up to its end; return whether there is one.
+    """Have a thread wait for a child, up to its end; return whether there is one, which has begun.
 
-    The thread runs no line of Python and makes no Python object but a number: in a host with Qt,
-    the collection of garbage that an allocation can set off must not happen on it. Nor does it take
-    a signal of the host's. If others have waited for the child meanwhile, it ends in silence. It
+    The thread runs no line of Python and makes hardly a Python object: in a host with Qt, the
+    collection of garbage that an allocation can set off must not happen on it. Nor does it take a
+    signal of the host's. If others have waited for the child meanwhile, it ends in silence. It
     lasts as long as the child and is a daemon thread like any other: a host that ends its
     interpreter and makes another one in the same process has to stop its sidecars before.
     """
@@ -387,10 +389,17 @@ def _wait_aside(pid: int) -> bool:
         wait.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
         every = getattr(signal, "valid_signals", lambda: range(1, signal.NSIG))()  # 3.8 on
         before = signal.pthread_sigmask(signal.SIG_SETMASK, every)
+        begun = _thread.allocate_lock()
+        begun.acquire()
+        # One call of ``wait``, whose second argument the thread gets by saying that it has begun.
+        waiting = map(wait, (pid,), iter(begun.release, 0), (0,))
         try:
-            _thread.start_new_thread(wait, (pid, None, 0))
+            _thread.start_new_thread(any, (waiting,))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        # An interpreter that ends before a thread has begun takes from it what it begins with, and
+        # the process crashes (seen in 3.9).
+        begun.acquire(True, _BEGINNING)
     except (ImportError, OSError, AttributeError, ValueError, RuntimeError):
         return False  # the interpreter is ending, say
     return True

@@ -5,6 +5,7 @@ The children are scripts in place of the real program, which ``tests/real`` laun
 
 from __future__ import annotations
 
+import _thread
 import gc
 import json
 import os
@@ -592,6 +593,18 @@ def test_without_a_thread_it_is_waited_for_when_somebody_looks(launch, monkeypat
     pid = launch("exit 1")["pid"]
     until(lambda: not processes.runs(pid), "it has ended")
     until(lambda: processes.reap() or not exists(pid), "it was waited for")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no zombies")
+def test_who_waits_for_it_has_begun():
+    """A thread that has not when the interpreter ends crashes the process (CPython 3.9)."""
+    with subprocess.Popen(["sleep", "60"]) as child:
+        before = _thread._count()
+        assert launching._wait_aside(child.pid)
+        assert _thread._count() == before + 1
+        child.kill()
+        until(lambda: _thread._count() == before, "the thread has ended")
+        assert not exists(child.pid)
 
 
 LAUNCH_AND_END = """
