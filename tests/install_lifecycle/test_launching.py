@@ -600,9 +600,11 @@ def test_who_waits_for_it_has_begun():
     """A thread that has not when the interpreter ends crashes the process (CPython 3.9)."""
     with subprocess.Popen(["sleep", "60"]) as child:
         before = _thread._count()
-        assert launching._wait_aside(child.pid)
-        assert _thread._count() == before + 1
-        child.kill()
+        try:
+            assert launching._wait_aside(child.pid)
+            assert _thread._count() == before + 1
+        finally:
+            child.kill()
         until(lambda: _thread._count() == before, "the thread has ended")
         assert not exists(child.pid)
 
