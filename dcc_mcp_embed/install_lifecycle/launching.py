@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 from contextlib import contextmanager
 from typing import (
@@ -23,7 +24,7 @@ from typing import (
     Tuple,
 )
 
-from . import readiness, results
+from . import places, readiness, results
 from .exclusive import open_plain
 from .sidecar import build_sidecar_command, child_environment
 
@@ -120,6 +121,7 @@ def launch_sidecar(
     problem = _problem_of_probe(probe_tool, probe_arguments)
     if problem is not None:
         return results.failed(None, "invalid_probe_args", problem)
+    places.tighten(registry_dir, child_environment(env), sys.platform)
     contract = build_sidecar_command(
         dcc_type=dcc_type,
         host_rpc=host_rpc,

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, List, Mapping, Optional, Tuple
 
-__all__ = ["SHARED_NAME", "absolute", "locate", "refusal", "temporary_directory"]
+__all__ = ["SHARED_NAME", "absolute", "locate", "refusal", "temporary_directory", "tighten"]
 
 #: Name below the system's directory for temporary files on which all dcc-mcp programs agree.
 SHARED_NAME = "dcc-mcp-registry"
@@ -31,11 +31,8 @@ def locate(given: Any, environ: Mapping[str, str], platform: str) -> Tuple[str, 
     is not to be trusted the first of two others that is; if none is, it is the usual one, and not
     to be believed.
     """
-    for value in (given, environ.get("DCC_MCP_REGISTRY_DIR")):
-        is_path = isinstance(value, (bytes, os.PathLike))
-        named = os.fsdecode(value) if is_path else "" if value is None else str(value)
-        if not named.strip():
-            continue
+    named = _named(given, environ)
+    if named is not None:
         path = absolute(named)
         # A link is the wish of whoever named it; where it leads to is what is looked at.
         try:
@@ -43,16 +40,51 @@ def locate(given: Any, environ: Mapping[str, str], platform: str) -> Tuple[str, 
         except (OSError, ValueError) as error:
             problem = "{} cannot be used: {}".format(path, error)
         return path, True, [problem] if problem else []
-    shared = os.path.join(temporary_directory(environ, platform), SHARED_NAME)
-    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
-    private = os.path.join(_data_directory(environ, platform), "registry")
+    usual = _usual(environ, platform)
     remarks: List[str] = []
-    for path in (shared, "{}-{}".format(shared, user), private):
+    for path in usual:
         problem = _problem(path)
         if problem is None:
             return absolute(path), True, remarks
         remarks.append(problem)
-    return absolute(shared), False, remarks
+    return absolute(usual[0]), False, remarks
+
+
+def tighten(given: Any, environ: Mapping[str, str], platform: str) -> None:
+    """Keep others from writing in the usual directory, as a server does that is about to write.
+
+    Another program of this user's may have made it as the umask was. If it were passed over for
+    that, it would still be taken by the next server, which would not find what was entered
+    elsewhere. Nothing happens where somebody names a directory. Raises nothing.
+    """
+    if _named(given, environ) is not None or not hasattr(os, "getuid"):
+        return
+    path = _usual(environ, platform)[0]
+    try:
+        facts = os.lstat(path)
+        is_ours = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid()
+        if is_ours and facts.st_mode & 0o022:
+            os.chmod(path, 0o700)
+    except (OSError, ValueError):
+        pass  # it is not there, say
+
+
+def _named(given: Any, environ: Mapping[str, str]) -> Optional[str]:
+    """Return the directory that somebody has named."""
+    for value in (given, environ.get("DCC_MCP_REGISTRY_DIR")):
+        is_path = isinstance(value, (bytes, os.PathLike))
+        named = os.fsdecode(value) if is_path else "" if value is None else str(value)
+        if named.strip():
+            return named
+    return None
+
+
+def _usual(environ: Mapping[str, str], platform: str) -> List[str]:
+    """Return where the registry is if nobody names a directory; the first that is trusted."""
+    shared = os.path.join(temporary_directory(environ, platform), SHARED_NAME)
+    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
+    private = os.path.join(_data_directory(environ, platform), "registry")
+    return [shared, "{}-{}".format(shared, user), private]
 
 
 def refusal(remarks: List[str]) -> str:

@@ -309,6 +309,17 @@ def test_its_registry_is_the_users_alone_from_the_first_moment(launch, monkeypat
     assert stat.S_IMODE(os.stat(result["registry_dir"]).st_mode) == 0o700
 
 
+def test_the_usual_registry_is_the_one_that_servers_take(launch, monkeypatch):
+    os.chmod(str(launch.folder), 0o700)
+    monkeypatch.setenv("TMPDIR", str(launch.folder))
+    usual = launch.folder / "dcc-mcp-registry"
+    usual.mkdir()
+    os.chmod(str(usual), 0o775)
+    result = launch("exit 3", registry_dir=None, liveness_check_secs=60.0)
+    assert result["registry_dir"] == str(usual)
+    assert stat.S_IMODE(usual.stat().st_mode) == 0o700
+
+
 def test_a_registry_that_cannot_be_made_is_the_sidecars_to_tell(launch):
     (launch.folder / "registry").write_text("a file")
     result = launch("exit 3", liveness_check_secs=60.0, capture_stdio=False)

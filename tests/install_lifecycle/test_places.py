@@ -126,6 +126,38 @@ def test_a_usual_place_that_is_not_ours_alone_is_passed_over(environ, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX")
+def test_who_is_about_to_write_takes_the_usual_place_as_a_server_does(environ, tmp_path):
+    """Made by another program, with a umask as many studios have it."""
+    usual = tmp_path / SHARED
+    places.tighten(None, environ, sys.platform)
+    assert not usual.exists()
+    usual.mkdir()
+    os.chmod(str(usual), 0o775)
+    for given in ((str(usual), environ), (None, dict(environ, DCC_MCP_REGISTRY_DIR=str(usual)))):
+        places.tighten(*given, sys.platform)
+        assert usual.stat().st_mode & 0o777 == 0o775, "whoever names one is obeyed"
+    assert same_choice(None, environ)[0] != str(usual)
+    places.tighten(None, environ, sys.platform)
+    assert usual.stat().st_mode & 0o777 == 0o700
+    assert same_choice(None, environ) == (str(usual), True, [])
+    assert choose(None, environ, sys.platform).directory == str(usual)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX")
+def test_only_what_is_ours_is_tightened(environ, tmp_path, monkeypatch):
+    (tmp_path / "target").mkdir()
+    os.chmod(str(tmp_path / "target"), 0o775)
+    os.symlink(str(tmp_path / "target"), str(tmp_path / SHARED))
+    places.tighten(None, environ, sys.platform)
+    (tmp_path / SHARED).unlink()
+    (tmp_path / "target").rename(tmp_path / SHARED)
+    stranger = os.getuid() + 1
+    monkeypatch.setattr(os, "getuid", lambda: stranger)
+    places.tighten(None, environ, sys.platform)
+    assert (tmp_path / SHARED).stat().st_mode & 0o777 == 0o775
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX")
 def test_a_usual_place_of_somebody_else_is_passed_over(environ, tmp_path, monkeypatch):
     (tmp_path / SHARED).mkdir(mode=0o700)
     stranger = os.getuid() + 1
