@@ -214,9 +214,12 @@ def _veto(phase: str, info: Dict[str, Any]) -> None:
         _vetoing = threading.get_ident() in _ours and held()
         if _vetoing:
             _vetoed += 1
-            # The interpreter comes to it when this has returned.
+            # The interpreter comes to it when this has returned. Twice: it counts the callbacks
+            # that it has called, and one that another thread takes out just now moves the rest up.
+            gc.callbacks.append(_set_aside)
             gc.callbacks.append(_set_aside)
     elif _vetoing:
         _vetoing = False
         gc.unfreeze()
+        gc.callbacks.remove(_set_aside)
         gc.callbacks.remove(_set_aside)

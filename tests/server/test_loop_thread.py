@@ -78,9 +78,9 @@ for _ in range(1000):
     over.wait(0.005)
 over.set()
 host.join()
-gc.callbacks.remove(on_collection)
 builtins.__import__ = real_import
 live.close()
+gc.callbacks.remove(on_collection)
 enabled = gc.isenabled()
 ours = sum(count for name, count in finalised.items() if name.startswith(OURS))
 print(json.dumps({
