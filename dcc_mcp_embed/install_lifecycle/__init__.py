@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from .probing import probe_sidecar_tool as probe_sidecar_tool
     from .readiness import sidecar_readiness_status as sidecar_readiness_status
     from .readiness import wait_for_sidecar_ready as wait_for_sidecar_ready
+    from .replacing import safe_replace_tree as safe_replace_tree
     from .runtime import default_registry_dir as default_registry_dir
     from .runtime import query_runtime_state as query_runtime_state
     from .runtime import stop_runtime_entries as stop_runtime_entries
     from .sidecar import build_sidecar_command as build_sidecar_command
     from .trees import inspect_install_root as inspect_install_root
     from .trees import safe_remove_tree as safe_remove_tree
-    from .trees import safe_replace_tree as safe_replace_tree
     from .updates import plan_runtime_updates as plan_runtime_updates
 
 #: Where the registry is, if it is not in the system's directory for temporary files.
@@ -78,9 +78,10 @@ _SOURCES = {
     ".launching": ("launch_sidecar",),
     ".probing": ("probe_sidecar_tool",),
     ".readiness": ("sidecar_readiness_status", "wait_for_sidecar_ready"),
+    ".replacing": ("safe_replace_tree",),
     ".runtime": ("default_registry_dir", "query_runtime_state", "stop_runtime_entries"),
     ".sidecar": ("build_sidecar_command",),
-    ".trees": ("inspect_install_root", "safe_remove_tree", "safe_replace_tree"),
+    ".trees": ("inspect_install_root", "safe_remove_tree"),
     ".updates": ("plan_runtime_updates",),
 }
 _SOURCE_OF = {name: source for source, names in _SOURCES.items() for name in names}

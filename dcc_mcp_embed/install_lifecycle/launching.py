@@ -26,6 +26,7 @@ from typing import (
 
 from . import places, readiness, results
 from .exclusive import open_plain
+from .programs import check
 from .sidecar import build_sidecar_command, child_environment
 
 TYPE_CHECKING = False
@@ -307,6 +308,7 @@ def _spawn(
 ) -> subprocess.Popen[bytes]:
     import subprocess
 
+    check(command[0])
     stdout, stderr = [log.handle for log in logs] or [subprocess.DEVNULL] * 2
     with _hearing_the_end():
         child: subprocess.Popen[bytes] = kind(

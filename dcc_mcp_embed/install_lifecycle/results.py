@@ -70,14 +70,15 @@ _REPARSE_POINT = 0x400
 def to_path(value: Any) -> Optional[str]:
     """Return ``value`` as an absolute path, or None for nothing, for blanks and for no path at all.
 
-    None also for a relative path where the current directory was deleted. ``~`` is expanded and
+    None also for a relative path where the current directory was deleted, and for one of Windows'
+    that starts from where a drive was left (``C:``, ``C:name``). ``~`` is expanded and
     links on the way are resolved, but never a link that ``value`` itself is: who is to delete it
     must see it. White space around a name is part of it.
     """
     if value is None:
         return None
     text = os.fsdecode(value) if isinstance(value, (bytes, os.PathLike)) else str(value)
-    if not text.strip() or not is_path(text):
+    if not text.strip() or not is_path(text) or _starts_anywhere(text):
         return None
     try:
         return _absolute(os.path.expanduser(text))
@@ -91,6 +92,11 @@ def is_path(text: str) -> bool:
         return b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:
         return False
+
+
+def _starts_anywhere(text: str) -> bool:
+    """Say whether it is a path of Windows' from wherever somebody was last on that drive."""
+    return os.name == "nt" and text[1:2] == ":" and text[2:3] not in ("\\", "/")
 
 
 def _absolute(text: str) -> str:

@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from . import REGISTRY_ENV, ROLE_PER_DCC_SIDECAR, results
 from .dispatch_contract import sidecar_host_rpc_dispatch_contract
+from .programs import described, program_of
 
-__all__ = ["build_sidecar_command", "child_environment", "program_of", "server_version"]
+__all__ = ["build_sidecar_command", "child_environment"]
 
-_PROGRAM = "dcc-mcp-server"
-_PROGRAM_ENV = "DCC_MCP_SERVER_BIN"
 _PYTHON_ENV = "DCC_MCP_PYTHON_EXECUTABLE"
 _PORT_ENV = "DCC_MCP_GATEWAY_PORT"
 _HOST_ENV = "DCC_MCP_GATEWAY_HOST"
 _NAME_ENV = "DCC_MCP_GATEWAY_NAME"
 _PORT = 9765
 _LAST_PORT = 65535
-#: Seconds a program has to say its version, for those who ask for it.
-_VERSION_TIMEOUT = 3.0
 
 _NEXT = (
     "Start this command from the host's start-up hook, and run readiness_command or call "
@@ -44,15 +41,6 @@ class _Refused(Exception):
         self.reason = reason
         self.message = message
         self.more = more
-
-
-class _Program(NamedTuple):
-    """What is run. ``source`` is ``explicit``, ``env`` or ``path``."""
-
-    command: str
-    source: str
-    configured: Optional[str]
-    path: Optional[str]
 
 
 def build_sidecar_command(
@@ -155,7 +143,7 @@ def build_sidecar_command(
         "registry_dir": directory,
         "gateway_port": port,
         "command": command,
-        "server_binary": _described(program, environ, check_server_version),
+        "server_binary": described(program, environ, check_server_version),
         "environment": {"set": variables},
         "readiness_selector": selector,
         "readiness_argv": arguments,
@@ -172,52 +160,6 @@ def child_environment(env: Optional[Mapping[str, str]]) -> Dict[str, str]:
     environ = dict(os.environ)
     environ.update(env or {})
     return environ
-
-
-def program_of(server_bin: Any, environ: Mapping[str, str]) -> _Program:
-    """Return which program to run: the one given, the environment's, or what the PATH has."""
-    import shutil
-
-    where = environ.get("PATH", os.defpath)
-    for source, value in (("explicit", server_bin), ("env", environ.get(_PROGRAM_ENV))):
-        configured = _text(value)
-        if configured:
-            return _Program(configured, source, configured, shutil.which(configured, path=where))
-    found = shutil.which(_PROGRAM, path=where)
-    return _Program(found or _PROGRAM, "path", None, found)
-
-
-def server_version(
-    command: str, environ: Mapping[str, str], timeout: float = _VERSION_TIMEOUT
-) -> Tuple[Optional[str], Optional[str]]:
-    """Run ``command --version``; return its first line and None, or None and what went wrong.
-
-    Blocks up to ``timeout`` seconds. On Windows also until whatever the program has started (a
-    ``.bat`` does) has ended or has closed its output.
-    """
-    import subprocess
-
-    try:
-        done = subprocess.run(
-            [command, "--version"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            timeout=timeout,
-            env=dict(environ),
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
-    except (OSError, ValueError, TypeError, subprocess.SubprocessError) as error:
-        return None, "{} --version could not be run: {}".format(command, error)
-    said = [_first_line(stream) for stream in (done.stdout, done.stderr)]
-    if done.returncode == 0 and said[0]:
-        return said[0], None
-    about = "{} --version ended with {}".format(command, done.returncode)
-    return None, ": ".join([about, *[line for line in (said[1] or said[0],) if line]])
-
-
-def _first_line(stream: bytes) -> str:
-    return stream.decode("utf-8", "replace").strip().partition("\n")[0].strip()
 
 
 # Arguments, as they are accepted.
@@ -327,21 +269,6 @@ def _this_module(environ: Mapping[str, str]) -> List[str]:
     python = environ.get(_PYTHON_ENV) or sys.executable or "python3"
     # The name that this copy was imported by, which need not be the usual one.
     return [python, "-m", __name__.rpartition(".")[0]]
-
-
-def _described(
-    program: _Program, environ: Mapping[str, str], check_version: bool
-) -> Dict[str, Any]:
-    version, error = server_version(program.command, environ) if check_version else (None, None)
-    return {
-        "command": program.command,
-        "source": program.source,
-        "configured": program.configured,
-        "path": program.path,
-        "version": version,
-        "version_error": error,
-        "version_checked": check_version,
-    }
 
 
 def _readiness_contract(capable: bool) -> Dict[str, Any]:

@@ -61,11 +61,11 @@ if TYPE_CHECKING:
     StillMeant = Callable[[bool], bool]
 
 __all__ = [
+    "Note",
     "Trees",
     "inspect_install_root",
     "perform",
     "safe_remove_tree",
-    "safe_replace_tree",
 ]
 
 OLD = "old"
@@ -86,11 +86,6 @@ def safe_remove_tree(path: Any) -> Result:
     return Trees().remove(path)
 
 
-def safe_replace_tree(source: Any, destination: Any) -> Result:
-    """Put a copy of the folder ``source`` at ``destination``, or say why that is untouched."""
-    return Trees(note=Note).replace(source, destination)
-
-
 def perform(operation: Dict[str, Any], still_meant: Optional[StillMeant] = None) -> Result:
     """Carry out a ``deferred_operation``; what is still owed then stands in the answer again.
 
@@ -100,19 +95,10 @@ def perform(operation: Dict[str, Any], still_meant: Optional[StillMeant] = None)
 
 
 class Note:
-    """What the journal says while a replacement is in the gap, where nobody has scheduled it."""
-
-    def __init__(self, tree: str) -> None:
-        from . import deferred
-
-        self._drop = deferred.drop_deferred
-        # Where there is no journal, it is done without.
-        noted = deferred.schedule_deferred_cleanup(results.operation_sweep(tree))
-        self._id: Optional[str] = noted.get("id")
+    """What stands somewhere while a replacement is in the gap, so that somebody finishes it."""
 
     def take_back(self) -> None:
-        if self._id is not None:
-            self._drop(self._id)
+        """Have it stand there no more: the gap is over."""
 
 
 class Trees:

@@ -14,7 +14,7 @@ from dcc_mcp_embed.install_lifecycle import (
     default_registry_dir,
     query_runtime_state,
 )
-from dcc_mcp_embed.install_lifecycle import sidecar as module
+from dcc_mcp_embed.install_lifecycle.programs import server_version
 
 ID = "a1b2c3d4-0000-4000-8000-000000000001"
 HERE = "dcc_mcp_embed.install_lifecycle"
@@ -161,7 +161,7 @@ def test_a_program_that_is_not_there_or_takes_too_long(tmp_path):
     assert binary["path"] is None and binary["command"] == "dcc-mcp-server"
     assert binary["version"] is None and "could not be run" in binary["version_error"]
     slow = program(tmp_path, script="exec /bin/sleep 600")
-    version, error = module.server_version(slow, dict(os.environ), timeout=0.05)
+    version, error = server_version(slow, dict(os.environ), timeout=0.05)
     assert version is None and "timed out" in error
 
 

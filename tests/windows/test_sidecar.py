@@ -6,6 +6,7 @@ The program is Python itself: told ``sidecar --dcc ...``, it runs the file of th
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ import time
 import pytest
 
 from dcc_mcp_embed.install_lifecycle import (
+    build_sidecar_command,
     launch_sidecar,
     processes,
     query_runtime_state,
@@ -112,6 +114,25 @@ def test_one_that_ends_at_once_is_told_with_its_last_words(options):
         assert launched["early_exit"]["stderr_tail"] == words
     with open(launched["stdio"]["stderr_path"]) as log:
         assert log.read() == "no bridge\nnone yet\n", "those of the first are still there"
+
+
+@pytest.mark.parametrize("given", [None, "dcc-mcp-server", "dcc-mcp-server.exe"])
+def test_no_program_is_taken_from_the_current_directory(options, monkeypatch, given):
+    there, on_path = options["cwd"], os.path.join(options["cwd"], "bin")
+    os.mkdir(on_path)
+    for folder in (there, on_path):
+        shutil.copy(sys.executable, os.path.join(folder, "dcc-mcp-server.exe"))
+    monkeypatch.chdir(there)
+    monkeypatch.setenv("PATH", os.pathsep.join([".", "", os.path.dirname(sys.executable)]))
+    asked = {"dcc_type": "maya", "host_rpc": HOST_RPC, "server_bin": given}
+    binary = build_sidecar_command(check_server_version=True, **asked)["server_binary"]
+    assert binary["path"] is None and binary["version"] is None, binary
+    answer = launch_sidecar(**dict(options, server_bin=given))
+    assert (answer["success"], answer["reason"]) == (False, "spawn_failed"), answer
+    monkeypatch.setenv("PATH", os.pathsep.join([".", on_path]))
+    binary = build_sidecar_command(**asked)["server_binary"]
+    found = os.path.join(on_path, "dcc-mcp-server.exe").lower()
+    assert [binary[name].lower() for name in ("path", "command")] == [found, found]
 
 
 def test_when_a_process_began_is_known(start):

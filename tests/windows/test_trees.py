@@ -262,6 +262,18 @@ def test_roots_that_are_refused(place):
 # The stand-in for NTFS.
 
 
+def test_where_a_drive_was_left_is_no_place(place, monkeypatch):
+    # What "C:" means hangs on where this process last was on C:.
+    monkeypatch.chdir(place)
+    tree = plant(os.path.join(place, "tree"), OLD)
+    drive = os.path.splitdrive(place)[0]
+    for path in (drive, drive + "tree"):
+        for answer in (safe_remove_tree(path), safe_replace_tree(tree, path)):
+            assert (answer["status"], answer["reason"]) == ("failed", "invalid_path"), answer
+        assert safe_replace_tree(path, os.path.join(place, "new"))["reason"] == "invalid_path"
+    assert picture(os.path.join(place, "tree")) == picture(tree)
+
+
 def test_the_rule_of_ntfs(place, monkeypatch):
     ntfs.enforce(monkeypatch.setattr)
     tree = plant(os.path.join(place, "tree"), OLD)
