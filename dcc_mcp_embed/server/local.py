@@ -71,7 +71,7 @@ class LocalCalls:
             lambda job, answer, error: None,
             client="local",
             writes=not tool.read_only,
-            undo_label=None if tool.read_only or not on_main else "MCP: " + name,
+            undo_label="MCP: " + name if _is_step(tool) else None,
             read=read_step,
         )
         context.cancelled = job.cancelled
@@ -83,3 +83,8 @@ class LocalCalls:
                 # Its traceback holds this frame, which must not hold it.
                 error = None
         return value.data if type(value) is Outcome else value
+
+
+def _is_step(tool: Any) -> bool:
+    """Return whether a call of the tool is an undo step; undo itself is none."""
+    return tool.thread == "main" and not tool.read_only and "undo" not in tool.capabilities
