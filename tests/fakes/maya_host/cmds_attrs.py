@@ -123,6 +123,8 @@ def connect_attr(host: MayaHost, mode: str, arguments: List[str], flags: Flags) 
 @played("listConnections", s="source", d="destination", p="plugs", t="type")
 def list_connections(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
     scene, found = host.scene, []
+    for name in ("source", "destination", "plugs", "type"):
+        flags.get(name)
     for text in arguments:
         name, _, attribute = text.partition(".")
         ident = scene.named(name)[-1]

@@ -76,15 +76,17 @@ def ls(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> List[st
     if flags.get("shapes") and wanted:
         kinds.remove("shape")
     every, paths, seen = flags.get("allPaths"), [], set()
+    whole = flags.get("noIntermediate")
+    top = flags.get("assemblies")
     for path in found:
         node = scene.node(path)
         if kinds and not any(is_a(node["type"], kind) for kind in kinds):
             continue
         if exact and node["type"] != exact:
             continue
-        if flags.get("noIntermediate") and node["attrs"].get("intermediateObject"):
+        if whole and node["attrs"].get("intermediateObject"):
             continue
-        if flags.get("assemblies") and (len(path) > 1 or not node["dag"]):
+        if top and (len(path) > 1 or not node["dag"]):
             continue
         if path in seen or (not every and path[-1] in seen):
             continue
@@ -101,6 +103,8 @@ def ls(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> List[st
 @played("listRelatives", c="children", s="shapes", p="parent", ad="allDescendents", f="fullPath", ni="noIntermediate")
 def list_relatives(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
     scene, found = host.scene, []
+    for name in ("shapes", "noIntermediate", "type"):
+        flags.get(name)
     for path in selected(host, arguments):
         if flags.get("parent"):
             near = [path[:-1]] if len(path) > 1 else []
@@ -271,6 +275,7 @@ def instance(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> L
 def list_history(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
     scene, found = host.scene, []
     flags.get("interestLevel")
+    flags.get("pruneDagObjects")
     for path in selected(host, arguments):
         shapes = [path, *((*path, one) for one in scene.children(path))]
         for shape in shapes:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import struct
+import zlib
 from typing import Any, Callable, Dict, List, Tuple
 
 from . import matrices, plugs
@@ -162,3 +165,28 @@ def exact_world_bounding_box(host: MayaHost, mode: str, arguments: List[str], fl
         return [1e20] * 3 + [-1e20] * 3
     unit = CENTIMETRES[scene.state["linear"]]
     return [value / unit for corner in found for value in corner]
+
+
+@played("playblast", fmt="format", c="compression", fr="frame", cf="completeFilename", v="viewer", fo="forceOverwrite", os="offScreen", p="percent", wh="widthHeight", orn="showOrnaments")
+def playblast(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> str:
+    """Write a picture of one colour. Needs a view, which a Maya without a window has not."""
+    if host.batch:
+        raise RuntimeError("playblast: no model panel to draw")
+    path = flags.get("completeFilename")
+    width, height = flags.get("widthHeight", (64, 64))
+    for name in ("format", "compression", "frame", "viewer", "offScreen", "percent"):
+        flags.get(name)
+    flags.get("showOrnaments")
+    if os.path.exists(path) and not flags.get("forceOverwrite"):
+        raise RuntimeError("{} exists".format(path))
+    rows = zlib.compress((b"\0" + b"\x40\x80\xc0" * width) * height)
+    with open(path, "wb") as stream:
+        stream.write(b"\x89PNG\r\n\x1a\n")
+        for kind, body in (
+            (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+            (b"IDAT", rows),
+            (b"IEND", b""),
+        ):
+            stream.write(struct.pack(">I", len(body)) + kind + body)
+            stream.write(struct.pack(">I", zlib.crc32(kind + body) & 0xFFFFFFFF))
+    return str(path)

@@ -29,7 +29,10 @@ class _Mel(types.ModuleType):
     def eval(self, code: str) -> Any:
         self._host.require_main("mel.eval()")
         self.evaluated.append(code)
-        return self._host.mel_answers.get(code)
+        answer = self._host.mel_answers.get(code)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
 
 def modules(host: MayaHost, window: Callable[[], int]) -> Dict[str, types.ModuleType]:

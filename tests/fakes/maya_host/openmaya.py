@@ -254,6 +254,10 @@ def build(host: MayaHost) -> types.ModuleType:
             return bool(scene.nodes[self._ident]["default"]) and not scene.nodes[self._ident]["dag"]
 
         @property
+        def isLocked(self) -> bool:
+            return bool(scene.nodes[self._ident].get("locked"))
+
+        @property
         def isFromReferencedFile(self) -> bool:
             return bool(scene.nodes[self._ident].get("referenced"))
 

@@ -96,7 +96,9 @@ class UndoQueue:
         target.append(step)
 
     def flush(self) -> None:
+        """Forget all steps, also what a chunk that is open holds so far: a file was opened."""
         self.done, self.undone = [], []
+        self._before, self._changed = self._snapshot(), False
 
     def name(self, steps: List[Step]) -> Optional[str]:
         return steps[-1].name if steps else ""
