@@ -30,7 +30,7 @@ SEPARATOR = "|"
 #: Between a surface and the curves on it; those are no objects of their own here.
 UNDERWORLD = "->"
 #: What ``ls`` takes for a plain name: no pattern, no component, no UUID.
-_PLAIN = re.compile(r"[|A-Za-z0-9_:]+\Z")
+_PLAIN = re.compile(r"\|?[A-Za-z0-9_:]+(\|[A-Za-z0-9_:]+)*\Z")
 _NAME = re.compile(r"(:?[A-Za-z_][A-Za-z0-9_]*)(:[A-Za-z_][A-Za-z0-9_]*)*\Z")
 
 #: How every listing of objects asks: in the order of the outliner, an instance once per place.

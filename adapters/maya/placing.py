@@ -67,9 +67,7 @@ def place(
     above = _above(path, space, units)
     now = _channels(path, units)
     given = (translate, rotate, scale)
-    if above == m.IDENTITY and _agree(m.compose(*now), _matrix(path + ".matrix", units)):
-        _write(path, now, m.Parts(*_overlay(now, given)), units)
-        return
+    turned = rotate is not None or scale is not None
     back = m.inverse(above)
     if back is None:
         raise InvalidArgument(
@@ -79,10 +77,18 @@ def place(
     seen = transform_of(path, space)
     current = m.Parts(*(tuple(seen[part]) for part in PARTS))
     wanted = m.multiply(back, m.compose(*_overlay(current, given)))
-    if rotate is not None or scale is not None:
+    if above == m.IDENTITY and _agree(m.compose(*now), _matrix(path + ".matrix", units)):
+        # Nothing shows between the channels and the space; what a turn brings out is seen after.
+        plain = m.Parts(*_overlay(now, given))
+        if rotate is None or not cmds().getAttr(path + ".rotateOrder"):
+            _write(path, now, plain, units)
+            if _agree(m.compose(*plain), _matrix(path + ".matrix", units)):
+                return
+            now = _channels(path, units)
+    if turned:
         parts = m.decompose(wanted)
-        turned = now._replace(rotate=_rotation(path, parts.rotate, units), scale=parts.scale)
-        _write(path, now, turned, units)
+        new = now._replace(rotate=_rotation(path, parts.rotate, units), scale=parts.scale)
+        _write(path, now, new, units)
     # What the translation must be to end there shows when the rest is set: pivots shift it.
     found = _matrix(path + ".matrix", units)
     now = _channels(path, units)
