@@ -135,7 +135,7 @@ def undo_info(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> 
             "redoQueueEmpty": lambda: not queue.undone,
             "length": lambda: queue.length,
             "infinity": lambda: queue.infinity,
-            "chunkName": lambda: queue.chunks[-1] if queue.chunks else "",
+            "chunkName": queue.open_name,
         }
         for name, read in table.items():
             if flags.get(name):

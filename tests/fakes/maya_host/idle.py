@@ -41,6 +41,9 @@ class IdleQueue:
         self.gated = False
         #: Playback, or idle callbacks of others that never stop: the queue gets no turn.
         self.starved = False
+        #: Somebody's idle callback stands and never ends: "idle callbacks should be removed
+        #: immediately after running", else what has the lowest priority gets no turn.
+        self.standing = False
         #: How many entries have run.
         self.turns = 0
 
@@ -79,9 +82,10 @@ class IdleQueue:
 
     def _run_next(self) -> None:
         with self._lock:
-            if not self._entries:
+            ready = [one for one in self._entries if not (self.standing and one.priority == LOWEST)]
+            if not ready:
                 return
-            entry = min(self._entries, key=lambda one: one.priority)
+            entry = min(ready, key=lambda one: one.priority)
             self._entries.remove(entry)
         self.turns += 1
         try:

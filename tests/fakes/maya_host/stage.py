@@ -6,6 +6,7 @@ import faulthandler
 import os
 import sys
 import threading
+import time
 from contextlib import ExitStack
 from typing import Any, Callable, FrozenSet, List, Optional
 
@@ -42,8 +43,9 @@ class _Stage:
         """Close the adapter; what Maya still holds of it must come back empty."""
         self.adapter.close()
         self.adapter.close()
-        self.host.idle.gated = self.host.idle.starved = False
-        self.host.idle.process()
+        idle = self.host.idle
+        idle.gated = idle.starved = idle.standing = False
+        idle.process()
 
 
 class MayaStage(_Stage):
@@ -100,8 +102,24 @@ class MayaStage(_Stage):
         self._loop.tidy()
 
     def run(self, body: Callable[[], Any], seconds: float = 30.0) -> Any:
-        """Run Maya's event loop here while ``body()`` runs on another thread."""
-        return self._loop.run(body, seconds)
+        """Run Maya's event loop here while ``body()`` runs on another thread.
+
+        Unless Maya is still in its own start, which ``gated`` says, it has been idle once by then.
+        """
+
+        def when_idle() -> Any:
+            if not self._gated:
+                self.wait_idle()
+            return body()
+
+        return self._loop.run(when_idle, seconds)
+
+    def wait_idle(self) -> None:
+        """Wait until nothing is left on the idle queue. Any thread but the main one."""
+        end = time.monotonic() + DEADLINE
+        while self.host.idle.pending():
+            assert time.monotonic() < end, "Maya does not get idle"
+            threading.Event().wait(0.001)
 
     def on_main(self, function: Callable[[], Any]) -> Any:
         """Run Maya's own code on its main thread, from another."""
@@ -157,12 +175,15 @@ class _QtIdle:
         #: Kept, and ended, on the main thread.
         self._parts: List[Any] = [timer, receiver]
 
+        def pause() -> int:
+            return FROZEN_MS if host.idle.frozen or host.idle.standing else 0
+
         def turn() -> None:
             # Armed first: what runs may turn the loop itself, where Maya is idle as well.
             if len(host.idle.pending()) > 1:
-                timer.start(FROZEN_MS if host.idle.frozen else 0)
+                timer.start(pause())
             if host.idle.turn() and not timer.isActive():
-                timer.start(FROZEN_MS if host.idle.frozen else 0)
+                timer.start(pause())
 
         timer.timeout.connect(turn)
         host.idle.poke = lambda: core.QCoreApplication.postEvent(receiver, core.QEvent(kind))

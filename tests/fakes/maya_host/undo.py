@@ -39,6 +39,9 @@ class UndoQueue:
         self.infinity = False
         #: Whether a chunk in which nothing was done is a step.
         self.empty_steps = False
+        #: Whether ``undoInfo(query=True, chunkName=True)`` says which chunk is open. The flag can be
+        #: queried; the documentation does not say what it answers.
+        self.tells_chunk = True
         self.undone: List[Step] = []
         self.done: List[Step] = []
         #: Names of the chunks that are open, outermost first.
@@ -99,6 +102,9 @@ class UndoQueue:
         """Forget all steps, also what a chunk that is open holds so far: a file was opened."""
         self.done, self.undone = [], []
         self._before, self._changed = self._snapshot(), False
+
+    def open_name(self) -> str:
+        return self.chunks[-1] if self.chunks and self.tells_chunk else ""
 
     def name(self, steps: List[Step]) -> Optional[str]:
         return steps[-1].name if steps else ""
