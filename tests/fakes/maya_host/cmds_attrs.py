@@ -250,9 +250,8 @@ def xform(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
     path = selected(host, arguments)[0]
     world = bool(flags.get("worldSpace"))
     flags.get("objectSpace")
-    node = scene.node(path)
     unit = plugs.CENTIMETRES[scene.state["linear"]]
-    order = matrices.ORDERS[node["attrs"]["rotateOrder"]]
+    order = matrices.ORDERS[scene.node(path)["attrs"]["rotateOrder"]]
     matrix = plugs.world_matrix(scene, path) if world else plugs.local_matrix(scene, path)
     parts = list(matrices.decompose(matrix, order))
     names = ("translation", "rotation", "scale")
@@ -272,9 +271,9 @@ def xform(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
         values = list(flags.get("matrix"))
         matrix = [[float(one) for one in values[n : n + 4]] for n in range(0, 16, 4)]
     else:
-        matrix = matrices.compose(*parts, order)  # type: ignore[call-arg]
+        matrix = matrices.compose(parts[0], parts[1], parts[2], parts[3], order)
     if world:
         set_world(scene, path, matrix)
     else:
-        node["attrs"].update(zip(("translate", "rotate", "scale", "shear"), matrices.decompose(matrix, order)))
+        plugs.settle(scene, path, matrix)
     return None

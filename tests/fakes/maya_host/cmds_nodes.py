@@ -43,6 +43,12 @@ def make_name(host: MayaHost, name: str) -> str:
     return "{}:{}".format(space, leaf) if space else leaf
 
 
+def shape_name(transform: str) -> str:
+    """Return what Maya calls the shape of a transform: pCube1 has pCubeShape1."""
+    stem = transform.rstrip("0123456789")
+    return "{}Shape{}".format(stem, transform[len(stem) :])
+
+
 def selected(host: MayaHost, arguments: List[str]) -> List[Path]:
     """Return what the names name, the selection where there are none."""
     if not arguments:
@@ -200,8 +206,9 @@ def rename(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> str
     node["name"] = scene.unique(make_name(host, new), path[:-1], node["dag"], but=path[-1])
     for ident in node["children"]:
         shape = scene.nodes[ident]
-        if is_a(shape["type"], "shape") and shape["name"].startswith(old + "Shape") and not flags.get("ignoreShape"):
-            shape["name"] = scene.unique(shape["name"].replace(old, node["name"], 1), path, True, ident)
+        # A shape that is called after its transform follows it.
+        if shape["name"] == shape_name(old) and not flags.get("ignoreShape"):
+            shape["name"] = scene.unique(shape_name(node["name"]), path, True, ident)
     return scene.short(path)
 
 
@@ -232,13 +239,9 @@ def parent(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any
 def set_world(scene: Scene, path: Path, world: matrices.Matrix) -> None:
     """Give a transform the values that put it where ``world`` says."""
     above = matrices.multiply(plugs.offset(scene, path), plugs.parent_matrix(scene, path))
-    node = scene.node(path)
     undone = matrices.inverse(above)
-    if undone is None:
-        return
-    order = matrices.ORDERS[node["attrs"]["rotateOrder"]]
-    parts = matrices.decompose(matrices.multiply(world, undone), order)
-    node["attrs"].update(zip(("translate", "rotate", "scale", "shear"), parts))
+    if undone is not None:
+        plugs.settle(scene, path, matrices.multiply(world, undone))
 
 
 @played("delete", undoable=True, ch="constructionHistory")

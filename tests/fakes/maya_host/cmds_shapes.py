@@ -8,7 +8,7 @@ import zlib
 from typing import Any, Callable, Dict, List, Tuple
 
 from . import matrices, plugs
-from .cmds_nodes import make_name, selected
+from .cmds_nodes import make_name, selected, shape_name
 from .commands import Flags, played
 from .host import MayaHost
 from .node_types import TYPES, bounds, is_a, own
@@ -20,9 +20,7 @@ def shaped(host: MayaHost, kind: str, name: str, select: bool = True) -> Tuple[P
     """Make a transform with a shape below it."""
     scene = host.scene
     transform = scene.add("transform", make_name(host, name))
-    made = scene.node(transform)["name"]
-    stem = made.rstrip("0123456789")
-    shape = scene.add(kind, "{}Shape{}".format(stem, made[len(stem) :]), transform)
+    shape = scene.add(kind, shape_name(scene.node(transform)["name"]), transform)
     if select:
         scene.state["selection"] = [transform]
     return transform, shape

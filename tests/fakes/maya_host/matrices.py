@@ -2,7 +2,8 @@
 
 Autodesk's page of the node ``transform``: "matrices are post-multiplied in Maya", p' = p * wm, so a
 point is a row and the translation is the last row; matrix = SP * S * SH * SP * ST * RP * RA * R *
-RP * RT * T, R in the order that rotateOrder names. The pivots stay where they are in this fake.
+RP * RT * T, R in the order that rotateOrder names; of a joint R is followed by its jointOrient.
+RA and the orientation of a joint turn about X, then Y, then Z.
 """
 
 from __future__ import annotations
@@ -10,7 +11,18 @@ from __future__ import annotations
 import math
 from typing import Any, List, Optional, Sequence, Tuple
 
-__all__ = ["ORDERS", "compose", "decompose", "identity", "inverse", "multiply", "point"]
+__all__ = [
+    "ORDERS",
+    "compose",
+    "decompose",
+    "euler",
+    "identity",
+    "inverse",
+    "multiply",
+    "point",
+    "product",
+    "rotation",
+]
 
 Matrix = List[List[float]]
 
@@ -28,7 +40,9 @@ def multiply(a: Matrix, b: Matrix) -> Matrix:
 
 def point(matrix: Matrix, at: Sequence[float]) -> Tuple[float, ...]:
     x, y, z = at
-    return tuple(x * matrix[0][j] + y * matrix[1][j] + z * matrix[2][j] + matrix[3][j] for j in range(3))
+    return tuple(
+        x * matrix[0][j] + y * matrix[1][j] + z * matrix[2][j] + matrix[3][j] for j in range(3)
+    )
 
 
 def axis(name: str, degrees: float) -> Matrix:
@@ -48,21 +62,51 @@ def rotation(rotate: Sequence[float], order: str) -> Matrix:
     return turned
 
 
+def moved(by: Sequence[float]) -> Matrix:
+    matrix = identity()
+    matrix[3][:3] = [float(value) for value in by]
+    return matrix
+
+
+def product(*factors: Matrix) -> Matrix:
+    matrix = identity()
+    for one in factors:
+        matrix = multiply(matrix, one)
+    return matrix
+
+
+def negative(values: Sequence[float]) -> List[float]:
+    return [-one for one in values]
+
+
 def compose(
     translate: Sequence[float],
     rotate: Sequence[float],
     scale: Sequence[float],
     shear: Sequence[float],
     order: str,
+    pivots: Sequence[Sequence[float]] = ((0.0,) * 3,) * 2,
+    turns: Sequence[Sequence[float]] = ((0.0,) * 3,) * 2,
 ) -> Matrix:
+    """Return the matrix; ``pivots`` of scale and rotation, ``turns`` before and after R."""
     scaled, sheared = identity(), identity()
     for k in range(3):
         scaled[k][k] = scale[k]
     # SH = | 1; shxy 1; shxz shyz 1 |
     sheared[1][0], sheared[2][0], sheared[2][1] = shear
-    matrix = multiply(multiply(scaled, sheared), rotation(rotate, order))
-    matrix[3][:3] = [float(value) for value in translate]
-    return matrix
+    sp, rp = pivots
+    return product(
+        moved(negative(sp)),
+        scaled,
+        sheared,
+        moved(sp),
+        moved(negative(rp)),
+        rotation(turns[0], "xyz"),
+        rotation(rotate, order),
+        rotation(turns[1], "xyz"),
+        moved(rp),
+        moved(translate),
+    )
 
 
 def _dot(a: Sequence[float], b: Sequence[float]) -> float:

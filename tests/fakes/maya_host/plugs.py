@@ -7,10 +7,22 @@ import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from . import matrices
-from .node_types import Attribute, attributes, is_a
+from .node_types import Attribute, attributes, is_a, own
 from .scene import Path, Scene
 
-__all__ = ["CENTIMETRES", "FPS", "Plug", "local_matrix", "named_plug", "parent_matrix", "read", "world_matrix", "write"]
+__all__ = [
+    "CENTIMETRES",
+    "FPS",
+    "Plug",
+    "local_matrix",
+    "named_plug",
+    "parent_matrix",
+    "read",
+    "settle",
+    "transform_values",
+    "world_matrix",
+    "write",
+]
 
 #: What one unit of ``currentUnit(linear=)`` is in Maya's internal unit.
 CENTIMETRES = {"mm": 0.1, "cm": 1.0, "m": 100.0, "km": 100000.0, "in": 2.54, "ft": 30.48, "yd": 91.44}
@@ -130,11 +142,37 @@ def local_matrix(scene: Scene, path: Path) -> matrices.Matrix:
     node = scene.node(path)
     if not is_a(node["type"], "transform"):
         return matrices.identity()
-    table = attributes(node["type"])
-    value = {name: stored(scene, path, table[name]) for name in table if name in node["attrs"]}
-    order = matrices.ORDERS[value["rotateOrder"]]
+    value = transform_values(scene, path)
     parts = (value[name] for name in ("translate", "rotate", "scale", "shear"))
-    return matrices.compose(*parts, order)  # type: ignore[call-arg]
+    return matrices.compose(*parts, **_fixed(value))  # type: ignore[arg-type]
+
+
+def transform_values(scene: Scene, path: Path) -> Dict[str, Any]:
+    """Return what a transform's attributes hold: centimetres and degrees."""
+    node = scene.node(path)
+    return {one.name: stored(scene, path, one) for one in own(node["type"])}
+
+
+def _fixed(value: Dict[str, Any]) -> Dict[str, Any]:
+    """Return what setting a place leaves as it is."""
+    return {
+        "order": matrices.ORDERS[value["rotateOrder"]],
+        "pivots": (value["scalePivot"], value["rotatePivot"]),
+        "turns": (value["rotateAxis"], value.get("jointOrient", [0.0] * 3)),
+    }
+
+
+def settle(scene: Scene, path: Path, local: matrices.Matrix) -> None:
+    """Give a transform the values with which its own matrix is ``local``."""
+    fixed = _fixed(transform_values(scene, path))
+    _, turned, scale, shear = matrices.decompose(local, "xyz")
+    before, after = (matrices.inverse(matrices.rotation(one, "xyz")) for one in fixed["turns"])
+    assert before is not None and after is not None
+    rows = matrices.product(before, matrices.rotation(turned, "xyz"), after)
+    rotate = matrices.euler(rows, fixed["order"])
+    unmoved = matrices.compose([0.0] * 3, rotate, scale, shear, **fixed)
+    translate = [local[3][k] - unmoved[3][k] for k in range(3)]
+    scene.node(path)["attrs"].update(translate=translate, rotate=rotate, scale=scale, shear=shear)
 
 
 def offset(scene: Scene, path: Path) -> matrices.Matrix:
