@@ -40,6 +40,7 @@ class MayaAdapter(HostAdapter):
         self._questions: Optional[Questions] = None
         self._waker: Any = None
         self._gate: Optional[Gate] = None
+        self._not_idle: Callable[[], None] = lambda: None
         if self._batch:
             self._waiter: Optional[MainThreadWaiter] = MainThreadWaiter()
             self._pass_on = self._waiter.wake
@@ -49,7 +50,7 @@ class MayaAdapter(HostAdapter):
             self._waker = DeferredWake() if self._qt is None else Wake(self._qt)
             self._gate = Gate(self._waker.wake)
             self._pass_on = self._gate.wake
-            on_idle(self._gate.open)
+            self._not_idle = on_idle(self._gate.open)
 
     def version(self) -> str:
         return str(cmds().about(version=True))
@@ -124,6 +125,7 @@ class MayaAdapter(HostAdapter):
         if self._closed or not self.is_main_thread():
             return
         self._closed = True
+        self._not_idle()
         for once in self._exits:
             atexit.unregister(once)
         self._messages.close()

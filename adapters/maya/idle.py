@@ -8,19 +8,41 @@ so). Idle comes only after both, so nothing of ours runs on the main thread befo
 from __future__ import annotations
 
 import sys
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional
 
+from ..qt import application, binding
 from .session import cmds, is_batch
 
 __all__ = ["DeferredWake", "Gate", "on_idle", "when_idle"]
 
 Pump = Callable[[], Any]
 
+#: Milliseconds.
+PATIENCE = 1000
 
-def on_idle(function: Callable[[], Any]) -> None:
-    """Have ``function`` called once when Maya is idle, after all else that waits. Main thread."""
+
+def on_idle(function: Callable[[], Any]) -> Callable[[], None]:
+    """Have ``function`` called once when Maya is idle, after all else that waits. Main thread.
+
+    Returns what takes it back. A standing idle callback of somebody's keeps the lowest priority
+    from its turn for good; then it is called :data:`PATIENCE` after Maya was idle for others.
+    """
+    over: List[bool] = []
+
+    def once() -> None:
+        if not over:
+            over.append(True)
+            function()
+
+    def idle_for_others() -> None:
+        qt = None if over or application() is None else binding()
+        if qt is not None:
+            qt.QtCore.QTimer.singleShot(PATIENCE, once)
+
     # Only from the main thread: elsewhere evalDeferred fails on its flags.
-    cmds().evalDeferred(function, lowestPriority=True)
+    cmds().evalDeferred(once, lowestPriority=True)
+    cmds().evalDeferred(idle_for_others, lowPriority=True)
+    return lambda: over.append(True)
 
 
 def when_idle(start: Callable[..., Any], options: Dict[str, Any]) -> None:
