@@ -9,6 +9,7 @@ from ...errors import Unsupported
 from ...host.adapter import HostAdapter, Question, UndoChunk
 from ...host.waiter import MainThreadWaiter
 from ..qt import Questions, Wake, application, binding, modal_title
+from . import tools
 from .idle import DeferredWake, Gate, on_idle
 from .messages import SCENE_CHANGES, Messages
 from .scene import MayaScene
@@ -114,6 +115,9 @@ class MayaAdapter(HostAdapter):
 
     def scene_backend(self) -> Any:
         return self._scene
+
+    def tool_modules(self) -> List[Any]:
+        return [tools]
 
     def close(self) -> None:
         """End serving and take back callbacks, questions and the wake. Twice is fine.

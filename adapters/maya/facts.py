@@ -15,7 +15,7 @@ def scene_info(include: Sequence[str], selected: int) -> Dict[str, Any]:
     shape: Dict[str, Any] = {
         "file": str(cmds().file(query=True, sceneName=True) or ""),
         "dirty": bool(cmds().file(query=True, modified=True)),
-        "up_axis": str(cmds().upAxis(query=True, axis=True)),
+        "up_axis": str(cmds().upAxis(query=True, axis=True)).lower(),
         "units": {"linear": str(cmds().currentUnit(query=True, linear=True)), "angle": "deg"},
         "selection_count": selected,
     }

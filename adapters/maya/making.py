@@ -64,7 +64,7 @@ def _path(name: str) -> str:
 
 
 def _up() -> Tuple[int, int, int]:
-    return UP[str(cmds().upAxis(query=True, axis=True))]
+    return UP[str(cmds().upAxis(query=True, axis=True)).lower()]
 
 
 def _locator(values: Values) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import shutil
 import tempfile
@@ -65,18 +67,24 @@ def execute_mel(
             hint="The Script Editor shows the line.",
             details={"stdout": printed} if printed else None,
         )
-    return {"result": _plain(value), "stdout": printed}
+    shown = _plain(value)
+    text = json.dumps(shown)
+    if len(text) > MAX_RESULT:
+        # What it did cannot be refused with it, as a result that is too large would be.
+        ctx.warn("The result is too large; parts of its text are left out.")
+        shown = fit(shown if isinstance(shown, str) else text, MAX_RESULT)
+    return {"result": shown, "stdout": printed}
 
 
 def _plain(value: Any) -> Any:
     """Return a result of MEL as JSON: a string, a number, or an array of one of these."""
-    if isinstance(value, str):
-        return fit(value, MAX_RESULT)
-    if value is None or isinstance(value, (bool, int, float)):
+    if value is None or isinstance(value, (bool, int, str)):
         return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
     if isinstance(value, (list, tuple)):
         return [_plain(part) for part in value]
-    return fit(str(value), MAX_RESULT)
+    return str(value)
 
 
 @tool(

@@ -63,11 +63,13 @@ class Chunk(UndoChunk):
         """Close our chunk, and before it those that the tool left open: they would take in all
         that the user does from here on.
         """
+        if self._told and _open_name() == self._outer:
+            return  # the tool has closed ours
         for _ in range(MOST_OPEN):
             try:
                 cmds().undoInfo(closeChunk=True)
             except RuntimeError:
-                return  # none is open: the tool closed ours, or opened another scene
+                return  # none is open
             if self._is_recorded() or not self._told or _open_name() == self._outer:
                 return
 

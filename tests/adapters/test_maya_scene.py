@@ -260,6 +260,37 @@ def test_rotations_are_met_in_each_of_mayas_orders(scene, cmds, number, angle):
     assert cmds.getAttr(path + ".rotateOrder") == number
 
 
+def test_pivots_do_not_move_what_is_turned(scene, cmds):
+    """Maya turns about the pivot; the contract leaves the translation of the space as it is."""
+    path = scene.create("cube", None, None, {})
+    cmds.setAttr(path + ".rotatePivotX", 3)
+    cmds.setAttr(path + ".scalePivotY", -2)
+    scene.set_transform(path, (1, 2, 3), None, None, "world")
+    for rotate, scale in (((0, 0, 90), None), ((10, 20, 30), (1, 2, 3)), (None, (5, 5, 5))):
+        before = scene.transform(path, "world")
+        scene.set_transform(path, None, rotate, scale, "world")
+        found = scene.transform(path, "world")
+        near(found["translate"], (1, 2, 3))
+        near(found["rotate"], rotate or before["rotate"])
+        near(found["scale"], scale or before["scale"])
+    assert cmds.getAttr(path + ".rotatePivotX") == 3
+
+
+@pytest.mark.parametrize("number", range(6), ids=ORDERS)
+def test_a_joint_is_turned_with_its_orientation(scene, cmds, number):
+    parent = scene.create("group", None, None, {})
+    scene.set_transform(parent, (0, 1, 0), (0, 30, 0), None, "local")
+    path = scene.resolve(cmds.createNode("joint", name="hip", parent=parent, skipSelect=True))
+    cmds.setAttr(path + ".rotateOrder", number)
+    for name, angles in (("jointOrient", (10, -80, 35)), ("rotateAxis", (5, 15, 25))):
+        for axis, angle in zip("XYZ", angles):
+            cmds.setAttr(path + "." + name + axis, angle)
+    scene.set_transform(path, (1, 2, 3), (40, -50, 60), None, "world")
+    found = scene.transform(path, "world")
+    near_matrix(found["matrix"], m.compose((1, 2, 3), (40, -50, 60), (1, 1, 1)))
+    assert cmds.getAttr(path + ".jointOrientY") == -80
+
+
 def test_an_angle_beyond_a_turn_is_kept(scene):
     path = scene.create("cube", None, None, {})
     scene.set_transform(path, None, (0, 0, 720), None, "local")
@@ -366,6 +397,10 @@ def test_what_the_user_may_not_touch_is_neither_renamed_nor_deleted(host, scene,
         with pytest.raises(InvalidArgument, match="referenced"):
             call()
     host.scene.node(host.scene.named(path))["referenced"] = False
+    host.scene.node(host.scene.named(path))["locked"] = True
+    with pytest.raises(InvalidArgument, match="is locked"):
+        scene.delete([path])
+    host.scene.node(host.scene.named(path))["locked"] = False
     assert scene.delete([path]) == [path]
 
 
