@@ -51,15 +51,17 @@ class _Stage:
 class MayaStage(_Stage):
     """Maya with its window: Qt's event loop, and the idle queue that it turns.
 
-    ``gated``: it is in initializePlugin or userSetup until :meth:`open_gate`.
+    ``gated``: it is in initializePlugin or userSetup until :meth:`open_gate`. Without ``binding``
+    Maya's Python has no PySide, as where a studio has taken it out.
     """
 
     name = "maya"
     can = frozenset(("modal", "spin", "ask", "quit", "undo", "scene", "gate", "throttle"))
 
-    def __init__(self, gated: bool = False, version: str = "2025") -> None:
+    def __init__(self, gated: bool = False, binding: bool = True, version: str = "2025") -> None:
         super().__init__(version)
         self._gated = gated
+        self._binding = binding
         self._window: Optional[Any] = None
 
     def __enter__(self) -> MayaStage:
@@ -75,11 +77,21 @@ class MayaStage(_Stage):
         self._window.show()
         self._stack.enter_context(install(self.host, self._address))
         try:
-            self.adapter = self._create()
+            self.adapter = self._create() if self._binding else self._create_without_binding()
         except BaseException:
             self._leave()
             raise
         return self
+
+    def _create_without_binding(self) -> Any:
+        from dcc_mcp_embed.adapters.maya import adapter as module
+
+        # The test's Python has it, and this event loop is made of it: the adapter must not look.
+        before, module.application = module.application, lambda: None
+        try:
+            return self._create()
+        finally:
+            module.application = before
 
     def _address(self) -> int:
         assert self._window is not None
