@@ -20,6 +20,7 @@ __all__ = [
     "parent_of",
     "pairs",
     "paths",
+    "paths_below",
     "resolve",
     "shapes_of",
     "top_level_of",
@@ -63,6 +64,14 @@ def paths() -> List[str]:
     """Return the path of every object (transforms, joints and what is like them)."""
     found = listed(cmds().ls(type="transform", **ALL))
     return [path for path in found if UNDERWORLD not in path]
+
+
+def paths_below(path: str) -> List[str]:
+    """Return the path of every object below one, parents first."""
+    # Of what is instanced below it, the places elsewhere come with it.
+    found = listed(cmds().ls(path, type="transform", **ALL))
+    below = path + SEPARATOR
+    return [one for one in found if one.startswith(below) and UNDERWORLD not in one]
 
 
 def kinds() -> Iterator[Tuple[str, str]]:

@@ -36,7 +36,7 @@ class MayaScene(SceneBackend):
             "materials": materials_of,
             "history": history_of,
             "children": lambda path: [
-                one for one in self.descendants(path) if naming.parent_of(one) == path
+                one for one in naming.paths_below(path) if naming.parent_of(one) == path
             ],
         }
 
@@ -64,7 +64,7 @@ class MayaScene(SceneBackend):
         return self._parts[part](path)
 
     def descendants(self, path: str) -> List[str]:
-        return [one for one in naming.paths() if one.startswith(path + naming.SEPARATOR)]
+        return naming.paths_below(path)
 
     def selection(self) -> List[str]:
         chosen = naming.listed(cmds().ls(selection=True, long=True, objectsOnly=True))

@@ -41,7 +41,7 @@ def run(context, name, **arguments):
 def test_they_break_no_rule_of_portable_tools():
     table = ToolTable()
     table.add_module(tools)
-    assert [finding for tool in table.tools() for finding in check(tool)] == []
+    assert [finding for tool in table.tools for finding in check(tool)] == []
 
 
 def test_there_are_these():
