@@ -21,9 +21,8 @@ _LS = {
     "mat": "materials",
     "ni": "noIntermediate",
     "o": "objectsOnly",
-    "ex": "exactType",
+    "et": "exactType",
     "st": "showType",
-    "as": "assemblies",
 }
 
 

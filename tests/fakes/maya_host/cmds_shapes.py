@@ -69,21 +69,10 @@ def _polygon(command: str) -> Callable[..., List[str]]:
     return play
 
 
+_SHORT = {"n": "name", "ch": "constructionHistory", "sx": "subdivisionsX", "sy": "subdivisionsY"}
 for _command in _POLYGONS:
-    played(
-        _command,
-        undoable=True,
-        n="name",
-        r="radius",
-        w="width",
-        h="height",
-        d="depth",
-        ax="axis",
-        ch="constructionHistory",
-        sr="sectionRadius",
-        sx="subdivisionsX",
-        sy="subdivisionsY",
-    )(_polygon(_command))
+    _own = {one.short: one.name for one in TYPES[_command].attributes}
+    played(_command, undoable=True, ax="axis", **dict(_SHORT, **_own))(_polygon(_command))
 
 
 @played("polyEvaluate", v="vertex", f="face")
@@ -175,7 +164,8 @@ def playblast(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> 
     for name in ("format", "compression", "frame", "viewer", "offScreen", "percent"):
         flags.get(name)
     flags.get("showOrnaments")
-    if os.path.exists(path) and not flags.get("forceOverwrite"):
+    force = flags.get("forceOverwrite")
+    if os.path.exists(path) and not force:
         raise RuntimeError("{} exists".format(path))
     rows = zlib.compress((b"\0" + b"\x40\x80\xc0" * width) * height)
     with open(path, "wb") as stream:

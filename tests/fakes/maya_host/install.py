@@ -32,7 +32,7 @@ class _Mel(types.ModuleType):
         answer = self._host.mel_answers.get(code)
         if isinstance(answer, BaseException):
             raise answer
-        return answer
+        return answer() if callable(answer) else answer
 
 
 def modules(host: MayaHost, window: Callable[[], int]) -> Dict[str, types.ModuleType]:
