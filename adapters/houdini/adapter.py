@@ -114,6 +114,7 @@ class HoudiniAdapter(HostAdapter):
     def ask(self, question: Question) -> None:
         if self._qt is None:
             super().ask(question)
+            return
         if self._questions is None:
             from ..qt import Questions
 
@@ -145,6 +146,12 @@ class HoudiniAdapter(HostAdapter):
     def _find_a_wake(self) -> None:
         from ..qt import Wake, application, binding
 
+        if application() is None:
+            try:
+                # Loads the binding that this Houdini is built with.
+                self._hom().qt.mainWindow()
+            except Exception:  # whatever an installation without a usable Qt raises
+                pass
         if application() is not None:
             self._qt = binding()
         if self._qt is not None:

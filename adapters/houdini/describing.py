@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Set
 
 from ...tools.matrix import Matrix
 from .nodes import Tree
@@ -110,7 +110,7 @@ def _moved(world: Matrix, x: float, y: float, z: float) -> List[float]:
 def _chain(hou: Any, node: Any) -> List[Any]:
     """Return the SOPs above the displayed one, inputs before what they go into."""
     order: List[Any] = []
-    seen = set()
+    seen: Set[str] = set()
     last = _display(hou, node)
     waiting = [] if last is None else [(last, False)]
     while waiting and len(seen) <= MAX_HISTORY:

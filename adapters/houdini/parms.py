@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from ...errors import HostError, InvalidArgument, TypeMismatch
+from ...errors import HostError, TypeMismatch
 
-__all__ = ["check_writable", "key", "numbers", "put", "show", "token", "tuple_of"]
+__all__ = ["check_writable", "driver", "key", "numbers", "put", "show", "token", "tuple_of"]
 
 #: The expressions that Houdini writes itself between two keys.
 _SEGMENT = re.compile(
@@ -100,28 +100,21 @@ def key(hou: Any, node: Any, names: Sequence[str], frame: float) -> None:
 
 
 def show(hou: Any, found: Any) -> Tuple[bool, Any]:
-    """Return whether a parameter tuple has a value, and the value as JSON.
+    """Return whether a parameter, or a tuple of them, has a value, and the value as JSON.
 
-    One of a single component is that component. What cannot be evaluated is shown as why.
+    A tuple of one component is that component. What cannot be evaluated is shown as why.
     """
     kind = found.parmTemplate().type()
     if kind in [getattr(hou.parmTemplateType, name) for name in _EMPTY]:
         return False, None
     try:
         if kind == hou.parmTemplateType.Menu:
-            return True, found[0].evalAsString()
+            menu = found[0] if hasattr(found, "__len__") else found
+            return True, menu.evalAsString()
         value = found.eval()
     except hou.Error as error:
         return True, "error: {}".format(" ".join(str(error).split()))
     if not isinstance(value, tuple):
-        return True, str(value)
+        return True, value if isinstance(value, (int, float, str)) else str(value)
     parts = [part if isinstance(part, (int, float, str)) else str(part) for part in value]
     return True, parts[0] if len(parts) == 1 else parts
-
-
-def check_number(value: float, label: str) -> float:
-    """Return a finite number. Raises InvalidArgument."""
-    number = float(value)
-    if number != number or number in (float("inf"), float("-inf")):
-        raise InvalidArgument("'{}' must be a finite number.".format(label))
-    return number
