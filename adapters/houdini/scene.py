@@ -154,10 +154,11 @@ class HoudiniScene(SceneBackend):
         for node in [object_at(hou, path) for path in paths]:
             for one in [node, *tree.below(node.path())]:
                 doomed[one.path()] = one
-        for path, node in doomed.items():
-            if not _goes_with_another(hou, node, doomed):
-                with Telling(hou, "'{}' could not be deleted".format(path)):
-                    node.destroy()
+        # Found out first: a node that is gone cannot be asked any more.
+        tops = [one for one in doomed.items() if not _goes_with_another(hou, one[1], doomed)]
+        for path, node in tops:
+            with Telling(hou, "'{}' could not be deleted".format(path)):
+                node.destroy()
         return list(doomed)
 
     def select(self, paths: Sequence[str]) -> None:
