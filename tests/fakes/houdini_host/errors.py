@@ -38,7 +38,9 @@ class OperationFailed(Error):
 class ObjectWasDeleted(Error):
     """A reference to a node that is gone was used."""
 
-    def __init__(self, message: str = "Attempt to access an object that no longer exists in Houdini") -> None:
+    def __init__(
+        self, message: str = "Attempt to access an object that no longer exists in Houdini"
+    ) -> None:
         super().__init__(message)
 
 
@@ -83,7 +85,10 @@ class EnumValue:
         return self._name
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, EnumValue) and (self._kind, self._name) == (other._kind, other._name)
+        return isinstance(other, EnumValue) and (self._kind, self._name) == (
+            other._kind,
+            other._name,
+        )
 
     def __ne__(self, other: object) -> bool:
         return not self == other

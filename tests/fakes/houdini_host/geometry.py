@@ -27,7 +27,7 @@ class Geometry:
         return self._box * transform
 
     def intrinsicValue(self, intrinsic_name: str) -> Any:
-        """"Raises OperationFailed if the given intrinsic name does not exist"."""
+        """ "Raises OperationFailed if the given intrinsic name does not exist"."""
         if intrinsic_name not in self._counts:
             raise OperationFailed("No intrinsic {!r}".format(intrinsic_name))
         return self._counts[intrinsic_name]

@@ -34,7 +34,7 @@ class hipFile:
         self._callbacks.append(callback)
 
     def removeEventCallback(self, callback: Callback) -> None:
-        """"Raises hou.OperationFailed if the callback was not previously registered"."""
+        """ "Raises hou.OperationFailed if the callback was not previously registered"."""
         if callback not in self._callbacks:
             raise OperationFailed("The callback was not registered")
         self._callbacks.remove(callback)
@@ -73,7 +73,7 @@ class hipFile:
         return scene.path == scene.default_path if not self._interactive else not self._named
 
     def hasUnsavedChanges(self) -> bool:
-        """"In a non-graphical session (hython) it will always return True"."""
+        """ "In a non-graphical session (hython) it will always return True"."""
         return current().dirty if self._interactive else True
 
     def isShuttingDown(self) -> bool:

@@ -58,7 +58,7 @@ class Functions:
         return "21.0.512"
 
     def exit(self, exit_code: int = 0, suppress_save_prompt: bool = False) -> None:
-        """"if the user chose to exit, this function will raise a Python SystemExit exception"."""
+        """ "if the user chose to exit, this function will raise a Python SystemExit exception"."""
         loop = self._hou._loop
         if loop is not None and current().dirty and not suppress_save_prompt:
             ledger().blame("hou.exit asks whether to save, and blocks")

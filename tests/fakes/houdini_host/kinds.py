@@ -129,7 +129,9 @@ _LIST: List[Kind] = [
     # https://www.sidefx.com/docs/houdini/nodes/obj/hlight.html; "hlight" alone is an older one.
     _obj(
         "hlight::2.0",
-        menu("light_type", "point", "line", "grid", "disk", "sphere", "tube", "geo", "distant", "sun"),
+        menu(
+            "light_type", "point", "line", "grid", "disk", "sphere", "tube", "geo", "distant", "sun"
+        ),
         floats("light_color", 1, 1, 1, suffix=_RGB),
         floats("light_intensity", 1),
         floats("light_exposure", 0),
@@ -190,12 +192,17 @@ _LIST: List[Kind] = [
     ),
     _sop("null", inputs=1),
     _sop("merge", inputs=9999),
+    _sop("xform", floats("t", 0, 0, 0), floats("r", 0, 0, 0), floats("s", 1, 1, 1), inputs=1),
     _sop(
-        "xform", floats("t", 0, 0, 0), floats("r", 0, 0, 0), floats("s", 1, 1, 1), inputs=1
+        "file",
+        menu("filemode", "auto", "read", "write", "none"),
+        text("file", "default.bgeo"),
+        inputs=1,
     ),
-    _sop("file", menu("filemode", "auto", "read", "write", "none"), text("file", "default.bgeo"), inputs=1),
     Kind("Driver", "geometry", [text("sopoutput", "$HIP/$OS.bgeo.sc")], None, 9999),
-    Kind("Vop", "principledshader::2.0", [floats("basecolor", 0.2, 0.2, 0.2, suffix=_RGB)], None, 0),
+    Kind(
+        "Vop", "principledshader::2.0", [floats("basecolor", 0.2, 0.2, 0.2, suffix=_RGB)], None, 0
+    ),
 ]
 
 CATEGORIES: Dict[str, Dict[str, Kind]] = {}

@@ -71,7 +71,7 @@ class ui:
         self._loop.callbacks.append(callback)
 
     def removeEventLoopCallback(self, callback: Callback) -> None:
-        """"Raises hou.OperationFailed if the callback was not previously registered"."""
+        """ "Raises hou.OperationFailed if the callback was not previously registered"."""
         if callback not in self._loop.callbacks:
             raise OperationFailed("The callback was not registered")
         self._loop.callbacks.remove(callback)
@@ -86,7 +86,7 @@ class ui:
         self._loop.posted = [one for one in self._loop.posted if one != callback]
 
     def waitUntil(self, callback: Callable[[], bool]) -> None:
-        """"Houdini will continue to be responsive"."""
+        """ "Houdini will continue to be responsive"."""
         while not callback():
             self._loop.binding.QtCore.QCoreApplication.processEvents()
 

@@ -46,7 +46,7 @@ class NodeType:
         return self._kind.name
 
     def nameComponents(self) -> Tuple[str, ...]:
-        """"scope network type, namespace, node type name, version" (its docstring)."""
+        """ "scope network type, namespace, node type name, version" (its docstring)."""
         name, _, version = self._kind.name.partition("::")
         return ("", "", name, version)
 
@@ -78,6 +78,10 @@ class Item:
     @property
     def _data(self) -> Data:
         return current().get(self._id)
+
+    def _there(self) -> None:
+        """Raise ObjectWasDeleted unless it is."""
+        current().get(self._id)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Item) and self._id == other._id
@@ -122,11 +126,11 @@ class NetworkMovableItem(Item):
         scene.selected = [i for i in scene.selected if i != ident] + [ident] * bool(on)
 
     def position(self) -> Vector2:
-        self._data
+        self._there()
         return Vector2(0, 0)
 
     def setPosition(self, position: Any) -> None:
-        self._data
+        self._there()
 
 
 @hom("Node")
@@ -145,7 +149,7 @@ class Node(NetworkMovableItem):
         return self._data.kind.category != "Director"
 
     def isHidden(self) -> bool:
-        self._data
+        self._there()
         return False
 
     def isSubNetwork(self) -> bool:
@@ -246,7 +250,7 @@ class Node(NetworkMovableItem):
         move_outputs: bool = True,
         move_unconnected: bool = True,
     ) -> Vector2:
-        self._data
+        self._there()
         return Vector2(0, 0)
 
     def errors(self) -> Tuple[str, ...]:
@@ -259,7 +263,7 @@ class Node(NetworkMovableItem):
         return tuple(data.errors)
 
     def warnings(self) -> Tuple[str, ...]:
-        self._data
+        self._there()
         return ()
 
     def comment(self) -> str:
@@ -314,15 +318,15 @@ class OpNode(Node):
             parm.set(value)
 
     def isInsideLockedHDA(self) -> bool:
-        self._data
+        self._there()
         return False
 
     def isLockedHDA(self) -> bool:
-        self._data
+        self._there()
         return False
 
     def isEditableInsideLockedHDA(self) -> bool:
-        self._data
+        self._there()
         return False
 
 
@@ -379,7 +383,7 @@ class ObjNode(OpNode):
         return Matrix4(1)
 
     def worldTransform(self) -> Matrix4:
-        """"self.localTransform() * self.parentAndSubnetTransform()" (its docstring)."""
+        """ "self.localTransform() * self.parentAndSubnetTransform()" (its docstring)."""
         return self.localTransform() * self.parentAndSubnetTransform()
 
     def setWorldTransform(self, matrix: Matrix4, fail_on_locked_parms: bool = False) -> None:
@@ -397,7 +401,7 @@ class ObjNode(OpNode):
         self._data.shown = bool(on)
 
     def isObjectDisplayed(self) -> bool:
-        """"takes into account both the display flag and the display parameter"."""
+        """ "takes into account both the display flag and the display parameter"."""
         values = self._data.values
         return bool(values["display"]) if values["tdisplay"] else self._data.shown
 
@@ -412,7 +416,7 @@ class ObjNode(OpNode):
 @hom("SopNode")
 class SopNode(OpNode):
     def geometry(self, output_index: int = 0) -> Optional[Geometry]:
-        """"Raises hou.OperationFailed if this node is a type of SOP that has errors"."""
+        """ "Raises hou.OperationFailed if this node is a type of SOP that has errors"."""
         return cook(self._data)
 
     def isDisplayFlagSet(self) -> bool:
@@ -423,7 +427,7 @@ class SopNode(OpNode):
         current().get(int(self._data.parent or 0)).display = self._id if on else None
 
     def setRenderFlag(self, on: bool) -> None:
-        self._data
+        self._there()
 
     def cook(self, force: bool = False, frame_range: Sequence[float] = ()) -> None:
         cook(self._data)

@@ -166,7 +166,7 @@ class Parm(_OfNode):
         return expand(value) if isinstance(value, str) else str(value)
 
     def unexpandedString(self) -> str:
-        """"Raises hou.OperationFailed if this parameter is not a string parameter"."""
+        """ "Raises hou.OperationFailed if this parameter is not a string parameter"."""
         if self._spec.kind not in _STRINGS:
             raise OperationFailed("The parameter is not a string")
         return str(self._now())
@@ -243,7 +243,7 @@ class Parm(_OfNode):
         self._data().values[self._name] = value
 
     def expression(self) -> str:
-        """"Raises hou.OperationFailed if the parameter does not contain an expression"."""
+        """ "Raises hou.OperationFailed if the parameter does not contain an expression"."""
         found = self._data().expressions.get(self._name)
         if found is None:
             raise OperationFailed("No expression")

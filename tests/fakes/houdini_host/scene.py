@@ -99,8 +99,7 @@ class Scene:
     def below(self, ident: int) -> Iterator[Data]:
         for child in self.children(ident):
             yield child
-            for one in self.below(child.id):
-                yield one
+            yield from self.below(child.id)
 
     def path_of(self, ident: int) -> str:
         parts: List[str] = []
@@ -148,7 +147,9 @@ class Scene:
         if name not in taken:
             return name
         stem = re.sub(r"\d+\Z", "", name)
-        return next(n for n in ("{}{}".format(stem, i) for i in itertools.count(1)) if n not in taken)
+        return next(
+            n for n in ("{}{}".format(stem, i) for i in itertools.count(1)) if n not in taken
+        )
 
     def rename(self, ident: int, name: str, unique: bool) -> None:
         data = self.get(ident)

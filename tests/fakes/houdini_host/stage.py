@@ -35,9 +35,7 @@ class HoudiniStage(_Stage):
     """Houdini with a user interface: a Qt loop with callbacks every 50 ms."""
 
     name = "houdini"
-    can: FrozenSet[str] = frozenset(
-        ("modal", "spin", "ask", "quit", "undo", "scene", "throttle")
-    )
+    can: FrozenSet[str] = frozenset(("modal", "spin", "ask", "quit", "undo", "scene", "throttle"))
 
     def run(self, body: Callable[[], Any], seconds: float = 30.0) -> Any:
         from fakes import qtloop

@@ -86,7 +86,9 @@ class Stubs:
     def enumeration(self, name: str) -> List[str]:
         """Return the values of the enumeration ``hou.<name>``; [] if it is none."""
         known = self.classes.get(name)
-        return [] if known is None else [v for v, kind in known.values.items() if kind == "EnumValue"]
+        return (
+            [] if known is None else [v for v, kind in known.values.items() if kind == "EnumValue"]
+        )
 
     def _line(self, name: str) -> List[Class]:
         known = self.classes.get(name)

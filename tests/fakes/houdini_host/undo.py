@@ -67,7 +67,7 @@ class Undos:
 
 
 class UndosGroup:
-    """"all changes to Houdini are recorded as a single action"; nested ones join the outermost."""
+    """ "all changes to Houdini are recorded as a single action"; nested ones join the outermost."""
 
     def __init__(self, owner: Undos, label: str) -> None:
         self._owner = owner
@@ -128,7 +128,7 @@ class undos:
         return self._owner.step(self._owner.redo, self._owner.undo)
 
     def undoLabels(self) -> Tuple[str, ...]:
-        """"the first item (ie. undoLabels()) is the next operation that will be undone"."""
+        """ "the first item (ie. undoLabels()) is the next operation that will be undone"."""
         return tuple(label for label, _ in reversed(self._owner.undo))
 
     def redoLabels(self) -> Tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""``hou.Vector2``, ``Vector3``, ``Matrix4``, ``BoundingBox`` and the part of ``hou.hmath`` for them.
+"""``hou.Vector2``, ``Vector3``, ``Matrix4``, ``BoundingBox``, and what ``hou.hmath`` builds.
 
 Vectors are rows here: a point is multiplied by a matrix from the left, translations stand in the
 last row (docstring of hou.ObjNode: "(object's transform) * (pretransform) * (parent transform)").
@@ -99,7 +99,9 @@ class Matrix4:
         elif isinstance(values, (int, float)):
             self._m = [[float(values) if r == c else 0.0 for c in range(4)] for r in range(4)]
         else:
-            flat = [float(v) for part in values for v in (part if hasattr(part, "__len__") else [part])]
+            flat = [
+                float(v) for part in values for v in (part if hasattr(part, "__len__") else [part])
+            ]
             if len(flat) != 16:
                 raise TypeError("16 numbers")
             self._m = [flat[4 * r : 4 * r + 4] for r in range(4)]
@@ -132,7 +134,9 @@ class Matrix4:
         if not isinstance(other, Matrix4):
             return Matrix4([one * other for one in self.asTuple()])
         a, b = self._m, other._m
-        return Matrix4([[sum(a[r][k] * b[k][c] for k in range(4)) for c in range(4)] for r in range(4)])
+        return Matrix4(
+            [[sum(a[r][k] * b[k][c] for k in range(4)) for c in range(4)] for r in range(4)]
+        )
 
     def preMult(self, matrix4: Matrix4) -> Matrix4:
         return matrix4 * self
@@ -157,7 +161,7 @@ class Matrix4:
         return found
 
     def inverted(self) -> Matrix4:
-        """"Raises hou.OperationFailed if the matrix is not invertible" (its docstring)."""
+        """ "Raises hou.OperationFailed if the matrix is not invertible" (its docstring)."""
         m = [list(row) + [float(r == c) for c in range(4)] for r, row in enumerate(self._m)]
         for c in range(4):
             pivot = max(range(c, 4), key=lambda r: abs(m[r][c]))
@@ -242,7 +246,9 @@ def rotation(degrees: Sequence[float], order: str = "xyz") -> Matrix4:
     return found
 
 
-def build(values: Dict[str, Any], transform_order: str = "srt", rotate_order: str = "xyz") -> Matrix4:
+def build(
+    values: Dict[str, Any], transform_order: str = "srt", rotate_order: str = "xyz"
+) -> Matrix4:
     """As the docstring of hou.hmath.buildTransform writes it out."""
     found = Matrix4(1)
     for part in transform_order:
