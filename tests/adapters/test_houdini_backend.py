@@ -1,4 +1,4 @@
-"""Houdini's backend over a Houdini that never was: the suite of every backend, and what is its own."""
+"""Houdini's backend over the fake Houdini: the suite of every backend, and what is its own."""
 
 from __future__ import annotations
 
