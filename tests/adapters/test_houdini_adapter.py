@@ -313,11 +313,11 @@ def test_after_the_end_no_pump_reaches_houdini(hython, adapter, monkeypatch):
 AT_EXIT = """
 import sys
 sys.path[:0] = [{tests!r}]
-from fakes.houdini_host import install
+from fakes.houdini_host.install import Houdini
 from dcc_mcp_embed.adapters.houdini import create
 
-manager = install(interactive=False)
-host = manager.__enter__()
+host = Houdini(interactive=False)
+sys.modules.update(host.modules)
 adapter = create()
 adapter.on_scene_change(lambda: None)
 

@@ -235,8 +235,18 @@ def test_it_is_told_that_houdini_quits_and_touches_nothing_afterwards(stage):
     told = []
     ran = []
     scene = stage.adapter.scene_backend()
-    stage.adapter.on_exit(lambda: told.append(stage.adapter.version()))
-    stage.run(stage.quit)
+    left = threading.Event()
+
+    def leaving():
+        told.append(stage.adapter.version())
+        left.set()
+
+    def body():
+        stage.quit()
+        assert left.wait(DEADLINE)
+
+    stage.adapter.on_exit(leaving)
+    stage.run(body)
     assert told == ["21.0.512"]
     stage.adapter.wake(lambda: ran.append(1))
     stage.run(lambda: None)
