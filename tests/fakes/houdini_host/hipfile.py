@@ -26,6 +26,9 @@ class hipFile:
         self._interactive = interactive
         self._callbacks: List[Callback] = []
         self._leaving = False
+        self._loading = False
+        #: What turns Houdini's loop while its progress is shown; nothing without an interface.
+        self.turn: Callable[[], None] = lambda: None
         self._named = False
 
     # -- telling ------------------------------------------------------------------------------
@@ -38,6 +41,10 @@ class hipFile:
         if callback not in self._callbacks:
             raise OperationFailed("The callback was not registered")
         self._callbacks.remove(callback)
+
+    def clearEventCallbacks(self) -> None:
+        """ "Removes all Python callbacks", whoever registered them."""
+        self._callbacks.clear()
 
     def eventCallbacks(self) -> Tuple[Callback, ...]:
         return tuple(self._callbacks)
@@ -80,7 +87,7 @@ class hipFile:
         return self._leaving
 
     def isLoadingHipFile(self) -> bool:
-        return False
+        return self._loading
 
     # -- changing it --------------------------------------------------------------------------
 
@@ -97,11 +104,16 @@ class hipFile:
     ) -> None:
         self._asks("load", suppress_save_prompt)
         content = _read(file_name)
-        self._tell("BeforeLoad")
-        self._tell("BeforeClear")
-        current().clear()
-        self._tell("AfterClear")
-        _fill(content)
+        self._loading = True
+        try:
+            self._tell("BeforeLoad")
+            self._tell("BeforeClear")
+            current().clear()
+            self._tell("AfterClear")
+            self.turn()
+            _fill(content)
+        finally:
+            self._loading = False
         current().path = os.path.abspath(file_name)
         current().dirty = False
         self._named = True

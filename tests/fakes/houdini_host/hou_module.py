@@ -145,7 +145,7 @@ class Functions:
     def fileReferences(
         self, project_dir_variable: str = "HIP", include_all_refs: bool = True
     ) -> Tuple[Any, ...]:
-        found: List[Any] = []
+        found: List[Any] = [(None, path) for path in current().libraries]
         for data in current().nodes.values():
             if data.kind.name == "file" and data.values["file"] != "default.bgeo":
                 parm = nodes.wrap(data.id).parm("file")
@@ -195,12 +195,13 @@ class Hou(types.ModuleType):
         vars(self).update({one.__name__: one for one in classes})
         self.hipFile = hipFile(loop is not None)
         self.undos = undos(current().undos)
-        self.hmath = hom("hmath")(type("hmath", (vectors.hmath,), dict(vars(vectors.hmath))))()
+        self.hmath = vectors.hmath()
         self.playbar = playbar()
         self.text = text()
         if loop is not None:
             self.ui = ui(loop)
             self.qt = qt(loop)
+            self.hipFile.turn = loop.binding.QtCore.QCoreApplication.processEvents
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

@@ -23,8 +23,10 @@ class Spec:
         defaults: Sequence[Any],
         tokens: Sequence[str] = (),
         suffix: Optional[Sequence[str]] = None,
+        tags: Optional[Dict[str, str]] = None,
     ) -> None:
         self.name = name
+        self.tags = tags or {}
         #: A value of hou.parmTemplateType.
         self.kind = kind
         self.defaults = list(defaults)
@@ -66,8 +68,8 @@ def toggle(name: str, on: int) -> Spec:
     return Spec(name, "Toggle", (on,))
 
 
-def text(name: str, default: str = "") -> Spec:
-    return Spec(name, "String", (default,))
+def text(name: str, default: str = "", **options: Any) -> Spec:
+    return Spec(name, "String", (default,), **options)
 
 
 def menu(name: str, *tokens: str) -> Spec:
@@ -115,6 +117,8 @@ _LIST: List[Kind] = [
     _manager("tasks", "TopNet"),
     _obj("geo", text("shop_materialpath"), toggle("viewportlod", 0)),
     _obj("null", floats("geoscale", 1)),
+    # Networks of other things may stand among the objects; they are none.
+    Kind("Object", "ropnet", (), "Driver", 0),
     # https://www.sidefx.com/docs/houdini/nodes/obj/subnet.html: four inputs, objects inside.
     _obj("subnet", inside="Object", inputs=4),
     _obj(
@@ -199,7 +203,13 @@ _LIST: List[Kind] = [
         text("file", "default.bgeo"),
         inputs=1,
     ),
-    Kind("Driver", "geometry", [text("sopoutput", "$HIP/$OS.bgeo.sc")], None, 9999),
+    Kind(
+        "Driver",
+        "geometry",
+        [text("sopoutput", "$HIP/$OS.bgeo.sc", tags={"filechooser_mode": "write"})],
+        None,
+        9999,
+    ),
     Kind(
         "Vop", "principledshader::2.0", [floats("basecolor", 0.2, 0.2, 0.2, suffix=_RGB)], None, 0
     ),

@@ -164,7 +164,13 @@ class Node(NetworkMovableItem):
         recurse_in_locked_nodes: bool = True,
         sync_delayed_definition: bool = False,
     ) -> Tuple[Any, ...]:
-        found = [wrap(one.id) for one in current().below(self._data.id)]
+        scene = current()
+        below = scene.below(self._data.id)
+        found = [
+            wrap(one.id)
+            for one in below
+            if recurse_in_locked_nodes or not scene.in_asset(one.parent)
+        ]
         return tuple(found if top_down else reversed(found))
 
     def node(self, node_path: str) -> Any:
@@ -205,7 +211,7 @@ class Node(NetworkMovableItem):
             raise OperationFailed("The nodes are in different networks")
         if other is not None and (other is data or self._is_above(data, other)):
             raise OperationFailed("Infinite recursion in the inputs")
-        current().change("Connect")
+        current().change("Connect", self._id)
         data = self._data
         data.inputs.pop(input_index, None)
         if other is not None:
@@ -273,7 +279,7 @@ class Node(NetworkMovableItem):
         return self._data.user.get(name)
 
     def setUserData(self, name: str, value: str) -> None:
-        current().change("User data")
+        current().change("User data", self._id)
         self._data.user[name] = value
 
     def userDataDict(self) -> Any:
@@ -318,12 +324,10 @@ class OpNode(Node):
             parm.set(value)
 
     def isInsideLockedHDA(self) -> bool:
-        self._there()
-        return False
+        return current().in_asset(self._data.parent)
 
     def isLockedHDA(self) -> bool:
-        self._there()
-        return False
+        return self._data.asset
 
     def isEditableInsideLockedHDA(self) -> bool:
         self._there()
@@ -358,7 +362,7 @@ class ObjNode(OpNode):
         uniform = self._values("scale")[0]
         parts["scale"] = Vector3([one / uniform for one in parts["scale"]])
         parts["rotate"] = Vector3(nearest_angles(parts["rotate"], self._values("r")))
-        current().change("Transform")
+        current().change("Transform", self._id)
         data = self._data
         for letter, key in (("t", "translate"), ("r", "rotate"), ("s", "scale")):
             data.values.update(zip([letter + axis for axis in "xyz"], parts[key]))
@@ -367,7 +371,7 @@ class ObjNode(OpNode):
         return Matrix4(self._data.pre)
 
     def setPreTransform(self, matrix: Matrix4) -> None:
-        current().change("Pre-transform")
+        current().change("Pre-transform", self._id)
         self._data.pre = Matrix4(matrix)
 
     def localTransform(self) -> Matrix4:
@@ -397,7 +401,7 @@ class ObjNode(OpNode):
         return self._data.shown
 
     def setDisplayFlag(self, on: bool) -> None:
-        current().change("Display flag")
+        current().change("Display flag", self._id)
         self._data.shown = bool(on)
 
     def isObjectDisplayed(self) -> bool:
@@ -423,7 +427,7 @@ class SopNode(OpNode):
         return current().get(int(self._data.parent or 0)).display == self._id
 
     def setDisplayFlag(self, on: bool) -> None:
-        current().change("Display flag")
+        current().change("Display flag", self._id)
         current().get(int(self._data.parent or 0)).display = self._id if on else None
 
     def setRenderFlag(self, on: bool) -> None:
@@ -438,4 +442,7 @@ _CLASSES = {"Object": ObjNode, "Sop": SopNode}
 
 def wrap(ident: int) -> Any:
     """Return an object for a node."""
-    return _CLASSES.get(current().get(ident).kind.category, OpNode)(ident)
+    kind = current().get(ident).kind
+    found = _CLASSES.get(kind.category, OpNode)
+    # A network of render nodes among the objects has no transform.
+    return (OpNode if found is ObjNode and not kind.specs else found)(ident)

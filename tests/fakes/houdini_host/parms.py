@@ -69,7 +69,7 @@ class ParmTemplate:
         return False
 
     def tags(self) -> Any:
-        return {}
+        return dict(self._spec.tags)
 
 
 class _OfNode:
@@ -132,6 +132,10 @@ class Parm(_OfNode):
             raise OperationFailed("The parameter is not a menu")
         return tuple(self._spec.tokens)
 
+    def _change(self, label: str) -> Data:
+        current().change(label, self._id)
+        return self._data()
+
     def _now(self, frame: Optional[float] = None) -> Any:
         data = self._data()
         keys = data.keys.get(self._name)
@@ -176,11 +180,9 @@ class Parm(_OfNode):
 
     def set(self, value: Any, language: Any = None, follow_parm_reference: bool = True) -> None:
         found = self._fitting(value)
-        data = self._data()
-        if self._name in data.locked:
+        if self._name in self._data().locked:
             raise PermissionError("The parameter is locked")
-        current().change("Parameter change")
-        data = self._data()
+        data = self._change("Parameter change")
         if data.keys.get(self._name):
             data.keys[self._name][current().frame] = found
         else:
@@ -224,23 +226,37 @@ class Parm(_OfNode):
         return bool(self._data().keys.get(self._name))
 
     def keyframes(self) -> Tuple[Keyframe, ...]:
-        keys = self._data().keys.get(self._name, {})
-        return tuple(Keyframe(keys[frame], frame) for frame in sorted(keys))
+        """Each has an expression: an ordinary one is interpolated by "bezier()"."""
+        data = self._data()
+        keys = data.keys.get(self._name, {})
+        expression = data.expressions.get(self._name)
+        if expression is not None:
+            keys = {1.0: data.values[self._name]}
+        found = tuple(Keyframe(keys[frame], frame) for frame in sorted(keys))
+        for one in found:
+            one.setExpression(expression or "bezier()")
+        return found
+
+    def setExpression(
+        self, expression: str, language: Any = None, replace_expression: bool = True
+    ) -> None:
+        """ "roughly equivalent to setting a keyframe ... whose expression is the one specified"."""
+        self._change("Set expression").expressions[self._name] = expression
 
     def setKeyframe(self, keyframe: Keyframe) -> None:
         if self._spec.kind in _STRINGS and not keyframe.isExpressionSet():
             raise OperationFailed("A string takes keyframes with expressions only")
-        current().change("Set keyframe")
-        data = self._data()
+        data = self._change("Set keyframe")
         value = keyframe.value()
         keys = data.keys.setdefault(self._name, {})
         keys[keyframe.frame()] = self._now() if value is None else value
 
     def deleteAllKeyframes(self) -> None:
-        current().change("Delete keyframes")
+        data = self._change("Delete keyframes")
         value = self._now()
-        self._data().keys.pop(self._name, None)
-        self._data().values[self._name] = value
+        data.keys.pop(self._name, None)
+        data.expressions.pop(self._name, None)
+        data.values[self._name] = value
 
     def expression(self) -> str:
         """ "Raises hou.OperationFailed if the parameter does not contain an expression"."""

@@ -6,7 +6,7 @@ import itertools
 import re
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
-from .errors import ObjectWasDeleted, OperationFailed
+from .errors import ObjectWasDeleted, OperationFailed, PermissionError
 from .kinds import CATEGORIES, Kind
 from .undo import Undos
 from .vectors import Matrix4
@@ -20,8 +20,8 @@ class Data:
     """One node. ``keys``: parm -> {frame: value}."""
 
     __slots__ = (
-        "display", "errors", "expressions", "id", "inputs", "keys", "kind", "locked", "name",
-        "parent", "pre", "shown", "user", "values",
+        "asset", "display", "errors", "expressions", "id", "inputs", "keys", "kind", "locked",
+        "name", "parent", "pre", "shown", "user", "values",
     )  # fmt: skip
 
     def __init__(self, ident: int, kind: Kind, name: str, parent: Optional[int]) -> None:
@@ -39,6 +39,8 @@ class Data:
         self.pre = Matrix4(1)
         #: The display flag of an object; which child is displayed, for a network of SOPs.
         self.shown = True
+        #: Whether it is a locked digital asset.
+        self.asset = False
         self.display: Optional[int] = None
         self.user: Dict[str, str] = {}
         self.errors: List[str] = []
@@ -73,6 +75,8 @@ class Scene:
         self.path = self.default_path
         self.dirty = False
         self.frame, self.fps, self.range = 1.0, 24.0, (1.0, 240.0)
+        #: Files that no parameter refers to, an asset library for one.
+        self.libraries: List[str] = []
         self.cwd = 0
         self.undos.clear()
         root = self._add(CATEGORIES["Director"]["root"], "/", None)
@@ -123,14 +127,30 @@ class Scene:
                 data = next((one for one in self.children(data.id) if one.name == part), None)
         return data
 
+    def in_asset(self, ident: Optional[int]) -> bool:
+        """Return whether this node or one above it is a locked asset."""
+        while ident is not None:
+            data = self.get(ident)
+            if data.asset:
+                return True
+            ident = data.parent
+        return False
+
     # -- writing ------------------------------------------------------------------------------
 
-    def change(self, label: str) -> None:
-        """What follows changes the scene."""
+    def change(self, label: str, inside: Optional[int] = None) -> None:
+        """What follows changes the scene, for a node that is ``inside`` another: not of an asset.
+
+        "Raises hou.PermissionError if this node is inside a locked asset" (Node.createNode).
+        """
+        if inside is not None and self.in_asset(self.get(inside).parent):
+            raise PermissionError("The node is inside a locked asset")
         self.undos.before(label)
         self.dirty = True
 
     def make(self, kind: Kind, name: str, parent: int) -> Data:
+        if self.in_asset(parent):
+            raise PermissionError("The node is inside a locked asset")
         self.change("Create {}".format(name))
         data = self._add(kind, self.unique(name, parent), parent)
         self.made.append(data.name)
@@ -160,14 +180,14 @@ class Scene:
             if not unique:
                 raise OperationFailed("Another node is called {!r}".format(name))
             name = self.unique(name, int(data.parent or 0))
-        self.change("Rename {}".format(data.name))
+        self.change("Rename {}".format(data.name), ident)
         data.name = name
 
     def destroy(self, ident: int) -> None:
         data = self.get(ident)
         if data.kind.category in ("Manager", "Director"):
             raise OperationFailed("Cannot delete {}".format(self.path_of(ident)))
-        self.change("Delete {}".format(data.name))
+        self.change("Delete {}".format(data.name), ident)
         gone = {data.id} | {one.id for one in self.below(ident)}
         home = self.get(int(data.parent or 0))
         self.nodes = {i: one for i, one in self.nodes.items() if i not in gone}

@@ -16,7 +16,7 @@ class Undos:
 
     def __init__(self, scene: Any) -> None:
         self._scene = scene
-        #: hython has no undo unless a script enables it; a person's Houdini has.
+        #: Whether hython records undo no source tells, so an adapter has to ask (areEnabled).
         self.enabled = True
         self.disabled = 0
         self.groups: List[str] = []

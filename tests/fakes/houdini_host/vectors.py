@@ -10,6 +10,7 @@ import math
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from .errors import OperationFailed
+from .strict import hom
 
 __all__ = ["BoundingBox", "Matrix4", "Vector2", "Vector3", "hmath"]
 
@@ -73,10 +74,12 @@ class _Vector:
         return math.sqrt(sum(a * a for a in self._v))
 
 
+@hom("Vector2")
 class Vector2(_Vector):
     _size = 2
 
 
+@hom("Vector3")
 class Vector3(_Vector):
     def z(self) -> float:
         return self._v[2]
@@ -92,6 +95,7 @@ class Vector3(_Vector):
         return Vector3([a * other for a in self._v])
 
 
+@hom("Matrix4")
 class Matrix4:
     def __init__(self, values: Any = 0) -> None:
         if isinstance(values, Matrix4):
@@ -336,6 +340,7 @@ def nearest_angles(wanted: Sequence[float], before: Sequence[float]) -> List[flo
     return min(choices, key=lambda c: sum(abs(a - b) for a, b in zip(c, before)))
 
 
+@hom("hmath")
 class hmath:
     """Functions of ``hou.hmath``."""
 
@@ -347,16 +352,17 @@ class hmath:
     ) -> Matrix4:
         return build(values_dict, transform_order, rotate_order)
 
-    def buildTranslate(self, x: Any, y: float = 0.0, z: float = 0.0) -> Matrix4:
-        return translation(x if hasattr(x, "__len__") else (x, y, z))
+    def buildTranslate(self, tx: Any, ty: float = 0.0, tz: float = 0.0) -> Matrix4:
+        return translation(tx if hasattr(tx, "__len__") else (tx, ty, tz))
 
-    def buildScale(self, x: Any, y: float = 1.0, z: float = 1.0) -> Matrix4:
-        return scaling(x if hasattr(x, "__len__") else (x, y, z))
+    def buildScale(self, sx: Any, sy: float = 1.0, sz: float = 1.0) -> Matrix4:
+        return scaling(sx if hasattr(sx, "__len__") else (sx, sy, sz))
 
-    def buildRotate(self, x: Any, y: Any = 0.0, z: float = 0.0, order: str = "xyz") -> Matrix4:
-        return rotation(x if hasattr(x, "__len__") else (x, y, z), order)
+    def buildRotate(self, rx: Any, ry: float = 0.0, rz: float = 0.0, order: str = "xyz") -> Matrix4:
+        return rotation(rx if hasattr(rx, "__len__") else (rx, ry, rz), order)
 
 
+@hom("BoundingBox")
 class BoundingBox:
     """A box; made of nothing it is not valid."""
 
@@ -385,17 +391,17 @@ class BoundingBox:
         low, high = self.minvec(), self.maxvec()
         for number in range(8):
             corner = Vector3([(high if number >> axis & 1 else low)[axis] for axis in range(3)])
-            found.enlargeToContain(corner * matrix4)
+            found._grow(list(corner * matrix4))
         return found
 
     def enlargeToContain(self, point_or_bbox: Any) -> None:
+        points = [point_or_bbox]
         if isinstance(point_or_bbox, BoundingBox):
-            if not point_or_bbox.isValid():
-                return
-            self.enlargeToContain(point_or_bbox.minvec())
-            self.enlargeToContain(point_or_bbox.maxvec())
-            return
-        point = list(point_or_bbox)
+            points = [point_or_bbox._v[:3], point_or_bbox._v[3:]] if point_or_bbox._v else []
+        for point in points:
+            self._grow(list(point))
+
+    def _grow(self, point: List[float]) -> None:
         if not self._v:
             self._v = point + point
             return
