@@ -162,7 +162,7 @@ class HoudiniAdapter(HostAdapter):
         try:
             self._waker = DeferredWake()
         except ImportError:
-            self._waker = IdleWake()
+            self._waker = IdleWake(self._hom)
 
     def _run(self) -> Any:
         """Run the pump, unless there is no Houdini any more that its jobs could be run in."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Dict, Iterator, List, Optional, Set
 
 from ...tools.matrix import Matrix
 from .nodes import Tree
@@ -57,13 +57,11 @@ def materials_of(hou: Any, node: Any) -> List[str]:
     """Return the materials an object has, and those that its SOPs give it, by path."""
     found: List[str] = []
     for one in [node, *_chain(hou, node)]:
-        for parm in one.parms():
-            if parm.name().startswith(_MATERIAL):
-                path = str(parm.evalAsString())
-                target = one.node(path) if path else None
-                shown = target.path() if target is not None else path
-                if shown and shown not in found:
-                    found.append(shown)
+        for path in _assigned(one):
+            target = one.node(path)
+            shown = path if target is None else target.path()
+            if shown not in found:
+                found.append(shown)
     return found
 
 
@@ -79,6 +77,17 @@ def attributes_of(hou: Any, node: Any) -> Dict[str, Any]:
 
 
 # -- inside -----------------------------------------------------------------------------------
+
+
+def _assigned(node: Any) -> Iterator[str]:
+    """Yield what an object's parameter for its material says, or those of a material SOP."""
+    parms = [node.parm(_MATERIAL)]
+    while node.parm("{}{}".format(_MATERIAL, len(parms))) is not None:
+        parms.append(node.parm("{}{}".format(_MATERIAL, len(parms))))
+    for parm in parms:
+        path = "" if parm is None else str(parm.evalAsString())
+        if path:
+            yield path
 
 
 def _display(hou: Any, node: Any) -> Any:

@@ -13,7 +13,7 @@ from ...tools.declare import tool
 from .failures import Telling, text_of
 from .parms import check_writable, driver, show
 
-__all__ = ["cook_node", "execute_hscript", "get_parms", "set_parms"]
+__all__ = ["check_node", "execute_hscript", "get_parms", "set_parms"]
 
 #: Characters of the output of HScript, each of the two streams.
 MAX_OUTPUT = 16000
@@ -99,14 +99,14 @@ def set_parms(ctx: ToolContext, path: str, values: Mapping[str, Any]) -> Dict[st
 
 
 @tool(
-    title="Cook a node",
-    tags=("houdini", "evaluate", "error", "warning"),
+    title="Check a node",
+    tags=("houdini", "cook", "evaluate", "error", "warning"),
     input_schema=s.schema(
         {"path": NODE, "force": s.flag("Also if it is up to date. Default false.", False)},
         required=("path",),
     ),
 )
-def cook_node(ctx: ToolContext, path: str, force: bool = False) -> Dict[str, Any]:
+def check_node(ctx: ToolContext, path: str, force: bool = False) -> Dict[str, Any]:
     """Cook one Houdini node and return its errors, warnings and messages."""
     hou = ctx.scene.namespace()["hou"]
     node = _node(hou, path)

@@ -11,6 +11,8 @@ import sys
 import threading
 from typing import Any, Callable
 
+from .hom import Hom
+
 __all__ = ["DeferredWake", "IdleWake"]
 
 Pump = Callable[[], Any]
@@ -84,11 +86,13 @@ class IdleWake(_Wake):
     thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hom: Hom) -> None:
         import hou
 
         super().__init__()
         self._hou: Any = hou
+        self._hom = hom
+        # Kept, because Houdini knows a callback by being the same object.
         self._callback = self._run_once
 
     def _ask(self) -> None:
@@ -103,6 +107,8 @@ class IdleWake(_Wake):
         self._remove()
 
     def _remove(self) -> None:
+        if not self._hom.alive():
+            return
         try:
             self._hou.ui.removeEventLoopCallback(self._callback)
         except self._hou.OperationFailed:

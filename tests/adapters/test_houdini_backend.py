@@ -41,3 +41,16 @@ def test_contract(adapter, check):
 
 def test_the_whole_suite_runs_in_one_scene(adapter):
     assert contract.run(adapter.scene_backend(), adapter.undo_chunk) == []
+
+
+def test_every_method_of_the_contract_is_implemented():
+    from dcc_mcp_embed.adapters.houdini.scene import HoudiniScene
+
+    from dcc_mcp_embed.tools.backend import SceneBackend
+
+    missing = [
+        name
+        for name, value in vars(SceneBackend).items()
+        if callable(value) and not name.startswith("_") and name not in vars(HoudiniScene)
+    ]
+    assert missing == []

@@ -65,9 +65,10 @@ def test_many_wakes_are_one_run(stage):
 
 @pytest.fixture(params=["DeferredWake", "IdleWake"])
 def fallback(request, stage):
-    from dcc_mcp_embed.adapters.houdini import waking
+    from dcc_mcp_embed.adapters.houdini.hom import Hom
+    from dcc_mcp_embed.adapters.houdini.waking import DeferredWake, IdleWake
 
-    made = getattr(waking, request.param)()
+    made = DeferredWake() if request.param == "DeferredWake" else IdleWake(Hom())
     yield made
     made.close()
 
@@ -144,10 +145,23 @@ def test_a_closed_fallback_runs_nothing(stage, fallback):
     assert pump.threads == []
 
 
-def test_a_wake_that_failed_is_tried_again(stage, monkeypatch):
+def test_a_fallback_that_is_closed_after_the_end_touches_nothing(stage):
+    from dcc_mcp_embed.adapters.houdini.hom import Hom
     from dcc_mcp_embed.adapters.houdini.waking import IdleWake
 
-    made = IdleWake()
+    hom = Hom()
+    made = IdleWake(hom)
+    hom.end()
+    calls = len(stage.host.ledger.calls)
+    made.close()
+    assert len(stage.host.ledger.calls) == calls
+
+
+def test_a_wake_that_failed_is_tried_again(stage, monkeypatch):
+    from dcc_mcp_embed.adapters.houdini.hom import Hom
+    from dcc_mcp_embed.adapters.houdini.waking import IdleWake
+
+    made = IdleWake(Hom())
     hou = stage.host.hou
     pump = Woken()
     with monkeypatch.context() as patch:
@@ -266,8 +280,15 @@ def test_asyncio_of_houdini_is_left_alone(stage, tmp_path, monkeypatch):
     server = embed.start(
         adapter=stage.adapter, port=0, registry_dir=os.path.join(str(tmp_path), "registry")
     )
+
+    def body():
+        qtloop.on_main(lambda: None)
+        for thread in threading.enumerate():
+            if thread.name.endswith("registry-start"):
+                thread.join(DEADLINE)
+
     try:
-        stage.run(lambda: qtloop.on_main(lambda: None))
+        stage.run(body)
     finally:
         server.stop()
     assert asyncio.get_event_loop_policy() is policy
