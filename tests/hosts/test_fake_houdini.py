@@ -443,6 +443,34 @@ def test_a_matrix_comes_apart_into_what_builds_it(hython):
         hou.hmath.buildScale(1, 0, 1).explode()
 
 
+@pytest.mark.parametrize("order", ["srt", "str", "rst", "rts", "tsr", "trs"])
+def test_each_order_comes_apart_into_what_builds_it(hython, order):
+    """HOM Matrix4.explode: results "are dependent on the order in which you perform" them."""
+    hou = hython.hou
+    values = {"translate": (1, 2, 3), "rotate": (15, -50, 40), "scale": (2, 3, 4)}
+    for turns in ("xyz", "xzy", "yxz", "yzx", "zxy", "zyx"):
+        matrix = hou.hmath.buildTransform(values, order, turns)
+        parts = matrix.explode(order, turns)
+        for name, value in values.items():
+            near(parts[name], value)
+        near(parts["shear"], (0, 0, 0))
+        sheared = hou.hmath.buildTransform(dict(values, shear=(0.1, 0.2, 0.3)), order, turns)
+        near(sheared.explode(order, turns)["shear"], (0.1, 0.2, 0.3))
+        geo = hou.node("/obj").createNode("geo")
+        geo.setParms({"xOrd": order, "rOrd": turns, "p": (1, 1, 0)})
+        geo.setParmTransform(matrix)
+        assert geo.parmTransform().isAlmostEqual(matrix)
+        # About turned axes an uneven scale is a shear, which is lost.
+        geo.parmTuple("pr").set((0, 30, 0))
+        even = hou.hmath.buildTransform(dict(values, scale=(2, 2, 2)), order, turns)
+        geo.setParmTransform(even)
+        assert geo.parmTransform().isAlmostEqual(even)
+    # HOM Matrix4.explode's own example: moved by one in x, then turned about z.
+    moved = hou.hmath.buildTranslate(1, 0, 0) * hou.hmath.buildRotate(0, 0, 45)
+    near(moved.explode("trs")["translate"], (1, 0, 0))
+    near(moved.explode("srt")["translate"], (0.5**0.5, 0.5**0.5, 0))
+
+
 def test_shear_is_lost_and_rotation_stays_near_the_old_one(hython):
     """HOM ObjNode.setParmTransform: shears "will be discarded", "a minimal rotation"."""
     hou = hython.hou

@@ -64,10 +64,10 @@ class Functions:
             ledger().blame("hou.exit asks whether to save, and blocks")
         self._hou.hipFile._leaving = True
         if loop is not None:
-            core = loop.binding.QtCore
-            core.QMetaObject.invokeMethod(
-                core.QCoreApplication.instance(), "quit", core.Qt.QueuedConnection
-            )
+            from fakes import qtloop
+
+            # "Houdini may add events to its event queue that carry out the actual shutdown"
+            qtloop.quit_application()
         raise SystemExit(exit_code)
 
     def node(self, path: str) -> Any:

@@ -348,6 +348,7 @@ class ObjNode(OpNode):
             "rotate": self._values("r"),
             "scale": [uniform * one for one in self._values("s")],
             "pivot": self._values("p"),
+            "pivot_rotate": self._values("pr"),
         }
         data = self._data
         return build(values, data.values["xOrd"], data.values["rOrd"])
@@ -356,12 +357,13 @@ class ObjNode(OpNode):
         data = self._data
         if fail_on_locked_parms and any(one[0] in "trs" for one in data.locked):
             raise OperationFailed("A parameter of the transform is locked")
+        order = data.values["rOrd"]
         parts = matrix.explode(
-            data.values["xOrd"], data.values["rOrd"], pivot=Vector3(self._values("p"))
+            data.values["xOrd"], order, Vector3(self._values("p")), Vector3(self._values("pr"))
         )
         uniform = self._values("scale")[0]
         parts["scale"] = Vector3([one / uniform for one in parts["scale"]])
-        parts["rotate"] = Vector3(nearest_angles(parts["rotate"], self._values("r")))
+        parts["rotate"] = Vector3(nearest_angles(parts["rotate"], self._values("r"), order))
         current().change("Transform", self._id)
         data = self._data
         for letter, key in (("t", "translate"), ("r", "rotate"), ("s", "scale")):

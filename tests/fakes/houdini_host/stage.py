@@ -68,14 +68,19 @@ class HoudiniStage(_Stage):
 
         def leave() -> None:
             self.host.hou.hipFile._leaving = True
-            qtloop.the_application().quit()
 
         qtloop.post(leave)
+        qtloop.quit_application()
 
     def throttled(self, slow: bool) -> None:
-        """Starve the event loop's callbacks, as a Houdini that is busy does."""
+        from fakes import qtloop
+
+        qtloop.throttled(slow)
+
+    def starved(self, on: bool) -> None:
+        """Call no callback of the event loop, as a Houdini does that is never idle. Any thread."""
         assert self.host.loop is not None
-        self.host.loop.starved = slow
+        self.host.loop.starved = on
 
 
 class HythonStage(_Stage):
