@@ -12,7 +12,7 @@ from ...host.waiter import MainThreadWaiter
 from .hipfile import FileEvents
 from .hom import Hom
 from .scene import HoudiniScene
-from .undo import Step
+from .undo import Stack, Step
 
 __all__ = ["HoudiniAdapter"]
 
@@ -43,7 +43,8 @@ class HoudiniAdapter(HostAdapter):
         else:
             self._waiter = MainThreadWaiter()
         self._file_events = FileEvents(self._hom)
-        self._scene = HoudiniScene(self._hom)
+        self._stack = Stack()
+        self._scene = HoudiniScene(self._hom, self._stack)
 
     def version(self) -> str:
         return str(self._hom().applicationVersionString())
@@ -88,7 +89,7 @@ class HoudiniAdapter(HostAdapter):
         return title
 
     def undo_chunk(self, label: str) -> UndoChunk:
-        return Step(label, self._hom)
+        return Step(label, self._hom, self._stack)
 
     def on_exit(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` when Qt's application is about to quit, or when Python ends.

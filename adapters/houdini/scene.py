@@ -14,6 +14,7 @@ from .making import KINDS, checked_name, make
 from .nodes import ROOT, Tree, container_of, object_at, parent_of, resolve
 from .parms import key
 from .placing import CHANNELS, local_of, place_local, place_world, world_of
+from .undo import Stack
 
 __all__ = ["HoudiniScene"]
 
@@ -24,8 +25,9 @@ class HoudiniScene(SceneBackend):
     kinds: Tuple[str, ...] = KINDS
     keys = True
 
-    def __init__(self, hom: Hom) -> None:
+    def __init__(self, hom: Hom, stack: Stack) -> None:
         self._hom = hom
+        self._stack = stack
         self._parts: Dict[str, Callable[[Any, Any], Any]] = {
             "bbox": lambda hou, node: describing.box_of(hou, node, Tree(hou)),
             "attributes": describing.attributes_of,
@@ -169,10 +171,10 @@ class HoudiniScene(SceneBackend):
             node.setSelected(True)
 
     def undo_label(self) -> Optional[str]:
-        return _first(self._hom().undos.undoLabels())
+        return self._stack.newest(self._hom().undos.undoLabels())
 
     def redo_label(self) -> Optional[str]:
-        return _first(self._hom().undos.redoLabels())
+        return self._stack.newest(self._hom().undos.redoLabels())
 
     def undo(self) -> bool:
         undos = self._undos()
@@ -200,11 +202,15 @@ class HoudiniScene(SceneBackend):
     # -- inside -------------------------------------------------------------------------------
 
     def _undos(self) -> Any:
-        undos = self._hom().undos
-        if not undos.areEnabled():
+        hou = self._hom()
+        undos = hou.undos
+        # hython says in some versions that they are enabled, and records nothing all the same.
+        empty = not (hou.isUIAvailable() or undos.undoLabels() or undos.redoLabels())
+        if not undos.areEnabled() or empty:
             raise Unsupported(
-                "Undo is switched off in this Houdini.",
-                hint="Work on a copy of the file.",
+                "Undo is switched off in this Houdini, or not recorded.",
+                hint="Work on a copy of the file. The HScript command 'undoctrl on' may switch "
+                "undo on.",
                 state="not_started",
             )
         return undos
@@ -238,15 +244,12 @@ def _goes_with_another(hou: Any, node: Any, doomed: Dict[str, Any]) -> bool:
     return False
 
 
-def _first(labels: Sequence[str]) -> Optional[str]:
-    return str(labels[0]) if labels else None
-
-
 def _unit(hou: Any) -> str:
-    """Return the scene's unit of length. Houdini tells how many of them a metre has."""
-    per_metre = float(hou.scaleToMKS("m1"))
-    names = {1.0: "m", 100.0: "cm", 1000.0: "mm"}
-    return names.get(round(per_metre, 6), "{:g} m".format(1.0 / per_metre))
+    """Return the scene's unit of length."""
+    # As SideFX's own exporters of cameras use it: metres per unit.
+    metres = float(hou.scaleToMKS("m1"))
+    names = {1.0: "m", 0.01: "cm", 0.001: "mm"}
+    return names.get(round(metres, 9), "{:g} m".format(metres))
 
 
 def _render(hou: Any) -> Optional[Dict[str, Any]]:

@@ -175,6 +175,7 @@ def test_a_chunk_is_one_step_with_its_label(hython, undoable):
     assert step.steps == 1
     assert labels(hython) == ("MCP: two",)
     assert (scene.undo_label(), scene.redo_label()) == ("MCP: two", None)
+    assert scene.redo() is False
     assert scene.undo() is True
     assert (scene.undo_label(), scene.redo_label()) == (None, "MCP: two")
     assert scene.undo() is False
@@ -195,6 +196,52 @@ def test_a_chunk_in_which_nothing_happened_leaves_nothing(hython, undoable):
     with undoable.undo_chunk("same") as step:
         scene.create("cube", None, None, {})
     assert step.steps == 1 and labels(hython) == ("same", "same")
+
+
+@pytest.mark.parametrize("newest_is_last", [False, True])
+def test_the_newest_label_may_stand_at_either_end(hython, undoable, monkeypatch, newest_is_last):
+    """SideFX documents the first; people have seen the last."""
+    undos = hython.hou.undos
+    scene = undoable.scene_backend()
+    if newest_is_last:
+        for name in ("undoLabels", "redoLabels"):
+            real = getattr(undos, name)
+            monkeypatch.setattr(undos, name, lambda real=real: real()[::-1])
+    for label in ("one", "two", "three"):
+        with undoable.undo_chunk(label) as step:
+            scene.create("cube", None, None, {})
+        assert step.steps == 1
+    assert scene.undo_label() == "three"
+    assert scene.undo() and scene.undo()
+    assert (scene.undo_label(), scene.redo_label()) == ("one", "two")
+    with pytest.raises(ValueError), undoable.undo_chunk("broken") as step:
+        raise ValueError
+    assert step.steps == 0 and scene.undo_label() == "one"
+
+
+def test_a_full_stack_that_drops_its_oldest_step_still_counts_the_new_one(hython, undoable):
+    scene = undoable.scene_backend()
+    for label in ("a", "b", "same", "same"):
+        with undoable.undo_chunk(label):
+            scene.create("cube", None, None, {})
+    stack = hython.scene.undos.undo
+    for label in ("same", "new"):
+        with undoable.undo_chunk(label) as step:
+            scene.create("cube", None, None, {})
+            del stack[0]
+        assert step.steps == 1
+
+
+def test_hython_that_says_undos_are_enabled_and_records_none(hython, undoable, monkeypatch):
+    """As people have seen it in some versions."""
+    scene = undoable.scene_backend()
+    monkeypatch.setattr(hython.scene.undos, "before", lambda label: None)
+    with undoable.undo_chunk("none") as step:
+        scene.create("cube", None, None, {})
+    assert step.steps == 0
+    for move in (scene.undo, scene.redo):
+        with pytest.raises(Unsupported):
+            move()
 
 
 def test_what_broke_is_undone(hython, undoable):

@@ -72,7 +72,9 @@ def test_deleting_takes_what_is_inside_and_what_is_wired(scene, hou):
 def test_only_objects_are_objects(scene, hou):
     cube = scene.create("cube", "cube", None, {})
     assert [row["path"] for row in scene.rows()] == [cube]
-    for path in ("/obj/cube/cube1", "/out", "/"):
+    hou.node("/obj").createNode("ropnet", "outputs")
+    assert [row["path"] for row in scene.rows()] == [cube]
+    for path in ("/obj/cube/cube1", "/out", "/", "/obj/outputs"):
         with pytest.raises(NotFound) as error:
             scene.resolve(path)
         assert "no object" in str(error.value)
@@ -250,6 +252,66 @@ def test_a_locked_parameter_stops_the_whole_transform(scene, hou):
         scene.set_transform(path, None, (0, 45, 0), None, "local")
 
 
+def test_what_an_expression_drives_is_not_set(scene, hou):
+    """hou.Parm.set would follow the reference, and change the parameter of another node."""
+    other = scene.create("cube", "other", None, {})
+    path = scene.create("cube", None, None, {})
+    node = hou.node(path)
+    node.parm("tx").setExpression('ch("../other/tx")')
+    with pytest.raises(TypeMismatch, match=r"other/tx") as error:
+        scene.set_transform(path, (1, 2, 3), None, None, "local")
+    assert "/obj/cube1/tx" in str(error.value)
+    with pytest.raises(TypeMismatch):
+        scene.key_transform(path, ["translate"], 10)
+    assert node.parm("ty").keyframes() == ()
+    assert scene.transform(path, "local")["translate"] == [0, 0, 0]
+    assert scene.transform(other, "local")["translate"] == [0, 0, 0]
+    # What Houdini itself writes between two keys drives nothing.
+    node.parm("rx").setExpression("bezier()")
+    scene.set_transform(path, None, (10, 0, 0), None, "local")
+
+
+# -- locked assets -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asset(host, hou, scene):
+    """A locked asset with an object inside."""
+    path = scene.create("group", "asset", None, {})
+    scene.create("cube", "inner", path, {})
+    host.scene.get(hou.node(path).sessionId()).asset = True
+    return path
+
+
+def test_what_is_inside_a_locked_asset_is_not_listed_but_can_be_read(scene, asset):
+    assert [row["path"] for row in scene.rows()] == [asset]
+    assert scene.descendants(asset) == [] and scene.detail(asset, "children") == []
+    inner = scene.resolve(asset + "/inner")
+    assert scene.row(inner)["parent"] == asset
+    with pytest.raises(NotFound):
+        scene.resolve("inner")
+    assert [error for error in scene.errors() if error is not None] == []
+
+
+def test_what_is_inside_a_locked_asset_cannot_be_changed(scene, hou, asset):
+    inner = asset + "/inner"
+    changes = (
+        lambda: scene.set_transform(inner, (1, 2, 3), None, None, "local"),
+        lambda: scene.set_transform(inner, None, (1, 2, 3), None, "world"),
+        lambda: scene.key_transform(inner, ["translate"], 1),
+        lambda: scene.rename(inner, "other"),
+        lambda: scene.delete([inner]),
+        lambda: scene.create("cube", None, asset, {}),
+        lambda: scene.create("cube", None, inner, {}),
+    )
+    for change in changes:
+        with pytest.raises((TypeMismatch, InvalidArgument)) as error:
+            change()
+        assert error.value.code in ("type_mismatch", "invalid_argument")
+    assert hou.node(inner) is not None
+    assert scene.delete([asset]) == [asset]
+
+
 def test_keys_are_set_at_the_values_there_are(scene, hou):
     path = scene.create("cube", None, None, {})
     scene.set_transform(path, (1, 2, 3), None, None, "local")
@@ -293,11 +355,18 @@ def test_the_history_is_the_chain_of_sops(scene, hou):
     assert scene.detail(scene.create("group", None, None, {}), "history") == []
 
 
-def test_materials_and_attributes(scene, hou):
+def test_materials_are_told_by_their_path(scene, hou):
     path = scene.create("cube", None, None, {})
     assert scene.detail(path, "materials") == []
+    node = hou.node(path)
+    material = hou.node("/mat").createNode("principledshader", "red")
+    node.parm("shop_materialpath").set("../../mat/red")
+    assert scene.detail(path, "materials") == [material.path()]
+
+
+def test_attributes_are_the_parameters(scene, hou):
+    path = scene.create("cube", None, None, {})
     hou.node(path).parm("shop_materialpath").set("/mat/gone")
-    assert scene.detail(path, "materials") == ["/mat/gone"]
     shown = scene.detail(path, "attributes")
     assert shown["shop_materialpath"] == "/mat/gone"
     assert (shown["t"], shown["scale"], shown["xOrd"]) == ([0, 0, 0], 1, "srt")
@@ -376,6 +445,18 @@ def test_errors_are_those_of_nodes_and_missing_files(scene, hou, tmp_path):
     assert "/nowhere/1.bgeo" in missing[0]["message"]
     broken = {error["name"] for error in found if error["kind"] == "node_error"}
     assert "/obj/cube1/two" in broken and "/obj/cube1/one" not in broken
+
+
+def test_libraries_and_outputs_are_not_missing(scene, host, hou, monkeypatch):
+    host.scene.libraries.append("/nowhere/tools.hda")
+    output = hou.node("/out").createNode("geometry").parm("sopoutput")
+    output.set("/nowhere/out.bgeo")
+    real = hou.fileReferences
+    monkeypatch.setattr(
+        hou, "fileReferences", lambda: (*real(), (output, output.unexpandedString()))
+    )
+    assert [path for _, path in hou.fileReferences()] == ["/nowhere/tools.hda", "/nowhere/out.bgeo"]
+    assert [error for error in scene.errors() if error is not None] == []
 
 
 def test_nodes_may_go_between_two_steps_of_looking_for_errors(scene, hou):

@@ -222,6 +222,17 @@ def test_the_open_dialog_is_told_by_its_title(stage):
     assert titles == [None, "Save first?", None]
 
 
+def test_nothing_is_written_while_a_file_is_loaded(stage, tmp_path):
+    """Houdini draws its progress in a loop of its own, in which our pump runs."""
+    states = []
+    path = str(tmp_path / "shot.hip")
+    stage.host.hou.hipFile.save(path)
+    stage.adapter.wake(lambda: states.append(stage.adapter.modal_state()))
+    stage.host.hou.hipFile.load(path)
+    assert states == ["Loading a hip file"]
+    assert stage.adapter.modal_state() is None
+
+
 def test_a_question_stays_above_the_main_window_and_blocks_nothing(stage):
     choices = []
     answered = threading.Event()
