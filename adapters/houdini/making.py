@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 from ...errors import InvalidArgument
 from ...tools.backend import COMMON_KINDS, check_params
 from .nodes import ROOT
-from .parms import tuple_of
+from .parms import assign, tuple_of
 
 __all__ = ["KINDS", "checked_name", "make"]
 
@@ -79,7 +79,7 @@ def make(hou: Any, kind: str, name: Optional[str], above: Any, params: Dict[str,
     if kind in _SOLIDS:
         _fill(node, kind, _SOLIDS[kind](values))
     elif kind == "camera":
-        tuple_of(node, "focal").set([values["focal_length"]])
+        assign(tuple_of(node, "focal"), [values["focal_length"]])
     elif light is not None:
         _set_light(node, light, values)
     node.moveToGoodPosition(move_inputs=False, move_outputs=False, move_unconnected=False)
@@ -103,11 +103,11 @@ def _fill(node: Any, kind: str, solid: Solid) -> None:
     type_name, must, may = solid
     sop = node.createNode(type_name, kind + "1")
     for name, value in must.items():
-        tuple_of(sop, name).set(value)
+        assign(tuple_of(sop, name), value)
     for name, value in may.items():
         found = sop.parmTuple(name)
         if found is not None:
-            found.set(value)
+            assign(found, value)
     sop.setDisplayFlag(True)
     sop.setRenderFlag(True)
 
@@ -123,8 +123,8 @@ def _light(values: Values) -> Tuple[str, bool]:
 
 def _set_light(node: Any, light: Tuple[str, bool], values: Values) -> None:
     shape, cone = light
-    tuple_of(node, "light_type").set([shape])
-    tuple_of(node, "light_intensity").set([values["intensity"]])
-    tuple_of(node, "light_color").set(values["color"])
+    assign(tuple_of(node, "light_type"), [shape])
+    assign(tuple_of(node, "light_intensity"), [values["intensity"]])
+    assign(tuple_of(node, "light_color"), values["color"])
     if cone:
-        tuple_of(node, "coneenable").set([1])
+        assign(tuple_of(node, "coneenable"), [1])

@@ -11,7 +11,17 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ...errors import HostError, TypeMismatch
 
-__all__ = ["check_writable", "driver", "key", "numbers", "put", "show", "token", "tuple_of"]
+__all__ = [
+    "assign",
+    "check_writable",
+    "driver",
+    "key",
+    "numbers",
+    "put",
+    "show",
+    "token",
+    "tuple_of",
+]
 
 #: The expressions that Houdini writes itself between two keys.
 _SEGMENT = re.compile(
@@ -70,6 +80,15 @@ def check_writable(parm: Any) -> None:
             "hou.parm({!r}).deleteAllKeyframes().".format(where),
             state="not_started",
         )
+
+
+def assign(found: Any, values: Sequence[Any]) -> None:
+    """Set a parameter tuple, one component at a time: so each kind takes what it is made of.
+
+    A menu takes its token, as well as the number of the item.
+    """
+    for parm, value in zip(found, values):
+        parm.set(value)
 
 
 def put(node: Any, values: Dict[str, Sequence[float]]) -> None:

@@ -11,7 +11,7 @@ from ...tools.code import CODE
 from ...tools.context import ToolContext
 from ...tools.declare import tool
 from .failures import Telling, text_of
-from .parms import check_writable, driver, show
+from .parms import assign, check_writable, driver, show
 
 __all__ = ["check_node", "execute_hscript", "get_parms", "set_parms"]
 
@@ -177,9 +177,6 @@ def _parts(found: Any) -> List[Any]:
 
 def _set(name: str, found: Any, value: Any) -> None:
     try:
-        if isinstance(value, (list, tuple)):
-            found.set(value)
-        else:
-            _parts(found)[0].set(value)
+        assign(_parts(found), value if isinstance(value, (list, tuple)) else [value])
     except TypeError as error:
         raise InvalidArgument("'{}' does not take {!r}: {}".format(name, value, error)) from None

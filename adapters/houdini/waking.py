@@ -1,5 +1,7 @@
 """Reach Houdini's main thread where no Qt can be had.
 
+Second best: both ways go through HOM, whose lock the main thread may hold for as long as it cooks.
+
 ``hdefereval.executeInMainThreadWithResult`` is never used: it has no timeout, waits for ever when
 the main thread itself calls it, and passes results through variables of its module, so that two
 callers may get each other's.

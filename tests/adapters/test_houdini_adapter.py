@@ -198,19 +198,27 @@ def test_a_chunk_in_which_nothing_happened_leaves_nothing(hython, undoable):
     assert step.steps == 1 and labels(hython) == ("same", "same")
 
 
-@pytest.mark.parametrize("newest_is_last", [False, True])
-def test_the_newest_label_may_stand_at_either_end(hython, undoable, monkeypatch, newest_is_last):
-    """SideFX documents the first; people have seen the last."""
+@pytest.fixture(params=["first", "last"])
+def newest(request, hython, monkeypatch):
+    """SideFX documents that the newest label comes first; people have seen it come last."""
     undos = hython.hou.undos
-    scene = undoable.scene_backend()
-    if newest_is_last:
+    if request.param == "last":
         for name in ("undoLabels", "redoLabels"):
             real = getattr(undos, name)
             monkeypatch.setattr(undos, name, lambda real=real: real()[::-1])
-    for label in ("one", "two", "three"):
-        with undoable.undo_chunk(label) as step:
-            scene.create("cube", None, None, {})
+    return request.param
+
+
+def make_steps(adapter, *names):
+    for name in names:
+        with adapter.undo_chunk(name) as step:
+            adapter.scene_backend().create("cube", None, None, {})
         assert step.steps == 1
+
+
+def test_the_newest_label_may_stand_at_either_end(newest, undoable):
+    scene = undoable.scene_backend()
+    make_steps(undoable, "one", "two", "three")
     assert scene.undo_label() == "three"
     assert scene.undo() and scene.undo()
     assert (scene.undo_label(), scene.redo_label()) == ("one", "two")
@@ -219,17 +227,26 @@ def test_the_newest_label_may_stand_at_either_end(hython, undoable, monkeypatch,
     assert step.steps == 0 and scene.undo_label() == "one"
 
 
-def test_a_full_stack_that_drops_its_oldest_step_still_counts_the_new_one(hython, undoable):
-    scene = undoable.scene_backend()
-    for label in ("a", "b", "same", "same"):
-        with undoable.undo_chunk(label):
-            scene.create("cube", None, None, {})
+@pytest.mark.parametrize("before", [("a", "b", "same", "same"), ("same", "same", "same")])
+def test_a_full_stack_that_drops_its_oldest_step_still_counts_the_new_one(
+    newest, hython, undoable, before
+):
+    make_steps(undoable, *before)
     stack = hython.scene.undos.undo
     for label in ("same", "new"):
         with undoable.undo_chunk(label) as step:
-            scene.create("cube", None, None, {})
+            undoable.scene_backend().create("cube", None, None, {})
             del stack[0]
         assert step.steps == 1
+
+
+def test_what_is_gone_from_the_redo_stack_is_no_step(newest, hython, undoable):
+    make_steps(undoable, "one", "same", "gone")
+    undoable.scene_backend().undo()
+    with undoable.undo_chunk("same") as step:
+        # As a tool does that changes something while it keeps undos disabled.
+        del hython.scene.undos.redo[:]
+    assert step.steps == 0
 
 
 def test_hython_that_says_undos_are_enabled_and_records_none(hython, undoable, monkeypatch):
