@@ -45,6 +45,8 @@ class Deferring:
         self._queue: List[_Job] = []
         self._running = False
         self._condition = threading.Condition()
+        #: How many calls were made that wait for a result.
+        self.blocking = 0
         self.last_result: Any = None
         self.last_exc_info: Any = None
 
@@ -53,6 +55,7 @@ class Deferring:
     ) -> Any:
         if (args or kwargs) and not callable(code):
             raise ValueError("Arguments are for callables only")
+        self.blocking += block
         if block and threading.get_ident() == self._main:
             ledger().blame("hdefereval.executeInMainThreadWithResult dead-locks on the main thread")
             if not self._dead_locks:

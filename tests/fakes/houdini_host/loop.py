@@ -29,6 +29,7 @@ class Loop:
         self.posted: List[Callback] = []
         #: How many callbacks were called: an idle host is to show none.
         self.called = 0
+        self.ticks = 0
         self.starved = False
         self.binding = binding
         self._timer = binding.QtCore.QTimer()
@@ -39,6 +40,7 @@ class Loop:
 
     def tick(self) -> None:
         """Be idle once."""
+        self.ticks += 1
         if self.starved:
             return
         posted, self.posted = self.posted, []

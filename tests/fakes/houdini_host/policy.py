@@ -25,6 +25,15 @@ class _Loop(asyncio.SelectorEventLoop):
 class HoudiniEventLoopPolicy(asyncio.DefaultEventLoopPolicy):
     _loop_factory = _Loop
 
+    def __init__(self) -> None:
+        super().__init__()
+        #: How many loops were made.
+        self.made = 0
+
+    def new_event_loop(self) -> Any:
+        self.made += 1
+        return super().new_event_loop()
+
     def set_event_loop(self, loop: Any) -> None:
         if loop is not None:
             ledger().blame("asyncio's loop was set in Houdini")
