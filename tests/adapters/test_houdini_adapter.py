@@ -304,6 +304,8 @@ def test_a_chunk_around_a_file_that_is_opened_counts_no_step(hython, undoable, t
 
 def test_with_undos_disabled_no_step_is_promised(hython, undoable):
     scene = undoable.scene_backend()
+    make_steps(undoable, "one", "two")
+    scene.undo()
     hython.scene.undos.enabled = False
     with undoable.undo_chunk("none") as step:
         scene.create("cube", None, None, {})

@@ -278,7 +278,8 @@ def test_what_an_expression_drives_is_not_set(scene, hou):
 def asset(host, hou, scene):
     """A locked asset with an object inside."""
     path = scene.create("group", "asset", None, {})
-    scene.create("cube", "inner", path, {})
+    inner = scene.create("cube", "inner", path, {})
+    hou.node(inner).createNode("file", "broken").parm("file").set("/nowhere/x.bgeo")
     host.scene.get(hou.node(path).sessionId()).asset = True
     return path
 
@@ -290,7 +291,9 @@ def test_what_is_inside_a_locked_asset_is_not_listed_but_can_be_read(scene, asse
     assert scene.row(inner)["parent"] == asset
     with pytest.raises(NotFound):
         scene.resolve("inner")
-    assert [error for error in scene.errors() if error is not None] == []
+    # What of it concerns the user is an error of the asset itself.
+    kinds = [error["kind"] for error in scene.errors() if error is not None]
+    assert kinds == ["missing_file"]
 
 
 def test_what_is_inside_a_locked_asset_cannot_be_changed(scene, hou, asset):

@@ -134,9 +134,11 @@ def test_a_pump_that_raises_does_not_end_the_fallback(stage, fallback, capsys):
     assert "from a tool" in capsys.readouterr().err
 
 
-def test_a_closed_fallback_runs_nothing(stage, fallback):
+@pytest.mark.parametrize("woken_before", [True, False])
+def test_a_closed_fallback_runs_nothing(stage, fallback, woken_before):
     pump = Woken()
-    fallback.wake(pump)
+    if woken_before:
+        fallback.wake(pump)
     fallback.close()
     fallback.close()
     fallback.wake(pump)
