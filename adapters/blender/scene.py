@@ -260,6 +260,21 @@ class BlenderScene(SceneBackend):
         self.settle()
         return done
 
+    def new_scene(self) -> None:
+        import bpy
+
+        # The user's windows stay as they are.
+        bpy.ops.wm.read_homefile(use_empty=True, load_ui=False)
+
+    def open_scene(self, path: str) -> None:
+        import bpy
+
+        try:
+            bpy.ops.wm.open_mainfile(filepath=path, load_ui=False, use_scripts=False)
+        except RuntimeError as error:
+            # What the operator reports, such as that there is no such file.
+            raise NotFound("Blender cannot open '{}': {}".format(path, error)) from None
+
     def settle(self) -> None:
         """Have Blender evaluate what was changed, so that reads show it."""
         _layer().update()

@@ -31,8 +31,10 @@ from ..tools.table import ToolTable
 from . import tooling
 from .opening import open_parts
 from .place import PLACE
+from .selftesting import about, selftest_in
 
 if TYPE_CHECKING:
+    from ..host.selftest import World
     from ..registry.file_registry import FileRegistry
     from ..transport.manager import TransportManager
 
@@ -85,6 +87,7 @@ class EmbeddedServer:
             backend = adapter.scene_backend()
             tooling.add_own(self._table, adapter, backend)
             self._table.add(instances_in(self._registry, self.instance_id))
+            self._table.add(selftest_in(self.selftest_world))
             tooling.add(self._table, tools)
             tooling.add_found(
                 self._table, settings.data_dir, lambda text: self.logbook.error("tools", text)
@@ -250,6 +253,22 @@ class EmbeddedServer:
         that thread.
         """
         return self._server.local.call(name, arguments, timeout)
+
+    def selftest_world(self, stage: Any = None) -> World:
+        """Return what the conformance suite checks, see ``host.selftest``. Any thread."""
+        from ..host.selftest import World
+
+        return World(
+            self.adapter,
+            self._lanes["main"],
+            self._server.calls.scene,
+            self._server.local.call,
+            self._server.local.read,
+            self._clock,
+            about(self.dcc_type, self._instance.version),
+            stage,
+            [self.token, self._guest_token, *self._stop_pass],
+        )
 
     def serve_forever(self) -> None:
         """Run the host's pump on this main thread until :meth:`stop`; for hosts without a loop."""
