@@ -32,7 +32,7 @@ GLOBALS: Dict[str, str] = {
     **_from(_HELP.format("System Information: maxVersion"), "maxversion"),
     **_from(
         _HELP.format("3ds Max File Loading and Saving"),
-        "maxfilepath maxfilename loadmaxfile savemaxfile resetmaxfile checkforsave "
+        "maxfilepath maxfilename loadmaxfile savemaxfile resetmaxfile "
         "getsaverequired setsaverequired",
     ),
     **_from(_HELP.format("Callbacks: General Event Callback Mechanism"), "callbacks"),
@@ -46,20 +46,20 @@ GLOBALS: Dict[str, str] = {
     **_from(_HELP.format("Interval Values"), "interval"),
     **_from(
         _HELP.format("Object Selection and Selection Sets"),
-        "select selectmore deselect clearselection getcurrentselection",
+        "select selectmore clearselection getcurrentselection",
     ),
     **_from(
         _HELP.format("Node Common Properties, Operators, and Methods"),
-        "delete isvalidnode isdeleted uniquename getnodebyname classof superclassof hide unhide",
+        "delete isvalidnode uniquename getnodebyname classof superclassof hide unhide",
     ),
     **_from(_HELP.format("Interface: maxOps"), "maxops"),
     **_from(
         _HELP.format("Class and Object Inspector Functions"),
-        "isproperty getpropnames getproperty setproperty hasproperty getclassinstances",
+        "isproperty getpropnames getproperty setproperty getclassinstances",
     ),
     **_from(
         _HELP.format("Working with Controllers in MAXScript"),
-        "getpropertycontroller addnewkey numkeys getkeytime",
+        "getpropertycontroller addnewkey ",
     ),
     **_from(_HELP.format("Box: Geometry"), "box"),
     **_from(_HELP.format("Sphere: Geometry"), "sphere"),
@@ -85,21 +85,18 @@ GLOBALS: Dict[str, str] = {
     ),
     **_from(_HELP.format("Render Scene Dialog"), "renderwidth renderheight"),
     **_from(_HELP.format("Renderers"), "renderers"),
-    **_from(_HELP.format("Viewports"), "getactivecamera redrawviews completeredraw"),
+    **_from(_HELP.format("Viewports"), "getactivecamera redrawviews"),
     **_from(_HELP.format("Map Paths"), "mappaths"),
     **_from(_HELP.format("Interface: objXRefMgr and xrefs"), "xrefs"),
     **_from(_HELP.format("Executing MAXScript: execute()"), "execute"),
     **_from(_HELP.format("Struct: windows"), "windows"),
-    **_from(_HELP.format("Progress Bar"), "progressstart progressupdate progressend"),
-    **_from(_HELP.format("Literal Constants"), "undefined ok"),
 }
 
 #: Attributes of the structures and interfaces above.
 MEMBERS: Dict[str, Dict[str, str]] = {
     "thehold": _from(
         _HELP.format("thehold"),
-        "begin accept cancel holding getglobalputcount getbegindepth issuspended suspend resume "
-        "restoring redoing",
+        "begin accept cancel holding getglobalputcount getbegindepth",
     ),
     "callbacks": _from(
         _HELP.format("Callbacks: General Event Callback Mechanism"),
@@ -110,7 +107,7 @@ MEMBERS: Dict[str, Dict[str, str]] = {
         # In use by pipelines that drive 3dsmaxbatch, OpenPype's for one.
         **_from(_HELP.format("Interface: maxOps"), "isinnoninteractivemode"),
     },
-    "units": _from(_HELP.format("Units"), "systemtype systemscale displaytype"),
+    "units": _from(_HELP.format("Units"), "systemtype systemscale"),
     "renderers": _from(_HELP.format("Renderers"), "current"),
     "camerafov": _from(_HELP.format("Camera Common Properties"), "mmtofov fovtomm"),
     "mappaths": _from(_HELP.format("Map Paths"), "getfullfilepath"),
@@ -144,6 +141,7 @@ PROPERTIES: Dict[str, Dict[str, str]] = {
     "thing": _from(_HELP.format("Modifier and Material Common Properties"), "name"),
     "controller": _from(_HELP.format("Controller Common Properties"), "keys value"),
     "inode": _from(_HELP.format("Node Handles"), "handle"),
+    "value": {},
     "layer": _from(_HELP.format("Interface: LayerProperties"), "name"),
     "xref": _from(_HELP.format("XRef Scene Functions"), "filename disabled"),
 }

@@ -28,17 +28,22 @@ class MaxHost:
         self.contexts: Dict[str, int] = {}
         self.times: List[float] = []
         self.animating: List[bool] = []
-        #: How often a file was opened, saved or the scene reset does not matter; undo does.
-        self.undone = 0
 
     @property
     def time(self) -> float:
         return self.times[-1] if self.times else float(self.scene.settings["time"])
 
     def key(self, node: int, parts: Sequence[str]) -> None:
-        """Set keys for what was just changed, where 3ds Max animates."""
-        if self.animating and self.animating[-1]:
-            self.add_keys(node, parts, self.time)
+        """Set keys for what was just changed, where 3ds Max animates.
+
+        The first key of a part brings one at frame 0, which holds what was.
+        """
+        if not (self.animating and self.animating[-1]):
+            return
+        for part in parts:
+            if not self.scene.data(node)["keys"].get(part):
+                self.add_keys(node, (part,), 0.0)
+            self.add_keys(node, (part,), self.time)
 
     def add_keys(self, node: int, parts: Sequence[str], frame: float) -> None:
         keys = dict(self.scene.data(node)["keys"])
@@ -50,7 +55,6 @@ class MaxHost:
         """Undo as the menu does: it says so, with the entry's label, if there was one."""
         label = self.hold.undo()
         if label is not None:
-            self.undone += 1
             self.events.fire("sceneUndo", label)
 
     def redo(self) -> None:

@@ -1,4 +1,4 @@
-"""The wrappers of what a scene holds. Each read makes a new one: they are equal, never identical."""
+"""The wrappers of what a scene holds. Each read makes a new one: equal, never identical."""
 
 from __future__ import annotations
 
@@ -213,6 +213,33 @@ class Node(Thing):
     def _get_controller(self) -> Controller:
         return Controller(self._host, self._key, "transform")
 
+    def _get_inode(self) -> INode:
+        return INode(self._host, self._get_handle())
+
+    def _get_layer(self) -> Layer:
+        self._data()
+        return Layer(self._host)
+
+
+class INode(MXSWrapperBase):
+    """A node without what its object has."""
+
+    _kind = "inode"
+
+    def __init__(self, host: Any, handle: int) -> None:
+        super().__init__(host)
+        self._handle = handle
+
+    def _get_handle(self) -> int:
+        return self._handle
+
+
+class Layer(MXSWrapperBase):
+    _kind = "layer"
+
+    def _get_name(self) -> str:
+        return "0"
+
 
 class Root(MXSWrapperBase):
     """What all nodes without a parent stand below."""
@@ -275,8 +302,34 @@ class Controller(MXSWrapperBase):
             raise MaxError("A PRS controller has no keys of its own")
         self._host.add_keys(self._key, (self._part,), frame)
 
+    def _get_value(self) -> Any:
+        """Return the place below the parent; of the other parts, something to be set again."""
+        local = self._host.scene.data(self._key)["local"]
+        if self._part == "position":
+            return Point3(self._host, *local[3])
+        return Held(self._host, local[:3])
+
+    def _set_value(self, value: Any) -> None:
+        local = self._host.scene.data(self._key)["local"]
+        if self._part == "position":
+            local = (*local[:3], vector(value))
+        elif isinstance(value, Held):
+            local = (*value._axes, local[3])
+        else:
+            raise self._host.faults.wrong("{} is set to {!r}".format(self._part, value))
+        self._host.scene.change(self._key, local=local)
+        self._host.key(self._key, (self._part,))
+
     def _get_keys(self) -> Array:
         return Array(self._host, [Time(self._host, frame) for frame in self.frames()])
+
+
+class Held(MXSWrapperBase):
+    """A rotation or a scale, of which nobody looks at the parts."""
+
+    def __init__(self, host: Any, axes: Any) -> None:
+        super().__init__(host)
+        self._axes = axes
 
 
 def wrap(host: Any, key: int) -> Thing:
