@@ -23,6 +23,8 @@ class MaxHost:
         self.events = Events(self.faults)
         self.scene = Scene(self.hold)
         self.main_window: Any = None
+        #: The main window as the system knows it; 0 without one.
+        self.window_id = 0
         self.redraws = 0
         #: Name of each context that is open -> how often; their values.
         self.contexts: Dict[str, int] = {}

@@ -60,6 +60,8 @@ class MaxStage(Stage):
         window.setWindowTitle("Autodesk 3ds Max {}".format(self._year))
         window.show()
         self.host.main_window = window
+        # Qt's own number of it where it draws on no screen: no window of the system's.
+        self.host.window_id = int(window.winId())
         self._undo.callback(self._shut, window)
 
     def _shut(self, window: Any) -> None:

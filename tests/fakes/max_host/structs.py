@@ -153,8 +153,7 @@ class Windows(Named):
     _names = MEMBERS["windows"]
 
     def _fn_getmaxhwnd(self) -> int:
-        # Qt's offscreen windows are none of the system's.
-        return 0
+        return int(self._host.window_id)
 
 
 STRUCTS = {
