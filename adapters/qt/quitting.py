@@ -10,14 +10,13 @@ __all__ = ["OnQuit"]
 
 
 class OnQuit:
-    """Call back once when the application is about to quit. Main thread."""
+    """Call back once when the application is about to quit. There has to be one. Main thread."""
 
     def __init__(self, qt: Qt, callback: Callable[[], None]) -> None:
-        """Raises StartError without an application."""
         self._callback: Optional[Callable[[], None]] = callback
         self._application = qt.QtCore.QCoreApplication.instance()
 
-        # A function, not a method: Qt would hold it weakly, and miss its end.
+        # A function, not a method: Qt would hold that weakly, and not tell what nobody holds.
         def quitting() -> None:
             self._fire()
 
@@ -28,16 +27,18 @@ class OnQuit:
         """Take it back. Twice is fine."""
         self._callback = None
         slot, self._slot = self._slot, None
+        application, self._application = self._application, None
         if slot is None:
             return
         try:
-            self._application.aboutToQuit.disconnect(slot)
+            application.aboutToQuit.disconnect(slot)
         except (RuntimeError, TypeError):
-            # The application is gone, or on its way.
-            pass
-        self._application = None
+            # The application is gone, and the connection with it.
+            return
 
     def _fire(self) -> None:
         callback, self._callback = self._callback, None
+        # What Qt is calling is not to be taken away from it meanwhile.
+        self._slot = None
         if callback is not None:
             callback()

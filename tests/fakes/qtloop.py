@@ -18,6 +18,8 @@ DEADLINE = 20.0
 #: Name of the boxes in which a host asks, and how long one is looked for.
 QUESTION = "dcc_mcp_question"
 
+#: Set when the application was told to quit while it ran.
+_quitting = threading.Event()
 #: What this module has made and keeps: the application, and the object calls are posted to.
 _kept: List[Any] = []
 
@@ -101,6 +103,7 @@ def run(body: Callable[[], Any], seconds: float = 30.0) -> Any:
     """
     made = the_application()
     box: List[Any] = []
+    _quitting.clear()
 
     def work() -> None:
         try:
@@ -111,9 +114,10 @@ def run(body: Callable[[], Any], seconds: float = 30.0) -> Any:
             post(leave)
 
     def leave() -> None:
-        # The host goes on to live; this is only the end of the test's part.
-        made.blockSignals(True)
-        made.exit(0)
+        if not _quitting.is_set():
+            # The host goes on to live; this is only the end of the test's part.
+            made.blockSignals(True)
+            made.exit(0)
 
     thread = threading.Thread(target=work, name="body", daemon=True)
     watchdog = _Watchdog(seconds)
@@ -161,6 +165,7 @@ class _Watchdog:
 
 def quit_application() -> None:
     """Have the host begin to exit, as its menu would. Any thread."""
+    _quitting.set()
     post(the_application().quit)
 
 
@@ -224,6 +229,42 @@ def open_questions() -> List[Any]:
         for box in qt().QtWidgets.QApplication.topLevelWidgets()
         if box.objectName() == QUESTION and box.isVisible()
     ]
+
+
+#: How long the loop of a throttled host stands still in each turn, seconds.
+STANDSTILL = 0.05
+
+
+def throttled(on: bool) -> None:
+    """Have the loop stand still in each of its turns, or not any more. Any thread.
+
+    So does a host that plays a scene back, or whose window is in the background.
+    """
+
+    def switch() -> None:
+        while _timers:
+            _timers.pop().stop()
+        if on:
+            timer = qt().QtCore.QTimer()
+            timer.timeout.connect(lambda: time.sleep(STANDSTILL))
+            timer.start(0)
+            _timers.append(timer)
+
+    post(switch)
+
+
+_timers: List[Any] = []
+
+
+def tidy() -> None:
+    """End what a test has left in the application. Main thread."""
+    while _timers:
+        _timers.pop().stop()
+    while _dialogs:
+        _dialogs.pop().close()
+    core = qt().QtCore
+    core.QCoreApplication.sendPostedEvents(None, core.QEvent.DeferredDelete)
+    core.QCoreApplication.processEvents()
 
 
 def title_of_modal() -> Optional[str]:
