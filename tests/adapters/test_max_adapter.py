@@ -38,7 +38,7 @@ def test_it_is_told_from_a_stub(monkeypatch):
         assert folder.detect() is True
 
 
-@pytest.mark.parametrize("year", (2019, 2021, 2025))
+@pytest.mark.parametrize("year", [2019, 2021, 2025])
 def test_the_version_is_the_year(year):
     with MaxbatchStage(year) as stage:
         assert stage.adapter.version() == str(year)
@@ -212,14 +212,14 @@ class User32:
 
 
 @pytest.mark.parametrize(
-    "handle, library, disabled",
-    (
+    ("handle", "library", "disabled"),
+    [
         (7, User32(True), False),
         (7, User32(False), True),
         (8, User32(False), False),
         (0, User32(False), False),
         (7, None, False),
-    ),
+    ],
 )
 def test_a_window_that_takes_no_input_has_a_dialog(handle, library, disabled):
     assert is_disabled(handle, library) is disabled

@@ -174,7 +174,7 @@ def test_what_a_thread_prints_wakes_the_main_thread():
         assert stage.listener.text == "hello\n"
 
 
-@pytest.mark.parametrize("by", ("3ds Max", "Qt"))
+@pytest.mark.parametrize("by", ["3ds Max", "Qt"])
 def test_the_end_is_told_once_on_the_main_thread(stage, by):
     from fakes import qtloop
 
@@ -189,7 +189,7 @@ def test_the_end_is_told_once_on_the_main_thread(stage, by):
 
     def body():
         (stage.quit if by == "3ds Max" else qtloop.quit_application)()
-        assert told.wait(3)
+        assert told.wait(WAIT_S)
 
     stage.run(body)
     assert ended == [True]

@@ -7,6 +7,7 @@ import threading
 
 from dcc_mcp_embed.adapters.max import listener as module
 from dcc_mcp_embed.adapters.max.listener import Listener
+
 from dcc_mcp_embed.tools.capture import Capture
 from fakes.max_host.listener import Listener as Shown
 

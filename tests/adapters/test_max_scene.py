@@ -85,7 +85,7 @@ def test_a_name_that_fits_several_is_refused_with_their_paths(scene, rt):
         assert sorted(caught.value.details["candidates"]) == [r["path"] for r in scene.rows()]
 
 
-@pytest.mark.parametrize("name", ("a/b", "a#7", "/", "#1"))
+@pytest.mark.parametrize("name", ["a/b", "a#7", "/", "#1"])
 def test_a_name_that_looks_like_part_of_a_path_is_told_with_its_handle(scene, rt, name):
     node = rt.Box(name=name)
     (row,) = scene.rows()
@@ -180,7 +180,7 @@ def test_a_light_of_no_known_kind_is_refused(scene):
     assert list(scene.rows()) == []
 
 
-@pytest.mark.parametrize("kind", ("cube", "cylinder", "cone"))
+@pytest.mark.parametrize("kind", ["cube", "cylinder", "cone"])
 def test_solids_that_stand_on_their_base_are_centred(scene, kind):
     box = scene.detail(scene.create(kind, None, None, {}), "bbox")
     assert (box["min"][2], box["max"][2]) == (-0.5, 0.5)

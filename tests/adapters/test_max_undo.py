@@ -49,11 +49,16 @@ def test_nothing_changed_is_no_step(stage, pymxs):
 
 def test_an_exception_goes_on_and_takes_back_what_was_done(stage, pymxs):
     kept = pymxs.runtime.Box(name="kept")
-    with pytest.raises(Oops):
-        with stage.adapter.undo_chunk("Fail") as step:
+    step = stage.adapter.undo_chunk("Fail")
+
+    def fail():
+        with step:
             kept.name = "changed"
             pymxs.runtime.Sphere()
             raise Oops
+
+    with pytest.raises(Oops):
+        fail()
     assert step.steps == 0
     assert [node.name for node in pymxs.runtime.objects] == ["kept"]
     assert steps_of(stage) == []
@@ -88,7 +93,7 @@ def test_a_step_of_the_call_s_own_in_it_is_part_of_ours(stage, pymxs):
     assert steps_of(stage) == ["Whole"]
 
 
-@pytest.mark.parametrize("failing", (False, True))
+@pytest.mark.parametrize("failing", [False, True])
 def test_within_a_step_of_somebody_else_nothing_is_ended(stage, pymxs, failing):
     hold = pymxs.runtime.theHold
     hold.Begin()
@@ -112,7 +117,6 @@ def test_the_viewports_are_not_drawn_in_between_and_always_after(stage, pymxs):
     with stage.adapter.undo_chunk("Draw"):
         assert open_["redraw"] == 1
     assert open_["redraw"] == 0
-    with pytest.raises(Oops):
-        with stage.adapter.undo_chunk("Draw"):
-            raise Oops
+    with pytest.raises(Oops), stage.adapter.undo_chunk("Draw"):
+        raise Oops
     assert open_["redraw"] == 0
