@@ -11,7 +11,6 @@ import sys
 import zipfile
 
 import helpers
-
 from windows.wine import Missing
 
 __all__ = ["site"]
