@@ -19,7 +19,7 @@ class MaxStage(Stage):
     """The window's. This thread is the host's main one, and has the application."""
 
     name = "max"
-    can: FrozenSet[str] = frozenset(("modal", "spin", "ask", "quit", "undo", "scene"))
+    can: FrozenSet[str] = frozenset(("modal", "spin", "ask", "quit", "throttle", "undo", "scene"))
     batch = False
     host: MaxHost
     listener: Listener
@@ -70,6 +70,7 @@ class MaxStage(Stage):
         self.host.main_window = None
         window.close()
         qtloop.qt().shiboken.delete(window)
+        qtloop.tidy()
 
     def run(self, body: Callable[[], Any], seconds: float = 30.0) -> Any:
         from fakes import qtloop
@@ -95,6 +96,17 @@ class MaxStage(Stage):
         from fakes import qtloop
 
         qtloop.press(choice)
+
+    def throttled(self, slow: bool) -> None:
+        from fakes import qtloop
+
+        qtloop.throttled(slow)
+
+    def on_main(self, function: Callable[[], Any]) -> Any:
+        """Run code of the host's own on its main thread. Any thread but that one."""
+        from fakes import qtloop
+
+        return qtloop.on_main(function)
 
     def quit(self) -> None:
         """Shut down: the callbacks first, then the application's loop ends."""
