@@ -80,16 +80,17 @@ class Installation:
             os.path.join(self.root.path, name): data
             for name, data in bootstraps.in_root(self.host.key).items()
         }
-        outside = {}
+        outside: Dict[str, bytes] = {}
         for file in self.host.files:
             path = os.path.join(self.user, *file.path.split("/"))
             within = path.startswith(self.root.path + os.sep)
             (inside if within else outside)[path] = bootstraps.text(file.text)
         return inside, outside
 
-    def wish(self, source: Source) -> Wish:
+    def wish(self, name: str) -> Wish:
+        """Return what an install of the version ``name`` is to end in."""
         inside, outside = self.texts()
-        return Wish(source.payload.name, inside, outside)
+        return Wish(name, inside, outside)
 
     def facts(self, thorough: bool = True) -> Facts:
         """Look at everything. ``thorough``: also at the content of every version's files."""
@@ -113,6 +114,7 @@ class Installation:
             users=self._users(),
             files=files,
             leaving=os.path.lexists(self.leaving),
+            owed=bool(self._entries()),
             mark=bootstraps.MARK.encode("ascii"),
             separator=os.sep,
         )
@@ -197,7 +199,27 @@ class Installation:
 
     def _remove(self, operation: Operation, _: Optional[Source]) -> Done:
         answer = lifecycle.safe_remove_tree(operation.path)
-        return Done(operation, "done") if answer["success"] else self._owed(operation, answer)
+        if not answer["success"]:
+            return self._owed(operation, answer)
+        if operation.path == self.root.path:
+            # It is not owed any more.
+            lifecycle.schedule_deferred_cleanup(answer)
+        return Done(operation, "done")
+
+    def _owe(self, operation: Operation, _: Optional[Source]) -> Done:
+        found = lifecycle.inspect_install_root(operation.path)
+        noted = lifecycle.schedule_deferred_cleanup(found)
+        return Done(operation, "done" if noted["success"] else "kept", noted.get("message", ""))
+
+    def _forget(self, operation: Operation, _: Optional[Source]) -> Done:
+        for entry in self._entries():
+            lifecycle.drop_deferred(entry)
+        return Done(operation, "done")
+
+    def _entries(self) -> List[str]:
+        """Return the ids of what the journal has of our root."""
+        entries = lifecycle.list_deferred().get("entries", ())
+        return [one["id"] for one in entries if one["operation"].get("path") == self.root.path]
 
     def _unlink(self, operation: Operation, _: Optional[Source]) -> Done:
         try:

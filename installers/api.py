@@ -64,18 +64,17 @@ def repair(
     archive: Optional[str] = None,
     digest: Optional[str] = None,
 ) -> Report:
-    """Put right what is damaged or missing of the current version. Raises ConfigError of another's."""
+    """Put right what is damaged or missing, if the current version is the one at hand."""
     source = own_source() if archive is None else archive_source(archive, digest)
-    plan_for = _installing(source)
 
     def planned(ours: Installation, facts: plan.Facts) -> List[plan.Operation]:
-        if facts.current not in (None, source.payload.name) and (facts.current in facts.damaged):
+        current, at_hand = facts.current, source.payload.name
+        if current in facts.damaged and current != at_hand:
             raise ConfigError(
                 "{} is damaged, and this is {}: upgrade to it, or repair with the archive that "
-                "{} came from".format(facts.current, source.payload.name, facts.current)
+                "{} came from".format(current, at_hand, current)
             )
-        wished = source if facts.current in (None, source.payload.name) else None
-        return plan_for(ours, facts) if wished else []
+        return plan.plan_install(facts, ours.wish(current or at_hand))
 
     return _change("repair", host, version, target, dry_run, planned, source)
 
@@ -86,7 +85,7 @@ def uninstall(
     target: Optional[str] = None,
     dry_run: bool = False,
 ) -> Report:
-    """Remove everything of ours from the user folders. What somebody runs goes at the next start."""
+    """Remove everything of ours. What somebody runs goes at the next start of the host."""
 
     def planned(ours: Installation, facts: plan.Facts) -> List[plan.Operation]:
         return plan.plan_uninstall(facts, ours.texts()[1], ours.made())
@@ -106,7 +105,7 @@ def verify(host: str, version: Optional[str] = None, target: Optional[str] = Non
 
 def _installing(source: Source) -> Callable[[Installation, plan.Facts], List[plan.Operation]]:
     def planned(ours: Installation, facts: plan.Facts) -> List[plan.Operation]:
-        return plan.plan_install(facts, ours.wish(source))
+        return plan.plan_install(facts, ours.wish(source.payload.name))
 
     return planned
 

@@ -10,6 +10,11 @@ Parsed by Python 2 too, where a host may still run it, so that it can say so.
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType  # noqa: F401
+    from typing import Optional  # noqa: F401
+
 __all__ = ["boot", "load"]
 
 PACKAGE = "dcc_mcp_embed"
@@ -19,12 +24,13 @@ LEAVING = "leaving.txt"
 
 
 def boot(host, root=None):
+    # type: (str, Optional[str]) -> bool
     """Start ``host``'s server from ``root`` (None: where this file is); return whether it did.
 
     Host's main thread, while it starts. Raises nothing.
     """
     try:
-        if sys.version_info < (3, 7):
+        if sys.version_info < (3, 7):  # noqa: UP036
             say("needs Python 3.7 or later; this host runs {}.{}".format(*sys.version_info[:2]))
             return False
         root = os.path.dirname(os.path.abspath(__file__)) if root is None else root
@@ -38,13 +44,14 @@ def boot(host, root=None):
         from importlib import import_module
 
         startup = import_module(package.__name__ + ".installers.startup")
-        return startup.begin(host, root, package, say)
+        return bool(startup.begin(host, root, package, say))
     except Exception as error:
         say("did not start: {}: {}".format(type(error).__name__, error))
         return False
 
 
 def say(text):
+    # type: (str) -> None
     """Write one line where the host shows what scripts write."""
     try:
         sys.stdout.write("dcc_mcp_embed {}\n".format(text))
@@ -54,6 +61,7 @@ def say(text):
 
 
 def load(root):
+    # type: (str) -> Optional[ModuleType]
     """Return the package of the current version of ``root``; None if there is no version.
 
     One that is loaded already stays: there is one in a process.
@@ -69,6 +77,8 @@ def load(root):
     spec = spec_from_file_location(
         PACKAGE, os.path.join(where, "__init__.py"), submodule_search_locations=[where]
     )
+    if spec is None or spec.loader is None:
+        return None
     module = module_from_spec(spec)
     sys.modules[PACKAGE] = module
     try:
@@ -80,6 +90,7 @@ def load(root):
 
 
 def _current(root):
+    # type: (str) -> Optional[str]
     versions = os.path.join(root, "versions")
     try:
         with open(os.path.join(root, "current.txt")) as stream:
@@ -99,11 +110,13 @@ def _current(root):
 
 
 def _is_whole(folder):
+    # type: (str) -> bool
     # Written last when a version is put together, and the folder has its name only then.
     return os.path.isfile(os.path.join(folder, "payload.json"))
 
 
 def leave(root):
+    # type: (str) -> None
     """Delete what is left of a root that was uninstalled, and what leads to it."""
     import shutil
 

@@ -50,12 +50,11 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Return the exit status: 0, 1 if something is wrong or was not done, 2 for a wrong call."""
     options = vars(_parser().parse_args(arguments))
     action, as_json = options.pop("action"), options.pop("json")
-    function, changes, _ = _ACTIONS[action]
+    function = _ACTIONS[action][0]
     sure = options.pop("yes", True)
     try:
-        if changes and not options["dry_run"] and not sure:
-            if not _agreed(function, options):
-                return 1
+        if not sure and not options["dry_run"] and not _agreed(function, options):
+            return 1
         report = function(**options)
     except (ConfigError, OSError) as error:
         if as_json:

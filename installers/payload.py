@@ -167,7 +167,7 @@ def read(folder: str) -> Payload:
 
 
 def verify(folder: str, digest: Optional[str] = None) -> List[str]:
-    """Return what is wrong with the payload in ``folder``, a line each; nothing if all is as it was.
+    """Return what is wrong with the payload in ``folder``, a line each; none if all is as it was.
 
     ``digest``: the one it must have. What Python has compiled there does not count.
     """

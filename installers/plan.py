@@ -2,9 +2,9 @@
 
 The order of the operations is what makes a crash harmless. An install stages the whole version,
 then writes what the host finds, then switches: whatever it is cut off after, the host starts the
-old version, the new one, or (the first time) nothing. An uninstall says so in a file of ours first;
-from then on whatever is started there finishes it, as long as the host finds something; that goes
-last but for the empty rest.
+old version, the new one, or (the first time) nothing. An uninstall says so in a file of ours first:
+from then on whatever is started there finishes it, as long as the host finds something of ours.
+That goes last but for the rest of our folder, which the journal has by then.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ SENTENCES = {
     "mark": "Note in {path} that all of it is to go",
     "remove": "Remove {path}: {why}",
     "unlink": "Delete {path}",
+    "owe": "Have the next start of any host finish, should this be cut off: {path}",
+    "forget": "Have no start remove {path} any more",
     "prune": "Remove {path} if nothing else is in it",
     "refuse": "Leave {path} alone: {why}",
 }
@@ -79,6 +81,8 @@ class Facts(NamedTuple):
     users: Mapping[str, str]
     files: Mapping[str, bytes]
     leaving: bool
+    #: Whether the journal has it that the root is to go.
+    owed: bool
     mark: bytes
     separator: str
 
@@ -103,6 +107,7 @@ def plan_install(facts: Facts, wish: Wish) -> List[Operation]:
     elif wish.name in facts.damaged:
         planned.append(Operation("replace", folder, wish.name, facts.damaged[wish.name]))
     if facts.leaving:
+        planned.append(Operation("forget", facts.root))
         planned.append(Operation("unlink", facts.leaving_file))
     for files in (wish.inside, wish.outside):
         for path, data in files.items():
@@ -148,7 +153,9 @@ def plan_uninstall(
     strangers = [path for path in outside if path in facts.files and path not in ours]
     planned = [Operation("refuse", path, why="it is not ours") for path in strangers]
     if not ours and not facts.installed and not facts.staged and not facts.files:
-        return planned
+        # Of what an earlier removal has put beside it something may be left.
+        left = Operation("remove", facts.root, why="an earlier removal was cut off")
+        return [*planned, left] if facts.owed else planned
     lines = "".join(path + "\n" for path in (*ours, *made)).encode("utf-8")
     planned.append(Operation("mark", facts.leaving_file, data=lines))
     busy = [name for name in facts.installed if name in facts.users]
@@ -161,6 +168,7 @@ def plan_uninstall(
             planned.append(Operation("remove", path, name, "it is not wanted any more"))
     if busy:
         return planned
+    planned.append(Operation("owe", facts.root))
     planned += [Operation("unlink", path) for path in ours]
     planned.append(Operation("remove", facts.root, why="nothing of it is wanted any more"))
     planned += [Operation("prune", folder) for folder in made]

@@ -35,7 +35,7 @@ def begin(host: str, root: str, package: ModuleType, say: Callable[[str], None])
 
     def start() -> None:
         try:
-            server: Any = getattr(package, "start")()
+            server: Any = package.start()
         except Exception as error:
             say("did not start: {}".format(error))
             return
