@@ -21,6 +21,7 @@ _ACTIONS: Dict[str, Any] = {
     "status": (api.status, False, "tell what is installed, and who runs it"),
     "verify": (api.verify, False, "compare every file with its checksum"),
 }
+_BUNDLE = "Make what is handed out, one file for each host, and their checksums."
 _SIGNS = {"done": "  done     ", "owed": "  owed     ", "kept": "  kept     ", "planned": "  "}
 
 
@@ -43,6 +44,11 @@ def _parser() -> argparse.ArgumentParser:
         if changes and name != "uninstall":
             one.add_argument("--archive", metavar="FILE", help="a payload; else this very version")
             one.add_argument("--digest", help="that the archive's payload must have")
+    bundling = actions.add_parser(
+        "bundle", help="make what is handed out: one file for each host", description=_BUNDLE
+    )
+    bundling.add_argument("--out", metavar="DIR", default="dist", help="where (default: dist)")
+    bundling.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
 
 
@@ -50,7 +56,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Return the exit status: 0, 1 if something is wrong or was not done, 2 for a wrong call."""
     options = vars(_parser().parse_args(arguments))
     action, as_json = options.pop("action"), options.pop("json")
-    function = _ACTIONS[action][0]
+    function = _bundle if action == "bundle" else _ACTIONS[action][0]
     sure = options.pop("yes", True)
     try:
         if not sure and not options["dry_run"] and not _agreed(function, options):
@@ -66,6 +72,13 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     return 0 if report["success"] else 1
 
 
+def _bundle(out: str) -> Dict[str, Any]:
+    from .artefacts import bundle
+
+    made = [{"path": path, "sha256": digest} for path, digest in bundle(out)]
+    return {"success": True, "action": "bundle", "files": made, "folders": []}
+
+
 def _agreed(function: Callable[..., Any], options: Dict[str, Any]) -> bool:
     planned = function(**dict(options, dry_run=True))
     if not any(folder["operations"] for folder in planned["folders"]):
@@ -79,7 +92,7 @@ def _agreed(function: Callable[..., Any], options: Dict[str, Any]) -> bool:
 
 
 def _lines(report: Dict[str, Any]) -> List[str]:
-    lines = []
+    lines = ["{sha256}  {path}".format(**one) for one in report.get("files", ())]
     for folder in report["folders"]:
         state = folder["current"] or "nothing of ours"
         lines.append("{}: {}".format(folder["path"], state))

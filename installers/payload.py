@@ -26,11 +26,13 @@ __all__ = [
     "PACKAGE",
     "Payload",
     "PayloadError",
+    "add",
     "describe",
     "inspect",
     "own_files",
     "pack",
     "read",
+    "render",
     "unpack",
     "verify",
     "write",
@@ -222,7 +224,7 @@ def _copy(stream: IO[bytes], folder: str, path: str) -> File:
 
 def _write_manifest(payload: Payload, folder: str) -> None:
     with open(os.path.join(folder, MANIFEST), "xb") as out:
-        out.write(_render(payload))
+        out.write(render(payload))
         out.flush()
         os.fsync(out.fileno())
 
@@ -230,7 +232,8 @@ def _write_manifest(payload: Payload, folder: str) -> None:
 # The manifest.
 
 
-def _render(payload: Payload) -> bytes:
+def render(payload: Payload) -> bytes:
+    """Return the manifest's file."""
     content = {
         "format": FORMAT,
         "version": payload.version,
@@ -298,17 +301,17 @@ def pack(files: Mapping[str, str], target: Any, version: str = __version__) -> P
 
     payload = describe(files, version)
     with zipfile.ZipFile(target, "w") as archive:
-        _add(archive, MANIFEST, _render(payload))
+        add(archive, MANIFEST, render(payload))
         for path in sorted(payload.files):
             with open(files[path], "rb") as stream:
                 data = stream.read()
             if File(len(data), hashlib.sha256(data).hexdigest()) != payload.files[path]:
                 raise PayloadError("{} was changed while it was packed".format(files[path]))
-            _add(archive, path, data)
+            add(archive, path, data)
     return payload
 
 
-def _add(archive: Any, path: str, data: bytes) -> None:
+def add(archive: Any, path: str, data: bytes) -> None:
     import zipfile
 
     info = zipfile.ZipInfo(path, _EPOCH)

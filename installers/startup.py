@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, Callable
 
 from .. import install_lifecycle as lifecycle
-from . import hosts, plan
+from . import bootstraps, hosts, plan
 from .acting import Installation
 
 __all__ = ["begin"]
@@ -28,9 +28,10 @@ def begin(host: str, root: str, package: ModuleType, say: Callable[[str], None])
     """
     lifecycle.run_deferred_cleanup(budget_secs=_BUDGET)
     ours = Installation(hosts.find(host), os.path.dirname(root))
-    if os.path.lexists(ours.leaving):
-        return _leave(ours, say)
-    _sweep(ours)
+    if not os.path.lexists(os.path.join(root, bootstraps.SHARED)):
+        if os.path.lexists(ours.leaving):
+            return _leave(ours, say)
+        _sweep(ours)
     adapter = import_module("{}.adapters.{}".format(package.__name__, _FOLDERS.get(host, host)))
 
     def start() -> None:
