@@ -26,6 +26,7 @@ def install(
     there. Host's main thread. Return whether all of it was done.
     """
     user = target or _ASK.get(host, _nothing)()
+    user = None if user is None else os.path.normpath(user)
     try:
         report = api.install(host, target=user, archive=archive, digest=digest)
     except ConfigError as error:
@@ -57,43 +58,33 @@ def _version(module: Any) -> str:
 
 
 def _maya() -> Optional[str]:
-    if "maya.cmds" not in sys.modules:
-        return None
-    import maya.cmds as cmds
-
-    return os.path.normpath(str(cmds.internalVar(userAppDir=True)))
+    commands: Any = sys.modules.get("maya.cmds")
+    return None if commands is None else str(commands.internalVar(userAppDir=True))
 
 
 def _houdini() -> Optional[str]:
-    if "hou" not in sys.modules:
-        return None
-    import hou
-
-    return os.path.normpath(str(hou.homeHoudiniDirectory()))
+    hou: Any = sys.modules.get("hou")
+    return None if hou is None else str(hou.homeHoudiniDirectory())
 
 
 def _max() -> Optional[str]:
-    if "pymxs" not in sys.modules:
+    module: Any = sys.modules.get("pymxs")
+    if module is None:
         return None
-    import pymxs
-
-    runtime = pymxs.runtime
-    return os.path.dirname(os.path.normpath(str(runtime.getDir(runtime.Name("userScripts")))))
+    scripts = str(module.runtime.getDir(module.runtime.Name("userScripts")))
+    return os.path.dirname(os.path.normpath(scripts))
 
 
 def _blender() -> Optional[str]:
-    if "bpy" not in sys.modules:
-        return None
-    import bpy
-
-    return os.path.normpath(str(bpy.utils.resource_path("USER")))
+    module: Any = sys.modules.get("bpy")
+    return None if module is None else str(module.utils.resource_path("USER"))
 
 
 def _nothing() -> Optional[str]:
     return None
 
 
-#: Host -> what asks it for its user folder, from inside.
+#: Host -> what asks it for its user folder, from inside: it has loaded its own module long before.
 _ASK: Mapping[str, Callable[[], Optional[str]]] = {
     "maya": _maya,
     "houdini": _houdini,
