@@ -59,6 +59,8 @@ import importlib.util
 import os
 import sys
 
+import bpy
+
 bl_info = {
     "name": "dcc_mcp_embed",
     "author": "dcc_mcp_embed contributors",
@@ -73,17 +75,33 @@ PACKAGE = "dcc_mcp_embed"
 
 
 def register():
-    """Start the server."""
+    """Load the package; start its server as soon as Blender lets add-ons at its data.
+
+    Without a window nothing starts by itself: a script of the user's calls start() there, and
+    serve_forever() on what it returns.
+    """
+    try:
+        _package()
+    except Exception as error:
+        print("dcc_mcp_embed could not be loaded: {}".format(error))
+        return
+    if not bpy.app.background:
+        bpy.app.timers.register(_start, first_interval=0.0)
+
+
+def _start():
     try:
         server = _package().start()
     except Exception as error:
         print("dcc_mcp_embed did not start: {}".format(error))
-        return
-    print("dcc_mcp_embed serves at {}".format(server.plain_url))
+    else:
+        print("dcc_mcp_embed serves at {}".format(server.plain_url))
 
 
 def unregister():
     """Stop the server, and leave nothing of it loaded."""
+    if bpy.app.timers.is_registered(_start):
+        bpy.app.timers.unregister(_start)
     package = sys.modules.get(PACKAGE)
     if package is None or not _is_ours(package):
         return
