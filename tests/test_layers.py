@@ -85,6 +85,10 @@ HEAVY = {"dataclasses", "inspect", "asyncio", "http", "ssl", "email", "urllib.re
     "logging.config"
 }
 NOT_SERVING = {"cli", "__main__", "bridge", "ipc", "mcp", "installers"} | {"install_lifecycle"}
+#: Units that run where nothing else of ours does, and have time from the system itself.
+OWN_TIME = ("clock", "install_lifecycle", "installers")
+#: Parsed by hosts that still run Python 2, which are told so: they know no annotations.
+PARSED_BY_PYTHON_2 = {("installers", "boot"), ("installers", "front")}
 #: What an installer does in a host's start-up hook must not wait for these to be imported.
 LATE = set("subprocess socket http ctypes tempfile shutil urllib.request ssl email".split()) | {
     "asyncio",
@@ -195,7 +199,7 @@ def _outside(module: Tuple[str, ...], item: Import) -> Optional[str]:
         return "wire/ is sans-IO and may not import {!r}".format(top)
     if FORMATS_TIME.get(unit) == top:
         return None
-    if top in TIME_AND_CHANCE and unit not in ("clock", "install_lifecycle"):
+    if top in TIME_AND_CHANCE and unit not in OWN_TIME:
         return "only clock.py reads {!r}".format(top)
     if (
         not item.in_function
@@ -218,7 +222,7 @@ def _outside(module: Tuple[str, ...], item: Import) -> Optional[str]:
 
 
 def _chance_calls(module: Tuple[str, ...], tree: ast.AST) -> Iterator[Tuple[int, str]]:
-    if module[0] in ("clock", "install_lifecycle"):
+    if module[0] in OWN_TIME:
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
@@ -258,7 +262,7 @@ def violations(module: Tuple[str, ...], source: str, is_package: bool = False) -
     if module[0] not in LEVELS and module[0] not in ONLY:
         found.append((1, "unknown unit {!r}: give it a level in the table".format(module[0])))
         return ["{}: {}".format(*entry) for entry in found]
-    if not _future_first(tree):
+    if module not in PARSED_BY_PYTHON_2 and not _future_first(tree):
         found.append((1, "does not begin with 'from __future__ import annotations'"))
     for item in imports_of(module if module != ("__init__",) else (), is_package, tree):
         problem = _direction(module, item.parts) if item.ours else _outside(module, item)

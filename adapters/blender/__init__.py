@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
 if TYPE_CHECKING:
     from ...host.adapter import HostAdapter
 
-__all__ = ["create", "detect"]
+__all__ = ["create", "detect", "when_ready"]
 
 
 def detect() -> bool:
@@ -22,3 +22,15 @@ def create() -> HostAdapter:
     from .adapter import BlenderAdapter
 
     return BlenderAdapter()
+
+
+def when_ready(start: Callable[[], None]) -> bool:
+    """Call ``start`` now if there is a window, and return whether: a farm's Blender serves nobody.
+
+    On Blender's main thread, from a start-up file, when Blender has started.
+    """
+    bpy = sys.modules["bpy"]
+    if bpy.app.background:
+        return False
+    start()
+    return True

@@ -6,12 +6,12 @@ where no Maya, Houdini, 3ds Max or Blender is at hand.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
 if TYPE_CHECKING:
     from ...host.adapter import HostAdapter
 
-__all__ = ["create", "detect"]
+__all__ = ["create", "detect", "when_ready"]
 
 
 def detect() -> bool:
@@ -24,3 +24,9 @@ def create() -> HostAdapter:
     from .adapter import StandaloneAdapter
 
     return StandaloneAdapter()
+
+
+def when_ready(start: Callable[[], None]) -> bool:
+    """Call ``start`` now; return True. The calling thread becomes the main thread."""
+    start()
+    return True

@@ -1,0 +1,307 @@
+"""See how a user folder stands, and carry a plan out, an operation at a time.
+
+What cannot be removed now because somebody holds it is owed: it goes into the journal of
+``install_lifecycle``, and the next start of any host tries again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+from .. import install_lifecycle as lifecycle
+from .._compat import replace
+from ..errors import ConfigError
+from . import bootstraps, hosts, payload
+from .plan import Facts, Operation, Wish
+from .root import FOLDER, Root
+
+__all__ = ["Done", "Installation", "Source", "archive_source", "own_source"]
+
+LEAVING = "leaving.txt"
+MADE = "made.txt"
+_MOST = 1 << 20
+
+
+class Source(NamedTuple):
+    """A version that can be installed: its manifest, and what puts it into a new folder."""
+
+    payload: payload.Payload
+    put: Callable[[str], Any]
+
+
+class Done(NamedTuple):
+    """What became of one operation: ``done``, ``owed`` (the next start tries again) or ``kept``."""
+
+    operation: Operation
+    status: str
+    detail: str = ""
+
+    def public(self) -> Dict[str, Any]:
+        shown = dict(self.operation.public(), status=self.status)
+        if self.detail:
+            shown["detail"] = self.detail
+        return shown
+
+
+def own_source() -> Source:
+    """Return the version that this code belongs to."""
+    files = payload.own_files()
+    return Source(payload.describe(files), lambda folder: payload.write(files, folder))
+
+
+def archive_source(path: str, digest: Optional[str] = None) -> Source:
+    """Return the version in an archive. Raises PayloadError, OSError."""
+    listed = payload.inspect(path, digest)
+    return Source(listed, lambda folder: payload.unpack(path, folder, listed.digest))
+
+
+class Installation:
+    """Ours in one user folder of one host. Made without looking."""
+
+    def __init__(
+        self, host: hosts.Host, user: str, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.host = host
+        self.user = os.path.abspath(user)
+        self.root = Root(os.path.join(self.user, FOLDER))
+        self._sleep = sleep
+
+    # Seeing.
+
+    @property
+    def leaving(self) -> str:
+        return os.path.join(self.root.path, LEAVING)
+
+    def texts(self) -> Tuple[Dict[str, bytes], Dict[str, bytes]]:
+        """Return path -> content of what stands inside our root, and of what the host finds."""
+        inside = {
+            os.path.join(self.root.path, name): data
+            for name, data in bootstraps.in_root(self.host.key).items()
+        }
+        outside: Dict[str, bytes] = {}
+        for file in self.host.files:
+            path = os.path.join(self.user, *file.path.split("/"))
+            within = path.startswith(self.root.path + os.sep)
+            (inside if within else outside)[path] = bootstraps.text(file.text)
+        return inside, outside
+
+    def wish(self, name: str) -> Wish:
+        """Return what an install of the version ``name`` is to end in."""
+        inside, outside = self.texts()
+        return Wish(name, inside, outside)
+
+    def facts(self, thorough: bool = True) -> Facts:
+        """Look at everything. ``thorough``: also at the content of every version's files."""
+        root = self.root
+        inside, outside = self.texts()
+        files = {}
+        for path in (*inside, *outside):
+            data = _read(path)
+            if data is not None:
+                files[path] = data
+        damaged = {one.name: one.problems[0] for one in root.damaged()} if thorough else {}
+        return Facts(
+            root=root.path,
+            versions=root.versions,
+            current_file=root.current_file,
+            leaving_file=self.leaving,
+            current=root.current(),
+            installed=tuple(root.installed()),
+            staged=tuple(root.staged()),
+            damaged=damaged,
+            users=self._users(),
+            files=files,
+            leaving=os.path.lexists(self.leaving),
+            owed=bool(self._entries()),
+            mark=bootstraps.MARK.encode("ascii"),
+            separator=os.sep,
+        )
+
+    def _users(self) -> Dict[str, str]:
+        """Return version -> who runs it, by the registry. Its own process does not count."""
+        found: Dict[str, str] = {}
+        state = lifecycle.query_runtime_state(install_root=self.root.versions, include_dead=False)
+        for entry in state["entries"]:
+            if entry.get("host_pid") == os.getpid():
+                continue
+            for place in entry.get("install_roots") or ():
+                name = _version_of(place, self.root.versions)
+                if name is not None:
+                    found[name] = "{} (process {})".format(
+                        entry.get("dcc_type") or "a host", entry.get("host_pid")
+                    )
+        return found
+
+    # Doing.
+
+    def carry_out(self, planned: List[Operation], source: Optional[Source]) -> List[Done]:
+        """Do it, in order. Raises ConfigError of an operation that is refused or fails.
+
+        What was done until then stays, and is the beginning of what a second try does.
+        """
+        refused = [one for one in planned if one.kind == "refuse"]
+        if refused:
+            raise ConfigError("; ".join(str(one) for one in refused))
+        done = []
+        for operation in planned:
+            act = getattr(self, "_" + operation.kind)
+            try:
+                done.append(act(operation, source))
+            except OSError as error:
+                raise ConfigError(
+                    "{}: it could not be done: {}".format(operation, error)
+                ) from error
+        return done
+
+    def _stage(self, operation: Operation, source: Optional[Source]) -> Done:
+        folder = self._put(operation, source)
+        os.rename(folder, operation.path)
+        return Done(operation, "done")
+
+    def _replace(self, operation: Operation, source: Optional[Source]) -> Done:
+        folder = self._put(operation, source)
+        answer = lifecycle.safe_replace_tree(folder, operation.path)
+        if not answer["success"]:
+            return self._owed(operation, answer)
+        lifecycle.safe_remove_tree(folder)
+        return Done(operation, "done")
+
+    def _put(self, operation: Operation, source: Optional[Source]) -> str:
+        assert source is not None
+        folder = self.root.staging()
+        self._make(os.path.dirname(folder))
+        if os.path.lexists(folder):
+            lifecycle.safe_remove_tree(folder)
+        source.put(folder)
+        problems = payload.verify(folder, source.payload.digest)
+        if problems:
+            raise payload.PayloadError("{}: {}".format(operation.name, problems[0]))
+        return folder
+
+    def _write(self, operation: Operation, _: Optional[Source]) -> Done:
+        self._make(os.path.dirname(operation.path))
+        self._write_whole(operation.path, operation.data)
+        return Done(operation, "done")
+
+    def _switch(self, operation: Operation, _: Optional[Source]) -> Done:
+        self._write_whole(operation.path, (operation.name + "\n").encode("ascii"))
+        return Done(operation, "done")
+
+    def _mark(self, operation: Operation, _: Optional[Source]) -> Done:
+        self._make(os.path.dirname(operation.path))
+        self._write_whole(operation.path, operation.data)
+        return Done(operation, "done")
+
+    def _keep(self, operation: Operation, _: Optional[Source]) -> Done:
+        return Done(operation, "kept")
+
+    def _remove(self, operation: Operation, _: Optional[Source]) -> Done:
+        answer = lifecycle.safe_remove_tree(operation.path)
+        if not answer["success"]:
+            return self._owed(operation, answer)
+        if operation.path == self.root.path:
+            # It is not owed any more.
+            lifecycle.schedule_deferred_cleanup(answer)
+        return Done(operation, "done")
+
+    def _owe(self, operation: Operation, _: Optional[Source]) -> Done:
+        found = lifecycle.inspect_install_root(operation.path)
+        noted = lifecycle.schedule_deferred_cleanup(found)
+        return Done(operation, "done" if noted["success"] else "kept", noted.get("message", ""))
+
+    def _forget(self, operation: Operation, _: Optional[Source]) -> Done:
+        for entry in self._entries():
+            lifecycle.drop_deferred(entry)
+        return Done(operation, "done")
+
+    def _entries(self) -> List[str]:
+        """Return the ids of what the journal has of our root."""
+        entries = lifecycle.list_deferred().get("entries", ())
+        return [one["id"] for one in entries if one["operation"].get("path") == self.root.path]
+
+    def _unlink(self, operation: Operation, _: Optional[Source]) -> Done:
+        try:
+            os.unlink(operation.path)
+        except FileNotFoundError:
+            pass
+        return Done(operation, "done")
+
+    def _prune(self, operation: Operation, _: Optional[Source]) -> Done:
+        try:
+            os.rmdir(operation.path)
+        except OSError:
+            return Done(operation, "kept", "something else is in it")
+        return Done(operation, "done")
+
+    def _owed(self, operation: Operation, answer: Mapping[str, Any]) -> Done:
+        noted = lifecycle.schedule_deferred_cleanup(dict(answer))
+        detail = str(answer.get("message") or answer.get("reason") or "")
+        if not noted.get("success"):
+            detail += "; it could not be noted for the next start: {}".format(noted.get("message"))
+        return Done(operation, "owed", detail)
+
+    # Small things.
+
+    def made(self) -> Tuple[str, ...]:
+        """Return the folders outside our root that an install has made, the lower ones first."""
+        data = _read(os.path.join(self.root.path, MADE)) or b""
+        return tuple(line for line in data.decode("utf-8", "replace").splitlines() if line)
+
+    def _make(self, folder: str) -> None:
+        """Make a folder and those above it, and remember those that are not in our root."""
+        missing = []
+        while not os.path.isdir(folder):
+            missing.append(folder)
+            folder = os.path.dirname(folder)
+        outside = [
+            one
+            for one in missing
+            if one != self.root.path and not one.startswith(self.root.path + os.sep)
+        ]
+        for one in reversed(missing):
+            os.mkdir(one)
+        if outside:
+            lines = dict.fromkeys((*outside, *self.made()))
+            self._make(self.root.path)
+            text = "".join(line + "\n" for line in sorted(lines, key=len, reverse=True))
+            self._write_whole(os.path.join(self.root.path, MADE), text.encode("utf-8"))
+
+    def _write_whole(self, path: str, data: bytes) -> None:
+        """Put ``data`` at ``path`` in one step. What it is made of first is in our own folder.
+
+        Hosts read whatever stands in theirs: Maya every file beside a module's, of any name.
+        """
+        self._make(self.root.path)
+        scratch = os.path.join(self.root.path, ".new-{}".format(os.getpid()))
+        try:
+            with open(scratch, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            replace(scratch, path, self._sleep)
+        except BaseException:
+            if os.path.exists(scratch):
+                os.unlink(scratch)
+            raise
+
+
+def _read(path: str) -> Optional[bytes]:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(_MOST)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+
+
+def _version_of(place: Any, versions: str) -> Optional[str]:
+    """Return which of ``versions`` a path belongs to, None if to none of them."""
+    path, above = (
+        os.path.normcase(os.path.realpath(str(place))),
+        os.path.normcase(os.path.realpath(versions)),
+    )
+    if not path.startswith(above + os.sep):
+        return None
+    start = os.path.realpath(str(place))[len(above) + 1 :]
+    return start.split(os.sep)[0]

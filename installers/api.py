@@ -1,0 +1,196 @@
+"""Install, upgrade, repair, uninstall, look: as functions, for hosts and for the command line.
+
+Each returns ``{"success", "action", "host", "folders": [...]}``; a folder is ``{"path", "root",
+"current", "operations": [...], "problems": [...]}``. With ``dry_run`` nothing is changed and the
+operations are ``planned``. Any thread; blocks for as long as files take. Raises ConfigError, with
+what to change.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, Dict, List, Optional
+
+from .. import install_lifecycle as lifecycle
+from ..errors import ConfigError
+from . import hosts, plan
+from .acting import Installation, Source, archive_source, own_source
+
+__all__ = ["install", "repair", "status", "uninstall", "upgrade", "verify"]
+
+Report = Dict[str, Any]
+
+
+def install(
+    host: str,
+    version: Optional[str] = None,
+    target: Optional[str] = None,
+    dry_run: bool = False,
+    archive: Optional[str] = None,
+    digest: Optional[str] = None,
+) -> Report:
+    """Install the version that this code is of, or the one in ``archive``, beside any other.
+
+    ``version``: of the host, where each has a user folder of its own; None: every one that is
+    there. ``target``: the user folder itself. ``digest``: that the archive's payload must have.
+    """
+    source = own_source() if archive is None else archive_source(archive, digest)
+    return _change("install", host, version, target, dry_run, _installing(source), source)
+
+
+def upgrade(
+    host: str,
+    version: Optional[str] = None,
+    target: Optional[str] = None,
+    dry_run: bool = False,
+    archive: Optional[str] = None,
+    digest: Optional[str] = None,
+) -> Report:
+    """Do the same where some version is installed; elsewhere nothing. Also back to an older one."""
+    source = own_source() if archive is None else archive_source(archive, digest)
+    plan_for = _installing(source)
+
+    def planned(ours: Installation, facts: plan.Facts) -> List[plan.Operation]:
+        return plan_for(ours, facts) if facts.installed else []
+
+    return _change("upgrade", host, version, target, dry_run, planned, source)
+
+
+def repair(
+    host: str,
+    version: Optional[str] = None,
+    target: Optional[str] = None,
+    dry_run: bool = False,
+    archive: Optional[str] = None,
+    digest: Optional[str] = None,
+) -> Report:
+    """Put right what is damaged or missing, if the current version is the one at hand."""
+    source = own_source() if archive is None else archive_source(archive, digest)
+
+    def planned(ours: Installation, facts: plan.Facts) -> List[plan.Operation]:
+        current, at_hand = facts.current, source.payload.name
+        if current in facts.damaged and current != at_hand:
+            raise ConfigError(
+                "{} is damaged, and this is {}: upgrade to it, or repair with the archive that "
+                "{} came from".format(current, at_hand, current)
+            )
+        return plan.plan_install(facts, ours.wish(current or at_hand))
+
+    return _change("repair", host, version, target, dry_run, planned, source)
+
+
+def uninstall(
+    host: str,
+    version: Optional[str] = None,
+    target: Optional[str] = None,
+    dry_run: bool = False,
+) -> Report:
+    """Remove everything of ours. What somebody runs goes at the next start of the host."""
+
+    def planned(ours: Installation, facts: plan.Facts) -> List[plan.Operation]:
+        return plan.plan_uninstall(facts, ours.texts()[1], ours.made())
+
+    return _change("uninstall", host, version, target, dry_run, planned, None)
+
+
+def status(host: str, version: Optional[str] = None, target: Optional[str] = None) -> Report:
+    """Tell what is installed where, and who runs it. Changes nothing, reads no version's files."""
+    return _look("status", host, version, target, thorough=False)
+
+
+def verify(host: str, version: Optional[str] = None, target: Optional[str] = None) -> Report:
+    """Compare every file of every installed version with its checksum. Changes nothing."""
+    return _look("verify", host, version, target, thorough=True)
+
+
+def _installing(source: Source) -> Callable[[Installation, plan.Facts], List[plan.Operation]]:
+    def planned(ours: Installation, facts: plan.Facts) -> List[plan.Operation]:
+        return plan.plan_install(facts, ours.wish(source.payload.name))
+
+    return planned
+
+
+def _installations(host: str, version: Optional[str], target: Optional[str]) -> List[Installation]:
+    known = hosts.find(host)
+    if target is not None:
+        if not str(target).strip():
+            raise ConfigError("--target names no folder")
+        return [Installation(known, os.path.expanduser(target))]
+    folders = hosts.user_folders(known, version, os.environ)
+    if not folders:
+        raise ConfigError(
+            "No user folder of {} was found: start it once, or name its version or the folder "
+            "(--version, --target)".format(known.title)
+        )
+    return [Installation(known, folder) for folder in folders]
+
+
+def _change(
+    action: str,
+    host: str,
+    version: Optional[str],
+    target: Optional[str],
+    dry_run: bool,
+    planned_for: Callable[[Installation, plan.Facts], List[plan.Operation]],
+    source: Optional[Source],
+) -> Report:
+    folders, success = [], True
+    for ours in _installations(host, version, target):
+        facts = ours.facts()
+        planned = planned_for(ours, facts)
+        if dry_run:
+            operations = [dict(one.public(), status="planned") for one in planned]
+        else:
+            done = ours.carry_out(planned, source)
+            operations = [one.public() for one in done]
+            success = success and all(one.status != "failed" for one in done)
+        folders.append(_folder(ours, operations, []))
+    return {
+        "success": success,
+        "action": action,
+        "host": host,
+        "dry_run": dry_run,
+        "folders": folders,
+    }
+
+
+def _look(
+    action: str, host: str, version: Optional[str], target: Optional[str], thorough: bool
+) -> Report:
+    folders = []
+    for ours in _installations(host, version, target):
+        facts = ours.facts(thorough)
+        inside, outside = ours.texts()
+        problems = ["{}: {}".format(name, why) for name, why in sorted(facts.damaged.items())]
+        if facts.installed:
+            if facts.current is None:
+                problems.append("{} names no version that is there".format(facts.current_file))
+            for path, data in (*inside.items(), *outside.items()):
+                if facts.files.get(path) != data:
+                    state = "changed" if path in facts.files else "missing"
+                    problems.append("{}: {}".format(path, state))
+        if facts.leaving:
+            problems.append("it is being uninstalled; the next start of the host finishes that")
+        told = _folder(ours, [], problems)
+        told["versions"] = [
+            {"name": name, "current": name == facts.current, "run_by": facts.users.get(name)}
+            for name in facts.installed
+        ]
+        folders.append(told)
+    return {
+        "success": not any(one["problems"] for one in folders),
+        "action": action,
+        "host": host,
+        "owed": lifecycle.list_deferred().get("total", 0),
+        "folders": folders,
+    }
+
+
+def _folder(ours: Installation, operations: List[Any], problems: List[str]) -> Report:
+    return {
+        "path": ours.user,
+        "root": ours.root.path,
+        "current": ours.root.current(),
+        "operations": operations,
+        "problems": problems,
+    }

@@ -1,0 +1,136 @@
+"""Blender: an extension (4.2 and later) and an add-on (before), installed by Blender itself.
+
+Blender keeps, upgrades and removes it. So the payload lies in the add-on's own folder, and nothing
+of ours is anywhere else.
+"""
+
+from __future__ import annotations
+
+from .. import payload
+from .parts import Files, Parts, text
+
+__all__ = ["make_addon", "make_extension"]
+
+FOLDER = "dcc_mcp_embed_blender"
+
+
+def make_extension(parts: Parts) -> Files:
+    files = _inside(parts)
+    files["blender_manifest.toml"] = text(_MANIFEST.format(version=parts.version))
+    return files
+
+
+def make_addon(parts: Parts) -> Files:
+    return {"{}/{}".format(FOLDER, path): data for path, data in _inside(parts).items()}
+
+
+def _inside(parts: Parts) -> Files:
+    files: Files = {}
+    for path, source in parts.files.items():
+        with open(source, "rb") as stream:
+            files[path] = stream.read()
+    files[payload.MANIFEST] = payload.render(parts.listed)
+    numbers = (parts.version.split(".") + ["0", "0"])[:3]
+    version = ", ".join(number if number.isdigit() else "0" for number in numbers)
+    files["__init__.py"] = text(_ADDON.replace("VERSION", version))
+    return files
+
+
+_MANIFEST = """\
+schema_version = "1.0.0"
+id = "dcc_mcp_embed"
+version = "{version}"
+name = "dcc_mcp_embed"
+tagline = "An MCP server inside Blender, for AI agents"
+maintainer = "dcc_mcp_embed contributors"
+type = "add-on"
+blender_version_min = "4.2.0"
+license = ["SPDX:MIT"]
+
+[permissions]
+network = "Serve AI clients on this machine (127.0.0.1)"
+files = "Keep the user's secret, and the list of running hosts"
+"""
+
+_ADDON = '''\
+"""An MCP server inside Blender: enable it, and it serves."""
+
+import importlib.util
+import os
+import sys
+
+import bpy
+
+bl_info = {
+    "name": "dcc_mcp_embed",
+    "author": "dcc_mcp_embed contributors",
+    "version": (VERSION),
+    "blender": (2, 93, 0),
+    "location": "Runs by itself",
+    "description": "An MCP server inside Blender, for AI agents",
+    "category": "System",
+}
+
+PACKAGE = "dcc_mcp_embed"
+
+
+def register():
+    """Load the package; start its server as soon as Blender lets add-ons at its data.
+
+    Without a window nothing starts by itself: a script of the user's calls start() there, and
+    serve_forever() on what it returns.
+    """
+    try:
+        _package()
+    except Exception as error:
+        print("dcc_mcp_embed could not be loaded: {}".format(error))
+        return
+    if not bpy.app.background:
+        bpy.app.timers.register(_start, first_interval=0.0)
+
+
+def _start():
+    try:
+        server = _package().start()
+    except Exception as error:
+        print("dcc_mcp_embed did not start: {}".format(error))
+    else:
+        print("dcc_mcp_embed serves at {}".format(server.plain_url))
+
+
+def unregister():
+    """Stop the server, and leave nothing of it loaded."""
+    if bpy.app.timers.is_registered(_start):
+        bpy.app.timers.unregister(_start)
+    package = sys.modules.get(PACKAGE)
+    if package is None or not _is_ours(package):
+        return
+    package.stop()
+    for name in [one for one in sys.modules if one.partition(".")[0] == PACKAGE]:
+        del sys.modules[name]
+
+
+def _here():
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), PACKAGE)
+
+
+def _is_ours(package):
+    return os.path.normcase(os.path.dirname(package.__file__)) == os.path.normcase(_here())
+
+
+def _package():
+    """Return the package, under its own name, so that tools of the user can import it too."""
+    if PACKAGE in sys.modules:
+        return sys.modules[PACKAGE]
+    spec = importlib.util.spec_from_file_location(
+        PACKAGE, os.path.join(_here(), "__init__.py"), submodule_search_locations=[_here()]
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[PACKAGE] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[PACKAGE]
+        raise
+    return module
+'''

@@ -1,0 +1,122 @@
+"""The texts of the few files that a host finds by itself, and of those that they lead to.
+
+Each is tiny, the same for every version of ours, and finds our root from where it stands itself, so
+that a user folder may be moved, shared or renamed. Each ends quietly where the root is gone.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Callable, Dict, Mapping
+
+__all__ = ["MARK", "SHARED", "bridge_text", "boot_text", "text"]
+
+#: In each of them: a file without it is somebody else's, and is not touched.
+MARK = "dcc_mcp_embed"
+
+#: A root with this file is a studio's: no start sweeps it.
+SHARED = "shared.txt"
+
+_RUN = """\
+# Starts dcc_mcp_embed in {title}. Written by its installer, which takes it away again.
+def _dcc_mcp_embed():
+    import os
+    import sys
+
+    here = os.path.dirname(os.path.abspath(sys._getframe().f_code.co_filename))
+    path = os.path.join(here, {steps})
+    try:
+        if os.path.isfile(path):
+            with open(path, "rb") as stream:
+                code = compile(stream.read(), path, "exec")
+            scope = {{"__name__": "dcc_mcp_embed_boot", "__file__": path}}
+            exec(code, scope)
+            scope[{call!r}]({arguments})
+    except Exception as error:
+        sys.stderr.write("dcc_mcp_embed did not start: {{}}\\n".format(error))
+
+
+"""
+_CALL = "_dcc_mcp_embed()\ndel _dcc_mcp_embed\n"
+
+
+def _python(title: str, up: int, call: str, arguments: str, below: str = "") -> str:
+    steps = ", ".join(["os.pardir"] * up + ["{!r}".format(one) for one in below.split("/") if one])
+    return _RUN.format(title=title, steps=steps + ', "boot.py"', call=call, arguments=arguments)
+
+
+def _blender() -> str:
+    # Blender imports every file of this folder and calls register() when it has started.
+    body = _python("Blender", 2, "boot", "'blender'", "dcc_mcp_embed")
+    return body + "def register():\n    _dcc_mcp_embed()\n\n\ndef unregister():\n    pass\n"
+
+
+_PACKAGE = """\
+{
+    "hpath": "$HOUDINI_PACKAGE_PATH/../dcc_mcp_embed/houdini",
+    "load_package_once": true
+}
+"""
+
+_STARTUP_MS = """\
+-- Starts dcc_mcp_embed in 3ds Max. Written by its installer, which takes it away again.
+(
+    local here = getFilenamePath (getSourceFileName())
+    local boot = here + "..\\\\..\\\\dcc_mcp_embed\\\\max_start.py"
+    if doesFileExist boot and isProperty python "executeFile" do python.executeFile boot
+)
+"""
+
+#: Name in ``hosts.File.text`` -> what makes the text.
+_TEXTS: Mapping[str, Callable[[], str]] = {
+    "maya_user_setup": lambda: _python("Maya", 2, "boot", "'maya'") + _CALL,
+    # A blank line or a comment would end it; Maya completes relative paths from where it stands.
+    "maya_module": lambda: "+ dcc_mcp_embed 1.0 ../dcc_mcp_embed/module\n",
+    "houdini_import": lambda: _python("Houdini", 2, "load", "os.path.dirname(path)") + _CALL,
+    "houdini_start": lambda: _python("Houdini", 2, "boot", "'houdini'") + _CALL,
+    "houdini_package": lambda: _PACKAGE,
+    "max_startup": lambda: _STARTUP_MS,
+    "max_start": lambda: _python("3ds Max", 0, "boot", "'3dsmax'") + _CALL,
+    "blender_startup": _blender,
+}
+
+_BRIDGE = """\
+# What MCP clients start to reach the hosts on this machine. Written by dcc_mcp_embed's installer;
+# it takes the version that is current, so a client's configuration stays as it is.
+import os
+import sys
+
+here = os.path.dirname(os.path.abspath(__file__))
+scope = {"__name__": "dcc_mcp_embed_boot", "__file__": os.path.join(here, "boot.py")}
+with open(scope["__file__"], "rb") as stream:
+    exec(compile(stream.read(), scope["__file__"], "exec"), scope)
+if scope["load"](here) is None:
+    sys.exit("dcc_mcp_embed is not installed in {} any more".format(here))
+from dcc_mcp_embed.cli.main import main  # noqa: E402
+
+sys.exit(main(["bridge"] + sys.argv[1:]))
+"""
+
+
+def text(name: str) -> bytes:
+    """Return the text called ``name``, as bytes: UTF-8, no mark of byte order, plain line ends."""
+    return _TEXTS[name]().encode("utf-8")
+
+
+def bridge_text() -> bytes:
+    """Return ``bridge.py``."""
+    return _BRIDGE.encode("utf-8")
+
+
+def boot_text() -> bytes:
+    """Return ``boot.py``, which is a module of ours as well. Raises OSError."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "boot.py"), "rb") as stream:
+        return stream.read().replace(b"\r\n", b"\n")
+
+
+def in_root(key: str) -> Dict[str, bytes]:
+    """Return path below the root -> content, of what stands there beside the versions."""
+    files = {"boot.py": boot_text(), "bridge.py": bridge_text()}
+    if key == "3dsmax":
+        files["max_start.py"] = text("max_start")
+    return files

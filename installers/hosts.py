@@ -1,0 +1,242 @@
+"""What each host looks at when it starts, and where: data, read by the rest of this package.
+
+Folders are those that the vendors document (Autodesk's page on Maya's variables and its 3ds Max
+developer help on start-up scripts, SideFX's page on packages, Blender's manual on its directory
+layout). ``{...}`` in a path is filled in: ``{home}``, ``{documents}``, ``{roaming}``, ``{local}``,
+``{config}``, ``{version}`` (the host's, as the user folder is called) and ``{user}``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import Callable, List, Mapping, NamedTuple, Optional, Tuple
+
+from ..errors import ConfigError
+
+__all__ = ["HOSTS", "File", "Host", "Places", "find", "places", "user_folders"]
+
+
+class Places(NamedTuple):
+    """A template of a folder for each platform; ``""``: the host does not exist there."""
+
+    linux: str
+    darwin: str
+    win32: str
+
+    def on(self, platform: str) -> str:
+        return {"win32": self.win32, "darwin": self.darwin}.get(platform, self.linux)
+
+
+class File(NamedTuple):
+    """One file that the host finds: ``path`` below the user folder, ``text`` in bootstraps."""
+
+    path: str
+    text: str
+
+
+class Host(NamedTuple):
+    """One kind of host.
+
+    ``pattern`` matches the part of a user folder's name that is the host's version; None where all
+    versions share one folder. ``variable`` names an environment variable that has the user folder.
+    ``pythons``: version -> Python, as far as known. ``files``: in the order in which they are
+    written; the host starts nothing of ours before the last one is there.
+    """
+
+    key: str
+    title: str
+    places: Places
+    variable: str
+    pattern: Optional[str]
+    pythons: Mapping[str, str]
+    files: Tuple[File, ...]
+    #: What the user does, one line; "{artefact}" is the file to do it with.
+    gesture: str
+    token: str = ""
+
+
+_PYTHONS = ("3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+
+HOSTS: Mapping[str, Host] = {
+    "maya": Host(
+        "maya",
+        "Maya",
+        Places("{home}/maya", "{home}/Library/Preferences/Autodesk/maya", "{documents}/maya"),
+        "MAYA_APP_DIR",
+        None,
+        {
+            "2022": "3.7",
+            "2023": "3.9",
+            "2024": "3.10",
+            "2025": "3.11",
+            "2026": "3.11",
+            "2027": "3.13",
+        },
+        (
+            File("dcc_mcp_embed/module/scripts/userSetup.py", "maya_user_setup"),
+            File("modules/dcc_mcp_embed.mod", "maya_module"),
+        ),
+        "Drop {artefact} on the viewport.",
+    ),
+    "houdini": Host(
+        "houdini",
+        "Houdini",
+        Places(
+            "{home}/houdini{version}",
+            "{home}/Library/Preferences/houdini/{version}",
+            "{documents}/houdini{version}",
+        ),
+        "HOUDINI_USER_PREF_DIR",
+        r"[0-9]+\.[0-9]+",
+        {
+            "19.0": "3.7",
+            "19.5": "3.9",
+            "20.0": "3.10",
+            "20.5": "3.11",
+            "21.0": "3.11",
+            "22.0": "3.13",
+        },
+        (
+            *(
+                File("dcc_mcp_embed/houdini/python{}libs/{}.py".format(minor, hook), text)
+                for minor in _PYTHONS
+                for hook, text in (("pythonrc", "houdini_import"), ("uiready", "houdini_start"))
+            ),
+            File("packages/dcc_mcp_embed.json", "houdini_package"),
+        ),
+        "Run {artefact} with hython, or paste its line into the Python shell.",
+        "__HVER__",
+    ),
+    "3dsmax": Host(
+        "3dsmax",
+        "3ds Max",
+        Places("", "", "{local}/Autodesk/3dsMax/{version} - 64bit/ENU"),
+        "ADSK_3DSMAX_APPDATA_DIR",
+        r"20[0-9][0-9]",
+        {
+            "2022": "3.7",
+            "2023": "3.9",
+            "2024": "3.10",
+            "2025": "3.11",
+            "2026": "3.11",
+            "2027": "3.13",
+        },
+        (File("scripts/startup/dcc_mcp_embed.ms", "max_startup"),),
+        "Drop {artefact} on the viewport.",
+    ),
+    "blender": Host(
+        "blender",
+        "Blender",
+        Places(
+            "{config}/blender/{version}",
+            "{home}/Library/Application Support/Blender/{version}",
+            "{roaming}/Blender Foundation/Blender/{version}",
+        ),
+        "BLENDER_USER_RESOURCES",
+        r"[0-9]+\.[0-9]+",
+        {
+            "3.6": "3.10",
+            "4.1": "3.11",
+            "4.2": "3.11",
+            "4.5": "3.11",
+            "5.0": "3.11",
+            "5.1": "3.13",
+            "5.2": "3.13",
+        },
+        (File("scripts/startup/dcc_mcp_embed_startup.py", "blender_startup"),),
+        "Drop {artefact} on the window, or install it in the preferences.",
+    ),
+}
+
+
+def find(key: str) -> Host:
+    """Return the host called ``key``. Raises ConfigError."""
+    try:
+        return HOSTS[key]
+    except KeyError:
+        raise ConfigError(
+            "There is no host {!r}; there are {}".format(key, ", ".join(HOSTS))
+        ) from None
+
+
+def places(
+    environ: Mapping[str, str], platform: str, documents: Callable[[], str]
+) -> Mapping[str, str]:
+    """Return what the words in templates stand for; ``documents`` is asked on Windows only."""
+    home = os.path.expanduser("~")
+    local = environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
+    roaming = environ.get("APPDATA") or os.path.join(home, "AppData", "Roaming")
+    return {
+        "home": home,
+        "documents": documents() if platform == "win32" else os.path.join(home, "Documents"),
+        "local": local,
+        "roaming": roaming,
+        "config": environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config"),
+    }
+
+
+def user_folders(
+    host: Host, version: Optional[str], environ: Mapping[str, str], platform: str = sys.platform
+) -> List[str]:
+    """Return the user folders of ``host`` that an install is for; nothing is made.
+
+    With a ``version``, or where all versions share a folder, that one, whether it is there or not;
+    else every one that is there. Raises ConfigError for a version that cannot be one, and where the
+    host does not run on this platform.
+    """
+    template = host.places.on(platform)
+    if not template:
+        raise ConfigError("{} does not run on {}".format(host.title, platform))
+    if version is not None and host.pattern and not re.fullmatch(host.pattern, version):
+        raise ConfigError(
+            "{!r} is no version of {} as its user folders have it; they are like {}".format(
+                version, host.title, " and ".join(sorted(host.pythons)[-2:])
+            )
+        )
+    words = places(environ, platform, documents_folder)
+    given = environ.get(host.variable)
+    if given and host.token and host.token in given:
+        escaped = given.replace("{", "{{").replace("}", "}}")
+        template = escaped.replace(host.token, "{version}")
+    elif given and not host.token:
+        return [os.path.abspath(os.path.expanduser(given))]
+    if host.pattern is None:
+        return [os.path.normpath(template.format(**words))]
+    if version is not None:
+        return [os.path.normpath(template.format(version=version, **words))]
+    return _there(template.format(version="\0", **words), host.pattern)
+
+
+def _there(template: str, pattern: str) -> List[str]:
+    """Return the folders that are there, newest version first; NUL stands for the version."""
+    before, after = template.split("\0")
+    above, start = os.path.split(os.path.normpath(before + "\0").rstrip("\0"))
+    tail = re.split(r"[/\\]", after, maxsplit=1)
+    expected = re.compile(re.escape(start) + "(" + pattern + ")" + re.escape(tail[0]) + r"\Z")
+    try:
+        names = os.listdir(above)
+    except OSError:
+        return []
+    found = []
+    for name in names:
+        match = expected.match(name)
+        folder = os.path.join(above, name, *tail[1:])
+        if match and os.path.isdir(folder):
+            found.append(
+                ([int(part) for part in match.group(1).split(".")], os.path.normpath(folder))
+            )
+    return [folder for _, folder in sorted(found, reverse=True)]
+
+
+def documents_folder() -> str:
+    """Return the user's folder for documents on Windows, wherever it was moved to (OneDrive)."""
+    import ctypes
+
+    buffer = ctypes.create_unicode_buffer(1024)
+    # 5: CSIDL_PERSONAL; 0: where it is now (Microsoft's SHGetFolderPath).
+    shell = ctypes.WinDLL("shell32")  # type: ignore[attr-defined]
+    if shell.SHGetFolderPathW(None, 5, None, 0, buffer) == 0 and buffer.value:
+        return buffer.value
+    return os.path.join(os.path.expanduser("~"), "Documents")
