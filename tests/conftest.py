@@ -48,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--heavy", action="store_true", help="also run tests with real hosts, peers and installs"
     )
+    group.addoption("--qt", action="store_true", help="also run tests that need PySide")
     group.addoption(
         "--require-real",
         action="store_true",
@@ -59,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "heavy: needs a real host, a peer or the network, or is slow; runs with --heavy"
     )
+    config.addinivalue_line("markers", "qt: needs PySide2 or PySide6; runs with --qt")
     config.addinivalue_line("markers", "limit(seconds): counts as hung after that time")
     if config.getoption("--require-real"):
         os.environ[helpers.REQUIRE_REAL] = "1"
@@ -102,7 +104,7 @@ def _check_origin() -> None:
 
 def _check_python() -> None:
     """Refuse to test another Python than the environment is named after."""
-    named = re.match(r"(?:py|checkout)(\d)(\d+)\Z", os.environ.get("TOX_ENV_NAME", ""))
+    named = re.match(r"(?:py|checkout|qt)(\d)(\d+)\Z", os.environ.get("TOX_ENV_NAME", ""))
     if named and (int(named.group(1)), int(named.group(2))) != sys.version_info[:2]:
         raise pytest.UsageError(
             "The environment {} has Python {}.{}".format(named.group(), *sys.version_info)
@@ -114,12 +116,11 @@ def pytest_report_header(config: pytest.Config) -> List[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
-    if config.getoption("--heavy"):
-        return
-    heavy = [item for item in items if item.get_closest_marker("heavy")]
-    if heavy:
-        config.hook.pytest_deselected(items=heavy)
-        items[:] = [item for item in items if not item.get_closest_marker("heavy")]
+    wanting = [mark for mark in ("heavy", "qt") if not config.getoption("--" + mark)]
+    left = [item for item in items if any(map(item.get_closest_marker, wanting))]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if not any(map(item.get_closest_marker, wanting))]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -163,6 +164,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     if report.skipped and demanded and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = "skipped, but required here: {}".format(report.longrepr)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def qt_application(request: pytest.FixtureRequest) -> Any:
+    """Make the one application of the process, if it may be needed, before any test's traces."""
+    if not request.config.getoption("--qt"):
+        return None
+    from fakes import qtloop
+
+    return qtloop.the_application()
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,8 @@
 
 Makes a private environment in .venv-tests/, finds the installed Pythons, builds the wheel once and
 runs tox in it: lint, types, the fast suite on each Python from the wheel and (a part of it on some)
-from the checkout, the heavy suite (real hosts, peers) and that of Windows (under Wine) once. Needs
+from the checkout, its part for hosts with Qt on the Pythons that such hosts have, the heavy suite
+(real hosts, peers) and that of Windows (under Wine) once. Needs
 Python 3.8 or later to drive, and the network the first time. Everything it makes is below
 .venv-tests/, .cache-tests/ and .tox/.
 """
@@ -11,6 +12,7 @@ Python 3.8 or later to drive, and the network the first time. Everything it make
 from __future__ import annotations
 
 import argparse
+import ctypes
 import os
 import shutil
 import signal
@@ -45,11 +47,27 @@ DRIVER_MINIMUM = (3, 8)
 #: same order as in setup.cfg.
 MODERN = ((3, 11), (3, 12), (3, 13), (3, 10))
 
-#: Environment -> (command that must be there, Debian package that has it), for each that it needs.
-#: xvfb-run is useless without xauth.
+#: (major, minor) that hosts with Qt have, of each binding the oldest and the newest; the same in
+#: setup.cfg.
+WITH_QT = ((3, 7), (3, 9), (3, 11), (3, 13))
+
+#: What the wheels of PySide leave to the system, whether or not anything is ever shown.
+_QT = (
+    ("libGL.so.1", "libgl1"),
+    ("libEGL.so.1", "libegl1"),
+    ("libX11.so.6", "libx11-6"),
+    ("libXext.so.6", "libxext6"),
+    ("libxkbcommon.so.0", "libxkbcommon0"),
+    ("libdbus-1.so.3", "libdbus-1-3"),
+    ("libfontconfig.so.1", "libfontconfig1"),
+    ("libglib-2.0.so.0", "libglib2.0-0"),
+)
+#: Environment -> (command or library that must be there, Debian package that has it), for each that
+#: it needs. xvfb-run is useless without xauth.
 SYSTEM = {
     "heavy": (("blender", "blender"), ("Xvfb", "xvfb"), ("xvfb-run", "xvfb"), ("xauth", "xauth")),
     "windows": (("wine", "wine"), ("wineserver", "wine")),
+    **{"qt{}{}".format(*minor): _QT for minor in WITH_QT},
 }
 
 #: Where Linux keeps files in memory, and the bytes that have to be free there.
@@ -111,8 +129,8 @@ def parse(arguments: Sequence[str]) -> Tuple[argparse.Namespace, List[str]]:
         "--install-system",
         action="store_true",
         default=bool(os.environ.get("CI")),
-        help="install with apt what is missing of blender, xvfb, xauth and wine (on by itself with "
-        "CI)",
+        help="install with apt what is missing of blender, xvfb, xauth, wine and what Qt needs (on "
+        "by itself with CI)",
     )
     parser.add_argument(
         "-j",
@@ -128,15 +146,10 @@ def environments(
     options: argparse.Namespace, found: Dict[Tuple[int, int], str]
 ) -> Tuple[List[str], List[str]]:
     """Return (environments to run, environments left out for want of a Python)."""
-    fast = [
-        kind + tag(minor) for kind in ("py", "checkout") for minor in SUPPORTED if minor in found
-    ]
-    absent = [
-        kind + tag(minor)
-        for kind in ("py", "checkout")
-        for minor in SUPPORTED
-        if minor not in found
-    ]
+    fast, absent = [], []
+    for kind, minors in (("py", SUPPORTED), ("checkout", SUPPORTED), ("qt", WITH_QT)):
+        for minor in minors:
+            (fast if minor in found else absent).append(kind + tag(minor))
     modern = any(minor in found for minor in MODERN)
     static, heavy = ["lint", "types"], ["heavy", "windows"]
     if options.envs:
@@ -159,12 +172,18 @@ def environments(
 
 def missing_system(names: Sequence[str]) -> List[Tuple[str, str]]:
     """Return (command, package) of what these environments need and this machine does not have."""
-    return [
-        (command, package)
-        for name in names
-        for command, package in SYSTEM.get(name, ())
-        if shutil.which(command) is None
-    ]
+    wanted = dict.fromkeys(pair for name in names for pair in SYSTEM.get(name, ()))
+    return [(command, package) for command, package in wanted if not is_there(command)]
+
+
+def is_there(name: str) -> bool:
+    """Return whether this machine has a command, or a library of that name for Linux."""
+    if ".so." not in name:
+        return shutil.which(name) is not None
+    try:
+        return not sys.platform.startswith("linux") or bool(ctypes.CDLL(name))
+    except OSError:
+        return False
 
 
 def install_system(names: Sequence[str]) -> None:
@@ -289,7 +308,7 @@ def run_environment(
     report = os.path.join(REPORTS, name + ".xml")
     static = name in ("lint", "types")
     command = [python, "-m", "tox", "run", "-c", os.path.join(ROOT, "setup.cfg"), "-e", name]
-    if name.startswith("py") or name in ("heavy", "windows"):
+    if name.startswith(("py", "qt")) or name in ("heavy", "windows"):
         command += ["--installpkg", wheel]
     # tox looks there first, so that a shim on PATH does not matter.
     command += ["--discover", *environ[VARIABLE].split(os.pathsep)]

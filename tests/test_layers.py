@@ -53,6 +53,8 @@ ONLY: Dict[str, Set[str]] = {
     "installers": {"errors", "_compat", "install_lifecycle"},
     "install_lifecycle": {"_layout", "_compat"},
 }
+#: What the adapters of hosts share.
+SHARED_BY_HOSTS = "qt"
 #: ``from .. import __version__``: a constant set before anything else is imported.
 ROOT_NAMES = {"__version__"}
 
@@ -177,9 +179,9 @@ def _direction(module: Tuple[str, ...], target: Tuple[str, ...]) -> Optional[str
 
 def _host_package(parts: Tuple[str, ...]) -> Optional[str]:
     """Return the host an ``adapters.<host>.…`` name belongs to; None for what hosts share."""
-    if len(parts) > 1 and os.path.isdir(os.path.join(ROOT, "adapters", parts[1])):
-        return parts[1]
-    return None
+    folder = parts[1] if len(parts) > 1 else SHARED_BY_HOSTS
+    there = os.path.isdir(os.path.join(ROOT, "adapters", folder))
+    return folder if there and folder != SHARED_BY_HOSTS else None
 
 
 def _outside(module: Tuple[str, ...], item: Import) -> Optional[str]:
@@ -355,6 +357,7 @@ PLANTED = [
     ("server.endpoint", "from ..adapters.standalone import x", "found by name"),
     ("adapters.standalone.adapter", "from ...server import x", "adapters may import only"),
     ("adapters.blender.adapter", "from ..standalone import scene", "one host's adapter imports"),
+    ("adapters.qt.adapter", "from ..blender import scene", "one host's adapter imports"),
     ("adapters.blender.adapter", "import bpy", "host module 'bpy'"),
     ("adapters.blender.adapter", "class A:\n    import bpy.types", "host module 'bpy.types'"),
     ("tools.scene", "def f():\n    import bpy", "host module 'bpy'"),

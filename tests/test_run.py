@@ -27,10 +27,11 @@ def test_everything_is_run_by_default() -> None:
     names, absent = choose()
     assert absent == []
     tags = [run.tag(minor) for minor in SUPPORTED]
-    assert set(names) == {"lint", "types", "heavy", "windows"} | {
+    with_qt = {"qt" + run.tag(minor) for minor in run.WITH_QT}
+    assert set(names) == {"lint", "types", "heavy", "windows"} | with_qt | {
         kind + tag for kind in ("py", "checkout") for tag in tags
     }
-    assert len(names) == len(set(names)) == 18
+    assert len(names) == len(set(names)) == 22
 
 
 def test_parts_can_be_chosen() -> None:
@@ -43,7 +44,7 @@ def test_parts_can_be_chosen() -> None:
 def test_a_missing_python_is_named_and_not_run() -> None:
     found = {minor: path for minor, path in ALL.items() if minor != (3, 7)}
     names, absent = choose(found=found)
-    assert absent == ["py37", "checkout37"]
+    assert absent == ["py37", "checkout37", "qt37"]
     assert not set(absent) & set(names)
     assert choose("-e", "py37", found=found) == ([], ["py37"])
 
@@ -51,6 +52,7 @@ def test_a_missing_python_is_named_and_not_run() -> None:
 def test_without_a_modern_python_only_the_fast_suite_runs() -> None:
     names, absent = choose(found={(3, 8): "python3.8"})
     assert names == ["py38", "checkout38"]
+    assert {"qt37", "qt313"} <= set(absent)
     assert {"heavy", "windows", "lint", "types", "py311"} <= set(absent)
 
 
@@ -61,6 +63,19 @@ def test_only_what_is_run_has_to_be_installed(monkeypatch) -> None:
     assert ("blender", "blender") in run.missing_system(["heavy", "windows"])
     monkeypatch.setattr(run.shutil, "which", lambda command: "/usr/bin/" + command)
     assert run.missing_system(["heavy", "windows"]) == []
+
+
+def test_a_library_counts_as_there_if_it_can_be_loaded(monkeypatch) -> None:
+    libraries = ["libc.so.6", "libnone.so.1"]
+    if not sys.platform.startswith("linux"):
+        assert all(map(run.is_there, libraries))
+        return
+    assert [run.is_there(name) for name in libraries] == [True, False]
+    monkeypatch.setattr(run, "is_there", lambda name: False)
+    missing = run.missing_system(["qt37", "qt313"])
+    assert ("libGL.so.1", "libgl1") in missing
+    assert len(missing) == len(set(missing))
+    assert run.missing_system(["py37"]) == []
 
 
 @pytest.mark.parametrize("demanded", [False, True])
@@ -118,8 +133,10 @@ def test_setup_cfg_knows_every_environment_we_run() -> None:
     with open(run.os.path.join(run.ROOT, "setup.cfg"), encoding="utf-8") as stream:
         (line,) = [text for text in stream if text.startswith("env_list")]
     tags = ",".join(run.tag(minor) for minor in SUPPORTED)
+    with_qt = ",".join(run.tag(minor) for minor in run.WITH_QT)
     assert line.split("=")[1].split() == [
-        "lint,", "types,", "py{" + tags + "},", "checkout{" + tags + "},", "heavy,", "windows"
+        "lint,", "types,", "py{" + tags + "},", "checkout{" + tags + "},", "qt{" + with_qt + "},",
+        "heavy,", "windows"
     ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
+from ...errors import Unsupported
 from ...tools.backend import Row, SceneBackend, SceneError, Transform
 from .items import Seen
 from .scene import ROOT, Scene
@@ -108,6 +109,14 @@ class StandaloneBackend(SceneBackend):
 
     def redo(self) -> bool:
         return self.scene.redo() is not None
+
+    def new_scene(self) -> None:
+        self.scene.clear()
+
+    def open_scene(self, path: str) -> None:
+        raise Unsupported(
+            "A standalone scene is in no file that could be opened.", state="not_started"
+        )
 
     def namespace(self) -> Dict[str, Any]:
         return {"scene": self.scene}

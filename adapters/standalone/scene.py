@@ -306,6 +306,15 @@ class Scene:
         step = self._journal.redo()
         return None if step is None else step.label
 
+    def clear(self) -> None:
+        """Begin anew: nothing in it, nothing to undo. Ids are not given twice."""
+        self._refuse_in_chunk("clear")
+        self._table = {ROOT: Item("", "root", None), SELECTION: ()}
+        self._named = {}
+        self._journal = Journal(self._table.get, self._put)
+        self._saved = dict(self._table)
+        self.file = ""
+
     def _refuse_in_chunk(self, what: str) -> None:
         if self._journal.is_open:
             raise Unsupported(

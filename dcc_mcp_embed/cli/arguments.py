@@ -204,6 +204,18 @@ def _demo(command: argparse.ArgumentParser) -> None:
     command.add_argument("--port", type=int)
 
 
+def _doctor(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--in-host",
+        action="store_true",
+        help="have a running host check itself, in a new scene; the file that was open is opened "
+        "again, unsaved changes are left alone",
+    )
+    command.add_argument("--json", action="store_true", help="print the report as JSON")
+    _add_selectors(command)
+    _add_timeout(command, 300.0, "the report")
+
+
 class _Command(NamedTuple):
     """One command: its name, what adds its options, what it is for, and how it is written."""
 
@@ -232,6 +244,7 @@ _COMMANDS = (
         "stop a server; its host goes on, a `serve` ends",
         _usage("stop-instance"),
     ),
+    _Command("doctor", _doctor, "say what is there, or have a host check itself, for a report"),
     _Command("secret", _secret, "the secret that all tokens are made from"),
     _Command(
         "config",

@@ -93,9 +93,12 @@ def _cells(row: ServiceEntry) -> Tuple[str, ...]:
     )
 
 
-def find(dcc: Optional[str], instance: Optional[str], directory: Optional[str]) -> ServiceEntry:
+def find(
+    dcc: Optional[str], instance: Optional[str], directory: Optional[str], ours: bool = False
+) -> ServiceEntry:
     """Return the one row meant by a kind of host, and an instance id or how it begins.
 
+    ``ours``: of several, one of another dcc-mcp server (in the same host, maybe) is not meant.
     Raises Unreachable if there is none, ConfigError if there are several.
     """
     registry = the_registry(directory)
@@ -106,9 +109,13 @@ def find(dcc: Optional[str], instance: Optional[str], directory: Optional[str]) 
         if (dcc is None or row.dcc_type.lower() == dcc.lower())
         and row.instance_id.replace("-", "").startswith(wanted)
     ]
+    if ours and len(rows) > 1:
+        rows = [row for row in rows if WIRE_KEY in row.metadata] or rows
     if len(rows) == 1:
         return rows[0]
     meant = " ".join(part for part in (dcc, instance) if part)
+    if not rows and not meant:
+        raise Unreachable("No host is registered in {}.".format(registry.directory))
     if not rows:
         raise Unreachable(
             "No {} {!r} is registered in {}; `instances` lists what is.".format(
@@ -117,7 +124,7 @@ def find(dcc: Optional[str], instance: Optional[str], directory: Optional[str]) 
         )
     raise ConfigError(
         "{} instances are {!r}; choose one with --instance:\n{}".format(
-            len(rows), meant, table(cells(rows))
+            len(rows), meant or "running", table(cells(rows))
         )
     )
 

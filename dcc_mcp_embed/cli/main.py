@@ -24,6 +24,7 @@ _RUN = {
     "call": (".client", "call_tool"),
     "status": (".client", "status"),
     "stop-instance": (".stopping", "stop_instance"),
+    "doctor": (".doctor", "doctor"),
     "secret": (".client", "secret"),
     "config": (".configure", "configure"),
     "demo": (".demo", "run"),

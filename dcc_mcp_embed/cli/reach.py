@@ -83,15 +83,15 @@ class FramedClient:
 Client = Union[FramedClient, HttpClient]
 
 
-def reach(options: Any, timeout: float) -> Client:
-    """Return a client for what the ``options`` of a command name.
+def reach(options: Any, timeout: float, ours: bool = False) -> Client:
+    """Return a client for what the ``options`` of a command name; ``ours``: see ``find``.
 
     Raises ConfigError, Unreachable for nobody and strangers, HostBusyNative for a port that
     accepts and says nothing within ``timeout`` seconds.
     """
     if options.url is not None:
         return _by_url(options.url, timeout)
-    return _by_row(find(options.dcc, options.instance, options.registry_dir), timeout)
+    return _by_row(find(options.dcc, options.instance, options.registry_dir, ours), timeout)
 
 
 def _by_url(url: str, timeout: float) -> HttpClient:

@@ -28,11 +28,13 @@ from ..server.safe_stop import make_pass
 from ..server.sharing import SharedTransport
 from ..tools.instances import instances_in
 from ..tools.table import ToolTable
-from . import tooling
+from . import copies, tooling
 from .opening import open_parts
 from .place import PLACE
+from .selftesting import about, selftest_in
 
 if TYPE_CHECKING:
+    from ..host.selftest import World
     from ..registry.file_registry import FileRegistry
     from ..transport.manager import TransportManager
 
@@ -85,6 +87,7 @@ class EmbeddedServer:
             backend = adapter.scene_backend()
             tooling.add_own(self._table, adapter, backend)
             self._table.add(instances_in(self._registry, self.instance_id))
+            self._table.add(selftest_in(self.selftest_world))
             tooling.add(self._table, tools)
             tooling.add_found(
                 self._table, settings.data_dir, lambda text: self.logbook.error("tools", text)
@@ -110,6 +113,8 @@ class EmbeddedServer:
             self.url = self.plain_url
             if self.token is not None:
                 self.url = "http://127.0.0.1:{}/{}/mcp".format(self.port, self.token)
+            self._claim = copies.claim(__version__, self.plain_url)
+            undo.callback(copies.release, self._claim)
             self._loop = parts.loop
             self._lanes = parts.lanes
             self._worker = parts.worker
@@ -138,6 +143,10 @@ class EmbeddedServer:
         self.adapter.on_exit(self.stop)
         self.adapter.on_scene_change(self._server.scene_changed)
         self.logbook.info("server", "listening on {}".format(self.plain_url))
+        others = copies.neighbours()
+        if others:
+            text = "{} is loaded in this host, too; it serves for itself".format(", ".join(others))
+            self.logbook.info("server", text)
         if self.settings.gateway:
             self.logbook.info("server", "whoever reaches a dcc-mcp gateway here may call tools")
         if self.host_rpc is not None:
@@ -149,14 +158,13 @@ class EmbeddedServer:
     def _register(self) -> None:
         """Have this server entered in the service registry; without one it serves all the same."""
         server = self._server
-        package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         self._registration = Registration(
             self._manage,
             self._instance,
             About(
                 self.port,
                 __version__,
-                package,
+                copies.package_path(),
                 self._stop_pass,
                 self._launch_command,
                 self._guest_token,
@@ -251,6 +259,22 @@ class EmbeddedServer:
         """
         return self._server.local.call(name, arguments, timeout)
 
+    def selftest_world(self, stage: Any = None) -> World:
+        """Return what the conformance suite checks, see ``host.selftest``. Any thread."""
+        from ..host.selftest import World
+
+        return World(
+            self.adapter,
+            self._lanes["main"],
+            self._server.calls.scene,
+            self._server.local.call,
+            self._server.local.read,
+            self._clock,
+            about(self.dcc_type, self._instance.version),
+            stage,
+            [self.token, self._guest_token, *self._stop_pass],
+        )
+
     def serve_forever(self) -> None:
         """Run the host's pump on this main thread until :meth:`stop`; for hosts without a loop."""
         self.adapter.serve_forever()
@@ -271,6 +295,8 @@ class EmbeddedServer:
         guard.withdraw(self._address)
         # All of it, whatever one step raises: there is no second time. The last one comes first.
         with ExitStack() as steps:
+            # Another copy of us may serve once nothing of this one pumps any more.
+            steps.callback(copies.release, self._claim)
             steps.callback(self.adapter.close)
             steps.callback(self._worker.stop, 0.05)
             steps.callback(self._end_loop)
@@ -308,6 +334,7 @@ class EmbeddedServer:
         # What its sink needs belongs to a thread that does not exist here.
         self.logbook.forward(None)
         PLACE.disown(self)
+        copies.release(self._claim)
         self._stopped = True
         self._sharing.disown()
         atexit.unregister(self.stop)

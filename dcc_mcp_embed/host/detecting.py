@@ -4,30 +4,71 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Optional
+from importlib.util import resolve_name
+from typing import Any, Optional
 
 from ..errors import ConfigError, StartError
+from ..records import NamedTuple
 from .adapter import HostAdapter
 
 __all__ = ["load_adapter"]
 
-#: Adapters and the module by which their host shows in an interpreter; standalone is what is left.
-ADAPTERS = {"blender": "bpy", "standalone": ""}
+
+class Known(NamedTuple):
+    """An adapter: its folder, and the module by which its host shows in an interpreter.
+
+    Where ``sign`` is None it is only used when it is asked for by name.
+    """
+
+    folder: str
+    sign: Optional[str]
+
+
+#: The adapters by the name of their kind of host; a process that shows more than one sign is that
+#: of the first whose adapter says so.
+ADAPTERS = {
+    "maya": Known("maya", "maya"),
+    "houdini": Known("houdini", "hou"),
+    "3dsmax": Known("max", "pymxs"),
+    "blender": Known("blender", "bpy"),
+    "qt": Known("qt", None),
+    "standalone": Known("standalone", None),
+}
+#: What an interpreter is that shows none of them.
+OTHERWISE = "standalone"
 
 
 def load_adapter(name: Optional[str]) -> HostAdapter:
     """Return the adapter called ``name``, or of the host that this interpreter runs in."""
-    if name is not None and name not in ADAPTERS:
+    if name is None:
+        name = _detect()
+    elif name not in ADAPTERS:
         raise ConfigError(
             "There is no adapter {!r}; there are {}".format(name, ", ".join(ADAPTERS))
         )
-    for candidate, sign in ADAPTERS.items():
-        if name is None and sign and sign not in sys.modules:
-            continue
-        if name is not None and candidate != name:
-            continue
-        module = importlib.import_module("...adapters." + candidate, __name__)
-        if name is not None or not sign or module.detect():
-            host: HostAdapter = module.create()
-            return host
-    raise StartError("No host was found")
+    module = _module(name)
+    if module is None:
+        raise StartError("The adapter for {} is missing in this installation".format(name))
+    host: HostAdapter = module.create()
+    return host
+
+
+def _detect() -> str:
+    for name, known in ADAPTERS.items():
+        if known.sign is not None and known.sign in sys.modules:
+            module = _module(name)
+            if module is not None and module.detect():
+                return name
+    return OTHERWISE
+
+
+def _module(name: str) -> Any:
+    """Return an adapter's package, None where its folder is not there."""
+    folder = "...adapters." + ADAPTERS[name].folder
+    full = resolve_name(folder, __name__)
+    try:
+        return importlib.import_module(full)
+    except ModuleNotFoundError as missing:
+        if missing.name != full:
+            raise
+        return None

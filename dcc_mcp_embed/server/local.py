@@ -8,6 +8,7 @@ from ..clock import Clock
 from ..host.dispatch import Dispatcher
 from ..host.job import DETACHED, Job, Report
 from ..tools.context import ToolContext
+from ..tools.entries import Tool
 from ..tools.jobs import Later
 from ..tools.results import Outcome
 from ..tools.steps import read_step
@@ -46,6 +47,17 @@ class LocalCalls:
         tool = self._table.get(name)
         while tool.redirect is not None:
             tool, arguments = tool.redirect(self._control, tool.bind(arguments))
+        return self._run(tool, arguments, timeout)
+
+    def read(self, uri: str, timeout: float) -> Any:
+        """Read a resource and return its value, as its function returns it; else as :meth:`call`.
+
+        Raises NotFound for one that there is not.
+        """
+        entry, values = self._table.resource(uri)
+        return self._run(entry.reading(uri), values, timeout)
+
+    def _run(self, tool: Tool, arguments: Optional[Dict[str, Any]], timeout: float) -> Any:
         kwargs = tool.bind(arguments)
         on_main = tool.thread == "main"
         context = ToolContext(
@@ -65,13 +77,13 @@ class LocalCalls:
 
         job = Job(
             self._clock.uuid(),
-            name,
+            tool.name,
             lambda: tool.invoke(context, kwargs),
             finish,
             lambda job, answer, error: None,
             client="local",
             writes=not tool.read_only,
-            undo_label=None if tool.read_only or not on_main else "MCP: " + name,
+            undo_label="MCP: " + tool.name if _is_step(tool) else None,
             read=read_step,
         )
         context.cancelled = job.cancelled
@@ -83,3 +95,8 @@ class LocalCalls:
                 # Its traceback holds this frame, which must not hold it.
                 error = None
         return value.data if type(value) is Outcome else value
+
+
+def _is_step(tool: Tool) -> bool:
+    """Return whether a call of the tool is an undo step; undo itself is none."""
+    return tool.thread == "main" and not tool.read_only and "undo" not in tool.capabilities

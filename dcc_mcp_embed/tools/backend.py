@@ -182,6 +182,20 @@ class SceneBackend:
         """Bring back one step; False when there is none. Raises Unsupported without a stack."""
         raise NotImplementedError
 
+    def new_scene(self) -> None:
+        """Open an empty scene without asking, dropping what is there, saved or not.
+
+        Runs outside any undo chunk, as :meth:`open_scene` does.
+        """
+        raise Unsupported("This host's backend opens no new scene.", state="not_started")
+
+    def open_scene(self, path: str) -> None:
+        """Open a file without asking, dropping what is there, saved or not.
+
+        Scripts that the file holds are not run where the host can leave that out.
+        """
+        raise Unsupported("This host's backend opens no files.", state="not_started")
+
     def namespace(self) -> Dict[str, Any]:
         """Return the names that ``execute_python`` starts with (the host's modules)."""
         return {}

@@ -8,6 +8,7 @@ import os
 import pytest
 from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
 
+from dcc_mcp_embed.errors import Unsupported
 from dcc_mcp_embed.tools.backend import SceneBackend
 
 # By path, so that it is found however the tests are imported.
@@ -48,3 +49,30 @@ def test_every_method_of_the_contract_is_implemented_or_has_a_default():
         and name not in vars(type(StandaloneAdapter().scene_backend()))
     ]
     assert missing == []
+
+
+def test_a_new_scene_holds_nothing_and_nothing_to_undo():
+    adapter = StandaloneAdapter()
+    scene = adapter.scene_backend()
+    with adapter.undo_chunk("before"):
+        path = scene.create("cube", "before", None, {})
+        scene.select([path])
+    taken = scene.row(path)["id"]
+    scene.new_scene()
+    assert list(scene.rows()) == []
+    assert scene.selection() == []
+    assert scene.info([])["dirty"] is False
+    assert scene.undo() is False
+    assert scene.row(scene.create("cube", None, None, {}))["id"] != taken
+
+
+def test_a_new_scene_is_no_part_of_an_undo_step():
+    adapter = StandaloneAdapter()
+    scene = adapter.scene_backend()
+    with pytest.raises(Unsupported), adapter.undo_chunk("step"):
+        scene.new_scene()
+
+
+def test_no_file_is_opened():
+    with pytest.raises(Unsupported):
+        StandaloneAdapter().scene_backend().open_scene("/a/file")

@@ -1,0 +1,95 @@
+"""The user's scene during a run: refused if it has unsaved changes, opened again at the end."""
+
+from __future__ import annotations
+
+from typing import Callable, List, Optional
+
+from ...clock import Clock
+from ...errors import HostError, HostModal, Unsupported
+from .report import FAILED, PASSED, Result
+from .world import LeftOut, World
+
+__all__ = ["NewScene", "restored"]
+
+
+#: How long a scene may take to open, seconds.
+PATIENCE = 120.0
+
+
+class NewScene:
+    """The new scene that checks work in. Not on the main thread.
+
+    It is opened when the first check wants it. Whatever happens in between, :func:`restored` then
+    opens the file that was open before, or a new scene if that was saved to none.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._why_not: Optional[str] = None
+        #: The file that was open; None as long as the user's scene still is.
+        self.before: Optional[str] = None
+
+    def open(self) -> None:
+        """Have the new scene be open. Raises LeftOut, saying why, where it cannot be."""
+        if self._why_not is None and self.before is None:
+            self._begin()
+        if self._why_not is not None:
+            raise LeftOut(self._why_not)
+
+    def _begin(self) -> None:
+        if not getattr(self._world.backend, "kinds", ()):
+            self._why_not = "There are no scene tools for this host."
+            return
+        try:
+            # Not in an undo step: hosts forget their undo with the scene.
+            self._world.start(self._replace, writes=True).wait(PATIENCE)
+        except (LeftOut, HostModal) as reason:
+            self._why_not = str(reason)
+        except Unsupported as reason:
+            self._why_not, self.before = reason.message, None
+        except Exception:
+            # The user's scene may be gone all the same, so it is opened again at the end.
+            self._why_not = "No new scene could be opened."
+            raise
+
+    def _replace(self) -> None:
+        """In one go: nothing can be changed between the look and the new scene. Main thread."""
+        backend = self._world.backend
+        info = backend.info([])
+        if info["dirty"]:
+            raise LeftOut(
+                "The open scene has unsaved changes, and this works in a new one. Save it, or open "
+                "another, and run this again."
+            )
+        self.before = str(info["file"])
+        backend.new_scene()
+
+    def close(self) -> Optional[str]:
+        """Open again what was open; return what was done, None if there was nothing to do."""
+        file, self.before = self.before, None
+        if file is None:
+            return None
+        backend = self._world.backend
+        if not file:
+            self._world.start(backend.new_scene, writes=True).wait(PATIENCE)
+            return "a new scene is open, as the one before was in no file"
+        try:
+            self._world.start(lambda: backend.open_scene(file), writes=True).wait(PATIENCE)
+        except Exception as error:
+            # Where the user keeps it is nobody's business.
+            raise HostError(str(error).replace(file, "(the file)")) from None
+        return "the file that was open is open again"
+
+
+def restored(scene: NewScene, clock: Clock, clean: Callable[[str], str]) -> List[Result]:
+    """Close the new scene; return that as a result, or nothing if there was none."""
+    start = clock.monotonic()
+    verdict = PASSED
+    try:
+        text = scene.close()
+    except Exception as error:  # what a host raises is of any kind; the user must know of it
+        verdict = FAILED
+        text = "what was open could not be opened again: {}".format(error)
+    if text is None:
+        return []
+    return [Result("scene: restored", verdict, clock.monotonic() - start, clean(text))]

@@ -1,0 +1,1 @@
+"""An application with Qt and nothing else, as a host."""
