@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dcc_mcp_embed.cli import doctor
 from fakes import served
 from hosts import stages
 
@@ -12,12 +13,16 @@ HEADLESS = [name for name in ("mayapy", "hython", "maxbatch") if name in stages.
 
 @pytest.mark.parametrize("name", HEADLESS)
 def test_the_interpreter_checks_itself(tmp_path, monkeypatch, capsys, name):
+    said = []
+    # What 3ds Max has for sys.stdout is its own.
+    monkeypatch.setattr(doctor, "say", said.append)
     with stages.stage(name) as stage:
         # The doctor finds the host by itself, and makes an adapter of its own.
-        kind = stage.adapter.dcc_type
+        kind, can = stage.adapter.dcc_type, stage.can
         stage.adapter.close()
         done = served.inside(monkeypatch, capsys, str(tmp_path), "doctor", "--in-host")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "host: {} ".format(kind) in done.stdout
-    assert "passed    undo: one call, one step" in done.stdout
-    assert ", 0 failed, 4 left out" in done.stdout
+    (report,) = said
+    assert "host: {} ".format(kind) in report
+    assert "passed    scene: restored" in report
+    assert ", 0 failed, {} left out".format(4 if "undo" in can else 7) in report
