@@ -116,7 +116,7 @@ def child(stage, checks, home):
     assert (done.returncode, held) == (0, [*checks, "end"]), told
 
 
-# -- Maya's start: nothing that is deferred runs before initializePlugin and userSetup are over -----
+# -- Maya's start: nothing that is deferred runs before initializePlugin and userSetup are over ---
 
 
 def test_what_comes_while_a_plugin_is_initialised_runs_after_it_or_never(enter, start):
@@ -205,7 +205,7 @@ def test_somebodys_standing_idle_callback_keeps_nobody_out(enter, start):
     assert tools.ran == ["one"]
 
 
-# -- Maya without a binding of Qt: the idle queue is the only way to the main thread ----------------
+# -- Maya without a binding of Qt: the idle queue is the only way to the main thread --------------
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_a_tool_that_forces_idle_events_runs_no_other_inside(enter, start):
     assert len(set(ran)) == 16
 
 
-# -- Maya's commands and threads --------------------------------------------------------------------
+# -- Maya's commands and threads ------------------------------------------------------------------
 
 
 def test_a_tool_uses_mayas_blocking_routine_on_the_main_thread(enter, start):
@@ -393,7 +393,7 @@ def chunky():
     return declared_among(locals())
 
 
-# -- what Maya tells us, and asks -------------------------------------------------------------------
+# -- what Maya tells us, and asks -----------------------------------------------------------------
 
 
 def test_the_registry_follows_the_scene(enter, start, tmp_path):

@@ -84,5 +84,3 @@ class MayaHost:
         if self.script_jobs:
             self.complaints.add("script jobs left: {}".format(sorted(self.script_jobs)))
         self.complaints.check()
-
-

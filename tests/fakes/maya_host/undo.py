@@ -39,8 +39,8 @@ class UndoQueue:
         self.infinity = False
         #: Whether a chunk in which nothing was done is a step.
         self.empty_steps = False
-        #: Whether ``undoInfo(query=True, chunkName=True)`` says which chunk is open. The flag can be
-        #: queried; the documentation does not say what it answers.
+        #: Whether ``undoInfo(query=True, chunkName=True)`` says which chunk is open. The flag can
+        #: be queried; the documentation does not say what it answers.
         self.tells_chunk = True
         self.undone: List[Step] = []
         self.done: List[Step] = []
