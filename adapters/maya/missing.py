@@ -23,7 +23,6 @@ HOLDERS = (
 )
 #: What stands in a name for the number of a tile or a frame.
 TOKEN = re.compile(r"<[A-Za-z]+>")
-COPY_NUMBER = re.compile(r"\{\d+\}\Z")
 
 
 def scene_errors() -> Iterator[Optional[SceneError]]:
@@ -59,8 +58,8 @@ def _unknown(node: str) -> SceneError:
 def _files() -> Iterator[Tuple[str, str, str]]:
     """Yield (what it is, name, file) of everything that refers to a file."""
     for reference in listed(cmds().file(query=True, reference=True)):
-        file = cmds().referenceQuery(reference, filename=True, withoutCopyNumber=True)
-        yield "reference", os.path.basename(str(file)), COPY_NUMBER.sub("", str(file))
+        file = str(cmds().referenceQuery(reference, filename=True, withoutCopyNumber=True))
+        yield "reference", os.path.basename(file), file
     known = set(cmds().allNodeTypes())
     for node_type, attribute, kind in HOLDERS:
         # Of a plug-in that is not loaded there is no such type, and asking for it is an error.
