@@ -454,6 +454,13 @@ def test_info_tells_time_and_render_settings(scene, cmds):
     assert info["up_axis"] == "y" and "counts" not in info
 
 
+def test_the_camera_is_the_one_that_is_rendered_through(scene, cmds):
+    cmds.setAttr("perspShape.renderable", False)
+    assert scene.info(["render"])["render"]["camera"] is None
+    cmds.setAttr("sideShape.renderable", True)
+    assert scene.info(["render"])["render"]["camera"] == "|side"
+
+
 # -- errors of the scene ---------------------------------------------------------------------------
 
 
