@@ -31,6 +31,8 @@ _NONE = "standalone"
 _INTERPRETERS: Dict[str, Tuple[str, Optional[str]]] = {
     "mayapy": ("maya.standalone", "initialize"),
     "hython": ("hou", None),
+    "3dsmax": ("pymxs", None),
+    "3dsmaxbatch": ("pymxs", None),
 }
 
 
@@ -140,14 +142,31 @@ def _beside(server: embed.EmbeddedServer, done: List[Report]) -> None:
 
 def _host_here() -> Optional[HostAdapter]:
     """Return the adapter of the host whose interpreter this is, None if it is nobody's."""
-    name = os.path.splitext(os.path.basename(sys.executable or ""))[0].lower()
-    if name in _INTERPRETERS:
-        module, function = _INTERPRETERS[name]
-        ready = import_module(module)
-        if function is not None:
-            getattr(ready, function)()
+    found = _detected()
+    if found is None and _become_the_host():
+        found = _detected()
+    return found
+
+
+def _detected() -> Optional[HostAdapter]:
     adapter = load_adapter(None)
-    if adapter.dcc_type == _NONE:
-        adapter.close()
-        return None
-    return adapter
+    if adapter.dcc_type != _NONE:
+        return adapter
+    adapter.close()
+    return None
+
+
+def _become_the_host() -> bool:
+    """Load what makes a host's own interpreter the host; return whether this is one."""
+    name = os.path.splitext(os.path.basename(sys.executable or ""))[0].lower()
+    maya = os.environ.get("MAYA_LOCATION")
+    if maya and os.path.abspath(sys.prefix).startswith(os.path.abspath(maya)):
+        # A script of that name starts it, outside Windows.
+        name = "mayapy"
+    if name not in _INTERPRETERS:
+        return False
+    module, function = _INTERPRETERS[name]
+    ready = import_module(module)
+    if function is not None:
+        getattr(ready, function)()
+    return True

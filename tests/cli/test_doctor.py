@@ -200,7 +200,7 @@ def test_the_main_thread_of_a_host_with_a_window_is_left_free(here, monkeypatch)
     assert made[0]._waiter._closed
 
 
-@pytest.mark.parametrize("name", ["mayapy", "mayapy.exe", "HYTHON"])
+@pytest.mark.parametrize("name", ["mayapy", "mayapy.exe", "HYTHON", "3dsmaxbatch.exe", "by place"])
 def test_a_hosts_interpreter_is_made_the_host_first(here, monkeypatch, name):
     told = []
 
@@ -212,10 +212,15 @@ def test_a_hosts_interpreter_is_made_the_host_first(here, monkeypatch, name):
         told.append(module)
         return Module()
 
-    monkeypatch.setattr(sys, "executable", os.path.join("opt", "bin", name))
+    monkeypatch.delenv("MAYA_LOCATION", raising=False)
+    if name == "by place":
+        monkeypatch.setenv("MAYA_LOCATION", sys.prefix)
+    else:
+        monkeypatch.setattr(sys, "executable", os.path.join("opt", "bin", name))
     monkeypatch.setattr(doctor, "import_module", load)
     assert here("doctor", "--in-host").returncode == 3
-    expected = {"mayapy": ["maya.standalone", "initialize"], "hython": ["hou"]}
+    maya = ["maya.standalone", "initialize"]
+    expected = {"mayapy": maya, "by place": maya, "hython": ["hou"], "3dsmaxbatch": ["pymxs"]}
     assert told == expected[name.lower().partition(".")[0]]
 
 
