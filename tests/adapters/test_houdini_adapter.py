@@ -10,7 +10,7 @@ import types
 
 import pytest
 
-from dcc_mcp_embed.errors import HostError, HostShuttingDown, Unsupported
+from dcc_mcp_embed.errors import HostError, HostShuttingDown, StartError, Unsupported
 from dcc_mcp_embed.host.adapter import Question
 from helpers import ROOT
 
@@ -88,6 +88,16 @@ def test_it_says_what_it_is(adapter):
     assert adapter.version() == "21.0.512"
     assert adapter.is_interactive() is False
     assert adapter.modal_state() is None
+
+
+def test_it_is_made_on_the_main_thread_of_a_houdini_only(hython, monkeypatch):
+    from dcc_mcp_embed.adapters.houdini import create
+
+    error = on_thread(create)
+    assert isinstance(error, StartError) and "main thread" in str(error)
+    monkeypatch.setitem(sys.modules, "hou", None)
+    with pytest.raises(StartError, match="hython"):
+        create()
 
 
 def test_it_refuses_houdini_off_its_main_thread(adapter):

@@ -390,6 +390,14 @@ def test_the_box_is_turned_with_the_object(scene, hou):
     assert scene.detail(path, "bbox") is None
 
 
+@pytest.mark.parametrize("kind", ["empty", "camera", "light"])
+def test_what_a_helper_is_drawn_with_is_no_geometry(scene, hou, kind):
+    """Houdini draws them by SOPs inside of them, too."""
+    path = scene.create(kind, None, None, {})
+    hou.node(path).createNode("box").setDisplayFlag(True)
+    assert scene.detail(path, "bbox") is None
+
+
 def test_the_selection_is_of_objects(scene, hou):
     path = scene.create("cube", None, None, {})
     hou.node(path).children()[0].setSelected(True)

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from dcc_mcp_embed.errors import HostShuttingDown, Unsupported
+from dcc_mcp_embed.errors import HostShuttingDown, StartError, Unsupported
 from dcc_mcp_embed.host.adapter import Question
 
 pytestmark = pytest.mark.qt
@@ -200,6 +200,16 @@ def test_without_qt_the_adapter_falls_back(stage, monkeypatch, with_hdefereval):
         adapter.ask(Question("May it?", "run", [("once", "Once")], lambda choice: None))
     adapter.on_exit(lambda: None)
     adapter.close()
+
+
+def test_it_is_made_on_the_thread_of_the_windows_only(stage):
+    from dcc_mcp_embed.adapters.houdini import create
+
+    def body():
+        with pytest.raises(StartError, match="main thread"):
+            create()
+
+    stage.run(body)
 
 
 def test_its_loop_is_its_own(stage):
