@@ -102,6 +102,23 @@ def test_a_new_object_below_a_moved_one_starts_at_its_place(scene, hou):
     near(scene.transform(child, "world")["translate"], [1, 2, 3])
 
 
+def test_houdini_that_keeps_the_position_at_a_wire_keeps_it_not_for_new_objects(
+    scene, hou, monkeypatch
+):
+    """The parameter "Keep position when parenting" may be on by the user's own defaults."""
+    wire = hou.ObjNode.setInput
+
+    def keeping(node, *arguments):
+        wire(node, *arguments)
+        node.setPreTransform(node.parentAndSubnetTransform().inverted())
+
+    monkeypatch.setattr(hou.ObjNode, "setInput", keeping)
+    top = scene.create("empty", None, None, {})
+    scene.set_transform(top, (1, 2, 3), None, None, "local")
+    child = scene.create("cube", None, top, {})
+    near(scene.transform(child, "world")["translate"], [1, 2, 3])
+
+
 def test_names_houdini_cannot_hold_are_refused(scene):
     path = scene.create("cube", None, None, {})
     for name in ("two words", "a/b", "ä", ""):
