@@ -216,8 +216,14 @@ def play(played: Stage, home: str, body: Callable[[Stage, Any], Any], seconds: f
         server = embed.start(
             adapter=entered.adapter, port=0, registry_dir=os.path.join(home, "registry")
         )
+
+        def whole() -> Any:
+            # No thread that a start leaves to itself is still at work when the body begins.
+            assert server.wait_registered(20.0)
+            return body(entered, server)
+
         try:
-            return entered.run(lambda: body(entered, server), seconds)
+            return entered.run(whole, seconds)
         finally:
             server.stop()
 
