@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -120,6 +122,13 @@ def test_a_question_is_answered_by_its_button_and_is_not_modal(loop, questions, 
 
     loop.run(body)
     assert answers == ["once"]
+
+
+def test_a_question_asks_for_no_keys_from_where_the_user_types(loop, questions) -> None:
+    """The offscreen platform activates every window that it shows; real ones heed this."""
+    ask(questions, [])
+    (box,) = loop.open_questions()
+    assert box.testAttribute(loop.qt().QtCore.Qt.WA_ShowWithoutActivating)
 
 
 def test_two_questions_are_open_at_once_and_each_has_its_answer(loop, questions) -> None:
@@ -262,6 +271,17 @@ def test_the_end_of_the_application_is_told_once(loop) -> None:
     loop.run(loop.quit_application)
     assert len(told) == 1
     ends.close()
+
+
+def test_taken_back_nothing_of_it_stays_in_the_application(loop) -> None:
+    from dcc_mcp_embed.adapters.qt import OnQuit
+
+    ends = OnQuit(loop.qt(), lambda: None)
+    there = weakref.ref(ends)
+    ends.close()
+    del ends
+    gc.collect()
+    assert there() is None
 
 
 def test_told_of_the_end_one_may_take_it_back(loop) -> None:

@@ -163,13 +163,22 @@ def test_closed_from_within_the_pump_the_receiver_goes_when_the_loop_has_the_thr
 
     wake = make()
     receiver = wake._receiver
-    pump = Pump(wake.close)
+    there = []
+
+    def close() -> None:
+        # One more is on its way by then.
+        wake.wake(pump)
+        wake.close()
+        there.append(loop.qt().shiboken.isValid(receiver))
+
+    pump = Pump(close)
 
     def body() -> None:
         wake.wake(pump)
         pump.wait()
 
     loop.run(body)
+    assert there == [True]
     loop.tidy()
     assert not loop.qt().shiboken.isValid(receiver)
     make()
