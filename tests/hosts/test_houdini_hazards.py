@@ -77,6 +77,9 @@ def play(tmp_path, monkeypatch):
 
             def start(**options):
                 running.append(Hosted(stage, str(tmp_path), monkeypatch, **options))
+                if stage.name == "hython":
+                    # Its end is also the server's, which may come before there is a row.
+                    running[-1].server.wait_registered(DEADLINE)
                 if stage.idles and check is not hazards.start_during_initialisation:
                     # The first job takes a place in the queue until Houdini is idle.
                     ready = running[-1].server

@@ -20,10 +20,11 @@ class Setting:
 
 def start_in(stage: Any, running: List[Any]) -> Callable[..., Any]:
     """Return what starts a server in ``stage``."""
-    from fakes.hosted import Hosted
+    from fakes.hosted import DEADLINE, Hosted
 
     def start(**options: Any) -> Any:
         running.append(Hosted(stage, os.getcwd(), Setting(), **options))
+        running[-1].server.wait_registered(DEADLINE)
         return running[-1]
 
     return start
