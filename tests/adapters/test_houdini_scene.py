@@ -192,6 +192,17 @@ def test_a_part_that_is_not_given_is_not_touched(scene, hou):
     assert hou.node(path).parmTuple("r").eval() == (0, 370, 190)
 
 
+def test_turning_in_the_world_moves_nothing(scene, hou):
+    parent = scene.create("empty", None, None, {})
+    scene.set_transform(parent, (5, 0.1, -1), (15, 80, -40), (3, 3, 3), "local")
+    child = scene.create("cube", None, parent, {})
+    node = hou.node(child)
+    node.parmTuple("t").set((0.1, 0.2, 0.3))
+    node.parmTuple("t").lock((True, True, True))
+    scene.set_transform(child, None, (0, 45, 0), (1, 2, 3), "world")
+    assert node.parmTuple("t").eval() == (0.1, 0.2, 0.3)
+
+
 PLACES = {
     "pre-transform": lambda hou, node: node.setPreTransform(
         hou.hmath.buildTransform(
@@ -382,6 +393,19 @@ def test_materials_are_told_by_their_path(scene, hou):
     material = hou.node("/mat").createNode("principledshader", "red")
     node.parm("shop_materialpath").set("../../mat/red")
     assert scene.detail(path, "materials") == [material.path()]
+
+
+def test_materials_of_sops_are_told_too(scene, hou, monkeypatch):
+    """The parameters of a Material SOP are numbered."""
+    path = scene.create("cube", None, None, {})
+    lent = hou.node(scene.create("cube", None, None, {})).parm("shop_materialpath")
+    lent.set("/mat/gone")
+    real = hou.SopNode.parm
+    numbered = ("shop_materialpath1", "shop_materialpath2")
+    monkeypatch.setattr(
+        hou.SopNode, "parm", lambda sop, name: lent if name in numbered else real(sop, name)
+    )
+    assert scene.detail(path, "materials") == ["/mat/gone"]
 
 
 def test_attributes_are_the_parameters(scene, hou):

@@ -292,6 +292,28 @@ def test_it_is_told_that_houdini_quits_and_touches_nothing_afterwards(stage):
         scene.info([])
 
 
+def test_a_scene_that_is_cleared_while_houdini_exits_is_its_end(stage):
+    told = []
+    hip_file = stage.host.hou.hipFile
+    stage.adapter.on_exit(lambda: told.append("left"))
+    stage.adapter.on_scene_change(lambda: told.append("changed"))
+    hip_file._tell("BeforeClear")
+    hip_file._tell("AfterClear")
+    assert told == ["changed"]
+    hip_file._leaving = True
+    # The user is asked whether to save, and may yet stay.
+    hip_file._tell("AfterSave")
+    assert told == ["changed", "changed"]
+    hip_file._tell("BeforeClear")
+    hip_file._tell("AfterClear")
+    assert told == ["changed", "changed", "left"]
+    # Nothing of ours is called any more, so that nothing needs to be taken back.
+    with pytest.raises(HostShuttingDown):
+        stage.adapter.version()
+    for one in hip_file.eventCallbacks():
+        hip_file.removeEventCallback(one)
+
+
 def test_asyncio_of_houdini_is_left_alone(stage, tmp_path, monkeypatch):
     from dcc_mcp_embed import embed
     from fakes import qtloop
