@@ -122,8 +122,9 @@ def test_houdini_that_keeps_the_position_at_a_wire_keeps_it_not_for_new_objects(
 def test_names_houdini_cannot_hold_are_refused(scene):
     path = scene.create("cube", None, None, {})
     for name in ("two words", "a/b", "ä", ""):
-        with pytest.raises(InvalidArgument):
+        with pytest.raises(InvalidArgument) as error:
             scene.rename(path, name)
+        assert "letters" in error.value.hint
     with pytest.raises(InvalidArgument):
         scene.create("cube", "two words", None, {})
     assert [row["path"] for row in scene.rows()] == [path] == ["/obj/cube1"]
