@@ -43,9 +43,7 @@ class MaxScene(SceneBackend):
                 {"name": str(one.name), "type": _class(runtime.rt, one)}
                 for one in items(node.modifiers)
             ],
-            "children": lambda node, path: [
-                one.path for one in nodes.below(node, path) if one.parent == path
-            ],
+            "children": lambda node, path: [one.path for one in nodes.children(node, path)],
         }
 
     # -- reading ------------------------------------------------------------------------------

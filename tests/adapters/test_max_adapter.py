@@ -27,8 +27,9 @@ def test_it_is_told_from_a_stub(monkeypatch):
     assert folder.detect() is False
     stubs = (
         SimpleNamespace(),
-        SimpleNamespace(runtime=SimpleNamespace()),
-        SimpleNamespace(runtime=None, run_undo=print),
+        SimpleNamespace(runtime=SimpleNamespace(maxVersion=print)),
+        SimpleNamespace(runtime=SimpleNamespace(), run_undo=print),
+        SimpleNamespace(runtime=SimpleNamespace(maxVersion=None), run_undo=print),
     )
     for stub in stubs:
         monkeypatch.setitem(sys.modules, "pymxs", stub)
@@ -42,6 +43,15 @@ def test_it_is_told_from_a_stub(monkeypatch):
 def test_the_version_is_the_year(year):
     with MaxbatchStage(year) as stage:
         assert stage.adapter.version() == str(year)
+
+
+def test_what_3ds_max_calls_itself_counts_more_than_its_number(stage, monkeypatch):
+    from fakes.max_host.runtime import Runtime
+    from fakes.max_host.values import Array
+
+    told = [27000, 68, 0, 27, 0, 0, 0, 2030, ""]
+    monkeypatch.setattr(Runtime, "_fn_maxversion", lambda rt: Array(rt._host, told))
+    assert stage.adapter.version() == "2030"
 
 
 def test_batch_is_known_by_its_program_its_mode_and_its_missing_window(monkeypatch):

@@ -114,6 +114,19 @@ def test_a_dialog_of_windows_own_is_told(stage):
     assert stage.adapter.modal_state() == "A dialog of 3ds Max"
 
 
+def test_the_viewports_are_drawn_anew_once_after_a_change_and_only_then(stage):
+    import pymxs
+
+    with stage.adapter.undo_chunk("Look"):
+        list(pymxs.runtime.objects)
+    assert stage.host.redraws == 0
+    with stage.adapter.undo_chunk("Make"):
+        pymxs.runtime.Box()
+        pymxs.runtime.Box()
+        assert stage.host.redraws == 0
+    assert stage.host.redraws == 1
+
+
 def test_a_question_is_asked_above_the_main_window_and_answered(stage):
     answers = []
     answered = threading.Event()
