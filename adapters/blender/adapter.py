@@ -15,6 +15,7 @@ from .questions import Questions
 from .scene import BlenderScene
 from .ticker import Ticker
 from .undo import Step
+from .unsaved import Unsaved
 from .watch import ChangeWatch
 
 __all__ = ["BlenderAdapter"]
@@ -37,7 +38,8 @@ class BlenderAdapter(HostAdapter):
         self._exits: List[Callable[[], None]] = []
         self._file_events = Handlers()
         self._closed = False
-        self._scene = BlenderScene(undoable=not self._background)
+        self._unsaved = Unsaved() if self._background else None
+        self._scene = BlenderScene(undoable=not self._background, unsaved=self._unsaved)
         self._watch: Optional[ChangeWatch] = None
         self._questions: Optional[Questions] = None
         self._waiter: Optional[MainThreadWaiter] = None
@@ -144,7 +146,7 @@ class BlenderAdapter(HostAdapter):
         for callback in self._exits:
             atexit.unregister(callback)
         self._file_events.close()
-        for part in (self._ticker, self._watch, self._questions):
+        for part in (self._ticker, self._watch, self._questions, self._unsaved):
             if part is not None:
                 part.close()
 

@@ -11,6 +11,7 @@ from .geometry import KINDS, make_data
 from .identities import Identities
 from .missing import missing_files
 from .placing import local_of, place_local, place_world, world_of
+from .unsaved import Unsaved
 
 __all__ = ["BlenderScene"]
 
@@ -23,13 +24,15 @@ class BlenderScene(SceneBackend):
     """The scene of the first window, or the current one in background mode.
 
     Object names are unique in Blender; a path is the names of all parents, ``/parent/child``.
-    Z is up. ``undoable`` is False in background mode, where Blender offers no undo.
+    Z is up. ``undoable`` is False in background mode, where Blender offers no undo; ``unsaved``
+    tells there whether there is anything to be saved.
     """
 
     kinds: Tuple[str, ...] = KINDS
 
-    def __init__(self, undoable: bool) -> None:
+    def __init__(self, undoable: bool, unsaved: Optional[Unsaved] = None) -> None:
         self._undoable = undoable
+        self._unsaved = unsaved
         #: Set by every write of ours; the undo step asks whether there is anything to push.
         self.touched = False
         self._ids = Identities()
@@ -56,7 +59,7 @@ class BlenderScene(SceneBackend):
         metric = units.system == "METRIC" and abs(units.scale_length - 1.0) < 1e-9
         shape: Dict[str, Any] = {
             "file": bpy.data.filepath,
-            "dirty": bool(bpy.data.is_dirty),
+            "dirty": self._is_dirty(),
             "up_axis": "z",
             "units": {
                 "linear": "m" if metric else "{:g} m".format(units.scale_length),
@@ -87,6 +90,14 @@ class BlenderScene(SceneBackend):
         if "plugins" in include:
             shape["plugins"] = sorted(bpy.context.preferences.addons.keys())
         return shape
+
+    def _is_dirty(self) -> bool:
+        import bpy
+
+        if self._unsaved is None:
+            return bool(bpy.data.is_dirty)
+        self.settle()
+        return bool(bpy.data.is_dirty) or self._unsaved.changed
 
     def rows(self) -> Iterator[Row]:
         self._ids.begin()

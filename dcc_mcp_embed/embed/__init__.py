@@ -15,6 +15,7 @@ from ..config import Limits, settings_from
 from ..errors import ConfigError
 from ..host.adapter import HostAdapter
 from ..host.detecting import load_adapter
+from . import copies
 from .place import PLACE
 from .server import EmbeddedServer
 
@@ -57,13 +58,15 @@ def start(
     answer.
 
     Raises ConfigError for unusable settings, StartError when the port is taken, the host cannot be
-    used, or a module that a start loads calls this, and whatever a file of ``tools`` raises.
+    used, another copy of this package serves it, or a module that a start loads calls this, and
+    whatever a file of ``tools`` raises.
     """
     with PLACE.lock:
         running: Optional[EmbeddedServer] = PLACE.server
         if running is not None:
             running.add_tools(tools)
             return running
+        copies.refuse_second()
         settings = settings_from(
             os.environ,
             sys.platform,

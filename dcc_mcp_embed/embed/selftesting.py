@@ -9,6 +9,7 @@ from .. import __version__
 from ..errors import PermissionDenied
 from ..tools.context import ToolContext
 from ..tools.declare import tool
+from .copies import neighbours
 
 if TYPE_CHECKING:
     from ..host.selftest import World
@@ -60,6 +61,9 @@ def about(dcc_type: str, host_version: str) -> Dict[str, str]:
     qt = _qt()
     if qt is not None:
         found["qt"] = qt
+    others = neighbours()
+    if others:
+        found["also loaded"] = ", ".join(others)
     return found
 
 

@@ -28,7 +28,7 @@ from ..server.safe_stop import make_pass
 from ..server.sharing import SharedTransport
 from ..tools.instances import instances_in
 from ..tools.table import ToolTable
-from . import tooling
+from . import copies, tooling
 from .opening import open_parts
 from .place import PLACE
 from .selftesting import about, selftest_in
@@ -113,6 +113,8 @@ class EmbeddedServer:
             self.url = self.plain_url
             if self.token is not None:
                 self.url = "http://127.0.0.1:{}/{}/mcp".format(self.port, self.token)
+            self._claim = copies.claim(__version__, self.plain_url)
+            undo.callback(copies.release, self._claim)
             self._loop = parts.loop
             self._lanes = parts.lanes
             self._worker = parts.worker
@@ -141,6 +143,10 @@ class EmbeddedServer:
         self.adapter.on_exit(self.stop)
         self.adapter.on_scene_change(self._server.scene_changed)
         self.logbook.info("server", "listening on {}".format(self.plain_url))
+        others = copies.neighbours()
+        if others:
+            text = "{} is loaded in this host, too; it serves for itself".format(", ".join(others))
+            self.logbook.info("server", text)
         if self.settings.gateway:
             self.logbook.info("server", "whoever reaches a dcc-mcp gateway here may call tools")
         if self.host_rpc is not None:
@@ -152,14 +158,13 @@ class EmbeddedServer:
     def _register(self) -> None:
         """Have this server entered in the service registry; without one it serves all the same."""
         server = self._server
-        package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         self._registration = Registration(
             self._manage,
             self._instance,
             About(
                 self.port,
                 __version__,
-                package,
+                copies.package_path(),
                 self._stop_pass,
                 self._launch_command,
                 self._guest_token,
@@ -290,6 +295,8 @@ class EmbeddedServer:
         guard.withdraw(self._address)
         # All of it, whatever one step raises: there is no second time. The last one comes first.
         with ExitStack() as steps:
+            # Another copy of us may serve once nothing of this one pumps any more.
+            steps.callback(copies.release, self._claim)
             steps.callback(self.adapter.close)
             steps.callback(self._worker.stop, 0.05)
             steps.callback(self._end_loop)
@@ -327,6 +334,7 @@ class EmbeddedServer:
         # What its sink needs belongs to a thread that does not exist here.
         self.logbook.forward(None)
         PLACE.disown(self)
+        copies.release(self._claim)
         self._stopped = True
         self._sharing.disown()
         atexit.unregister(self.stop)

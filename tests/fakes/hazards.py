@@ -26,6 +26,8 @@ from fakes.hosted import DEADLINE, Later, data, error
 from fakes.stage import declared_among
 
 CALLERS = 64
+#: Taken now: inside a host it may be the host's own program.
+PYTHON = sys.executable
 #: Seconds within which an answer comes that needs nothing of the main thread.
 SOON = 5.0
 
@@ -464,7 +466,7 @@ def cyclic_qobject_waits_to_be_collected(stage: Any, start: Callable[..., Any]) 
 
     tools.module.litter = litter
     hosted = start(tools=[tools.module])
-    command = [sys.executable, "-c", _OUTSIDE, str(hosted.port), hosted.server.token, "15"]
+    command = [PYTHON, "-c", _OUTSIDE, str(hosted.port), hosted.server.token, "15"]
 
     with _eager_collector():
         stage.run(lambda: subprocess.run(command, check=True))

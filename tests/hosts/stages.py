@@ -6,12 +6,13 @@ A stage is a context manager, made and entered on the test's thread, which is th
 from __future__ import annotations
 
 import faulthandler
+import os
 import sys
 import threading
 from importlib import import_module
 from typing import Any, Callable, FrozenSet, List, Optional
 
-__all__ = ["CAN", "STAGES", "StandaloneStage", "Stage", "available", "on_thread", "stage"]
+__all__ = ["CAN", "STAGES", "StandaloneStage", "Stage", "available", "on_thread", "play", "stage"]
 
 #: What a stage may be able to play.
 CAN = frozenset(
@@ -139,7 +140,7 @@ class StandaloneStage(Stage):
     """The host without an application: its main thread is the test's while it serves."""
 
     name = "standalone"
-    can = frozenset(("modal", "ask", "quit", "undo", "scene"))
+    can = frozenset(("modal", "spin", "ask", "quit", "undo", "scene"))
 
     def __enter__(self) -> StandaloneStage:
         from dcc_mcp_embed.adapters.standalone import create
@@ -166,6 +167,10 @@ class StandaloneStage(Stage):
 
     def close_modal(self) -> None:
         self.adapter.modal = None
+
+    def spin(self) -> None:
+        # All that the loop of this host does is to run the pump.
+        self.adapter._waiter._pump()
 
     def answer(self, choice: str) -> None:
         assert self._asked.wait(10.0), "nobody was asked"
@@ -200,10 +205,31 @@ def stage(name: str) -> Stage:
     return made
 
 
+def play(played: Stage, home: str, body: Callable[[Stage, Any], Any], seconds: float = 60.0) -> Any:
+    """Return ``body(stage, server)``: the stage entered, and the real server in its host.
+
+    ``home`` is a directory for the server's registry; the test has set DCC_MCP_EMBED_HOME.
+    """
+    from dcc_mcp_embed import embed
+
+    with played as entered:
+        server = embed.start(
+            adapter=entered.adapter, port=0, registry_dir=os.path.join(home, "registry")
+        )
+
+        def whole() -> Any:
+            # No thread that a start leaves to itself is still at work when the body begins.
+            assert server.wait_registered(20.0)
+            return body(entered, server)
+
+        try:
+            return entered.run(whole, seconds)
+        finally:
+            server.stop()
+
+
 def available() -> List[str]:
     """Return the names of the stages whose modules are there."""
-    import os
-
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     found = []
     for name, where in STAGES.items():

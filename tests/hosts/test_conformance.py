@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
-from dcc_mcp_embed import embed
 from dcc_mcp_embed.host.selftest import CHECKS, LEFT_OUT, PASSED, run
 from hosts import stages
 
-DEADLINE = 60.0
 #: What of a check's needs a stage itself may lack.
 PLAYED = {"modal", "spin", "ask", "quit", "scene", "undo"}
 
@@ -25,16 +21,7 @@ def play(tmp_path, monkeypatch):
     """Start a stage and the server in it, run a body beside its main loop, end both."""
     monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path))
 
-    def play(name, body):
-        with stages.stage(name) as stage:
-            registry = os.path.join(str(tmp_path), "registry")
-            server = embed.start(adapter=stage.adapter, port=0, registry_dir=registry)
-            try:
-                return stage.run(lambda: body(stage, server), DEADLINE)
-            finally:
-                server.stop()
-
-    return play
+    return lambda name, body: stages.play(stages.stage(name), str(tmp_path), body)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)

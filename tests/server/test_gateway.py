@@ -107,6 +107,7 @@ def test_a_guest_calls_whatever_runs_no_code_and_writes_no_file_of_its_choice(st
         calls = [{"tool": "harmless"}, {"tool": name, "arguments": arguments}]
         assert call(live, "batch", {"calls": calls}) == "permission_denied"
     assert call(live, "execute_python", {"code": "1"}) == "permission_denied"
+    assert call(live, "run_selftest", {}) == "permission_denied"
     assert RAN == []
     with live.connect() as wire:
         assert not wire.tool("evaluate", {"code": "1"})["isError"], "the user's own client may"

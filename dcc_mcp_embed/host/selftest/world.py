@@ -11,8 +11,9 @@ from ..job import Job, Report
 
 __all__ = ["SECONDS", "Call", "LeftOut", "World"]
 
-#: How long a check waits for what must come, seconds. A host that draws is not always quick.
-SECONDS = 10.0
+#: How long a check waits for what must come, seconds: a host draws after each call, and not always
+#: with a graphics card.
+SECONDS = 20.0
 
 
 class LeftOut(Exception):

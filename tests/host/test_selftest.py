@@ -1,0 +1,434 @@
+"""The self-test itself: it finds what a host can do wrong, and leaves the scene alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+
+import pytest
+from dcc_mcp_embed.adapters.standalone.adapter import SceneChunk
+from dcc_mcp_embed.adapters.standalone.backend import StandaloneBackend
+
+from dcc_mcp_embed.errors import NotFound, Unsupported
+from dcc_mcp_embed.host import dispatch, lane, pump
+from dcc_mcp_embed.host.adapter import UndoChunk
+from dcc_mcp_embed.host.selftest import CHECKS, FAILED, LEFT_OUT, PASSED, Report, Result, run, world
+from dcc_mcp_embed.host.selftest.report import Redactor
+from hosts.stages import StandaloneStage, play
+
+BY_NAME = {check.name: check for check in CHECKS}
+
+
+@pytest.fixture
+def playing(tmp_path, monkeypatch):
+    """Run the suite, or some checks, in a standalone host that ``prepare`` has seen to."""
+    monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path))
+
+    def playing(prepare=lambda stage, server: None, checks=CHECKS, staged=True):
+        def body(stage, server):
+            prepare(stage, server)
+            return run(server.selftest_world(stage if staged else None), checks)
+
+        return play(StandaloneStage(), str(tmp_path), body)
+
+    return playing
+
+
+# Each check finds what it is for.
+
+SABOTAGE = {}
+
+
+def breaks(*names):
+    """Mark what makes these checks fail: it gets (monkeypatch, stage)."""
+
+    def mark(function):
+        for name in names:
+            SABOTAGE[name] = function
+        return function
+
+    return mark
+
+
+@breaks("marshalling: on the main thread")
+def woken_on_another_thread(patch, stage):
+    patch.setattr(stage.adapter, "wake", lambda run: threading.Thread(target=run).start())
+
+
+@breaks("marshalling: values")
+def values_copied(patch, stage):
+    advance = pump._advance
+    patch.setattr(pump, "_advance", lambda job: json.loads(json.dumps(advance(job))))
+
+
+@breaks("marshalling: exceptions")
+def errors_swallowed(patch, stage):
+    advance = pump._advance
+
+    def quiet(job):
+        try:
+            return advance(job)
+        except BaseException:
+            return False, None
+
+    patch.setattr(pump, "_advance", quiet)
+
+
+@breaks("marshalling: no dead-lock")
+def main_thread_not_known(patch, stage):
+    patch.setattr(stage.adapter, "is_main_thread", lambda: False)
+
+
+@breaks("ordering: first in, first out")
+def last_in_first_out(patch, stage):
+    def runnable(self):
+        return self.queue[-1] if self.queue else None
+
+    patch.setattr(lane.Lane, "runnable", runnable)
+
+
+@breaks("ordering: many callers")
+def told_twice(patch, stage):
+    end = pump.Pump._end
+
+    def twice(self, job, value, *more):
+        settled = job.settled
+        job.settled = lambda *told: (settled(*told), settled(*told))
+        end(self, job, value, *more)
+
+    patch.setattr(pump.Pump, "_end", twice)
+
+
+@breaks("timeouts: not started, never runs")
+def expired_jobs_run(patch, stage):
+    def expire(self, job):
+        settled, job.settled = job.settled, lambda *_: None
+        settled(job, None, dispatch.refusals.timed_out_waiting(job.name, 0.0, None))
+
+    patch.setattr(dispatch.Dispatcher, "expire", expire)
+
+
+@breaks("timeouts: running, result later")
+def late_results_lost(patch, stage):
+    patch.setattr(pump.Pump, "_keep", lambda self, job, answer: None)
+
+
+@breaks("cancel: while it waits")
+def cancelled_jobs_run(patch, stage):
+    def cancel(self, job_id):
+        job = self.find(job_id)
+        settled, job.settled = job.settled, lambda *_: None
+        settled(job, None, dispatch.refusals.cancelled_in_time())
+        return "queued", "removed_from_queue"
+
+    patch.setattr(dispatch.Dispatcher, "cancel", cancel)
+
+
+@breaks("cancel: between two steps")
+def steps_not_closed(patch, stage):
+    advance = pump._advance
+
+    def leave_open(job):
+        if job.cancel_requested and job.stepper is not None:
+            kept.append(job.stepper)
+            job.stepper = None
+            raise dispatch.refusals.cancelled_in_time()
+        return advance(job)
+
+    kept = []
+    patch.setattr(pump, "_advance", leave_open)
+
+
+@breaks("modal: writes refused, reads run")
+def dialogs_not_seen(patch, stage):
+    patch.setattr(stage.adapter, "modal_state", lambda: None)
+
+
+@breaks("ask: does not block")
+def questions_answered_by_nobody(patch, stage):
+    patch.setattr(stage.adapter, "ask", lambda question: question.answer("once"))
+
+
+@breaks("re-entrancy: no job inside another")
+def pumps_within_a_job(patch, stage):
+    never = property(lambda self: False, lambda self, value: None)
+    patch.setattr(pump.Pump, "pumping", never, raising=False)
+
+
+@breaks("scene: create", "scene: move")
+def nothing_moves(patch, stage):
+    patch.setattr(StandaloneBackend, "set_transform", lambda self, *_: None)
+
+
+@breaks("scene: rename")
+def nothing_is_renamed(patch, stage):
+    patch.setattr(StandaloneBackend, "rename", lambda self, path, new_name: path)
+
+
+@breaks("scene: select")
+def nothing_is_selected(patch, stage):
+    patch.setattr(StandaloneBackend, "select", lambda self, paths: None)
+
+
+@breaks("scene: delete")
+def nothing_is_deleted(patch, stage):
+    patch.setattr(StandaloneBackend, "delete", lambda self, paths: list(paths))
+
+
+@breaks("scene: resources")
+def the_selection_is_always_empty(patch, stage):
+    patch.setattr(StandaloneBackend, "selection", lambda self: [])
+
+
+@breaks("undo: one call, one step")
+def each_edit_is_a_step(patch, stage):
+    patch.setattr(stage.adapter, "undo_chunk", lambda label: UndoChunk())
+
+
+@breaks("undo: reading is no step")
+def all_counts_as_a_step(patch, stage):
+    leave = SceneChunk.__exit__
+
+    def one(self, *error):
+        leave(self, *error)
+        self.steps = 1
+
+    patch.setattr(SceneChunk, "__exit__", one)
+
+
+@breaks("undo: a failed call leaves nothing")
+def failed_calls_stay(patch, stage):
+    def stay(self, *error):
+        self._scene.close_chunk()
+
+    patch.setattr(SceneChunk, "__exit__", stay)
+
+
+@breaks("exit: callers are told")
+def nobody_hears_of_the_exit(patch, stage):
+    patch.setattr(stage.adapter._waiter, "_on_exit", [])
+
+
+#: It tells how long calls take, which no host can do wrong.
+TELLS = {"marshalling: latency"}
+
+
+def test_each_check_has_been_seen_failing():
+    assert set(SABOTAGE) == set(BY_NAME) - TELLS
+
+
+@pytest.mark.parametrize("name", SABOTAGE, ids=str)
+def test_a_check_finds_what_it_is_for(playing, monkeypatch, name):
+    # What never comes is waited for.
+    monkeypatch.setattr(world.Call.wait, "__defaults__", (0.5,))
+    with monkeypatch.context() as patch:
+
+        def prepare(stage, server):
+            server.wait_registered()
+            SABOTAGE[name](patch, stage)
+
+        try:
+            report = playing(prepare, [BY_NAME[name]])
+        finally:
+            patch.undo()
+    found = {result.name: result for result in report.results}
+    assert found[name].verdict == FAILED, report.to_text()
+    assert report.passed is False
+
+
+# The user's scene.
+
+SCENE = [check for check in CHECKS if check.needs <= {"scene", "undo"} and check.needs]
+
+
+def test_unsaved_changes_are_left_alone(playing):
+    states = []
+
+    def prepare(stage, server):
+        server.call("create_object", {"kind": "cube", "name": "mine"})
+        states.append((stage.adapter.scene, stage.adapter.scene.state()))
+
+    report = playing(prepare, staged=False)
+    scene, before = states[0]
+    assert scene.state() == before
+    assert scene.undo_labels == ["MCP: create_object"]
+    verdicts = {one.name: one.verdict for one in report.results}
+    assert {verdicts[check.name] for check in SCENE} == {LEFT_OUT}
+    assert verdicts["ordering: many callers"] == PASSED
+    assert "scene: restored" not in verdicts
+    text = [one.text for one in report.results if one.name == "scene: create"][0]
+    assert "unsaved changes" in text
+
+
+class Files:
+    """The files that a standalone host was asked to open, and what was open when it was."""
+
+    def __init__(self, patch, error=None):
+        self.opened = []
+
+        def open_scene(backend, path):
+            self.opened.append((path, [row["name"] for row in backend.rows()]))
+            if error is not None:
+                raise error
+            backend.scene.clear()
+            backend.scene.file = path
+
+        patch.setattr(StandaloneBackend, "open_scene", open_scene)
+
+
+def _with_a_file(path):
+    def prepare(stage, server):
+        stage.adapter.scene.file = path
+
+    return prepare
+
+
+def test_the_file_that_was_open_is_opened_again(playing, monkeypatch):
+    files = Files(monkeypatch)
+    report = playing(_with_a_file("/a/file"), SCENE)
+    assert [path for path, _ in files.opened] == ["/a/file"]
+    assert report.results[-1].name == "scene: restored"
+    assert report.passed
+
+
+def test_it_is_opened_again_also_after_a_failure(playing, monkeypatch):
+    files = Files(monkeypatch)
+    monkeypatch.setattr(StandaloneBackend, "rename", lambda self, *_: 1 / 0)
+    report = playing(_with_a_file("/a/file"), SCENE)
+    assert not report.passed
+    assert [path for path, _ in files.opened] == ["/a/file"]
+    assert report.results[-1][:2] == ("scene: restored", PASSED)
+
+
+def test_it_is_opened_again_also_after_a_new_scene_failed_half_way(playing, monkeypatch):
+    files = Files(monkeypatch)
+
+    def new_scene(backend):
+        backend.scene.clear()
+        raise OSError("the start-up file is broken")
+
+    monkeypatch.setattr(StandaloneBackend, "new_scene", new_scene)
+    report = playing(_with_a_file("/a/file"), SCENE)
+    assert [path for path, _ in files.opened] == ["/a/file"]
+    verdicts = [one.verdict for one in report.results]
+    assert verdicts == [FAILED] + [LEFT_OUT] * (len(SCENE) - 1) + [PASSED]
+
+
+def test_it_is_opened_again_when_the_run_itself_breaks_off(playing, monkeypatch):
+    files = Files(monkeypatch)
+
+    def interrupted(world):
+        raise KeyboardInterrupt
+
+    checks = [SCENE[0], SCENE[1]._replace(run=interrupted)]
+    with pytest.raises(KeyboardInterrupt):
+        playing(_with_a_file("/a/file"), checks)
+    assert [path for path, _ in files.opened] == ["/a/file"]
+
+
+def test_a_file_that_cannot_be_opened_again_is_told_without_its_place(playing, monkeypatch):
+    Files(monkeypatch, NotFound("There is no /secret/film.ma, nor '/secret/film.ma'."))
+    report = playing(_with_a_file("/secret/film.ma"), SCENE)
+    last = report.results[-1]
+    assert (last.name, last.verdict) == ("scene: restored", FAILED)
+    assert "secret" not in report.to_text()
+    assert "(the file)" in last.text
+
+
+def test_a_host_that_opens_no_new_scene_keeps_its_own(playing, monkeypatch):
+    files = Files(monkeypatch)
+
+    def new_scene(backend):
+        raise Unsupported("not here")
+
+    monkeypatch.setattr(StandaloneBackend, "new_scene", new_scene)
+    report = playing(_with_a_file("/a/file"), SCENE)
+    assert {one.verdict for one in report.results} == {LEFT_OUT}
+    assert files.opened == []
+
+
+def test_the_code_gate_stays_as_it_was(playing):
+    def prepare(stage, server):
+        gates.append((server._server.gate, str(vars(server._server.gate))))
+
+    gates = []
+    playing(prepare)
+    gate, before = gates[0]
+    assert str(vars(gate)) == before
+
+
+# What is left out, and the report.
+
+
+def test_what_only_a_test_can_play_is_left_out_with_the_reason(playing):
+    report = playing(staged=False)
+    assert report.passed
+    left = {one.name: one.text for one in report.results if one.verdict == LEFT_OUT}
+    assert set(left) == {
+        "modal: writes refused, reads run",
+        "ask: does not block",
+        "re-entrancy: no job inside another",
+        "exit: callers are told",
+    }
+    assert all("which only our own tests can" in text for text in left.values())
+
+
+def test_the_tool_runs_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path))
+
+    def body(stage, server):
+        return server.call("run_selftest", timeout=60.0), server.token
+
+    told, token = play(StandaloneStage(), str(tmp_path), body)
+    assert told["passed"] is True
+    assert told["counts"] == {"passed": len(CHECKS) - 4 + 1, "failed": 0, "left out": 4}
+    assert set(told["about"]) >= {"dcc_mcp_embed", "host", "python"}
+    assert token not in json.dumps(told)
+
+
+def test_a_report_survives_json():
+    report = Report(
+        {"host": "maya 2025"},
+        [Result("one", PASSED, 0.25, ""), Result("two", FAILED, 1.0, "so\nit is")],
+    )
+    shape = json.loads(report.to_json())
+    assert Report.from_dict(shape) == report
+    assert shape["passed"] is False
+    assert shape["counts"] == {"passed": 1, "failed": 1, "left out": 0}
+    lines = report.to_text().splitlines()
+    assert "  host: maya 2025" in lines
+    assert lines[-1] == "1 passed, 1 failed, 0 left out"
+    assert [line.split()[0] for line in lines if line.endswith("so it is")] == ["failed"]
+
+
+@pytest.mark.parametrize("wrong", [{}, {"about": {}}, {"about": {}, "results": [{}]}, None, []])
+def test_what_is_no_report_is_refused(wrong):
+    with pytest.raises((KeyError, TypeError)):
+        Report.from_dict(wrong)
+
+
+def test_nothing_of_the_users_is_in_a_report(playing, monkeypatch):
+    home = os.path.expanduser("~")
+    texts = []
+
+    def tell(world):
+        texts.append(world.secrets)
+        raise ValueError("{} in {}".format(" ".join(world.secrets), os.path.join(home, "x.ma")))
+
+    report = playing(checks=[CHECKS[0]._replace(run=tell)])
+    told = report.to_text() + report.to_json()
+    assert len(texts[0]) >= 3
+    assert not [one for one in texts[0] if one in told]
+    assert home not in told
+    assert "~{}x.ma".format(os.sep) in told
+
+
+def test_windows_paths_are_taken_out_in_each_way_they_are_written():
+    clean = Redactor([], "C:\\Users\\ada")
+    for written in ("C:\\Users\\ada\\x", "C:/Users/ada/x", "C:\\\\Users\\\\ada\\\\x"):
+        assert "ada" not in clean("open('{}')".format(written))
+
+
+def test_a_home_that_is_the_root_takes_nothing_out():
+    assert Redactor(["", "abc"], "/")("/a/b abc") == "/a/b abc"
