@@ -297,6 +297,22 @@ def test_keys_are_set_for_the_given_parts_at_what_they_are_now(scene, rt):
     contract.near(scene.transform(path, "world")["translate"], (1, 2, 3))
 
 
+def test_a_key_holds_what_is_now_whatever_was_between_other_keys(scene, stage, rt, monkeypatch):
+    from fakes.max_host.nodes import Controller
+
+    path = scene.create("cube", None, None, {})
+    set_, seen = Controller._set_value, []
+
+    def noted(track, value):
+        seen.append((stage.host.time, list(stage.host.animating), track.frames()))
+        set_(track, value)
+
+    monkeypatch.setattr(Controller, "_set_value", noted)
+    scene.key_transform(path, ["translate"], 12)
+    # At that frame, recorded, and with the key there already.
+    assert seen == [(12.0, [True], [12.0])]
+
+
 def test_what_no_keys_move_is_refused_before_anything_is_keyed(scene, rt, monkeypatch):
     from fakes.max_host.nodes import Controller
 
