@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable
 if TYPE_CHECKING:
     from ...host.adapter import HostAdapter
 
-__all__ = ["create", "detect", "start_when_idle"]
+__all__ = ["create", "detect", "start_when_idle", "when_ready"]
 
 
 def detect() -> bool:
@@ -39,3 +39,15 @@ def start_when_idle(start: Callable[..., Any], **options: Any) -> None:
     from .idle import when_idle
 
     when_idle(start, options)
+
+
+def when_ready(start: Callable[[], None]) -> bool:
+    """Call ``start`` once Maya is idle; return whether it will: one without a window serves nobody.
+
+    Main thread, from ``userSetup.py`` or a dropped file. A script that wants to serve in ``mayapy``
+    starts the server itself.
+    """
+    if sys.modules["maya.cmds"].about(batch=True):
+        return False
+    start_when_idle(start)
+    return True
