@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any, Dict, List, Optional, Tuple
 
 from .. import __version__, embed
+from ..embed.place import PLACE
 from ..errors import ConfigError, RemoteProtocolError
 from ..host.adapter import HostAdapter
 from ..host.detecting import load_adapter
@@ -105,6 +106,11 @@ def _said(result: Dict[str, Any]) -> str:
 
 def _in_this_process(options: Any) -> Optional[Report]:
     """Run the suite here if this is a host without a user interface, else return None."""
+    if PLACE.server is not None:
+        raise ConfigError(
+            "A server runs in this process already: run `doctor --in-host --instance {}` in a "
+            "terminal.".format(PLACE.server.instance_id[:8])
+        )
     adapter = _host_here()
     if adapter is None:
         return None
@@ -116,9 +122,15 @@ def _in_this_process(options: Any) -> Optional[Report]:
                 adapter.dcc_type
             )
         )
-    server = embed.start(adapter=adapter, exec_mode="off", registry_dir=options.registry_dir)
+    try:
+        server = embed.start(adapter=adapter, exec_mode="off", registry_dir=options.registry_dir)
+    except BaseException:
+        adapter.close()
+        raise
     done: List[Report] = []
-    thread = threading.Thread(target=_beside, args=(server, done), name="dcc-mcp-embed doctor")
+    thread = threading.Thread(
+        target=_beside, args=(server, done), name="dcc-mcp-embed doctor", daemon=True
+    )
     with server:
         thread.start()
         server.serve_forever()
