@@ -14,7 +14,7 @@ __all__ = ["create", "detect", "start_when_idle", "when_ready"]
 def detect() -> bool:
     """Return whether this interpreter is Maya's, not one with stubs or a package called ``maya``.
 
-    In ``mayapy`` it is so only after ``maya.standalone.initialize()``.
+    One that is still to be begun by ``maya.standalone.initialize()`` is Maya's, too.
     """
     if "maya" not in sys.modules:
         return False
@@ -24,7 +24,10 @@ def detect() -> bool:
 
 
 def create() -> HostAdapter:
-    """Return the adapter. On Maya's main thread."""
+    """Return the adapter. On Maya's main thread.
+
+    Raises StartError where there is no Maya, or ``mayapy`` has not been initialised.
+    """
     from .adapter import MayaAdapter
 
     return MayaAdapter()

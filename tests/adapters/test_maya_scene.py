@@ -464,18 +464,22 @@ def test_the_camera_is_the_one_that_is_rendered_through(scene, cmds):
 # -- errors of the scene ---------------------------------------------------------------------------
 
 
-def test_missing_files_are_told_and_those_there_are_not(host, scene, cmds, tmp_path):
+def test_missing_files_are_told_and_those_there_are_not(host, scene, cmds, tmp_path, monkeypatch):
     there = tmp_path / "wood.png"
     there.write_bytes(b"")
     (tmp_path / "tile.1002.png").write_bytes(b"")
-    for number, file in enumerate((there, "gone.png", tmp_path / "tile.<UDIM>.png")):
+    project = str(tmp_path) + "/"
+    # Autodesk's documentation of ``workspace``: -rootDirectory returns the root of the project.
+    monkeypatch.setattr(cmds, "workspace", lambda query, rootDirectory: project, raising=False)
+    files = (there, "gone.png", tmp_path / "tile.<UDIM>.png", "wood.png")
+    for number, file in enumerate(files):
         node = cmds.shadingNode("file", asTexture=True, name="tex{}".format(number))
         cmds.setAttr(node + ".fileTextureName", str(file), type="string")
     cmds.shadingNode("file", asTexture=True, name="unset")
     host.scene.state["references"] = [str(tmp_path / "hero.ma") + "{2}"]
     cmds.createNode("unknown", name="lost")
     found = list(scene.errors())
-    assert found.count(None) == 2
+    assert found.count(None) == 3
     errors = {error["name"]: error for error in found if error is not None}
     assert sorted(errors) == ["hero.ma", "lost", "tex1"]
     assert errors["tex1"]["kind"] == "missing_file" and errors["tex1"]["file"] == "gone.png"
