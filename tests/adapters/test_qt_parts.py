@@ -163,8 +163,9 @@ def test_a_box_that_has_just_come_up_takes_no_click(loop, questions) -> None:
     assert answers == ["once"]
 
 
+@pytest.mark.parametrize("to", ["the button that has the keys", "the box"])
 @pytest.mark.parametrize("key", ["Key_Return", "Key_Enter", "Key_Escape", "Key_Space", "Key_T"])
-def test_no_key_consents(loop, questions, key) -> None:
+def test_no_key_consents(loop, questions, key, to) -> None:
     """Not even when the keys that the user types reach the box."""
     answers = []
     qt = loop.qt()
@@ -172,7 +173,7 @@ def test_no_key_consents(loop, questions, key) -> None:
     def type_it(box) -> None:
         for kind in (qt.QtCore.QEvent.KeyPress, qt.QtCore.QEvent.KeyRelease):
             event = qt.QtGui.QKeyEvent(kind, getattr(qt.QtCore.Qt, key), qt.QtCore.Qt.NoModifier)
-            target = box.focusWidget() or box
+            target = box.focusWidget() if to != "the box" else box
             qt.QtCore.QCoreApplication.sendEvent(target, event)
 
     def body() -> None:

@@ -126,6 +126,27 @@ def test_the_hosts_own_events_have_their_turn_between_two_runs(make, loop) -> No
     assert order.index("host") < 3, order
 
 
+def test_what_became_ready_during_a_run_does_not_wait_for_a_second_one(make, loop) -> None:
+    wake = make()
+    order = []
+
+    def more() -> None:
+        order.append("pump")
+        if len(order) == 1:
+            loop.qt().QtCore.QTimer.singleShot(0, lambda: order.append("timer"))
+            wake.wake(pump)
+
+    pump = Pump(more)
+
+    def body() -> None:
+        wake.wake(pump)
+        pump.wait()
+        pump.wait()
+
+    loop.run(body)
+    assert order == ["pump", "timer", "pump"]
+
+
 def test_a_pump_runs_in_a_nested_loop_too(make, loop) -> None:
     wake, pump = make(), Pump()
 
@@ -179,6 +200,7 @@ def test_closed_from_within_the_pump_the_receiver_goes_when_the_loop_has_the_thr
 
     loop.run(body)
     assert there == [True]
+    assert len(pump.threads) == 1
     loop.tidy()
     assert not loop.qt().shiboken.isValid(receiver)
     make()
