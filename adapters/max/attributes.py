@@ -27,8 +27,8 @@ def attributes_of(rt: Any, node: Any) -> Dict[str, Any]:
 
 
 def frame_of(time: Any) -> float:
-    """Return a time in frames."""
-    return float(time.frame)
+    """Return a time in frames, also where it came as a number, which counts frames."""
+    return float(time if isinstance(time, (int, float)) else time.frame)
 
 
 def plain(rt: Any, value: Any) -> Any:

@@ -183,10 +183,9 @@ class MaxScene(SceneBackend):
     def select(self, paths: Sequence[str]) -> None:
         rt = self._runtime.rt
         wanted = [nodes.node_at(rt, path) for path in paths]
-        if wanted:
-            rt.select(wanted)
-        else:
-            rt.clearSelection()
+        rt.clearSelection()
+        for node in wanted:
+            rt.selectMore(node)
 
     def undo(self) -> bool:
         return history.undo(self._runtime)

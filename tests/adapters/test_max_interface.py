@@ -149,6 +149,26 @@ def test_a_question_is_asked_above_the_main_window_and_answered(stage):
     assert answers == ["once"]
 
 
+def test_a_question_is_asked_also_where_the_main_window_is_not_told(stage, monkeypatch):
+    monkeypatch.setitem(sys.modules, "qtmax", None)
+    answers = []
+    answered = threading.Event()
+
+    def answer(choice):
+        answers.append(choice)
+        answered.set()
+
+    def body():
+        question = Question("t", "may it?", (("once", "This time"),), answer)
+        asked_on_main(stage, lambda: stage.adapter.ask(question))
+        stage.answer("once")
+        assert answered.wait(WAIT_S)
+
+    stage.run(body)
+    monkeypatch.undo()
+    assert answers == ["once"]
+
+
 # The stages of these are made in the test: pytest changes the streams after its fixtures.
 
 
