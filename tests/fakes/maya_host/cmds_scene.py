@@ -36,6 +36,11 @@ def about(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
     return "linux64" if flags.get("operatingSystem") else None
 
 
+@played("internalVar", uad="userAppDir")
+def internal_var(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
+    return host.user_app_dir if flags.get("userAppDir") else None
+
+
 # -- the file -------------------------------------------------------------------------------------
 
 _QUERIES: Dict[str, Callable[[MayaHost], Any]] = {

@@ -40,6 +40,8 @@ class MayaHost:
         self.plugins: List[str] = []
         #: MEL code -> what evaluating it gives.
         self.mel_answers: Any = {}
+        #: Where the user's files of all versions are, with a stroke at its end.
+        self.user_app_dir = ""
         #: How often a file's script nodes were run.
         self.scripts_run = 0
         #: Released when the stage ends: nobody waits in executeInMainThreadWithResult then.
