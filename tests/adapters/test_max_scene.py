@@ -85,6 +85,12 @@ def test_a_name_that_fits_several_is_refused_with_their_paths(scene, rt):
         assert sorted(caught.value.details["candidates"]) == [r["path"] for r in scene.rows()]
 
 
+def test_no_name_at_all_names_nothing(scene, rt):
+    rt.Box(name="a/")
+    with pytest.raises(NotFound):
+        scene.resolve("")
+
+
 def test_names_that_differ_in_case_only_are_different(scene, rt):
     paths = []
     for name in ("Wheel", "wheel"):

@@ -464,13 +464,11 @@ def test_the_camera_is_the_one_that_is_rendered_through(scene, cmds):
 # -- errors of the scene ---------------------------------------------------------------------------
 
 
-def test_missing_files_are_told_and_those_there_are_not(host, scene, cmds, tmp_path, monkeypatch):
+def test_missing_files_are_told_and_those_there_are_not(host, scene, cmds, tmp_path):
     there = tmp_path / "wood.png"
     there.write_bytes(b"")
     (tmp_path / "tile.1002.png").write_bytes(b"")
-    project = str(tmp_path) + "/"
-    # Autodesk's documentation of ``workspace``: -rootDirectory returns the root of the project.
-    monkeypatch.setattr(cmds, "workspace", lambda query, rootDirectory: project, raising=False)
+    host.project = str(tmp_path) + "/"
     files = (there, "gone.png", tmp_path / "tile.<UDIM>.png", "wood.png")
     for number, file in enumerate(files):
         node = cmds.shadingNode("file", asTexture=True, name="tex{}".format(number))

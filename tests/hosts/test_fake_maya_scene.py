@@ -233,6 +233,13 @@ def test_a_polygon_has_history_a_shape_a_material_and_a_box(host, cmds):
     assert cmds.ls("polySphere1") == []
 
 
+def test_the_project_has_a_folder(host, cmds):
+    """COMMANDS, workspace -rootDirectory: "the root directory of the current workspace"."""
+    assert cmds.workspace(query=True, rootDirectory=True) == ""
+    host.project = "/shows/one/"
+    assert cmds.workspace(query=True, rootDirectory=True) == "/shows/one/"
+
+
 def test_maya_keeps_its_own_nodes(host, cmds):
     """The cameras that a scene begins with, and its default nodes, cannot be deleted."""
     for name in ("persp", "lambert1", "initialShadingGroup"):
@@ -272,7 +279,8 @@ def test_a_file_is_saved_opened_and_left(host, cmds, tmp_path):
     cmds.file(path, open=True, prompt=False, executeScriptNodes=False)
     assert cmds.ls("box") == ["box"] and cmds.file(query=True, sceneName=True) == path
     assert host.scripts_run == 0
+    cmds.createNode("transform")
     cmds.file(path, open=True, force=True)
-    assert host.scripts_run == 1
+    assert host.scripts_run == 1 and cmds.undoInfo(query=True) == 0
     with pytest.raises(RuntimeError, match="File not found"):
         cmds.file(str(tmp_path / "none.ma"), open=True)

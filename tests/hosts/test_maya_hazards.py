@@ -248,19 +248,22 @@ def test_idle_that_does_not_come_ends_calls_in_their_time(enter, start):
     assert tools.ran == ["after"]
 
 
-def test_a_tool_that_forces_idle_events_runs_no_other_inside(enter, start):
+@pytest.mark.parametrize("binding", [True, False])
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_tool_that_forces_idle_events_runs_no_other_inside(read_only, binding, enter, start):
     """processIdleEvents within a tool runs what is queued, our own wake among it."""
-    stage = enter(binding=False)
+    stage = enter(binding=binding)
     ran = []
 
-    @dcc_mcp_embed.tool
+    @dcc_mcp_embed.tool(read_only=read_only)
     def force(name: str) -> dict:
-        """Force idle events while this runs."""
+        """Force idle events, and Qt's, while this runs."""
         import maya.utils
 
         ran.append("begin " + name)
         for _ in range(5):
             maya.utils.processIdleEvents()
+            stage.spin()
         ran.append("end " + name)
         return {}
 

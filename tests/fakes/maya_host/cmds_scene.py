@@ -288,6 +288,13 @@ def namespace_info(host: MayaHost, mode: str, arguments: List[str], flags: Flags
     return ":" if flags.get("currentNamespace") else None
 
 
+@played("workspace", rd="rootDirectory", fn="fullName")
+def workspace(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
+    if flags.get("rootDirectory"):
+        return host.project
+    return host.project.rstrip("/") if flags.get("fullName") else None
+
+
 @played("unknownNode", p="plugin")
 def unknown_node(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
     return "gone" if flags.get("plugin") else None

@@ -38,6 +38,8 @@ class MayaHost:
         self.job_ids = itertools.count(1)
         #: Names of the plug-ins that are loaded.
         self.plugins: List[str] = []
+        #: The folder of the project, with a slash at its end; "" where none is set.
+        self.project = ""
         #: MEL code -> what evaluating it gives.
         self.mel_answers: Any = {}
         #: Where the user's files of all versions are, with a stroke at its end.

@@ -75,9 +75,8 @@ class UndoQueue:
         if not self.chunks:
             self._complaints.add("undoInfo(closeChunk=True) without a chunk that is open")
             return
-        # Of nested chunks the outermost is the step, and names it.
-        name = self.chunks[0]
-        self.chunks.pop()
+        # Of nested chunks the outermost is the step, and names it: the last to be closed.
+        name = self.chunks.pop()
         if not self.chunks and self.state and (self._changed or self.empty_steps):
             self._push(Step(name, self._before, self._snapshot()))
         if not self.chunks:
