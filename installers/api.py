@@ -15,8 +15,9 @@ from .. import install_lifecycle as lifecycle
 from ..errors import ConfigError
 from . import hosts, plan
 from .acting import Installation, Source, archive_source, own_source
+from .doctor import examine
 
-__all__ = ["install", "repair", "status", "uninstall", "upgrade", "verify"]
+__all__ = ["doctor", "install", "repair", "status", "uninstall", "upgrade", "verify"]
 
 Report = Dict[str, Any]
 
@@ -101,6 +102,22 @@ def status(host: str, version: Optional[str] = None, target: Optional[str] = Non
 def verify(host: str, version: Optional[str] = None, target: Optional[str] = None) -> Report:
     """Compare every file of every installed version with its checksum. Changes nothing."""
     return _look("verify", host, version, target, thorough=True)
+
+
+def doctor(host: str, version: Optional[str] = None, target: Optional[str] = None) -> Report:
+    """Look for whatever may keep an installation from working; changes nothing.
+
+    Each folder has ``findings``: ``{"level": "ok" | "note" | "problem", "text", "advice"}``.
+    """
+    folders = []
+    for ours in _installations(host, version, target):
+        found = examine(ours, os.environ)
+        problems = [one.text for one in found if one.level == "problem"]
+        told = _folder(ours, [], problems)
+        told["findings"] = [one.public() for one in found]
+        folders.append(told)
+    success = not any(one["problems"] for one in folders)
+    return {"success": success, "action": "doctor", "host": host, "folders": folders}
 
 
 def _installing(source: Source) -> Callable[[Installation, plan.Facts], List[plan.Operation]]:

@@ -45,7 +45,7 @@ def boot(host, root=None):
 
         startup = import_module(package.__name__ + ".installers.startup")
         return bool(startup.begin(host, root, package, say))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         say("did not start: {}: {}".format(type(error).__name__, error))
         return False
 

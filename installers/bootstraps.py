@@ -32,7 +32,7 @@ def _dcc_mcp_embed():
             scope = {{"__name__": "dcc_mcp_embed_boot", "__file__": path}}
             exec(code, scope)
             scope[{call!r}]({arguments})
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         sys.stderr.write("dcc_mcp_embed did not start: {{}}\\n".format(error))
 
 

@@ -20,6 +20,7 @@ _ACTIONS: Dict[str, Any] = {
     "uninstall": (api.uninstall, True, "remove everything of ours"),
     "status": (api.status, False, "tell what is installed, and who runs it"),
     "verify": (api.verify, False, "compare every file with its checksum"),
+    "doctor": (api.doctor, False, "look for whatever may keep it from working"),
 }
 _BUNDLE = "Make what is handed out, one file for each host, and their checksums."
 _SIGNS = {"done": "  done     ", "owed": "  owed     ", "kept": "  kept     ", "planned": "  "}
@@ -105,7 +106,10 @@ def _lines(report: Dict[str, Any]) -> List[str]:
             more = ", current" if version["current"] else ""
             more += ", run by " + version["run_by"] if version["run_by"] else ""
             lines.append("  {}{}".format(version["name"], more))
-        lines += ["  problem: " + problem for problem in folder["problems"]]
+        for finding in folder.get("findings", ()):
+            lines.append("  {level:8} {text} {advice}".format(**finding).rstrip())
+        if "findings" not in folder:
+            lines += ["  problem: " + problem for problem in folder["problems"]]
     if report.get("owed"):
         lines.append(
             "Still owed from earlier: {}. python3 -m dcc_mcp_embed.install_lifecycle deferred "

@@ -25,12 +25,13 @@ def create() -> HostAdapter:
 
 
 def when_ready(start: Callable[[], None]) -> bool:
-    """Call ``start`` now if there is a window, and return whether: a farm's Blender serves nobody.
+    """Call ``start`` in the first round of Blender's loop; return whether there will be one.
 
-    On Blender's main thread, from a start-up file, when Blender has started.
+    Main thread. While Blender runs start-up files it keeps its data from them. Without a window
+    there is no loop: a farm's Blender serves nobody.
     """
     bpy = sys.modules["bpy"]
     if bpy.app.background:
         return False
-    start()
+    bpy.app.timers.register(start, first_interval=0.0)
     return True

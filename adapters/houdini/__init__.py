@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
 if TYPE_CHECKING:
     from ...host.adapter import HostAdapter
 
-__all__ = ["create", "detect"]
+__all__ = ["create", "detect", "when_ready"]
 
 
 def detect() -> bool:
@@ -29,3 +29,14 @@ def create() -> HostAdapter:
     from .adapter import HoudiniAdapter
 
     return HoudiniAdapter()
+
+
+def when_ready(start: Callable[[], None]) -> bool:
+    """Call ``start`` now if there is a user interface; return whether: hython serves nobody.
+
+    Main thread, from ``uiready.py``, which Houdini runs when its interface is complete.
+    """
+    if not sys.modules["hou"].isUIAvailable():
+        return False
+    start()
+    return True

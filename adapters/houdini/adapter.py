@@ -42,7 +42,7 @@ class HoudiniAdapter(HostAdapter):
             self._find_a_wake()
         else:
             self._waiter = MainThreadWaiter()
-        self._file_events = FileEvents(self._hom)
+        self._file_events = FileEvents(self._hom, self._quit)
         self._stack = Stack()
         self._scene = HoudiniScene(self._hom, self._stack)
 
@@ -94,7 +94,8 @@ class HoudiniAdapter(HostAdapter):
     def on_exit(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` when Qt's application is about to quit, or when Python ends.
 
-        HOM has no event for it. Whichever comes first counts; in hython also the end of serving.
+        HOM has no event for it. Whichever comes first counts, also a scene that is cleared while
+        Houdini exits, and in hython the end of serving.
         """
         if not self._exits:
             atexit.register(self._end)

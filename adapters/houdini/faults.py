@@ -21,16 +21,14 @@ def faults(hom: Hom) -> Iterator[Optional[SceneError]]:
 
     Errors of nodes are those of their last cook: nothing is cooked for it.
     """
-    # All of it first, as numbers and text: what Houdini gave out may be gone at the next step.
-    hou = hom()
-    nodes = hou.root().allSubChildren(recurse_in_locked_nodes=False)
-    idents = [node.sessionId() for node in nodes]
-    del nodes, hou
-    for ident in idents:
-        found = _messages(hom(), ident)
+    # Numbers, not nodes: what Houdini gave out may be gone at the next step.
+    waiting = [hom().root().sessionId()]
+    while waiting:
+        found, below = _look(hom(), waiting.pop())
         if not found:
             yield None
         yield from found
+        waiting.extend(reversed(below))
     for name, file, place in _references(hom()):
         if os.path.exists(place):
             yield None
@@ -43,15 +41,18 @@ def faults(hom: Hom) -> Iterator[Optional[SceneError]]:
         }
 
 
-def _messages(hou: Any, ident: int) -> List[SceneError]:
+def _look(hou: Any, ident: int) -> Tuple[List[SceneError], List[int]]:
+    """Return the errors of a node, and what is inside of it unless it is a locked asset."""
     node = hou.nodeBySessionId(ident)
     if node is None:
-        return []
+        return [], []
     path = node.path()
-    return [
+    found: List[SceneError] = [
         {"kind": "node_error", "name": path, "file": "", "message": " ".join(text.split())}
         for text in node.errors()
     ]
+    locked = isinstance(node, hou.OpNode) and node.isLockedHDA()
+    return found, [] if locked else [child.sessionId() for child in node.children()]
 
 
 def _references(hou: Any) -> List[Tuple[str, str, str]]:

@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import Any
 
-from ...errors import HostError, HostShuttingDown
+from ...errors import HostError, HostShuttingDown, StartError
 
 __all__ = ["Hom"]
 
@@ -20,8 +20,15 @@ class Hom:
     """Made on Houdini's main thread; calling it returns the module ``hou``."""
 
     def __init__(self) -> None:
-        import hou
-
+        """Raises StartError in a Python that is not Houdini's, and off the main thread."""
+        try:
+            import hou
+        except ImportError as error:
+            raise StartError(
+                "This Python is not Houdini's: {}. Use hython, or Houdini itself".format(error)
+            ) from None
+        if not _is_main_thread():
+            raise StartError("start() must be called on Houdini's main thread")
         self._hou: Any = hou
         self._main = threading.get_ident()
         self._gone = False
@@ -53,3 +60,14 @@ class Hom:
         if not self.alive():
             raise HostShuttingDown("Houdini is exiting.", state="not_started")
         return self._hou
+
+
+def _is_main_thread() -> bool:
+    """Return whether this is the thread of Houdini's windows, or else Python's main one."""
+    from ..qt import application, binding
+
+    windows = application()
+    qt = None if windows is None else binding()
+    if windows is None or qt is None:
+        return threading.current_thread() is threading.main_thread()
+    return bool(windows.thread() == qt.QtCore.QThread.currentThread())

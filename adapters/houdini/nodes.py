@@ -74,7 +74,7 @@ def resolve(hou: Any, path: str) -> str:
     if node is not None and node.path() != ROOT:
         raise NotFound(
             "'{}' is a node, but no object in {}.".format(path, ROOT),
-            hint="Use get_parm, set_parm or execute_python for other nodes.",
+            hint="Use get_parms, set_parms or execute_python for other nodes.",
         )
     return find_path(path, [one.path() for one in _listed(hou)])
 

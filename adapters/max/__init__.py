@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
 if TYPE_CHECKING:
     from ...host.adapter import HostAdapter
 
-__all__ = ["create", "detect"]
+__all__ = ["create", "detect", "when_ready"]
 
 
 def detect() -> bool:
@@ -23,3 +23,19 @@ def create() -> HostAdapter:
     from .adapter import MaxAdapter
 
     return MaxAdapter()
+
+
+def when_ready(start: Callable[[], None]) -> bool:
+    """Call ``start`` in the first round of Qt's loop; return whether it will: batch serves nobody.
+
+    Main thread, from a start-up script or a dropped file. 3ds Max runs start-up scripts before its
+    window is complete.
+    """
+    from ..qt import application, binding
+    from .headless import is_batch
+
+    qt = None if is_batch() else binding()
+    if qt is None or application() is None:
+        return False
+    qt.QtCore.QTimer.singleShot(0, start)
+    return True

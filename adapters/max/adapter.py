@@ -94,7 +94,7 @@ class MaxAdapter(HostAdapter):
         return None if self._interface is None else self._interface.modal_state()
 
     def undo_chunk(self, label: str) -> UndoChunk:
-        return Step(self._runtime, label)
+        return Step(self._runtime, label, shows=self._interface is not None)
 
     def on_exit(self, callback: Callable[[], None]) -> None:
         # Once, whoever tells first.

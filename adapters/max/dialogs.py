@@ -16,7 +16,7 @@ def user32() -> Optional[Any]:
 
 def is_disabled(handle: int, library: Optional[Any]) -> bool:
     """Return whether the window takes no input: so it is while a modal dialog of it is open."""
-    if not handle or library is None:
+    if library is None:
         return False
     window = ctypes.c_void_p(handle)
     return bool(library.IsWindow(window)) and not library.IsWindowEnabled(window)

@@ -6,14 +6,19 @@ import ntpath
 import sys
 from typing import Any
 
-__all__ = ["is_headless"]
+__all__ = ["is_batch", "is_headless"]
 
 #: The program without one begins with this.
 _BATCH = "3dsmaxbatch"
 
 
+def is_batch() -> bool:
+    """Return whether this is the program that loads no user interface at all."""
+    return ntpath.basename(sys.executable or "").lower().startswith(_BATCH)
+
+
 def is_headless(rt: Any) -> bool:
     """Return whether nobody can see or touch this 3ds Max: it has another program, or no window."""
-    if ntpath.basename(sys.executable or "").lower().startswith(_BATCH):
+    if is_batch():
         return True
     return bool(rt.maxOps.isInNonInteractiveMode()) or not rt.windows.getMAXHWND()

@@ -79,4 +79,8 @@ class Interface:
 
 
 def _main_window() -> Any:
-    return import_module("qtmax").GetQMaxMainWindow()
+    try:
+        return import_module("qtmax").GetQMaxMainWindow()
+    except ImportError:
+        # Then a question is a window of its own, which may come to lie behind the main one.
+        return None

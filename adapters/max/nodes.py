@@ -15,7 +15,7 @@ from ...records import NamedTuple
 from ...tools.backend import find_path
 from .runtime import items
 
-__all__ = ["Found", "below", "find", "handle_of", "named", "node_at", "path_of", "walk"]
+__all__ = ["Found", "below", "children", "find", "handle_of", "named", "node_at", "path_of", "walk"]
 
 _WITH_HANDLE = re.compile(r".*#(\d{1,10})\Z", re.DOTALL)
 
@@ -74,14 +74,26 @@ def walk(rt: Any) -> Iterator[Found]:
 
 def below(node: Any, path: str) -> Iterator[Found]:
     """Yield every node below ``node``, which is at ``path``, parents first."""
-    waiting = [_children(node, path)]
+    waiting = [children(node, path)]
     while waiting:
         for found in waiting[-1]:
             yield found
-            waiting.append(_children(found.node, found.path))
+            waiting.append(children(found.node, found.path))
             break
         else:
             waiting.pop()
+
+
+def children(node: Any, path: str) -> Iterator[Found]:
+    """Yield the nodes right below ``node``, which is at ``path``."""
+    found = [(child, str(child.name)) for child in items(node.children)]
+    counts: Dict[str, int] = {}
+    for _, name in found:
+        counts[name] = counts.get(name, 0) + 1
+    for child, name in found:
+        plain = counts[name] == 1 and _is_plain(name)
+        label = name if plain else _with_handle(name, child)
+        yield Found(child, "{}/{}".format(path, label), path, name)
 
 
 def find(rt: Any, path: str) -> str:
@@ -94,13 +106,8 @@ def find(rt: Any, path: str) -> str:
         names[one.path] = "{}/{}".format(names[one.parent], one.name)
     del names[""]
     if path and path not in names:
-        # A leading slash claims to be complete, so that a mistyped place is not guessed at.
-        whole = path.startswith("/")
-        fits = [
-            full
-            for full, plain in names.items()
-            if plain == path or (not whole and plain.endswith("/" + path))
-        ]
+        tail = "/" + path
+        fits = [f for f, plain in names.items() if plain == path or plain.endswith(tail)]
         if len(fits) == 1:
             return fits[0]
         if fits:
@@ -112,17 +119,6 @@ def find(rt: Any, path: str) -> str:
                 details={"candidates": fits[:20]},
             )
     return find_path(path, names)
-
-
-def _children(node: Any, path: str) -> Iterator[Found]:
-    children = [(child, str(child.name)) for child in items(node.children)]
-    counts: Dict[str, int] = {}
-    for _, name in children:
-        counts[name] = counts.get(name, 0) + 1
-    for child, name in children:
-        plain = counts[name] == 1 and _is_plain(name)
-        label = name if plain else _with_handle(name, child)
-        yield Found(child, "{}/{}".format(path, label), path, name)
 
 
 def _is_plain(name: str) -> bool:

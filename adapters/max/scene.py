@@ -43,9 +43,7 @@ class MaxScene(SceneBackend):
                 {"name": str(one.name), "type": _class(runtime.rt, one)}
                 for one in items(node.modifiers)
             ],
-            "children": lambda node, path: [
-                one.path for one in nodes.below(node, path) if one.parent == path
-            ],
+            "children": lambda node, path: [one.path for one in nodes.children(node, path)],
         }
 
     # -- reading ------------------------------------------------------------------------------
@@ -185,10 +183,9 @@ class MaxScene(SceneBackend):
     def select(self, paths: Sequence[str]) -> None:
         rt = self._runtime.rt
         wanted = [nodes.node_at(rt, path) for path in paths]
-        if wanted:
-            rt.select(wanted)
-        else:
-            rt.clearSelection()
+        rt.clearSelection()
+        for node in wanted:
+            rt.selectMore(node)
 
     def undo(self) -> bool:
         return history.undo(self._runtime)

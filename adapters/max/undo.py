@@ -17,14 +17,16 @@ __all__ = ["Step"]
 
 
 class Step(UndoChunk):
-    """See UndoChunk. The viewports are drawn anew when it is over, not at each change in it.
+    """See UndoChunk.
 
+    Where it ``shows``, the viewports are drawn anew when it is over, not at each change in it.
     Within a step that somebody else has open it makes none of its own: what it records is theirs.
     """
 
-    def __init__(self, runtime: Runtime, label: str) -> None:
+    def __init__(self, runtime: Runtime, label: str, shows: bool) -> None:
         self._runtime = runtime
         self._label = label
+        self._shows = shows
         self._ours = False
         self._puts = 0
 
@@ -44,23 +46,28 @@ class Step(UndoChunk):
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> Optional[bool]:
+        rt = self._runtime.rt
+        changed = True
         try:
+            changed = rt.theHold.GetGlobalPutCount() != self._puts
             if self._ours:
-                self._end(failed=kind is not None)
+                self._end(rt.theHold, changed, failed=kind is not None)
         finally:
             # Neither told of the exception nor asked what to do with it: it goes on to the caller.
             self._redraw.__exit__(None, None, None)
+        if changed and self._shows:
+            # Outside of its own evaluations MAXScript draws nothing by itself.
+            rt.redrawViews()
         return None
 
-    def _end(self, failed: bool) -> None:
-        hold = self._runtime.rt.theHold
+    def _end(self, hold: Any, changed: bool, failed: bool) -> None:
         # What the call has begun and not ended ends here: it counts as one with ours.
         for _ in range(hold.GetBeginDepth() - 1):
             hold.Accept("")
         if not hold.Holding():
             # The call has ended our step too, or opened a file, which begins a new history.
             return
-        if failed or hold.GetGlobalPutCount() == self._puts:
+        if failed or not changed:
             hold.Cancel()
         else:
             hold.Accept(self._label)

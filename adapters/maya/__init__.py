@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Callable
 if TYPE_CHECKING:
     from ...host.adapter import HostAdapter
 
-__all__ = ["create", "detect", "start_when_idle"]
+__all__ = ["create", "detect", "start_when_idle", "when_ready"]
 
 
 def detect() -> bool:
     """Return whether this interpreter is Maya's, not one with stubs or a package called ``maya``.
 
-    In ``mayapy`` it is so only after ``maya.standalone.initialize()``.
+    One that is still to be begun by ``maya.standalone.initialize()`` is Maya's, too.
     """
     if "maya" not in sys.modules:
         return False
@@ -24,7 +24,10 @@ def detect() -> bool:
 
 
 def create() -> HostAdapter:
-    """Return the adapter. On Maya's main thread."""
+    """Return the adapter. On Maya's main thread.
+
+    Raises StartError where there is no Maya, or ``mayapy`` has not been initialised.
+    """
     from .adapter import MayaAdapter
 
     return MayaAdapter()
@@ -39,3 +42,15 @@ def start_when_idle(start: Callable[..., Any], **options: Any) -> None:
     from .idle import when_idle
 
     when_idle(start, options)
+
+
+def when_ready(start: Callable[[], None]) -> bool:
+    """Call ``start`` once Maya is idle; return whether it will: one without a window serves nobody.
+
+    Main thread, from ``userSetup.py`` or a dropped file. A script that wants to serve in ``mayapy``
+    starts the server itself.
+    """
+    if sys.modules["maya.cmds"].about(batch=True):
+        return False
+    start_when_idle(start)
+    return True

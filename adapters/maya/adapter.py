@@ -13,7 +13,7 @@ from . import tools
 from .idle import DeferredWake, Gate, on_idle
 from .messages import SCENE_CHANGES, Messages
 from .scene import MayaScene
-from .session import cmds, is_batch, on_main_thread, refuse_off_main
+from .session import cmds, is_batch, on_main_thread, refuse_off_main, require_maya
 from .undo import Chunk
 from .window import main_window
 
@@ -31,7 +31,7 @@ class MayaAdapter(HostAdapter):
     dcc_type = "maya"
 
     def __init__(self) -> None:
-        refuse_off_main()
+        require_maya()
         self._batch = is_batch()
         self._scene = MayaScene()
         self._messages = Messages()

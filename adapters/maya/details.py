@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Dict, List, Optional
 
 from .naming import listed, shapes_of
@@ -13,6 +14,8 @@ __all__ = ["attributes_of", "box_of", "history_of", "materials_of"]
 MOST = 500
 #: A box of nothing comes back inside out, with the largest numbers that there are.
 NOTHING = 1e19
+#: A longer array is told by its length: some attributes hold a value for each point of a mesh.
+LONGEST = 100
 
 
 def box_of(path: str) -> Optional[Dict[str, List[float]]]:
@@ -53,10 +56,14 @@ def _show(shown: Dict[str, Any], node: str, name: str) -> None:
 
 def _plain(value: Any) -> Any:
     """Return a value as JSON; a vector comes as a list of one tuple."""
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, (bool, int, str)):
         return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
     if isinstance(value, (list, tuple)):
         parts = value[0] if len(value) == 1 and isinstance(value[0], tuple) else value
+        if len(parts) > LONGEST:
+            return "{} values".format(len(parts))
         return [_plain(part) for part in parts]
     return str(value)
 

@@ -23,17 +23,16 @@ HOLDERS = (
 )
 #: What stands in a name for the number of a tile or a frame.
 TOKEN = re.compile(r"<[A-Za-z]+>")
-COPY_NUMBER = re.compile(r"\{\d+\}\Z")
 
 
 def scene_errors() -> Iterator[Optional[SceneError]]:
     """Yield an error for each thing that is missing, and None for each that is there."""
     # All of it first, as text: nodes may be gone at the next step.
     lost = [_unknown(node) for node in listed(cmds().ls(type="unknown"))]
-    files = list(_files())
+    files = [(kind, name, file, _place(file)) for kind, name, file in _files()]
     yield from lost
-    for kind, name, file in files:
-        if _is_there(file):
+    for kind, name, file, place in files:
+        if _is_there(place):
             yield None
             continue
         yield {
@@ -59,8 +58,8 @@ def _unknown(node: str) -> SceneError:
 def _files() -> Iterator[Tuple[str, str, str]]:
     """Yield (what it is, name, file) of everything that refers to a file."""
     for reference in listed(cmds().file(query=True, reference=True)):
-        file = cmds().referenceQuery(reference, filename=True, withoutCopyNumber=True)
-        yield "reference", os.path.basename(str(file)), COPY_NUMBER.sub("", str(file))
+        file = str(cmds().referenceQuery(reference, filename=True, withoutCopyNumber=True))
+        yield "reference", os.path.basename(file), file
     known = set(cmds().allNodeTypes())
     for node_type, attribute, kind in HOLDERS:
         # Of a plug-in that is not loaded there is no such type, and asking for it is an error.
@@ -72,8 +71,15 @@ def _files() -> Iterator[Tuple[str, str, str]]:
                 yield kind, str(node), str(file)
 
 
-def _is_there(file: str) -> bool:
+def _place(file: str) -> str:
+    """Return the full path of a file: what is none stands below the folder of the project."""
     place = os.path.expandvars(file)
+    if os.path.isabs(place):
+        return place
+    return os.path.join(str(cmds().workspace(query=True, rootDirectory=True) or ""), place)
+
+
+def _is_there(place: str) -> bool:
     if not TOKEN.search(place):
         return os.path.exists(place)
     parts: List[str] = [glob.escape(part) for part in TOKEN.split(place)]

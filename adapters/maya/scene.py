@@ -195,7 +195,8 @@ def _travel(direction: str) -> bool:
     if not cmds().undoInfo(query=True, state=True):
         raise Unsupported(
             "Undo is switched off in this Maya.",
-            hint="The user can switch it on in the preferences.",
+            hint="The user can switch it on in the preferences; in mayapy it is off until "
+            "cmds.undoInfo(state=True).",
             state="not_started",
         )
     if cmds().undoInfo(query=True, **{direction + "QueueEmpty": True}):

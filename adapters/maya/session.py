@@ -6,12 +6,21 @@ the API is not safe there at all. So every use of either goes through here.
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
-from ...errors import HostError
+from ...errors import HostError, StartError
 
-__all__ = ["api", "cmds", "is_batch", "is_maya", "on_main_thread", "refuse_off_main"]
+__all__ = [
+    "api",
+    "cmds",
+    "is_batch",
+    "is_maya",
+    "on_main_thread",
+    "refuse_off_main",
+    "require_maya",
+]
 
 
 def on_main_thread() -> bool:
@@ -53,12 +62,25 @@ def is_batch() -> bool:
 
 
 def is_maya() -> bool:
-    """Return whether the module ``maya`` is Maya's own, and Maya is there."""
+    """Return whether the module ``maya`` is Maya's own; in ``mayapy`` also before it has begun."""
     try:
         import maya.cmds
 
         about = maya.cmds.about
-    except (ImportError, AttributeError):
+    except ImportError:
         return False
+    except AttributeError:
+        return "maya.standalone" in sys.modules
     # Commands work on the main thread only; elsewhere the adapter refuses and says why.
     return not on_main_thread() or isinstance(about(version=True), str)
+
+
+def require_maya() -> None:
+    """Raise StartError unless Maya is there to be used; HostError off its main thread."""
+    refuse_off_main()
+    try:
+        import maya.cmds
+    except ImportError:
+        raise StartError("This interpreter is not Maya's: it has no module maya.cmds") from None
+    if not hasattr(maya.cmds, "about"):
+        raise StartError("Maya has not begun; call maya.standalone.initialize() before start()")

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any, Dict, List, Optional, Tuple
 
 from .. import __version__, embed
+from ..embed.place import PLACE
 from ..errors import ConfigError, RemoteProtocolError
 from ..host.adapter import HostAdapter
 from ..host.detecting import load_adapter
@@ -31,6 +32,8 @@ _NONE = "standalone"
 _INTERPRETERS: Dict[str, Tuple[str, Optional[str]]] = {
     "mayapy": ("maya.standalone", "initialize"),
     "hython": ("hou", None),
+    "3dsmax": ("pymxs", None),
+    "3dsmaxbatch": ("pymxs", None),
 }
 
 
@@ -103,6 +106,11 @@ def _said(result: Dict[str, Any]) -> str:
 
 def _in_this_process(options: Any) -> Optional[Report]:
     """Run the suite here if this is a host without a user interface, else return None."""
+    if PLACE.server is not None:
+        raise ConfigError(
+            "A server runs in this process already: run `doctor --in-host --instance {}` in a "
+            "terminal.".format(PLACE.server.instance_id[:8])
+        )
     adapter = _host_here()
     if adapter is None:
         return None
@@ -114,9 +122,15 @@ def _in_this_process(options: Any) -> Optional[Report]:
                 adapter.dcc_type
             )
         )
-    server = embed.start(adapter=adapter, exec_mode="off", registry_dir=options.registry_dir)
+    try:
+        server = embed.start(adapter=adapter, exec_mode="off", registry_dir=options.registry_dir)
+    except BaseException:
+        adapter.close()
+        raise
     done: List[Report] = []
-    thread = threading.Thread(target=_beside, args=(server, done), name="dcc-mcp-embed doctor")
+    thread = threading.Thread(
+        target=_beside, args=(server, done), name="dcc-mcp-embed doctor", daemon=True
+    )
     with server:
         thread.start()
         server.serve_forever()
@@ -140,14 +154,31 @@ def _beside(server: embed.EmbeddedServer, done: List[Report]) -> None:
 
 def _host_here() -> Optional[HostAdapter]:
     """Return the adapter of the host whose interpreter this is, None if it is nobody's."""
-    name = os.path.splitext(os.path.basename(sys.executable or ""))[0].lower()
-    if name in _INTERPRETERS:
-        module, function = _INTERPRETERS[name]
-        ready = import_module(module)
-        if function is not None:
-            getattr(ready, function)()
+    found = _detected()
+    if found is None and _become_the_host():
+        found = _detected()
+    return found
+
+
+def _detected() -> Optional[HostAdapter]:
     adapter = load_adapter(None)
-    if adapter.dcc_type == _NONE:
-        adapter.close()
-        return None
-    return adapter
+    if adapter.dcc_type != _NONE:
+        return adapter
+    adapter.close()
+    return None
+
+
+def _become_the_host() -> bool:
+    """Load what makes a host's own interpreter the host; return whether this is one."""
+    name = os.path.splitext(os.path.basename(sys.executable or ""))[0].lower()
+    maya = os.environ.get("MAYA_LOCATION")
+    if maya and os.path.abspath(sys.prefix).startswith(os.path.abspath(maya)):
+        # A script of that name starts it, outside Windows.
+        name = "mayapy"
+    if name not in _INTERPRETERS:
+        return False
+    module, function = _INTERPRETERS[name]
+    ready = import_module(module)
+    if function is not None:
+        getattr(ready, function)()
+    return True

@@ -44,9 +44,13 @@ def selftest_in(world: Callable[[], World]) -> Callable[..., Any]:
                 "gateway or a sidecar.",
                 hint="Connect to the host itself, with the URL that it shows its user.",
             )
-        from ..host.selftest import run
+        from ..host.selftest import CHECKS, run
 
-        return run(world()).to_dict()
+        def go_on(number: int, name: str) -> bool:
+            ctx.progress(number, len(CHECKS), name)
+            return not ctx.cancelled()
+
+        return run(world(), CHECKS, go_on).to_dict()
 
     return run_selftest
 

@@ -334,7 +334,6 @@ class EmbeddedServer:
         # What its sink needs belongs to a thread that does not exist here.
         self.logbook.forward(None)
         PLACE.disown(self)
-        copies.release(self._claim)
         self._stopped = True
         self._sharing.disown()
         atexit.unregister(self.stop)

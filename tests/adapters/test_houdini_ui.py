@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import threading
 
 import pytest
 
-from dcc_mcp_embed.errors import HostShuttingDown, Unsupported
+from dcc_mcp_embed.errors import HostShuttingDown, StartError, Unsupported
 from dcc_mcp_embed.host.adapter import Question
+from fakes import qtloop
+from fakes.hosted import Hosted, data, error
 
 pytestmark = pytest.mark.qt
 
@@ -202,6 +203,16 @@ def test_without_qt_the_adapter_falls_back(stage, monkeypatch, with_hdefereval):
     adapter.close()
 
 
+def test_it_is_made_on_the_thread_of_the_windows_only(stage):
+    from dcc_mcp_embed.adapters.houdini import create
+
+    def body():
+        with pytest.raises(StartError, match="main thread"):
+            create()
+
+    stage.run(body)
+
+
 def test_its_loop_is_its_own(stage):
     assert stage.adapter.is_interactive() is True
     with pytest.raises(Unsupported):
@@ -212,8 +223,6 @@ def test_the_open_dialog_is_told_by_its_title(stage):
     titles = []
 
     def body():
-        from fakes import qtloop
-
         titles.append(qtloop.on_main(stage.adapter.modal_state))
         stage.open_modal("Save first?")
         titles.append(qtloop.on_main(stage.adapter.modal_state))
@@ -244,8 +253,6 @@ def test_a_question_stays_above_the_main_window_and_blocks_nothing(stage):
         answered.set()
 
     def body():
-        from fakes import qtloop
-
         question = Question("May it?", "run code", [("once", "Once"), ("never", "No")], answer)
         qtloop.on_main(lambda: stage.adapter.ask(question))
         parents = qtloop.on_main(lambda: [box.parent() for box in qtloop.open_questions()])
@@ -282,30 +289,66 @@ def test_it_is_told_that_houdini_quits_and_touches_nothing_afterwards(stage):
         scene.info([])
 
 
-def test_asyncio_of_houdini_is_left_alone(stage, tmp_path, monkeypatch):
-    from dcc_mcp_embed import embed
-    from fakes import qtloop
+def test_a_scene_that_is_cleared_while_houdini_exits_is_its_end(stage):
+    told = []
+    hip_file = stage.host.hou.hipFile
+    stage.adapter.on_exit(lambda: told.append("left"))
+    stage.adapter.on_scene_change(lambda: told.append("changed"))
+    hip_file._tell("BeforeClear")
+    hip_file._tell("AfterClear")
+    assert told == ["changed"]
+    hip_file._leaving = True
+    # The user is asked whether to save, and may yet stay.
+    hip_file._tell("AfterSave")
+    assert told == ["changed", "changed"]
+    hip_file._tell("BeforeClear")
+    hip_file._tell("AfterClear")
+    assert told == ["changed", "changed", "left"]
+    # Nothing of ours is called any more, so that nothing needs to be taken back.
+    with pytest.raises(HostShuttingDown):
+        stage.adapter.version()
+    for one in hip_file.eventCallbacks():
+        hip_file.removeEventCallback(one)
 
-    monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path))
+
+def test_asyncio_of_houdini_is_left_alone(stage, tmp_path, monkeypatch):
     policy = asyncio.get_event_loop_policy()
     loops = []
     monkeypatch.setattr(asyncio, "new_event_loop", lambda: loops.append(1))
-    server = embed.start(
-        adapter=stage.adapter, port=0, registry_dir=os.path.join(str(tmp_path), "registry")
-    )
-
-    def body():
-        qtloop.on_main(lambda: None)
-        for thread in threading.enumerate():
-            if thread.name.endswith("registry-start"):
-                thread.join(DEADLINE)
-
+    hosted = Hosted(stage, str(tmp_path), monkeypatch)
     try:
-        stage.run(body)
+        stage.run(lambda: data(hosted.call("create_object", {"kind": "cube"})))
     finally:
-        server.stop()
+        hosted.close()
     assert asyncio.get_event_loop_policy() is policy
     assert loops == []
+
+
+def test_houdinis_own_tools_are_one_undo_step_each(stage, tmp_path, monkeypatch):
+    hosted = Hosted(stage, str(tmp_path), monkeypatch, exec_mode="off")
+
+    def body():
+        cube = data(hosted.call("create_object", {"kind": "cube"}))["path"]
+        made = {"path": cube + "/cube1", "values": {"size": [1, 2, 3], "type": "poly"}}
+        assert data(hosted.call("set_parms", made))["after"] == made["values"]
+        read = data(hosted.call("get_parms", {"path": cube + "/cube1", "names": ["size"]}))
+        assert read["values"] == {"size": [1, 2, 3]}
+        assert data(hosted.call("check_node", {"path": cube + "/cube1"}))["cooked"] is True
+        steps = qtloop.on_main(lambda: len(stage.host.hou.undos.undoLabels()))
+        assert data(hosted.call("undo"))["steps"] == 1
+        read = data(hosted.call("get_parms", {"path": cube + "/cube1", "names": ["size"]}))
+        assert read["values"] == {"size": [1, 1, 1]}
+        refused = error(hosted.call("execute_hscript", {"command": "echo no"}))
+        stage.open_modal("Save first?")
+        blocked = error(hosted.call("set_parms", made))
+        stage.close_modal()
+        return steps, refused["code"], blocked["code"]
+
+    try:
+        # Making, setting and cooking: the last changed nothing.
+        assert stage.run(body) == (2, "exec_disabled", "host_modal")
+    finally:
+        hosted.close()
 
 
 def test_closing_takes_everything_back_and_twice_is_fine(stage):

@@ -27,8 +27,9 @@ def test_it_is_told_from_a_stub(monkeypatch):
     assert folder.detect() is False
     stubs = (
         SimpleNamespace(),
-        SimpleNamespace(runtime=SimpleNamespace()),
-        SimpleNamespace(runtime=None, run_undo=print),
+        SimpleNamespace(runtime=SimpleNamespace(maxVersion=print)),
+        SimpleNamespace(runtime=SimpleNamespace(), run_undo=print),
+        SimpleNamespace(runtime=SimpleNamespace(maxVersion=None), run_undo=print),
     )
     for stub in stubs:
         monkeypatch.setitem(sys.modules, "pymxs", stub)
@@ -42,6 +43,15 @@ def test_it_is_told_from_a_stub(monkeypatch):
 def test_the_version_is_the_year(year):
     with MaxbatchStage(year) as stage:
         assert stage.adapter.version() == str(year)
+
+
+def test_what_3ds_max_calls_itself_counts_more_than_its_number(stage, monkeypatch):
+    from fakes.max_host.runtime import Runtime
+    from fakes.max_host.values import Array
+
+    told = [27000, 68, 0, 27, 0, 0, 0, 2030, ""]
+    monkeypatch.setattr(Runtime, "_fn_maxversion", lambda rt: Array(rt._host, told))
+    assert stage.adapter.version() == "2030"
 
 
 def test_batch_is_known_by_its_program_its_mode_and_its_missing_window(monkeypatch):
@@ -192,10 +202,21 @@ def test_maxscript_runs_and_its_value_comes_back(stage):
     assert stage.adapter.tool_modules() == [maxscript]
     assert maxscript.execute_maxscript(ctx, "1 + 2")["result"] == 3
     assert maxscript.execute_maxscript(ctx, "'text'")["result"] == "text"
+    long_ = "x" * 1000
+    assert maxscript.execute_maxscript(ctx, repr(long_))["result"] == long_
     with pytest.raises(HostError, match="exception"):
         maxscript.execute_maxscript(ctx, "no such thing")
     with pytest.raises(InvalidArgument):
         maxscript.execute_maxscript(ctx, "  ")
+
+
+def test_a_result_that_is_too_large_is_shown_in_part_and_said(stage, monkeypatch):
+    monkeypatch.setattr(maxscript, "MAX_RESULT", 100)
+    warned = []
+    ctx = SimpleNamespace(scene=stage.adapter.scene_backend(), warn=warned.append)
+    shown = maxscript.execute_maxscript(ctx, repr("x" * 200))["result"]
+    assert "left out" in shown
+    assert len(warned) == 1
 
 
 class User32:

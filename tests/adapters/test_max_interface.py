@@ -114,6 +114,19 @@ def test_a_dialog_of_windows_own_is_told(stage):
     assert stage.adapter.modal_state() == "A dialog of 3ds Max"
 
 
+def test_the_viewports_are_drawn_anew_once_after_a_change_and_only_then(stage):
+    import pymxs
+
+    with stage.adapter.undo_chunk("Look"):
+        list(pymxs.runtime.objects)
+    assert stage.host.redraws == 0
+    with stage.adapter.undo_chunk("Make"):
+        pymxs.runtime.Box()
+        pymxs.runtime.Box()
+        assert stage.host.redraws == 0
+    assert stage.host.redraws == 1
+
+
 def test_a_question_is_asked_above_the_main_window_and_answered(stage):
     answers = []
     answered = threading.Event()
@@ -133,6 +146,26 @@ def test_a_question_is_asked_above_the_main_window_and_answered(stage):
 
     before = len(stage.host.main_window.children())
     assert stage.run(body) == before + 1
+    assert answers == ["once"]
+
+
+def test_a_question_is_asked_also_where_the_main_window_is_not_told(stage, monkeypatch):
+    monkeypatch.setitem(sys.modules, "qtmax", None)
+    answers = []
+    answered = threading.Event()
+
+    def answer(choice):
+        answers.append(choice)
+        answered.set()
+
+    def body():
+        question = Question("t", "may it?", (("once", "This time"),), answer)
+        asked_on_main(stage, lambda: stage.adapter.ask(question))
+        stage.answer("once")
+        assert answered.wait(WAIT_S)
+
+    stage.run(body)
+    monkeypatch.undo()
     assert answers == ["once"]
 
 
@@ -211,6 +244,21 @@ def test_nothing_is_left_when_it_is_closed():
         with pytest.raises(HostError, match="wake"):
             stage.adapter.wake(print)
         gc.collect()
+
+
+def test_its_receivers_are_deleted_and_qt_s_end_tells_nobody(stage):
+    from dcc_mcp_embed.adapters.qt import wake
+
+    from fakes import qtloop
+
+    ended = []
+    stage.adapter.on_exit(lambda: ended.append(1))
+    before = len(wake._held)
+    stage.adapter.close()
+    # That of the pump and that of the prints.
+    assert len(wake._held) == before - 2
+    stage.run(qtloop.quit_application)
+    assert ended == []
 
 
 def test_closing_from_a_thread_touches_nothing():

@@ -85,6 +85,24 @@ def test_a_name_that_fits_several_is_refused_with_their_paths(scene, rt):
         assert sorted(caught.value.details["candidates"]) == [r["path"] for r in scene.rows()]
 
 
+def test_no_name_at_all_names_nothing(scene, rt):
+    rt.Box(name="a/")
+    with pytest.raises(NotFound):
+        scene.resolve("")
+
+
+def test_names_that_differ_in_case_only_are_different(scene, rt):
+    paths = []
+    for name in ("Wheel", "wheel"):
+        rt.Box(name=name)
+        paths.append("/" + name)
+    assert [row["path"] for row in scene.rows()] == paths
+    for path in paths:
+        assert scene.row(path)["path"] == path
+    scene.select(paths)
+    assert sorted(scene.selection()) == paths
+
+
 @pytest.mark.parametrize("name", ["a/b", "a#7", "/", "#1"])
 def test_a_name_that_looks_like_part_of_a_path_is_told_with_its_handle(scene, rt, name):
     node = rt.Box(name=name)
@@ -157,6 +175,30 @@ def test_an_object_is_what_it_was_made_as_whatever_is_put_onto_it(scene, rt):
     assert scene.detail(scene.create("cube", None, None, {}), "materials") == []
 
 
+def test_what_goes_with_another_is_not_deleted_twice(scene, stage, monkeypatch):
+    # As the target goes with its camera.
+    camera, target = (scene.create(kind, None, None, {}) for kind in ("camera", "empty"))
+    last = int(scene.row(target)["id"])
+    delete = stage.host.scene.delete
+    monkeypatch.setattr(stage.host.scene, "delete", lambda key: (delete(key), delete(last)))
+    assert scene.delete([camera, target]) == [camera, target]
+    assert list(scene.rows()) == []
+
+
+def test_nothing_can_be_selected(scene):
+    path = scene.create("cube", None, None, {})
+    scene.select([path])
+    scene.select([])
+    assert scene.selection() == []
+
+
+def test_units_have_a_scale(scene, monkeypatch):
+    from fakes.max_host.structs import Units
+
+    monkeypatch.setattr(Units, "_get_systemscale", lambda _: 2.54)
+    assert scene.info([])["units"]["linear"] == "2.54 in"
+
+
 def test_what_is_hidden_is_not_visible(scene, rt):
     path = scene.create("cube", None, None, {})
     rt.hide(rt.getNodeByName("Box001"))
@@ -214,6 +256,28 @@ def test_a_move_leaves_rotation_and_scale_to_the_bit(scene):
     contract.near(scene.transform(child, "local")["translate"], (4, 5, 6))
 
 
+def test_a_move_in_the_world_leaves_what_a_parent_skews_as_it_is(scene):
+    parent = scene.create("group", None, None, {})
+    child = scene.create("cube", None, parent, {})
+    scene.set_transform(parent, None, None, (1, 2, 5), "local")
+    scene.set_transform(child, None, (30, 40, 50), None, "local")
+    before = scene.transform(child, "world")["matrix"]
+    scene.set_transform(child, (7, 8, 9), None, None, "world")
+    after = scene.transform(child, "world")["matrix"]
+    for row, place in enumerate((7, 8, 9)):
+        contract.near(after[row], [*before[row][:3], place], 1e-12)
+
+
+def test_a_parent_is_flat_also_where_it_is_only_nearly(scene):
+    top = scene.create("group", None, None, {})
+    parent = scene.create("group", None, top, {})
+    child = scene.create("cube", None, parent, {})
+    scene.set_transform(parent, None, (45, 0, 0), None, "local")
+    scene.set_transform(top, None, None, (1, 1, 1e-8), "local")
+    with pytest.raises(InvalidArgument, match="flattens"):
+        scene.set_transform(child, (1, 1, 1), None, None, "world")
+
+
 def test_below_a_flat_parent_world_values_are_refused(scene):
     parent = scene.create("group", None, None, {})
     child = scene.create("cube", None, parent, {})
@@ -239,6 +303,36 @@ def test_keys_are_set_for_the_given_parts_at_what_they_are_now(scene, rt):
     contract.near(scene.transform(path, "world")["translate"], (1, 2, 3))
 
 
+def test_a_key_holds_what_is_now_whatever_was_between_other_keys(scene, stage, rt, monkeypatch):
+    from fakes.max_host.nodes import Controller
+
+    path = scene.create("cube", None, None, {})
+    set_, seen = Controller._set_value, []
+
+    def noted(track, value):
+        seen.append((stage.host.time, list(stage.host.animating), track.frames()))
+        set_(track, value)
+
+    monkeypatch.setattr(Controller, "_set_value", noted)
+    scene.key_transform(path, ["translate"], 12)
+    # At that frame, recorded, and with the key there already.
+    assert seen == [(12.0, [True], [12.0])]
+
+
+def test_what_no_keys_move_is_refused_before_anything_is_keyed(scene, rt, monkeypatch):
+    from fakes.max_host.nodes import Controller
+
+    path = scene.create("cube", None, None, {})
+    below = Controller.below
+    monkeypatch.setattr(
+        Controller, "below", lambda one, part: None if part == "scale" else below(one, part)
+    )
+    with pytest.raises(Unsupported, match="scale"):
+        scene.key_transform(path, ["translate", "scale"], 12)
+    node = rt.getNodeByName("Box001")
+    assert list(rt.getPropertyController(node.controller, "Position").keys) == []
+
+
 # -- files ------------------------------------------------------------------------------------
 
 
@@ -255,6 +349,18 @@ def test_missing_files_are_told_and_those_that_are_there_counted(scene, rt, stag
         str(tmp_path / "gone.max"),
     ]
     assert {one["kind"] for one in found if one} == {"missing_file"}
+
+
+def test_a_file_is_there_where_3ds_max_finds_it(scene, rt, tmp_path, monkeypatch):
+    from fakes.max_host.structs import MapPaths
+
+    elsewhere = {"beside.png": "D:\\maps\\beside.png"}
+    monkeypatch.setattr(MapPaths, "_fn_getfullfilepath", lambda _, name: elsewhere.get(name, ""))
+    there = tmp_path / "there.png"
+    there.write_bytes(b"")
+    for file in (str(there), "beside.png", "gone.png"):
+        rt.BitmapTexture(filename=file)
+    assert [one and one["file"] for one in scene.errors()] == [None, None, "gone.png"]
 
 
 def test_a_scene_is_opened_and_a_new_one_begun_without_asking(scene, rt, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from dcc_mcp_embed.adapters import maya as adapter_module
 from dcc_mcp_embed.adapters.maya.adapter import MayaAdapter
 
-from dcc_mcp_embed.errors import HostError, Unsupported
+from dcc_mcp_embed.errors import HostError, StartError, Unsupported
 from dcc_mcp_embed.host.adapter import Question
 from fakes.maya_host.host import MayaHost
 from fakes.maya_host.install import install
@@ -67,6 +67,25 @@ def test_a_package_of_that_name_is_no_maya(no_maya, monkeypatch, commands):
     monkeypatch.setitem(sys.modules, "maya", package)
     monkeypatch.setitem(sys.modules, "maya.cmds", cmds)
     assert adapter_module.detect() is False
+
+
+def test_a_mayapy_that_has_not_begun_is_found_and_says_what_to_do(no_maya, monkeypatch):
+    """Not taken for no host at all: that would start a server that has no Maya."""
+    package = types.ModuleType("maya")
+    package.__path__ = []
+    for name in ("cmds", "standalone"):
+        module = types.ModuleType("maya." + name)
+        setattr(package, name, module)
+        monkeypatch.setitem(sys.modules, "maya." + name, module)
+    monkeypatch.setitem(sys.modules, "maya", package)
+    assert adapter_module.detect() is True
+    with pytest.raises(StartError, match=r"maya\.standalone\.initialize\(\)"):
+        adapter_module.create()
+
+
+def test_asked_for_by_name_in_another_interpreter_it_says_so(no_maya):
+    with pytest.raises(StartError, match="not Maya's"):
+        adapter_module.create()
 
 
 def test_a_package_without_commands_is_no_maya(no_maya, monkeypatch):

@@ -193,6 +193,14 @@ def test_making_leaves_the_selection_as_it_was(scene, cmds):
         assert scene.selection() == [kept]
 
 
+def test_what_is_made_below_another_stands_at_its_origin(scene):
+    parent = scene.create("group", None, None, {})
+    scene.set_transform(parent, (5, 6, 7), (0, 90, 0), (2, 2, 2), "local")
+    for kind in scene.kinds:
+        path = scene.create(kind, "made", parent, {})
+        assert scene.transform(path, "local")["matrix"] == [list(row) for row in m.IDENTITY]
+
+
 @pytest.mark.parametrize(("up", "tall"), [("y", 1), ("z", 2)])
 def test_round_solids_stand_along_the_up_axis(scene, cmds, up, tall):
     cmds.upAxis(axis=up)
@@ -203,6 +211,9 @@ def test_round_solids_stand_along_the_up_axis(scene, cmds, up, tall):
     path = scene.create("torus", None, None, {"radius": 2.0, "minor_radius": 0.5})
     size = scene.detail(path, "bbox")["max"]
     assert size[tall] == 0.5 and sorted(size) == [0.5, 2.5, 2.5]
+    path = scene.create("sphere", None, None, {})
+    poles = cmds.getAttr(scene.detail(path, "history")[0]["name"] + ".axis")[0]
+    assert poles[tall] == 1 and sum(poles) == 1
     path = scene.create("plane", None, None, {"size": 4.0})
     size = scene.detail(path, "bbox")["max"]
     assert size[tall] == 0 and sorted(size) == [0, 2, 2]
@@ -228,6 +239,16 @@ def test_lights_take_their_type_intensity_and_colour(scene, cmds, asked, made):
 def test_a_camera_takes_its_focal_length(scene):
     path = scene.create("camera", "eye", None, {"focal_length": 85.0})
     assert scene.detail(path, "attributes")["focalLength"] == 85.0
+
+
+def test_what_only_has_an_icon_has_no_box(scene):
+    group = scene.create("group", None, None, {})
+    for kind in ("camera", "light", "empty"):
+        path = scene.create(kind, None, group, {})
+        assert scene.detail(path, "bbox") is None, kind
+    assert scene.detail(group, "bbox") is None
+    scene.create("cube", None, group, {"size": 0.5})
+    assert scene.detail(group, "bbox")["max"] == [0.25, 0.25, 0.25]
 
 
 def test_lengths_are_in_the_unit_of_the_scene(scene, cmds):
@@ -433,6 +454,13 @@ def test_info_tells_time_and_render_settings(scene, cmds):
     assert info["up_axis"] == "y" and "counts" not in info
 
 
+def test_the_camera_is_the_one_that_is_rendered_through(scene, cmds):
+    cmds.setAttr("perspShape.renderable", False)
+    assert scene.info(["render"])["render"]["camera"] is None
+    cmds.setAttr("sideShape.renderable", True)
+    assert scene.info(["render"])["render"]["camera"] == "|side"
+
+
 # -- errors of the scene ---------------------------------------------------------------------------
 
 
@@ -440,14 +468,16 @@ def test_missing_files_are_told_and_those_there_are_not(host, scene, cmds, tmp_p
     there = tmp_path / "wood.png"
     there.write_bytes(b"")
     (tmp_path / "tile.1002.png").write_bytes(b"")
-    for number, file in enumerate((there, "gone.png", tmp_path / "tile.<UDIM>.png")):
+    host.project = str(tmp_path) + "/"
+    files = (there, "gone.png", tmp_path / "tile.<UDIM>.png", "wood.png")
+    for number, file in enumerate(files):
         node = cmds.shadingNode("file", asTexture=True, name="tex{}".format(number))
         cmds.setAttr(node + ".fileTextureName", str(file), type="string")
     cmds.shadingNode("file", asTexture=True, name="unset")
     host.scene.state["references"] = [str(tmp_path / "hero.ma") + "{2}"]
     cmds.createNode("unknown", name="lost")
     found = list(scene.errors())
-    assert found.count(None) == 2
+    assert found.count(None) == 3
     errors = {error["name"]: error for error in found if error is not None}
     assert sorted(errors) == ["hero.ma", "lost", "tex1"]
     assert errors["tex1"]["kind"] == "missing_file" and errors["tex1"]["file"] == "gone.png"

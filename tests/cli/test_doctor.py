@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 from functools import partial
 
 import pytest
@@ -95,7 +96,7 @@ def test_a_check_that_fails_is_exit_status_1(home, monkeypatch, here):
     with starting(home, monkeypatch) as start:
         live = start()
         monkeypatch.setattr(live.adapter, "undo_chunk", lambda label: 1 / 0)
-        done = here("doctor", "--in-host")
+        done = here("doctor", "--in-host", "--dcc", "standalone")
     assert done.returncode == 1
     assert "failed    undo: one call, one step" in done.stdout
     assert "ZeroDivisionError" in done.stdout
@@ -119,7 +120,7 @@ def test_a_host_that_has_no_self_test_says_so(home, monkeypatch, here):
             return get(name)
 
         monkeypatch.setattr(live.server._table, "get", older)
-        done = here("doctor", "--in-host")
+        done = here("doctor", "--in-host", "--dcc", "standalone")
     assert done.returncode == 2
     assert "There is no tool 'run_selftest'" in done.stderr
 
@@ -128,7 +129,7 @@ def test_an_answer_that_is_no_report_is_refused(home, monkeypatch, here):
     with starting(home, monkeypatch) as start:
         start()
         monkeypatch.setattr(doctor, "TOOL", "get_status")
-        done = here("doctor", "--in-host")
+        done = here("doctor", "--in-host", "--dcc", "standalone")
     assert done.returncode == 1
     assert "no report of a self-test" in done.stderr
 
@@ -200,7 +201,36 @@ def test_the_main_thread_of_a_host_with_a_window_is_left_free(here, monkeypatch)
     assert made[0]._waiter._closed
 
 
-@pytest.mark.parametrize("name", ["mayapy", "mayapy.exe", "HYTHON"])
+def test_a_server_that_runs_in_this_process_is_not_run_twice(home, monkeypatch, here):
+    made = []
+    monkeypatch.setattr(doctor, "load_adapter", made.append)
+    with starting(home, monkeypatch) as start:
+        live = start()
+        done = here("doctor", "--in-host")
+        assert done.returncode == 2
+        assert "--instance " + live.server.instance_id[:8] in done.stderr
+    assert made == []
+
+
+def test_an_adapter_whose_start_is_refused_is_closed(here, monkeypatch):
+    other = types.ModuleType(copies.KEY)
+    other.pid = os.getpid()
+    monkeypatch.setitem(sys.modules, copies.KEY, other)
+    made = []
+
+    def load(name):
+        made.append(create())
+        made[0].dcc_type = "headless"
+        return made[0]
+
+    monkeypatch.setattr(doctor, "load_adapter", load)
+    done = here("doctor", "--in-host")
+    assert done.returncode == 1
+    assert "Another copy of dcc_mcp_embed" in done.stderr
+    assert made[0]._waiter._closed
+
+
+@pytest.mark.parametrize("name", ["mayapy", "mayapy.exe", "HYTHON", "3dsmaxbatch.exe", "by place"])
 def test_a_hosts_interpreter_is_made_the_host_first(here, monkeypatch, name):
     told = []
 
@@ -212,10 +242,15 @@ def test_a_hosts_interpreter_is_made_the_host_first(here, monkeypatch, name):
         told.append(module)
         return Module()
 
-    monkeypatch.setattr(sys, "executable", os.path.join("opt", "bin", name))
+    monkeypatch.delenv("MAYA_LOCATION", raising=False)
+    if name == "by place":
+        monkeypatch.setenv("MAYA_LOCATION", sys.prefix)
+    else:
+        monkeypatch.setattr(sys, "executable", os.path.join("opt", "bin", name))
     monkeypatch.setattr(doctor, "import_module", load)
     assert here("doctor", "--in-host").returncode == 3
-    expected = {"mayapy": ["maya.standalone", "initialize"], "hython": ["hou"]}
+    maya = ["maya.standalone", "initialize"]
+    expected = {"mayapy": maya, "by place": maya, "hython": ["hou"], "3dsmaxbatch": ["pymxs"]}
     assert told == expected[name.lower().partition(".")[0]]
 
 

@@ -11,9 +11,19 @@ from dcc_mcp_embed.adapters.standalone.adapter import SceneChunk
 from dcc_mcp_embed.adapters.standalone.backend import StandaloneBackend
 
 from dcc_mcp_embed.errors import NotFound, Unsupported
-from dcc_mcp_embed.host import dispatch, lane, pump
+from dcc_mcp_embed.host import dispatch, lane, pump, selftest
 from dcc_mcp_embed.host.adapter import UndoChunk
-from dcc_mcp_embed.host.selftest import CHECKS, FAILED, LEFT_OUT, PASSED, Report, Result, run, world
+from dcc_mcp_embed.host.selftest import (
+    CHECKS,
+    FAILED,
+    LEFT_OUT,
+    PASSED,
+    Report,
+    Result,
+    keeping,
+    run,
+    world,
+)
 from dcc_mcp_embed.host.selftest.report import Redactor
 from hosts.stages import StandaloneStage, play
 
@@ -348,6 +358,86 @@ def test_a_host_that_opens_no_new_scene_keeps_its_own(playing, monkeypatch):
     assert files.opened == []
 
 
+def test_a_dialog_keeps_the_scene_as_it_is(playing, monkeypatch):
+    files = Files(monkeypatch)
+
+    def prepare(stage, server):
+        stage.adapter.scene.file = "/a/file"
+        stage.adapter.modal = "Save changes?"
+
+    report = playing(prepare, staged=False)
+    assert report.passed
+    verdicts = {one.name: one for one in report.results}
+    assert {verdicts[check.name].verdict for check in SCENE} == {LEFT_OUT}
+    assert "Save changes?" in verdicts["scene: create"].text
+    assert verdicts["marshalling: values"].verdict == PASSED
+    assert files.opened == []
+
+
+def test_a_dialog_at_the_end_is_waited_for(playing, monkeypatch):
+    files = Files(monkeypatch)
+    monkeypatch.setattr(keeping, "PAUSE", 0.01)
+    adapters = []
+
+    def prepare(stage, server):
+        stage.adapter.scene.file = "/a/file"
+        adapters.append(stage.adapter)
+
+    refused = dispatch.refusals.modal
+
+    def seen(title):
+        # The user closes it once the suite has been refused.
+        adapters[0].modal = None
+        return refused(title)
+
+    def opens_a_dialog(world):
+        adapters[0].modal = "Save changes?"
+
+    monkeypatch.setattr(pump.refusals, "modal", seen)
+    report = playing(prepare, [SCENE[0]._replace(run=opens_a_dialog)])
+    assert report.passed, report.to_text()
+    assert [path for path, _ in files.opened] == ["/a/file"]
+
+
+def test_a_dialog_that_stays_is_told(playing, monkeypatch):
+    files = Files(monkeypatch)
+    monkeypatch.setattr(keeping, "PATIENCE", 0.2)
+    adapters = []
+
+    def prepare(stage, server):
+        stage.adapter.scene.file = "/a/file"
+        adapters.append(stage.adapter)
+
+    def opens_a_dialog(world):
+        adapters[0].modal = "Save changes?"
+
+    report = playing(prepare, [SCENE[0]._replace(run=opens_a_dialog)])
+    assert (report.results[-1].name, report.results[-1].verdict) == ("scene: restored", FAILED)
+    assert "Save changes?" in report.results[-1].text
+    assert files.opened == []
+
+
+def test_a_run_that_is_cancelled_opens_the_file_again(playing, monkeypatch, tmp_path):
+    files = Files(monkeypatch)
+    asked = []
+
+    def go_on(number, name):
+        asked.append((number, name))
+        return number < 1
+
+    monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path))
+
+    def body(stage, server):
+        stage.adapter.scene.file = "/a/file"
+        return run(server.selftest_world(), SCENE, go_on)
+
+    report = play(StandaloneStage(), str(tmp_path), body)
+    verdicts = [one.verdict for one in report.results]
+    assert verdicts == [PASSED] + [LEFT_OUT] * (len(SCENE) - 1) + [PASSED]
+    assert asked == [(0, SCENE[0].name), (1, SCENE[1].name)]
+    assert [path for path, _ in files.opened] == ["/a/file"]
+
+
 def test_the_code_gate_stays_as_it_was(playing):
     def prepare(stage, server):
         gates.append((server._server.gate, str(vars(server._server.gate))))
@@ -385,6 +475,23 @@ def test_the_tool_runs_it(tmp_path, monkeypatch):
     assert told["counts"] == {"passed": len(CHECKS) - 4 + 1, "failed": 0, "left out": 4}
     assert set(told["about"]) >= {"dcc_mcp_embed", "host", "python"}
     assert token not in json.dumps(told)
+
+
+def test_the_tool_can_be_cancelled_between_two_checks(tmp_path, monkeypatch):
+    monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path))
+
+    def body(stage, server):
+        def cancels(world):
+            (job,) = server._lanes["worker"].jobs()
+            assert server.call("cancel_job", {"job_id": job.job_id})["effect"] == "cancel_requested"
+
+        checks = (CHECKS[0]._replace(run=cancels), *CHECKS[1:])
+        monkeypatch.setattr(selftest, "CHECKS", checks)
+        return server.call("run_selftest", timeout=60.0)
+
+    told = play(StandaloneStage(), str(tmp_path), body)
+    assert told["counts"] == {"passed": 1, "failed": 0, "left out": len(CHECKS) - 1}
+    assert told["results"][1]["text"] == "The run was cancelled."
 
 
 def test_a_report_survives_json():

@@ -220,6 +220,9 @@ def play(played: Stage, home: str, body: Callable[[Stage, Any], Any], seconds: f
         def whole() -> Any:
             # No thread that a start leaves to itself is still at work when the body begins.
             assert server.wait_registered(20.0)
+            for thread in threading.enumerate():
+                if thread.name.endswith("registry-start"):
+                    thread.join(20.0)
             return body(entered, server)
 
         try:

@@ -84,6 +84,9 @@ def test_what_is_not_in_the_list_fails_also_if_the_error_is_swallowed():
         lambda rt: rt.callbacks.addScript(rt.Name("filePostOpen"), print),
         lambda rt: rt.callbacks.addScript(rt.Name("fileOpened"), print, id=rt.Name("a")),
         lambda rt: rt.callbacks.addScript(rt.Name("filePostOpen"), "print 1", id=rt.Name("a")),
+        lambda rt: rt.callbacks.addScript(
+            rt.Name("filePostOpen"), lambda needed: None, id=rt.Name("a")
+        ),
         lambda rt: rt.callbacks.removeScripts(),
         lambda rt: rt.resetMaxFile(),
         lambda rt: rt.loadMaxFile("a.max"),
@@ -125,9 +128,10 @@ def test_what_is_left_behind_fails(leave, what):
 
             leave(pymxs)
 
+    program = sys.executable
     with pytest.raises(AssertionError, match=what):
         go()
-    assert "pymxs" not in sys.modules
+    assert ("pymxs" in sys.modules, sys.executable) == (False, program)
 
 
 # Threads. Python, "Threading": no call of pymxs may come from a thread of Python's.
@@ -349,6 +353,20 @@ def test_holds_count_as_the_outermost(host, rt):
     assert (box.name, len(host.hold.done)) == ("c", 1)
 
 
+def test_a_new_entry_ends_what_could_be_redone(host, rt):
+    import pymxs
+
+    for name in ("first", "second"):
+        rt.theHold.Begin()
+        rt.Box(name=name)
+        rt.theHold.Accept(name)
+        if name == "first":
+            pymxs.run_undo()
+    pymxs.run_redo()
+    assert [label for label, _ in host.hold.done] == ["second"]
+    assert rt.getNodeByName("first") is None
+
+
 def test_an_empty_hold_leaves_no_entry(host, rt):
     rt.theHold.Begin()
     rt.theHold.Accept("nothing")
@@ -403,7 +421,9 @@ def test_what_is_saved_can_be_opened(host, rt, tmp_path):
     for event in ("filePostSave", "filePostOpen", "systemPostReset"):
         rt.callbacks.addScript(rt.Name(event), lambda e=event: told.append(e), id=rt.Name("test"))
     assert (rt.maxFilePath, rt.maxFileName, rt.getSaveRequired()) == ("", "", False)
+    rt.theHold.Begin()
     parent = rt.Dummy(name="top")
+    rt.theHold.Accept("made")
     box = rt.Box(name="low", height=3.0)
     box.parent = parent
     box.pos = rt.Point3(1, 2, 3)

@@ -48,16 +48,23 @@ NEED_A_LOOP = {
 SLOW = {hazards.idle_starvation, hazards.cyclic_qobject_waits_to_be_collected}
 
 
+def checks_of(name):
+    """Return the hazards that this stage can play, as (check, whether in a process of its own)."""
+    kind = getattr(stages, name)
+    for check, needs in HAZARDS:
+        if not needs <= kind.can or (name == "HythonStage" and check in NEED_A_LOOP):
+            continue
+        if name in ("DeferredStage", "IdleStage") and check in SLOW | ALONE:
+            continue
+        yield check, check in ALONE
+
+
 def cases():
     for name in ("HoudiniStage", "DeferredStage", "IdleStage", "HythonStage"):
-        kind = getattr(stages, name)
-        qt = [] if name == "HythonStage" else [WITH_QT]
-        for check, needs in HAZARDS:
-            if not needs <= kind.can or (not qt and check in NEED_A_LOOP):
-                continue
-            if name in ("DeferredStage", "IdleStage") and check in SLOW | ALONE:
-                continue
-            yield pytest.param(name, check, marks=qt, id="{}-{}".format(name, check.__name__))
+        marks = [] if name == "HythonStage" else [WITH_QT]
+        for check, apart in checks_of(name):
+            if not apart:
+                yield pytest.param(name, check, marks=marks, id=name + "-" + check.__name__)
 
 
 @pytest.fixture
@@ -70,6 +77,13 @@ def play(tmp_path, monkeypatch):
 
             def start(**options):
                 running.append(Hosted(stage, str(tmp_path), monkeypatch, **options))
+                if stage.name == "hython":
+                    # Its end is also the server's, which may come before there is a row.
+                    running[-1].server.wait_registered(DEADLINE)
+                if stage.idles and check is not hazards.start_during_initialisation:
+                    # The first job takes a place in the queue until Houdini is idle.
+                    ready = running[-1].server
+                    stage.run(lambda: until(lambda: ready.dispatch_status == "ready"))
                 return running[-1]
 
             try:
@@ -81,8 +95,8 @@ def play(tmp_path, monkeypatch):
     return play
 
 
-def play_alone(name, check, home):
-    command = [sys.executable, alone.__file__, TESTS, name, check]
+def play_alone(name, checks, home):
+    command = [sys.executable, alone.__file__, TESTS, name] + [one.__name__ for one in checks]
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
     done = subprocess.run(
         command,
@@ -97,12 +111,16 @@ def play_alone(name, check, home):
     assert "HOUDINI MISUSED" not in output, output
 
 
-@pytest.mark.parametrize(("name", "check"), cases())
-def test_hazard(play, name, check, tmp_path):
-    if check in ALONE:
-        play_alone(name, check.__name__, tmp_path)
-    else:
-        play(name, check)
+@pytest.mark.parametrize(("name", "check"), list(cases()))
+def test_hazard(play, name, check):
+    play(name, check)
+
+
+@pytest.mark.parametrize("name", [pytest.param("HoudiniStage", marks=WITH_QT), "HythonStage"])
+def test_hazards_that_could_take_the_process_down(name, tmp_path):
+    checks = [check for check, apart in checks_of(name) if apart]
+    assert len(checks) >= 2
+    play_alone(name, checks, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +133,7 @@ def test_hazard(play, name, check, tmp_path):
     ],
 )
 def test_end(name, check, tmp_path):
-    play_alone(name, check.__name__, tmp_path)
+    play_alone(name, [check], tmp_path)
 
 
 # -- Houdini's own ----------------------------------------------------------------------------

@@ -305,16 +305,16 @@ def test_a_tool_may_open_another_file(which, start, tmp_path):
 def test_the_program_is_never_started_for_an_interpreter(which, start, monkeypatch):
     """sys.executable is 3ds Max: whoever starts it for a Python has a second 3ds Max."""
     started = []
+    before = subprocess.Popen.__init__
+
+    def popen(self, command, *arguments, **options):
+        started.append(command)
+        before(self, command, *arguments, **options)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", popen)
     with which() as stage:
         program = sys.executable
-        before = subprocess.Popen.__init__
-
-        def popen(self, command, *arguments, **options):
-            started.append(command)
-            before(self, command, *arguments, **options)
-
-        monkeypatch.setattr(subprocess.Popen, "__init__", popen)
-        hosted = start(stage, registry_dir=None)
+        hosted = start(stage)
         try:
             stage.run(lambda: hosted.call("get_status"))
         finally:
@@ -369,7 +369,8 @@ def test_the_shutdown_is_told_before_the_loop_ends_and_counts_once(stage, start)
     """What is told twice, by 3ds Max and by Qt, stops the server once; the callbacks are gone."""
     tools = Tools(stage)
     hosted = start(stage, tools.module)
-    hosted.server.wait_registered(DEADLINE)
+    told = []
+    stage.adapter.on_exit(lambda: told.append(threading.current_thread().name))
 
     def body():
         assert data(hosted.call("act", {"name": "before"}))
@@ -380,7 +381,7 @@ def test_the_shutdown_is_told_before_the_loop_ends_and_counts_once(stage, start)
         stage.quit()
 
     stage.run(body)
-    assert tools.ran == ["before"]
+    assert (tools.ran, told) == (["before"], ["MainThread"])
 
 
 def test_a_tool_may_end_the_host(stage, start):

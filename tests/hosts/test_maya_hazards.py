@@ -116,7 +116,7 @@ def child(stage, checks, home):
     assert (done.returncode, held) == (0, [*checks, "end"]), told
 
 
-# -- Maya's start: nothing that is deferred runs before initializePlugin and userSetup are over -----
+# -- Maya's start: nothing that is deferred runs before initializePlugin and userSetup are over ---
 
 
 def test_what_comes_while_a_plugin_is_initialised_runs_after_it_or_never(enter, start):
@@ -205,7 +205,7 @@ def test_somebodys_standing_idle_callback_keeps_nobody_out(enter, start):
     assert tools.ran == ["one"]
 
 
-# -- Maya without a binding of Qt: the idle queue is the only way to the main thread ----------------
+# -- Maya without a binding of Qt: the idle queue is the only way to the main thread --------------
 
 
 @pytest.mark.parametrize(
@@ -248,19 +248,22 @@ def test_idle_that_does_not_come_ends_calls_in_their_time(enter, start):
     assert tools.ran == ["after"]
 
 
-def test_a_tool_that_forces_idle_events_runs_no_other_inside(enter, start):
+@pytest.mark.parametrize("binding", [True, False])
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_tool_that_forces_idle_events_runs_no_other_inside(read_only, binding, enter, start):
     """processIdleEvents within a tool runs what is queued, our own wake among it."""
-    stage = enter(binding=False)
+    stage = enter(binding=binding)
     ran = []
 
-    @dcc_mcp_embed.tool
+    @dcc_mcp_embed.tool(read_only=read_only)
     def force(name: str) -> dict:
-        """Force idle events while this runs."""
+        """Force idle events, and Qt's, while this runs."""
         import maya.utils
 
         ran.append("begin " + name)
         for _ in range(5):
             maya.utils.processIdleEvents()
+            stage.spin()
         ran.append("end " + name)
         return {}
 
@@ -277,7 +280,7 @@ def test_a_tool_that_forces_idle_events_runs_no_other_inside(enter, start):
     assert len(set(ran)) == 16
 
 
-# -- Maya's commands and threads --------------------------------------------------------------------
+# -- Maya's commands and threads ------------------------------------------------------------------
 
 
 def test_a_tool_uses_mayas_blocking_routine_on_the_main_thread(enter, start):
@@ -393,7 +396,7 @@ def chunky():
     return declared_among(locals())
 
 
-# -- what Maya tells us, and asks -------------------------------------------------------------------
+# -- what Maya tells us, and asks -----------------------------------------------------------------
 
 
 def test_the_registry_follows_the_scene(enter, start, tmp_path):

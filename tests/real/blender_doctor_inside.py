@@ -6,7 +6,9 @@ import contextlib
 import json
 import os
 import sys
+import threading
 import traceback
+import types
 
 PLACE = os.environ["DCC_MCP_EMBED_TEST_PLACE"]
 sys.path.insert(0, os.environ["DCC_MCP_EMBED_TEST_PATH"])
@@ -59,8 +61,29 @@ def headless() -> None:
     with open(os.path.join(PLACE, "report"), "w", encoding="utf-8") as stream:
         with contextlib.redirect_stdout(stream):
             status = main(["doctor", "--in-host", "--json"])
-    put("states", json.dumps([before, state(), status]))
+    after = state()
+    put("exit", leaving())
+    put("states", json.dumps([before, after, status]))
     os._exit(0)
+
+
+def leaving() -> str:
+    """Run the check that ends the host: here the end of serving. Return its report."""
+    import dcc_mcp_embed
+    from dcc_mcp_embed.host.selftest import CHECKS, run
+
+    server = dcc_mcp_embed.start(port=0)
+    stage = types.SimpleNamespace(can={"quit"}, quit=server.adapter.close)
+    reports = []
+
+    def beside() -> None:
+        reports.append(run(server.selftest_world(stage), [CHECKS[-1]]))
+
+    thread = threading.Thread(target=beside)
+    thread.start()
+    server.serve_forever()
+    thread.join()
+    return reports[0].to_json()
 
 
 def windowed() -> None:

@@ -26,7 +26,11 @@ HANG = 120
 
 REPORT = "--junitxml"
 #: Tests of other folders that run here, too: those of 3ds Max.
-ELSEWHERE = (("hosts", "test_conformance.py"), ("hosts", "test_fake_max.py"))
+ELSEWHERE = (
+    ("hosts", "test_conformance.py"),
+    ("hosts", "test_fake_max.py"),
+    ("hosts", "test_max_hazards.py"),
+)
 EXPECT = "DCC_MCP_EMBED_EXPECT"
 #: What of our environment the tests see: a home of their own is all that is theirs.
 PASSED_ON = ("CI", EXPECT, helpers.REQUIRE_REAL)

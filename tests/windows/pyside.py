@@ -20,13 +20,13 @@ WHEELS = {
     "PySide6-Essentials==6.5.3": "f928b98ec349c87f9ccc63a482917779f59fa646893722c53c2fe2a1e4f335e0",
     "shiboken6==6.5.3": "a013367e38a12b3f69ba02e79f133df4fba8d21b55a78c6999cdb31c25609524",
 }
-#: What of the wheels is needed: 50 of 200 MB.
+#: What of the wheels is needed: 40 of 200 MB.
 NEEDED = re.compile(
     r"shiboken6/.*\.(pyd?|dll)"
     r"|PySide6/(__init__|_config|_git_pyside_version)\.py"
     r"|PySide6/(Qt(Core|Gui|Widgets)\.pyd|Qt6(Core|Gui|Widgets)\.dll|pyside6\.abi3\.dll)"
     r"|PySide6/(concrt|msvcp|vc)\w*\.dll"
-    r"|PySide6/plugins/platforms/q(windows|offscreen)\.dll"
+    r"|PySide6/plugins/platforms/qoffscreen\.dll"
 )
 
 

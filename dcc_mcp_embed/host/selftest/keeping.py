@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Callable, List, Optional
 
 from ...clock import Clock
-from ...errors import HostError, HostModal, Unsupported
+from ...errors import HostBusy, HostError, HostModal, Unsupported
 from .report import FAILED, PASSED, Result
 from .world import LeftOut, World
 
 __all__ = ["NewScene", "restored"]
 
 
-#: How long a scene may take to open, seconds.
+#: How long a scene may take to open, or a dialog stay in the way of that, seconds.
 PATIENCE = 120.0
+#: How long between two attempts, seconds.
+PAUSE = 0.25
 
 
 class NewScene:
@@ -65,20 +68,37 @@ class NewScene:
         backend.new_scene()
 
     def close(self) -> Optional[str]:
-        """Open again what was open; return what was done, None if there was nothing to do."""
+        """Open again what was open; return what was done, None if there was nothing to do.
+
+        While a dialog is open in the host that has to wait, and does.
+        """
         file, self.before = self.before, None
         if file is None:
             return None
+        clock = self._world.clock
+        deadline = clock.monotonic() + PATIENCE
+        while True:
+            try:
+                self._world.start(partial(self._open_again, file), writes=True).wait(PATIENCE)
+                break
+            except (HostModal, HostBusy):
+                if clock.monotonic() >= deadline:
+                    raise
+                clock.sleep(PAUSE)
+            except Exception as error:
+                # Where the user keeps it is nobody's business.
+                told = str(error)
+                raise HostError(told.replace(file, "(the file)") if file else told) from None
+        if file:
+            return "the file that was open is open again"
+        return "a new scene is open, as the one before was in no file"
+
+    def _open_again(self, file: str) -> None:
         backend = self._world.backend
-        if not file:
-            self._world.start(backend.new_scene, writes=True).wait(PATIENCE)
-            return "a new scene is open, as the one before was in no file"
-        try:
-            self._world.start(lambda: backend.open_scene(file), writes=True).wait(PATIENCE)
-        except Exception as error:
-            # Where the user keeps it is nobody's business.
-            raise HostError(str(error).replace(file, "(the file)")) from None
-        return "the file that was open is open again"
+        if file:
+            backend.open_scene(file)
+        else:
+            backend.new_scene()
 
 
 def restored(scene: NewScene, clock: Clock, clean: Callable[[str], str]) -> List[Result]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Callable, Dict, FrozenSet, Iterable, List, Optional, Tuple
+from typing import Callable, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from ...errors import ToolError
 from ...records import NamedTuple
@@ -68,13 +68,26 @@ CHECKS: Tuple[Check, ...] = (
 )
 
 
-def run(world: World, checks: Iterable[Check] = CHECKS) -> Report:
-    """Run ``checks`` and restore the scene that was open. Never on the host's main thread."""
+def run(
+    world: World,
+    checks: Sequence[Check] = CHECKS,
+    go_on: Callable[[int, str], bool] = lambda number, name: True,
+) -> Report:
+    """Run ``checks`` and restore the scene that was open. Never on the host's main thread.
+
+    ``go_on(number, name)`` is asked before each, counted from 0; once it says no, the others are
+    left out.
+    """
     scene = NewScene(world)
     clean = Redactor(world.secrets, os.path.expanduser("~"))
     results: List[Result] = []
+    going = True
     try:
-        for check in checks:
+        for number, check in enumerate(checks):
+            going = going and go_on(number, check.name)
+            if not going:
+                results.append(Result(check.name, LEFT_OUT, 0.0, "The run was cancelled."))
+                continue
             if "quit" in check.needs:
                 results += restored(scene, world.clock, clean)
             results.append(perform(world, check, scene, clean))

@@ -1,4 +1,4 @@
-"""Play a hazard in a process of its own: ``python alone.py <folder of tests> <stage> <check>``.
+"""Play hazards in a process of their own: ``python alone.py <folder of tests> <stage> <check>...``.
 
 For what takes the process down where it goes wrong. Says "all is well" if all went well.
 """
@@ -20,41 +20,50 @@ class Setting:
 
 def start_in(stage: Any, running: List[Any]) -> Callable[..., Any]:
     """Return what starts a server in ``stage``."""
-    from fakes.hosted import Hosted
+    from fakes.hosted import DEADLINE, Hosted
 
     def start(**options: Any) -> Any:
         running.append(Hosted(stage, os.getcwd(), Setting(), **options))
+        running[-1].server.wait_registered(DEADLINE)
         return running[-1]
 
     return start
 
 
-def main(stage_name: str, check_name: str) -> None:
-    """Play it as the tests in one process do. The working directory is the user's home."""
+def main(stage_name: str, checks: List[str]) -> None:
+    """Play each as the tests in one process do. The working directory is the user's home."""
     from fakes import hazards
     from fakes.houdini_host import ends, stage
 
     known: Dict[str, Any] = {one.__name__: one for one, _ in hazards.HAZARDS}
     kind = getattr(stage, stage_name)
-    running: List[Any] = []
     # What a client's socket would load as it connects, which a held import lock would not let it.
     "localhost".encode("idna")
-    if check_name in ends.ENDS:
-        kind.dead_locks = True
-        entered = kind().__enter__()
-        # Never closed, not even as the interpreter clears up: the process ends as it is.
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(entered))
-        ends.ENDS[check_name](entered, start_in(entered, running))
-        return
-    with kind() as entered:
-        try:
-            known[check_name](entered, start_in(entered, running))
-        finally:
-            for hosted in running:
-                hosted.close()
+    for check in checks:
+        sys.stdout.write("{}\n".format(check))
+        sys.stdout.flush()
+        if check in ends.ENDS:
+            end(kind, ends.ENDS[check])
+            return
+        running: List[Any] = []
+        with kind() as entered:
+            try:
+                known[check](entered, start_in(entered, running))
+            finally:
+                for hosted in running:
+                    hosted.close()
     print("all is well")
+
+
+def end(kind: Any, check: Callable[..., None]) -> None:
+    """Play the last one: nothing is closed, and the process ends as it is."""
+    kind.dead_locks = True
+    entered = kind().__enter__()
+    # Not even as the interpreter clears up.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(entered))
+    check(entered, start_in(entered, []))
 
 
 if __name__ == "__main__":
     sys.path.insert(0, sys.argv[1])
-    main(*sys.argv[2:4])
+    main(sys.argv[2], sys.argv[3:])

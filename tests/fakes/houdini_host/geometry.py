@@ -45,7 +45,7 @@ def _inputs(data: Data) -> List[_Part]:
 
 def _make(data: Data) -> _Part:
     name = data.kind.name
-    if name in ("null", "merge", "xform"):
+    if name in ("null", "merge", "material", "xform"):
         box, points, faces = BoundingBox(), 0, 0
         for part in _inputs(data):
             box.enlargeToContain(part[0])

@@ -196,6 +196,7 @@ _LIST: List[Kind] = [
     ),
     _sop("null", inputs=1),
     _sop("merge", inputs=9999),
+    _sop("material", text("shop_materialpath1"), inputs=1),
     _sop("xform", floats("t", 0, 0, 0), floats("r", 0, 0, 0), floats("s", 1, 1, 1), inputs=1),
     _sop(
         "file",

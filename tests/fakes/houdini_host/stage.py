@@ -17,6 +17,8 @@ class _Stage(Stage):
     _interactive = True
     #: Modules that the adapter does not find as it looks for its means.
     _hidden: FrozenSet[str] = frozenset()
+    #: Whether the adapter has to wait for Houdini to be idle.
+    idles = False
     #: Whether a blocking call of hdefereval on the main thread really hangs.
     dead_locks = False
 
@@ -126,6 +128,7 @@ class DeferredStage(HoudiniStage):
 
     name = "houdini without Qt"
     can = frozenset(("spin", "undo", "scene", "throttle"))
+    idles = True
     _hidden = _QT
 
 

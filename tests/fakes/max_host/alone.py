@@ -6,7 +6,6 @@ server still running.
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from typing import Any, Callable, Dict
@@ -32,10 +31,7 @@ class Environment:
 
 def _shared(check: Callable[..., None]) -> Callable[[str], None]:
     def run(home: str) -> None:
-        python = sys.executable
         with MaxStage() as stage:
-            # For a check that starts another process: that of 3ds Max would be 3ds Max.
-            sys.executable = python
             running = []
 
             def start(**options: Any) -> Hosted:
@@ -133,8 +129,6 @@ CHECKS: Dict[str, Callable[[str], None]] = {
 def main(name: str, home: str) -> None:
     """Run one of the checks."""
     stdout = sys.stdout
-    # Which clients in this process want when they connect: also while something else imports.
-    importlib.import_module("encodings.idna")
     CHECKS[name](home)
     print("done", file=stdout, flush=True)
 

@@ -21,9 +21,9 @@ def _locked(scene: Scene, plug: Plug) -> bool:
 def _driven(scene: Scene, plug: Plug) -> bool:
     """Return whether another node sets it; a key does not count, Maya lets it be overridden."""
     for source, _, target, into in scene.state["connections"]:
-        if target == plug.path[-1] and into in (plug.name, plug.attribute.name):
-            if not is_a(scene.nodes[source]["type"], "animCurve"):
-                return True
+        keyed = is_a(scene.nodes[source]["type"], "animCurve")
+        if target == plug.path[-1] and into in (plug.name, plug.attribute.name) and not keyed:
+            return True
     return False
 
 
@@ -74,7 +74,15 @@ def set_attr(host: MayaHost, mode: str, arguments: List[Any], flags: Flags) -> N
     plugs.write(scene, plug, values)
 
 
-@played("addAttr", undoable=True, ln="longName", sn="shortName", at="attributeType", dt="dataType", dv="defaultValue")
+@played(
+    "addAttr",
+    undoable=True,
+    ln="longName",
+    sn="shortName",
+    at="attributeType",
+    dt="dataType",
+    dv="defaultValue",
+)
 def add_attr(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> None:
     name, kind = flags.get("longName"), flags.get("attributeType") or flags.get("dataType")
     default = flags.get("defaultValue", "" if kind == "string" else 0.0)
@@ -96,7 +104,9 @@ def list_attr(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> 
         for one in every + extra:
             if flags.get("keyable") and not one.keyable:
                 continue
-            found.extend(one.parts if one.parts and flags.get("keyable") else (one.name, *one.parts))
+            found.extend(
+                one.parts if one.parts and flags.get("keyable") else (one.name, *one.parts)
+            )
     return or_none(found)
 
 
@@ -154,7 +164,9 @@ def sets(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
     target = scene.named(flags.get("forceElement"))[-1]
     for path in selected(host, arguments):
         ident = path[-1]
-        shapes = [one for one in [ident, *scene.children(path)] if is_a(scene.nodes[one]["type"], "shape")]
+        shapes = [
+            one for one in [ident, *scene.children(path)] if is_a(scene.nodes[one]["type"], "shape")
+        ]
         for members in scene.state["sets"].values():
             members[:] = [one for one in members if one not in shapes]
         scene.state["sets"].setdefault(target, []).extend(shapes)
@@ -179,7 +191,9 @@ def _at(scene: Scene, plug: Plug, frame: float) -> Any:
 def _curves(scene: Scene, path: Path, names: Optional[Sequence[str]]) -> List[Plug]:
     node = scene.node(path)
     wanted = names or [p for a in own(node["type"]) if a.keyable for p in a.parts or (a.name,)]
-    found = [named_plug(scene, "{}.{}".format(scene.long(path), one)) for one in dict.fromkeys(wanted)]
+    found = [
+        named_plug(scene, "{}.{}".format(scene.long(path), one)) for one in dict.fromkeys(wanted)
+    ]
     whole = [
         named_plug(scene, "{}.{}".format(scene.long(path), part))
         for plug in found
@@ -200,7 +214,9 @@ def set_keyframe(host: MayaHost, mode: str, arguments: List[str], flags: Flags) 
                 continue
             keys: Dict[float, Any] = scene.node(plug.path)["keys"].setdefault(plug.name, {})
             if not keys:
-                kind = {"doubleLinear": "TL", "doubleAngle": "TA"}.get(plug.attribute.kind.rstrip("3"), "TU")
+                kind = {"doubleLinear": "TL", "doubleAngle": "TA"}.get(
+                    plug.attribute.kind.rstrip("3"), "TU"
+                )
                 name = "{}_{}".format(scene.node(path)["name"], plug.name)
                 curve = scene.add("animCurve" + kind, name)
                 scene.connect(curve[-1], "output", plug.path[-1], plug.name)
@@ -244,7 +260,17 @@ def current_time(host: MayaHost, mode: str, arguments: List[Any], flags: Flags) 
 # -- transforms -----------------------------------------------------------------------------------
 
 
-@played("xform", undoable=True, ws="worldSpace", os="objectSpace", t="translation", ro="rotation", s="scale", m="matrix", r="relative")
+@played(
+    "xform",
+    undoable=True,
+    ws="worldSpace",
+    os="objectSpace",
+    t="translation",
+    ro="rotation",
+    s="scale",
+    m="matrix",
+    r="relative",
+)
 def xform(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
     scene = host.scene
     path = selected(host, arguments)[0]

@@ -101,11 +101,21 @@ def ls(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> List[st
         return [path[-1] for path in paths]
     shown = names(scene, paths, bool(flags.get("long")))
     if flags.get("showType"):
-        return [text for name, path in zip(shown, paths) for text in (name, scene.node(path)["type"])]
+        return [
+            text for name, path in zip(shown, paths) for text in (name, scene.node(path)["type"])
+        ]
     return shown
 
 
-@played("listRelatives", c="children", s="shapes", p="parent", ad="allDescendents", f="fullPath", ni="noIntermediate")
+@played(
+    "listRelatives",
+    c="children",
+    s="shapes",
+    p="parent",
+    ad="allDescendents",
+    f="fullPath",
+    ni="noIntermediate",
+)
 def list_relatives(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
     scene, found = host.scene, []
     for name in ("shapes", "noIntermediate", "type"):
@@ -283,7 +293,9 @@ def list_history(host: MayaHost, mode: str, arguments: List[str], flags: Flags) 
         for shape in shapes:
             if is_a(scene.node(shape)["type"], "shape") and not flags.get("pruneDagObjects"):
                 found.append(scene.short(shape))
-            found += [one["name"] for one in scene.inputs(shape[-1]) if is_a(one["type"], "polyPrimitive")]
+            found += [
+                one["name"] for one in scene.inputs(shape[-1]) if is_a(one["type"], "polyPrimitive")
+            ]
     return or_none(found)
 
 

@@ -13,7 +13,15 @@ from .host import MayaHost
 from .plugs import CENTIMETRES, FPS
 
 
-@played("about", v="version", b="batch", api="apiVersion", iv="installedVersion", p="product", os="operatingSystem")
+@played(
+    "about",
+    v="version",
+    b="batch",
+    api="apiVersion",
+    iv="installedVersion",
+    p="product",
+    os="operatingSystem",
+)
 def about(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
     if flags.get("batch"):
         return host.batch
@@ -26,6 +34,11 @@ def about(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
     if flags.get("product"):
         return "Maya {}".format(host.version_text)
     return "linux64" if flags.get("operatingSystem") else None
+
+
+@played("internalVar", uad="userAppDir")
+def internal_var(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
+    return host.user_app_dir if flags.get("userAppDir") else None
 
 
 # -- the file -------------------------------------------------------------------------------------
@@ -41,7 +54,18 @@ _QUERIES: Dict[str, Callable[[MayaHost], Any]] = {
 }
 
 
-@played("file", f="force", new="newFile", o="open", s="save", sn="sceneName", mf="modified", pmt="prompt", typ="type", r="reference")
+@played(
+    "file",
+    f="force",
+    new="newFile",
+    o="open",
+    s="save",
+    sn="sceneName",
+    mf="modified",
+    pmt="prompt",
+    typ="type",
+    r="reference",
+)
 def file(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
     if mode == "query":
         return next(read(host) for name, read in _QUERIES.items() if flags.get(name))
@@ -108,7 +132,13 @@ def _open(host: MayaHost, path: str, scripts: bool) -> str:
     return path
 
 
-@played("referenceQuery", f="filename", wcn="withoutCopyNumber", inr="isNodeReferenced", un="unresolvedName")
+@played(
+    "referenceQuery",
+    f="filename",
+    wcn="withoutCopyNumber",
+    inr="isNodeReferenced",
+    un="unresolvedName",
+)
 def reference_query(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
     if flags.get("isNodeReferenced"):
         return bool(host.scene.node(host.scene.named(arguments[0])).get("referenced"))
@@ -122,7 +152,19 @@ def reference_query(host: MayaHost, mode: str, arguments: List[str], flags: Flag
 # -- undo -----------------------------------------------------------------------------------------
 
 
-@played("undoInfo", st="state", swf="stateWithoutFlush", ock="openChunk", cck="closeChunk", cn="chunkName", un="undoName", rn="redoName", uqe="undoQueueEmpty", rqe="redoQueueEmpty", l="length")
+@played(
+    "undoInfo",
+    st="state",
+    swf="stateWithoutFlush",
+    ock="openChunk",
+    cck="closeChunk",
+    cn="chunkName",
+    un="undoName",
+    rn="redoName",
+    uqe="undoQueueEmpty",
+    rqe="redoQueueEmpty",
+    l="length",
+)
 def undo_info(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
     queue = host.undo
     if mode == "query":
@@ -171,7 +213,7 @@ def flush_undo(host: MayaHost, mode: str, arguments: List[str], flags: Flags) ->
     host.undo.flush()
 
 
-# -- units, time, plug-ins, namespaces --------------------------------------------------------------
+# -- units, time, plug-ins, namespaces ------------------------------------------------------------
 
 
 @played("upAxis", undoable=True, ax="axis")
@@ -185,7 +227,11 @@ def up_axis(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> An
 @played("currentUnit", undoable=True, l="linear", a="angle", t="time")
 def current_unit(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
     state = host.scene.state
-    keys = {"linear": ("linear", CENTIMETRES), "angle": ("angle", {"deg": 1, "rad": 1}), "time": ("fps", FPS)}
+    keys = {
+        "linear": ("linear", CENTIMETRES),
+        "angle": ("angle", {"deg": 1, "rad": 1}),
+        "time": ("fps", FPS),
+    }
     for flag, (key, known) in keys.items():
         if flag in flags:
             value = flags.get(flag)
@@ -197,10 +243,21 @@ def current_unit(host: MayaHost, mode: str, arguments: List[str], flags: Flags) 
     return None
 
 
-@played("playbackOptions", min="minTime", max="maxTime", ast="animationStartTime", aet="animationEndTime")
+@played(
+    "playbackOptions",
+    min="minTime",
+    max="maxTime",
+    ast="animationStartTime",
+    aet="animationEndTime",
+)
 def playback_options(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
     times = host.scene.state["range"]
-    keys = {"minTime": "minTime", "maxTime": "maxTime", "animationStartTime": "ast", "animationEndTime": "aet"}
+    keys = {
+        "minTime": "minTime",
+        "maxTime": "maxTime",
+        "animationStartTime": "ast",
+        "animationEndTime": "aet",
+    }
     for flag, key in keys.items():
         if flag in flags:
             if mode == "query":
@@ -231,18 +288,29 @@ def namespace_info(host: MayaHost, mode: str, arguments: List[str], flags: Flags
     return ":" if flags.get("currentNamespace") else None
 
 
+@played("workspace", rd="rootDirectory", fn="fullName")
+def workspace(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
+    if flags.get("rootDirectory"):
+        return host.project
+    return host.project.rstrip("/") if flags.get("fullName") else None
+
+
 @played("unknownNode", p="plugin")
 def unknown_node(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> Any:
     return "gone" if flags.get("plugin") else None
 
 
-# -- what runs at idle ------------------------------------------------------------------------------
+# -- what runs at idle ----------------------------------------------------------------------------
 
 
 @played("evalDeferred", lp="lowestPriority", low="lowPriority", en="evaluateNext", ls="list")
 def eval_deferred(host: MayaHost, mode: str, arguments: List[Any], flags: Flags) -> Any:
     priority = idle.NORMAL
-    for flag, value in (("evaluateNext", idle.NEXT), ("lowPriority", idle.LOW), ("lowestPriority", idle.LOWEST)):
+    for flag, value in (
+        ("evaluateNext", idle.NEXT),
+        ("lowPriority", idle.LOW),
+        ("lowestPriority", idle.LOWEST),
+    ):
         if flags.get(flag):
             priority = value
     if flags.get("list"):
@@ -255,7 +323,17 @@ def eval_deferred(host: MayaHost, mode: str, arguments: List[Any], flags: Flags)
     return None
 
 
-@played("scriptJob", e="event", ie="idleEvent", ro="runOnce", pro="protected", k="kill", f="force", ex="exists", lj="listJobs")
+@played(
+    "scriptJob",
+    e="event",
+    ie="idleEvent",
+    ro="runOnce",
+    pro="protected",
+    k="kill",
+    f="force",
+    ex="exists",
+    lj="listJobs",
+)
 def script_job(host: MayaHost, mode: str, arguments: List[Any], flags: Flags) -> Any:
     if "exists" in flags:
         return flags.get("exists") in host.script_jobs
@@ -266,7 +344,9 @@ def script_job(host: MayaHost, mode: str, arguments: List[Any], flags: Flags) ->
         return None
     if flags.get("listJobs"):
         return [str(one) for one in host.script_jobs]
-    event = flags.get("event") or (["idle", flags.get("idleEvent")] if "idleEvent" in flags else None)
+    event = flags.get("event") or (
+        ["idle", flags.get("idleEvent")] if "idleEvent" in flags else None
+    )
     ident = next(host.job_ids)
     host.script_jobs[ident] = {
         "event": event,

@@ -115,7 +115,9 @@ def shading_node(host: MayaHost, mode: str, arguments: List[str], flags: Flags) 
     if flags.get("asLight"):
         transform, _ = shaped(host, kind, flags.get("name") or kind + "1", select)
         return scene.short(transform)
-    return str(scene.node(scene.add(kind, make_name(host, flags.get("name") or kind + "1")))["name"])
+    return str(
+        scene.node(scene.add(kind, make_name(host, flags.get("name") or kind + "1")))["name"]
+    )
 
 
 def box(scene: Scene, paths: List[Path]) -> Any:
@@ -133,19 +135,23 @@ def box(scene: Scene, paths: List[Path]) -> Any:
 
 def _corners(scene: Scene, path: Path) -> List[Tuple[float, ...]]:
     node = scene.node(path)
-    made: Dict[str, Any] = dict(node["attrs"].get("made", {}), **{})
+    made: Dict[str, Any] = dict(node["attrs"].get("made", {}))
     kind = made.get("kind", node["type"])
     for maker in scene.inputs(path[-1]):
         if is_a(maker["type"], "polyPrimitive"):
             made, kind = maker["attrs"], maker["type"]
     low, high = bounds(kind, made)
     world = plugs.world_matrix(scene, path[:-1])
-    every = [(x, y, z) for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])]
+    every = [
+        (x, y, z) for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])
+    ]
     return [matrices.point(world, one) for one in every]
 
 
 @played("exactWorldBoundingBox")
-def exact_world_bounding_box(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> List[float]:
+def exact_world_bounding_box(
+    host: MayaHost, mode: str, arguments: List[str], flags: Flags
+) -> List[float]:
     scene = host.scene
     found = box(scene, selected(host, arguments))
     if found is None:
@@ -154,7 +160,19 @@ def exact_world_bounding_box(host: MayaHost, mode: str, arguments: List[str], fl
     return [value / unit for corner in found for value in corner]
 
 
-@played("playblast", fmt="format", c="compression", fr="frame", cf="completeFilename", v="viewer", fo="forceOverwrite", os="offScreen", p="percent", wh="widthHeight", orn="showOrnaments")
+@played(
+    "playblast",
+    fmt="format",
+    c="compression",
+    fr="frame",
+    cf="completeFilename",
+    v="viewer",
+    fo="forceOverwrite",
+    os="offScreen",
+    p="percent",
+    wh="widthHeight",
+    orn="showOrnaments",
+)
 def playblast(host: MayaHost, mode: str, arguments: List[str], flags: Flags) -> str:
     """Write a picture of one colour. Needs a view, which a Maya without a window has not."""
     if host.batch:

@@ -114,7 +114,9 @@ def run(host: MayaHost, name: str, arguments: Any, given: Dict[str, Any]) -> Any
     host.require_main("cmds.{}()".format(name))
     command = stubs.command(name)
     assert command is not None
-    mode = next((stubs.MODES[one] for one in ("q", "query", "e", "edit") if given.get(one)), "create")
+    mode = next(
+        (stubs.MODES[one] for one in ("q", "query", "e", "edit") if given.get(one)), "create"
+    )
     _check(host, command, mode, given)
     entry = COMMANDS.get(name)
     if entry is None:
@@ -151,9 +153,9 @@ def _check(host: MayaHost, command: stubs.Command, mode: str, given: Dict[str, A
             problem = "Invalid arguments for flag '{}'.  Expected {}, got {}".format(
                 flag, " or ".join(sorted(known[flag])), type(value).__name__
             )
-    if mode == "query" and not any(one in takes for one in flags):
-        if flags or command.name not in _BARE_QUERIES:
-            problem = "none of the flags {} can be queried".format(sorted(flags))
+    bare = not flags and command.name in _BARE_QUERIES
+    if mode == "query" and not bare and not any(one in takes for one in flags):
+        problem = "none of the flags {} can be queried".format(sorted(flags))
     if mode != "create" and not command.modes[mode] and command.name not in _BARE_QUERIES:
         problem = "it has no mode '{}'".format(mode)
     if problem is not None:

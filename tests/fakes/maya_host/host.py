@@ -38,8 +38,12 @@ class MayaHost:
         self.job_ids = itertools.count(1)
         #: Names of the plug-ins that are loaded.
         self.plugins: List[str] = []
+        #: The folder of the project, with a slash at its end; "" where none is set.
+        self.project = ""
         #: MEL code -> what evaluating it gives.
         self.mel_answers: Any = {}
+        #: Where the user's files of all versions are, with a stroke at its end.
+        self.user_app_dir = ""
         #: How often a file's script nodes were run.
         self.scripts_run = 0
         #: Released when the stage ends: nobody waits in executeInMainThreadWithResult then.
@@ -84,5 +88,3 @@ class MayaHost:
         if self.script_jobs:
             self.complaints.add("script jobs left: {}".format(sorted(self.script_jobs)))
         self.complaints.check()
-
-

@@ -1,4 +1,4 @@
-"""The node types that the fake has: what they inherit, their attributes, what a shape is bounded by.
+"""The node types of the fake: what they inherit, their attributes, what bounds a shape.
 
 Names and defaults are those of Autodesk's "Nodes" reference (the pages of transform, camera,
 pointLight, polyCube and so on).
@@ -28,7 +28,9 @@ class NodeType(NamedTuple):
 
 
 def _lengths(*pairs: Tuple[str, str, float]) -> Tuple[Attribute, ...]:
-    return tuple(Attribute(name, short, "doubleLinear", value, True) for name, short, value in pairs)
+    return tuple(
+        Attribute(name, short, "doubleLinear", value, True) for name, short, value in pairs
+    )
 
 
 def _xyz(name: str, short: str, kind: str, default: float, keyable: bool = True) -> Attribute:
@@ -76,13 +78,17 @@ TYPES: Dict[str, NodeType] = {
             _xyz("translate", "t", "doubleLinear", 0.0),
             _xyz("rotate", "r", "doubleAngle", 0.0),
             _xyz("scale", "s", "double", 1.0),
-            Attribute("shear", "sh", "double3", [0.0] * 3, False, ("shearXY", "shearXZ", "shearYZ")),
+            Attribute(
+                "shear", "sh", "double3", [0.0] * 3, False, ("shearXY", "shearXZ", "shearYZ")
+            ),
             Attribute("rotateOrder", "ro", "enum", 0),
             _xyz("rotateAxis", "ra", "doubleAngle", 0.0, keyable=False),
             _xyz("rotatePivot", "rp", "doubleLinear", 0.0, keyable=False),
             _xyz("scalePivot", "sp", "doubleLinear", 0.0, keyable=False),
             _switch("inheritsTransform", "it", True),
-            Attribute("offsetParentMatrix", "opm", "matrix", [float(n % 5 == 0) for n in range(16)]),
+            Attribute(
+                "offsetParentMatrix", "opm", "matrix", [float(n % 5 == 0) for n in range(16)]
+            ),
         ),
     ),
     "joint": NodeType("transform", (_xyz("jointOrient", "jo", "doubleAngle", 0.0, False),)),
@@ -114,14 +120,20 @@ TYPES: Dict[str, NodeType] = {
     "directionalLight": NodeType("light"),
     "areaLight": NodeType("light"),
     "ambientLight": NodeType("light"),
-    "spotLight": NodeType("light", _numbers(("coneAngle", "ca", 40.0), ("penumbraAngle", "pa", 0.0))),
+    "spotLight": NodeType(
+        "light", _numbers(("coneAngle", "ca", 40.0), ("penumbraAngle", "pa", 0.0))
+    ),
     "polyPrimitive": NodeType("node", (_xyz("axis", "ax", "double", 0.0, keyable=False),)),
-    "polyCube": NodeType("polyPrimitive", _lengths(("width", "w", 1), ("height", "h", 1), ("depth", "d", 1))),
+    "polyCube": NodeType(
+        "polyPrimitive", _lengths(("width", "w", 1), ("height", "h", 1), ("depth", "d", 1))
+    ),
     "polySphere": NodeType("polyPrimitive", _lengths(("radius", "r", 1))),
     "polyPlane": NodeType("polyPrimitive", _lengths(("width", "w", 1), ("height", "h", 1))),
     "polyCylinder": NodeType("polyPrimitive", _lengths(("radius", "r", 1), ("height", "h", 2))),
     "polyCone": NodeType("polyPrimitive", _lengths(("radius", "r", 1), ("height", "h", 2))),
-    "polyTorus": NodeType("polyPrimitive", _lengths(("radius", "r", 1), ("sectionRadius", "sr", 0.5))),
+    "polyTorus": NodeType(
+        "polyPrimitive", _lengths(("radius", "r", 1), ("sectionRadius", "sr", 0.5))
+    ),
     "lambert": NodeType("node", (_rgb("color", "c", 0.5), _rgb("transparency", "it", 0.0))),
     "standardSurface": NodeType("node", (_rgb("baseColor", "bc", 0.8),)),
     "entity": NodeType("node"),
@@ -141,7 +153,9 @@ TYPES: Dict[str, NodeType] = {
     "animCurveTA": NodeType("animCurve"),
     "animCurveTU": NodeType("animCurve"),
     "time": NodeType("node", _numbers(("outTime", "o", 1.0))),
-    "renderGlobals": NodeType("node", (Attribute("currentRenderer", "ren", "string", "mayaSoftware"),)),
+    "renderGlobals": NodeType(
+        "node", (Attribute("currentRenderer", "ren", "string", "mayaSoftware"),)
+    ),
     "resolution": NodeType(
         "node", (Attribute("width", "w", "long", 960), Attribute("height", "h", "long", 540))
     ),

@@ -72,7 +72,9 @@ def build(host: MayaHost) -> types.ModuleType:
             function = value.__func__ if isinstance(value, staticmethod) else value
             if isinstance(function, types.FunctionType) and not name.startswith("_"):
                 guarded = _guarded(host, cls.__name__, function)
-                setattr(cls, name, staticmethod(guarded) if isinstance(value, staticmethod) else guarded)
+                setattr(
+                    cls, name, staticmethod(guarded) if isinstance(value, staticmethod) else guarded
+                )
         body = {k: v for k, v in vars(cls).items() if k not in ("__dict__", "__weakref__")}
         bases = cls.__bases__ if cls.__bases__ != (object,) else (_Strict,)
         kind = Strict(cls.__name__, bases, body)
@@ -94,7 +96,7 @@ def build(host: MayaHost) -> types.ModuleType:
     @strict
     class MSceneMessage(MMessage):  # type: ignore[misc, valid-type]
         @staticmethod
-        def addCallback(message: int, function: Any, clientData: Any = None) -> int:  # noqa: N803
+        def addCallback(message: int, function: Any, clientData: Any = None) -> int:
             names = {number: name for name, number in SCENE_MESSAGES.items()}
             if message not in names:
                 raise ValueError(host.complaints.add("no scene message {!r}".format(message)))
@@ -106,12 +108,12 @@ def build(host: MayaHost) -> types.ModuleType:
     @strict
     class MEventMessage(MMessage):  # type: ignore[misc, valid-type]
         @staticmethod
-        def addEventCallback(event: str, function: Any, clientData: Any = None) -> int:  # noqa: N803
+        def addEventCallback(event: str, function: Any, clientData: Any = None) -> int:
             return host.messages.add(("event", event), function, clientData)
 
     @strict
     class MGlobal:
-        kInteractive, kBatch, kLibraryApp, kBaseUIMode = range(4)  # noqa: N815
+        kInteractive, kBatch, kLibraryApp, kBaseUIMode = range(4)
 
         @staticmethod
         def mayaState() -> int:
@@ -263,7 +265,9 @@ def build(host: MayaHost) -> types.ModuleType:
 
     @strict
     class MDistance:
-        kInches, kFeet, kYards, kMiles, kMillimeters, kCentimeters, kKilometers, kMeters = range(1, 9)  # noqa: N815
+        kInches, kFeet, kYards, kMiles, kMillimeters, kCentimeters, kKilometers, kMeters = range(
+            1, 9
+        )
 
         def __init__(self, value: float = 0.0, unit: int = 6) -> None:
             self._centimetres = value * _centimetres(unit)
@@ -292,7 +296,7 @@ def build(host: MayaHost) -> types.ModuleType:
 
     @strict
     class MTime:
-        kInvalid, kHours, kMinutes, kSeconds, kMilliseconds = range(5)  # noqa: N815
+        kInvalid, kHours, kMinutes, kSeconds, kMilliseconds = range(5)
 
         def __init__(self, value: float = 0.0, unit: int = 6) -> None:
             self._seconds = value / _rate(unit)
@@ -321,7 +325,10 @@ def _guarded(host: MayaHost, owner: str, function: Any) -> Any:
 
 def _shown(attrs: Dict[str, Any]) -> bool:
     overridden = attrs["overrideEnabled"] and not attrs["overrideVisibility"]
-    return bool(attrs["visibility"] and attrs["lodVisibility"] and not overridden) and not attrs["intermediateObject"]
+    return (
+        bool(attrs["visibility"] and attrs["lodVisibility"] and not overridden)
+        and not attrs["intermediateObject"]
+    )
 
 
 def _centimetres(unit: int) -> float:
@@ -354,11 +361,9 @@ def build_ui(host: MayaHost, window: Callable[[], int]) -> types.ModuleType:
         """Autodesk: "MQtUtil.mainWindow() returns a pointer to Maya's main window, if any"."""
 
         @staticmethod
-        def mainWindow() -> Any:  # noqa: N802
+        def mainWindow() -> Any:
             host.require_main("MQtUtil.mainWindow()")
             return window() or None
 
     module.MQtUtil = MQtUtil  # type: ignore[attr-defined]
     return module
-
-

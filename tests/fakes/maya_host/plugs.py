@@ -25,9 +25,25 @@ __all__ = [
 ]
 
 #: What one unit of ``currentUnit(linear=)`` is in Maya's internal unit.
-CENTIMETRES = {"mm": 0.1, "cm": 1.0, "m": 100.0, "km": 100000.0, "in": 2.54, "ft": 30.48, "yd": 91.44}
+CENTIMETRES = {
+    "mm": 0.1,
+    "cm": 1.0,
+    "m": 100.0,
+    "km": 100000.0,
+    "in": 2.54,
+    "ft": 30.48,
+    "yd": 91.44,
+}
 #: What ``currentUnit(time=)`` names.
-FPS = {"game": 15.0, "film": 24.0, "pal": 25.0, "ntsc": 30.0, "show": 48.0, "palf": 50.0, "ntscf": 60.0}
+FPS = {
+    "game": 15.0,
+    "film": 24.0,
+    "pal": 25.0,
+    "ntsc": 30.0,
+    "show": 48.0,
+    "palf": 50.0,
+    "ntscf": 60.0,
+}
 
 #: Worked out, never stored. Those of the world have an index: the instance.
 _MATRICES = {

@@ -113,13 +113,11 @@ class Scene:
         """Yield the paths below one, parents first."""
         for ident in list(self.children(path)):
             yield (*path, ident)
-            for one in self.below((*path, ident)):
-                yield one
+            yield from self.below((*path, ident))
 
     def in_order(self) -> Iterator[Path]:
         """Yield all paths of the DAG as Maya's outliner has them, then what is not in it."""
-        for one in self.below(()):
-            yield one
+        yield from self.below(())
         for ident, node in list(self.nodes.items()):
             if not node["dag"]:
                 yield (ident,)

@@ -24,19 +24,19 @@ class Utils(types.ModuleType):
         text = "there is no maya.utils.{} in the fake".format(name)
         raise AttributeError(self._host.complaints.add(text))
 
-    def processIdleEvents(self) -> None:  # noqa: N802 (Maya's name)
+    def processIdleEvents(self) -> None:
         """Force what is pending on the idle queue. Main thread."""
         self._host.require_main("maya.utils.processIdleEvents()")
         self._host.idle.process()
 
-    def executeDeferred(self, code: Any, *arguments: Any, **named: Any) -> None:  # noqa: N802
+    def executeDeferred(self, code: Any, *arguments: Any, **named: Any) -> None:
         """Queue it. In batch mode "it does not execute at all" (pymel's documentation of it)."""
         host = self._host
         _checked(host, code, arguments, named)
         text = code if isinstance(code, str) else "<internal command>"
         host.idle.put(lambda: host.execute(code, *arguments, **named), text)
 
-    def executeInMainThreadWithResult(self, code: Any, *arguments: Any, **named: Any) -> Any:  # noqa: N802
+    def executeInMainThreadWithResult(self, code: Any, *arguments: Any, **named: Any) -> Any:
         """Run it at once on the main thread; from another, queue it and wait without an end.
 
         "Called from the main thread it runs immediately"; "not available in batch mode".
@@ -74,5 +74,3 @@ def _checked(host: MayaHost, code: Any, arguments: Any, named: Any) -> None:
             raise TypeError(host.complaints.add("arguments are taken for a callable only"))
     elif not callable(code):
         raise TypeError(host.complaints.add("neither a script nor a callable: {!r}".format(code)))
-
-

@@ -39,8 +39,8 @@ class UndoQueue:
         self.infinity = False
         #: Whether a chunk in which nothing was done is a step.
         self.empty_steps = False
-        #: Whether ``undoInfo(query=True, chunkName=True)`` says which chunk is open. The flag can be
-        #: queried; the documentation does not say what it answers.
+        #: Whether ``undoInfo(query=True, chunkName=True)`` says which chunk is open. The flag can
+        #: be queried; the documentation does not say what it answers.
         self.tells_chunk = True
         self.undone: List[Step] = []
         self.done: List[Step] = []
@@ -75,9 +75,8 @@ class UndoQueue:
         if not self.chunks:
             self._complaints.add("undoInfo(closeChunk=True) without a chunk that is open")
             return
-        # Of nested chunks the outermost is the step, and names it.
-        name = self.chunks[0]
-        self.chunks.pop()
+        # Of nested chunks the outermost is the step, and names it: the last to be closed.
+        name = self.chunks.pop()
         if not self.chunks and self.state and (self._changed or self.empty_steps):
             self._push(Step(name, self._before, self._snapshot()))
         if not self.chunks:

@@ -1,0 +1,89 @@
+"""Our artefacts in a real Blender: by its own operators, and by the folder that it looks into."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+from dcc_mcp_embed.installers import api, artefacts
+
+import helpers
+
+pytestmark = pytest.mark.heavy
+
+DEADLINE = 180
+INSIDE = os.path.join(helpers.TESTS, "real", "blender_addon_inside.py")
+
+
+def blender(home, *arguments):
+    """Run a Blender with a window and a home of its own; return what it says."""
+    for program in ("blender", "xvfb-run"):
+        helpers.require(shutil.which(program), program)
+    command = ["xvfb-run", "-a", "-s", "-screen 0 1280x720x24", "blender", *arguments]
+    environ = dict(os.environ, HOME=str(home), DCC_MCP_EMBED_HOME=str(home / "ours"))
+    environ["DCC_MCP_REGISTRY_DIR"] = str(home / "registry")
+    for name in ("XDG_CONFIG_HOME", "BLENDER_USER_SCRIPTS"):
+        environ.pop(name, None)
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environ,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=DEADLINE)
+    except subprocess.TimeoutExpired:
+        # The whole group: Blender and the X server are children of xvfb-run.
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+    return output.decode("utf-8", "replace")
+
+
+def test_the_add_on_is_installed_called_disabled_and_removed_by_blender_itself(tmp_path):
+    made = artefacts.bundle(str(tmp_path / "dist"))
+    (archive,) = [path for path, _ in made if "blender-addon" in path]
+    said = blender(tmp_path, "--python", INSIDE, "--", archive)
+    lines = [line for line in said.splitlines() if line.startswith("RESULT ")]
+    assert lines, said[-3000:]
+    result = json.loads(lines[-1][7:])
+    assert "error" not in result, result["error"]
+    assert (result["enabled"], result["made"], result["again"]) == (True, False, True)
+    assert result["objects"] == 4, "the cube that was made, and the three of every new scene"
+    assert (result["loaded"], result["left"], result["known"]) == ([], [], False)
+    assert result["threads"] == ["MainThread"]
+
+
+STARTED = """
+import sys, bpy
+def look():
+    from dcc_mcp_embed.embed.place import PLACE
+    if PLACE.server is None:
+        return 0.05
+    print("RESULT", PLACE.server.dcc_type, sys.modules["dcc_mcp_embed"].__file__, flush=True)
+    bpy.ops.wm.quit_blender()
+bpy.app.timers.register(look)
+"""
+
+
+def test_the_start_up_file_starts_the_version_that_was_installed(tmp_path):
+    user = tmp_path / ".config" / "blender" / "3.4"
+    script = tmp_path / "look.py"
+    script.write_text(STARTED)
+    api.install("blender", target=str(user))
+    said = blender(tmp_path, "--python", str(script))
+    lines = [line for line in said.splitlines() if line.startswith("RESULT ")]
+    assert lines, said[-3000:]
+    current = api.status("blender", target=str(user))["folders"][0]["current"]
+    kind, path = lines[0].split(" ")[1:]
+    assert kind == "blender"
+    assert path.startswith(str(user / "dcc_mcp_embed" / "versions" / current))
+    assert "serves blender at http://127.0.0.1:" in said
+    assert api.uninstall("blender", target=str(user))["success"]
+    assert not (user / "dcc_mcp_embed").exists()
+    assert not (user / "scripts" / "startup" / "dcc_mcp_embed_startup.py").exists()
