@@ -234,12 +234,14 @@ class MayapyStage(_Stage):
         return self
 
     def __exit__(self, kind: Any, *_: Any) -> None:
+        lost = self.host.idle.pending()
         try:
             self._end()
         finally:
             self._stack.close()
         if kind is None:
             self.host.check()
+            assert lost == [], "deferred in batch mode, where it never runs: {}".format(lost)
 
     def run(self, body: Callable[[], Any], seconds: float = 30.0) -> Any:
         """Serve here while ``body()`` runs on another thread; ``mayapy`` ends with it."""
