@@ -212,7 +212,7 @@ class _QtIdle:
 class MayapyStage(_Stage):
     """``mayapy``: no window, no Qt, no idle; whoever runs it owns the main thread.
 
-    ``undo``: the script has switched undo on, which is off there.
+    ``undo``: whether it is on there, which is not documented.
     """
 
     name = "mayapy"
