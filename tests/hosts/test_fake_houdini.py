@@ -207,6 +207,15 @@ def test_a_policy_that_was_replaced_fails():
             asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
 
 
+def test_an_old_houdini_lacks_what_came_later():
+    """types-houdini 19.5.1 has no class OpNode; that of 20.5.487 has."""
+    with install(interactive=False, old=True) as host:
+        assert getattr(host.hou, "OpNode", None) is None
+        assert "Houdini 19 has no hou.OpNode" in misused(host)
+        assert host.hou.node("/obj").parm("tx") is None
+        assert host.hou.applicationVersion()[0] == 19
+
+
 # -- hip files --------------------------------------------------------------------------------
 
 

@@ -17,6 +17,9 @@ from .undo import UndosGroup, undos
 
 __all__ = ["Hou"]
 
+#: What Houdini 19 has not (types-houdini 19.5.1; its Node has what is OpNode's from 20.5 on).
+NEWER = frozenset(("OpNode",))
+
 
 @hom("playbar")
 class playbar:
@@ -52,10 +55,10 @@ class Functions:
         return "houdini" if self._hou._loop is not None else "hbatch"
 
     def applicationVersion(self, include_patch: bool = False) -> Tuple[int, ...]:
-        return (21, 0, 512)
+        return (19, 5, 805) if self._hou._old else (21, 0, 512)
 
     def applicationVersionString(self) -> str:
-        return "21.0.512"
+        return ".".join(str(part) for part in self.applicationVersion())
 
     def exit(self, exit_code: int = 0, suppress_save_prompt: bool = False) -> None:
         """ "if the user chose to exit, this function will raise a Python SystemExit exception"."""
@@ -176,8 +179,9 @@ class Functions:
 class Hou(types.ModuleType):
     """``hou``. Whatever it has not, a test fails for, however carefully it was asked for."""
 
-    def __init__(self, loop: Optional[Loop]) -> None:
+    def __init__(self, loop: Optional[Loop], old: bool = False) -> None:
         super().__init__("hou")
+        self._old = old
         self.__file__ = "/opt/hfs21.0.512/houdini/python3.11libs/hou.py"
         self._loop = loop
         functions = Functions(self)
@@ -193,6 +197,8 @@ class Hou(types.ModuleType):
             vectors.Vector2, vectors.Vector3, errors.EnumValue, Geometry, UndosGroup,
         )  # fmt: skip
         vars(self).update({one.__name__: one for one in classes})
+        for name in NEWER if old else ():
+            del vars(self)[name]
         self.hipFile = hipFile(loop is not None)
         self.undos = undos(current().undos)
         self.hmath = vectors.hmath()
@@ -205,6 +211,9 @@ class Hou(types.ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
+            raise AttributeError(name)
+        if self._old and name in NEWER:
+            ledger().blame("Houdini 19 has no hou.{}".format(name))
             raise AttributeError(name)
         if stubs().enumeration(name):
             return enumeration(name)
