@@ -5,14 +5,17 @@ from __future__ import annotations
 import types
 from typing import Any, List, Optional, Sequence, Tuple
 
-from . import errors, nodes, parms, vectors
+from . import errors, node_types, nodes, objects, parms, vectors
+from .boxes import BoundingBox
 from .errors import enumeration
 from .geometry import Geometry
 from .hipfile import hipFile
+from .kinds import CATEGORIES
 from .loop import Loop, qt, ui
 from .scene import current
 from .strict import checked, hom, ledger, unknown
 from .stubs import stubs
+from .transforms import hmath
 from .undo import UndosGroup, undos
 
 __all__ = ["Hou"]
@@ -156,24 +159,24 @@ class Functions:
         return tuple(found)
 
     def objNodeTypeCategory(self) -> Any:
-        return nodes.NodeTypeCategory("Object")
+        return node_types.NodeTypeCategory("Object")
 
     def sopNodeTypeCategory(self) -> Any:
-        return nodes.NodeTypeCategory("Sop")
+        return node_types.NodeTypeCategory("Sop")
 
     def managerNodeTypeCategory(self) -> Any:
-        return nodes.NodeTypeCategory("Manager")
+        return node_types.NodeTypeCategory("Manager")
 
     def nodeTypeCategories(self) -> Any:
-        return {name: nodes.NodeTypeCategory(name) for name in nodes.CATEGORIES}
+        return {name: node_types.NodeTypeCategory(name) for name in CATEGORIES}
 
     def nodeType(self, category_or_name: Any, internal_name: Optional[str] = None) -> Any:
         category = category_or_name
         if isinstance(category, str):
             name, _, internal_name = category.partition("/")
-            category = nodes.NodeTypeCategory(name)
-        kind = nodes.CATEGORIES.get(category.name(), {}).get(internal_name or "")
-        return None if kind is None else nodes.NodeType(kind)
+            category = node_types.NodeTypeCategory(name)
+        kind = CATEGORIES.get(category.name(), {}).get(internal_name or "")
+        return None if kind is None else node_types.NodeType(kind)
 
 
 class Hou(types.ModuleType):
@@ -191,9 +194,9 @@ class Hou(types.ModuleType):
                 vars(self)[name] = checked("", name, function, bound=False)
         vars(self).update(errors.EXCEPTIONS)
         classes = (
-            nodes.NetworkMovableItem, nodes.Node, nodes.NodeType, nodes.NodeTypeCategory,
-            nodes.ObjNode, nodes.OpNode, nodes.SopNode, parms.Keyframe, parms.Parm,
-            parms.ParmTemplate, parms.ParmTuple, vectors.BoundingBox, vectors.Matrix4,
+            nodes.NetworkMovableItem, nodes.Node, node_types.NodeType, node_types.NodeTypeCategory,
+            objects.ObjNode, nodes.OpNode, objects.SopNode, parms.Keyframe, parms.Parm,
+            parms.ParmTemplate, parms.ParmTuple, BoundingBox, vectors.Matrix4,
             vectors.Vector2, vectors.Vector3, errors.EnumValue, Geometry, UndosGroup,
         )  # fmt: skip
         vars(self).update({one.__name__: one for one in classes})
@@ -201,7 +204,7 @@ class Hou(types.ModuleType):
             del vars(self)[name]
         self.hipFile = hipFile(loop is not None)
         self.undos = undos(current().undos)
-        self.hmath = vectors.hmath()
+        self.hmath = hmath()
         self.playbar = playbar()
         self.text = text()
         if loop is not None:
