@@ -15,7 +15,13 @@ if os.name != "nt":
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
+#: Of the hosts that can be played, the one that runs on Windows only.
+HOSTS = ("max", "maxbatch")
+
+
 def pytest_configure(config):
+    for mark in ("qt: needs PySide", "limit(seconds): counts as hung after that time"):
+        config.addinivalue_line("markers", mark)
     expected = os.environ.get("DCC_MCP_EMBED_EXPECT")
     import dcc_mcp_embed
 
@@ -23,6 +29,20 @@ def pytest_configure(config):
     from_checkout = os.path.dirname(os.path.dirname(dcc_mcp_embed.__file__)) == root
     if os.name == "nt" and expected and (expected == "checkout") != from_checkout:
         raise pytest.UsageError("{} was to be tested".format(expected))
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out the other hosts where a test is tried in each."""
+    others = [
+        item
+        for item in items
+        if "name" in getattr(getattr(item, "callspec", None), "params", ())
+        and item.path.parent.name == "hosts"
+        and item.callspec.params["name"] not in HOSTS
+    ]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
 
 
 class Process:
