@@ -43,11 +43,9 @@ class Questions:
             for choice, label in question.choices
         ]
         later = box.addButton("Decide later", widgets.QMessageBox.RejectRole)
-        box.setEscapeButton(later)
         box.setDefaultButton(later)
         for button, choice in buttons:
             button.setObjectName(choice)
-            button.setAutoDefault(False)
             button.setEnabled(False)
         self._open.append(box)
 

@@ -25,7 +25,6 @@ class OnQuit:
 
     def close(self) -> None:
         """Take it back. Twice is fine."""
-        self._callback = None
         slot, self._slot = self._slot, None
         application, self._application = self._application, None
         if slot is None:

@@ -1,8 +1,10 @@
 """Have Qt's main thread run the pump: one posted event, however often it is woken before it ran.
 
-Qt delivers posted events in nested loops, too (a modal dialog, a tool that turns the loop), and
-not those of one turn that are posted during it: the user's input and the drawing have theirs in
-between. An idle application is not woken at all.
+Qt delivers posted events in nested loops, too (a modal dialog, a tool that turns the loop). In each
+turn of its loop it delivers what was posted before, and then lets timers and the user's input have
+theirs, as far as they were ready when the turn began. So a pump that has more to do lets one turn
+pass: what became ready while it ran waits for that one run, not for two. An idle application is not
+woken at all.
 
 The object that receives the events belongs to the main thread, and its end on another one can take
 the process down. So it is held here from its making on, whoever else drops it, and deleted by
@@ -36,6 +38,8 @@ class Wake:
         self._posted = threading.Lock()
         self._pump: Optional[Callable[[], Any]] = None
         self._running = 0
+        # Whether the event on its way only has another one posted, so that a turn passes.
+        self._pass = False
         self._closed = False
         self._post = qt.QtCore.QCoreApplication.postEvent
         self._receiver = make(self._arrived)
@@ -54,7 +58,8 @@ class Wake:
         try:
             if self._closed:
                 raise HostError("The application's main thread is not ours to wake any more.")
-            self._post(self._receiver, self._qt.QtCore.QEvent(self._type))
+            self._pass = bool(self._running)
+            self._post_event()
         except BaseException:
             self._posted.release()
             raise
@@ -76,7 +81,14 @@ class Wake:
             self._qt.shiboken.delete(receiver)
             _held.discard(receiver)
 
+    def _post_event(self) -> None:
+        self._post(self._receiver, self._qt.QtCore.QEvent(self._type))
+
     def _arrived(self) -> None:
+        if self._pass and not self._closed:
+            self._pass = False
+            self._post_event()
+            return
         try:
             self._posted.release()
         except RuntimeError:

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from dcc_mcp_embed.config import Limits
-from dcc_mcp_embed.errors import Unsupported
+from dcc_mcp_embed.errors import HostError, Unsupported
 from fakes.hosted import Hosted, data, error
 from fakes.served import environment
 
@@ -65,12 +65,21 @@ def test_its_event_loop_is_the_applications(stage) -> None:
         stage.adapter.serve_forever()
 
 
-def test_closed_twice_or_on_another_thread_it_is_closed(stage) -> None:
-    thread = threading.Thread(target=stage.adapter.close)
+def test_closed_on_its_own_thread_it_is_closed_twice_is_fine(stage) -> None:
+    adapter, ran, told = stage.adapter, threading.Semaphore(0), []
+    adapter.on_exit(lambda: told.append(1))
+    thread = threading.Thread(target=adapter.close)
     thread.start()
     thread.join()
-    stage.adapter.close()
-    stage.adapter.close()
+    # It has touched nothing, which is the main thread's to do.
+    adapter.wake(ran.release)
+    stage.run(lambda: ran.acquire(timeout=10))
+    adapter.close()
+    adapter.close()
+    with pytest.raises(HostError):
+        adapter.wake(ran.release)
+    stage.run(stage.quit)
+    assert told == []
 
 
 def test_without_a_scene_scene_tools_say_so_and_code_runs(start, stage) -> None:

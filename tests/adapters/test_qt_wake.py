@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 
 import pytest
 
@@ -126,6 +127,32 @@ def test_the_hosts_own_events_have_their_turn_between_two_runs(make, loop) -> No
     assert order.index("host") < 3, order
 
 
+def test_what_became_ready_during_a_run_does_not_wait_for_a_second_one(make, loop) -> None:
+    """A frame of the host is late by one run at most, however many follow each other."""
+    wake = make()
+    order = []
+
+    def more() -> None:
+        order.append("pump")
+        if len(order) == 1:
+            loop.qt().QtCore.QTimer.singleShot(10, lambda: order.append("timer"))
+            wake.wake(pump)
+        # Longer than the timer takes.
+        end = time.monotonic() + 0.03
+        while time.monotonic() < end:
+            pass
+
+    pump = Pump(more)
+
+    def body() -> None:
+        wake.wake(pump)
+        pump.wait()
+        pump.wait()
+
+    loop.run(body)
+    assert order == ["pump", "timer", "pump"]
+
+
 def test_a_pump_runs_in_a_nested_loop_too(make, loop) -> None:
     wake, pump = make(), Pump()
 
@@ -163,13 +190,23 @@ def test_closed_from_within_the_pump_the_receiver_goes_when_the_loop_has_the_thr
 
     wake = make()
     receiver = wake._receiver
-    pump = Pump(wake.close)
+    there = []
+
+    def close() -> None:
+        # One more is on its way by then.
+        wake.wake(pump)
+        wake.close()
+        there.append(loop.qt().shiboken.isValid(receiver))
+
+    pump = Pump(close)
 
     def body() -> None:
         wake.wake(pump)
         pump.wait()
 
     loop.run(body)
+    assert there == [True]
+    assert len(pump.threads) == 1
     loop.tidy()
     assert not loop.qt().shiboken.isValid(receiver)
     make()

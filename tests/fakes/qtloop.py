@@ -126,11 +126,11 @@ def run(body: Callable[[], Any], seconds: float = 30.0) -> Any:
         run_loop(made)
         thread.join(seconds)
         assert box, "the body of the test did not end"
+        # What was posted by a body that ended after the application did.
+        qt().QtCore.QCoreApplication.sendPostedEvents()
     finally:
         made.blockSignals(False)
         watchdog.over()
-    # What was posted by a body that ended after the application did.
-    qt().QtCore.QCoreApplication.sendPostedEvents()
     value, error = box[0]
     if error is not None:
         raise error

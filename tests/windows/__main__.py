@@ -17,7 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[0] = os.path.dirname(HERE)
 
 import helpers  # noqa: E402
-from windows import wine  # noqa: E402
+from windows import pyside, wine  # noqa: E402
 
 #: Seconds for all of it: it takes less than a minute, on a busy machine some.
 PATIENCE = 600.0
@@ -25,6 +25,12 @@ PATIENCE = 600.0
 HANG = 120
 
 REPORT = "--junitxml"
+#: Tests of other folders that run here, too: those of 3ds Max.
+ELSEWHERE = (
+    ("hosts", "test_conformance.py"),
+    ("hosts", "test_fake_max.py"),
+    ("hosts", "test_max_hazards.py"),
+)
 EXPECT = "DCC_MCP_EMBED_EXPECT"
 #: What of our environment the tests see: a home of their own is all that is theirs.
 PASSED_ON = ("CI", EXPECT, helpers.REQUIRE_REAL)
@@ -34,10 +40,11 @@ def main(arguments: Sequence[str]) -> int:
     """Return pytest's exit status, as tests/run.py wants it."""
     try:
         executable = wine.python()
+        qt = pyside.site()
     except wine.Missing as reason:
         return tell_missing(str(reason), report_of(arguments))
     with wine.home() as environ:
-        environ.update(surroundings(executable))
+        environ.update(surroundings(executable, qt))
         status = wine.run([executable, "-m", "pytest", *options(arguments)], environ, PATIENCE)
     if status is None:
         print("Not done after {:g} s.".format(PATIENCE))
@@ -51,13 +58,15 @@ def options(arguments: Sequence[str]) -> List[str]:
     told = ["-c", wine.windows_path(os.path.join(helpers.ROOT, "setup.cfg"))]
     told += ["--rootdir", wine.windows_path(helpers.ROOT), "--confcutdir", folder]
     told += ["-p", "no:cacheprovider", "-o", "faulthandler_timeout={}".format(HANG), folder]
+    # What every host passes, tried here in the one that is Windows' alone (conftest.py).
+    told += [wine.windows_path(os.path.join(os.path.dirname(HERE), *one)) for one in ELSEWHERE]
     for argument in arguments:
         name, _, value = argument.partition("=")
         told.append("=".join((name, wine.windows_path(value))) if name == REPORT else argument)
     return told
 
 
-def surroundings(executable: str) -> Dict[str, str]:
+def surroundings(executable: str, qt: str) -> Dict[str, str]:
     """Return the variables with which Windows' Python finds our package, pytest and helpers."""
     import pytest
 
@@ -69,6 +78,8 @@ def surroundings(executable: str) -> Dict[str, str]:
         if module.__file__
     ]
     folders.append(os.path.dirname(HERE))
+    # The folder with our pytest may have a PySide for this system.
+    folders.insert(0, qt)
     found = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     found["PYTHONPATH"] = ";".join(map(wine.windows_path, dict.fromkeys(folders)))
     # Not beside the sources, which are this system's.

@@ -15,7 +15,15 @@ if os.name != "nt":
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
+#: Of the hosts that can be played, the one that runs on Windows only.
+HOSTS = ("max", "maxbatch")
+#: What of 3ds Max's hazards is tried alone here, too: an end that nobody has told of.
+ALONE = ("end_without_a_word",)
+
+
 def pytest_configure(config):
+    for mark in ("qt: needs PySide", "limit(seconds): counts as hung after that time"):
+        config.addinivalue_line("markers", mark)
     expected = os.environ.get("DCC_MCP_EMBED_EXPECT")
     import dcc_mcp_embed
 
@@ -23,6 +31,21 @@ def pytest_configure(config):
     from_checkout = os.path.dirname(os.path.dirname(dcc_mcp_embed.__file__)) == root
     if os.name == "nt" and expected and (expected == "checkout") != from_checkout:
         raise pytest.UsageError("{} was to be tested".format(expected))
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out, of the tests that are those of other folders, what is not for here."""
+    others = [item for item in items if item.path.parent.name == "hosts" and not _is_for_here(item)]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
+
+
+def _is_for_here(item):
+    name = getattr(getattr(item, "callspec", None), "params", {}).get("name")
+    # Each of those takes a process of its own, and this system some seconds to start one.
+    wanted = ALONE if item.originalname == "test_alone" else HOSTS
+    return name is None or name in wanted
 
 
 class Process:

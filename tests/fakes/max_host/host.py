@@ -1,0 +1,80 @@
+"""One running 3ds Max: everything its modules share."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Sequence
+
+from .events import Events
+from .faults import Faults
+from .hold import Hold
+from .scene import Scene
+
+__all__ = ["MaxHost"]
+
+
+class MaxHost:
+    """Made on the thread that is its main one. ``batch``: 3dsmaxbatch, which has no window."""
+
+    def __init__(self, batch: bool = False, year: int = 2025) -> None:
+        self.batch = batch
+        self.year = year
+        self.faults = Faults()
+        self.hold = Hold(self.faults)
+        self.events = Events(self.faults)
+        self.scene = Scene(self.hold)
+        self.main_window: Any = None
+        #: The main window as the system knows it; 0 without one.
+        self.window_id = 0
+        self.redraws = 0
+        #: Name of each context that is open -> how often; their values.
+        self.contexts: Dict[str, int] = {}
+        self.times: List[float] = []
+        self.animating: List[bool] = []
+
+    @property
+    def time(self) -> float:
+        return self.times[-1] if self.times else float(self.scene.settings["time"])
+
+    def key(self, node: int, parts: Sequence[str]) -> None:
+        """Set keys for what was just changed, where 3ds Max animates.
+
+        The first key of a part brings one at frame 0, which holds what was.
+        """
+        if not (self.animating and self.animating[-1]):
+            return
+        for part in parts:
+            if not self.scene.data(node)["keys"].get(part):
+                self.add_keys(node, (part,), 0.0)
+            self.add_keys(node, (part,), self.time)
+
+    def add_keys(self, node: int, parts: Sequence[str], frame: float) -> None:
+        keys = dict(self.scene.data(node)["keys"])
+        for part in parts:
+            keys[part] = tuple(sorted({*keys.get(part, ()), frame}))
+        self.scene.change(node, keys=keys)
+
+    def undo(self) -> None:
+        """Undo as the menu does: it says so, with the entry's label, if there was one."""
+        label = self.hold.undo()
+        if label is not None:
+            self.events.fire("sceneUndo", label)
+
+    def redo(self) -> None:
+        label = self.hold.redo()
+        if label is not None:
+            self.events.fire("sceneRedo", label)
+
+    def quit(self) -> None:
+        """Say that the system shuts down, as its exit begins with."""
+        self.events.fire("preSystemShutdown")
+
+    def check(self) -> None:
+        """Fail for wrong calls, and for what was left in a host that goes on to live."""
+        if self.hold.depth:
+            self.faults.wrong("the hold was left open, {} deep".format(self.hold.depth))
+        for name, count in self.contexts.items():
+            if count:
+                self.faults.wrong("the context '{}' was left open".format(name))
+        for one in self.events.left:
+            self.faults.wrong("a callback was left: {}".format(one))
+        self.faults.check()
