@@ -426,6 +426,19 @@ def test_undo_and_redo_say_when_there_is_nothing(stage, scene):
     assert stage.host.events.left == []
 
 
+def test_an_undo_that_3dsmaxbatch_does_not_tell_of_is_seen(stage, scene, monkeypatch):
+    with stage.adapter.undo_chunk("Make"):
+        path = scene.create("cube", None, None, {})
+    with stage.adapter.undo_chunk("Move"):
+        scene.set_transform(path, (1, 2, 3), None, None, "world")
+    monkeypatch.setattr(stage.host.events, "fire", lambda *_: None)
+    assert scene.undo() is True
+    assert scene.transform(path, "world")["translate"] == [0.0, 0.0, 0.0]
+    assert scene.undo() is True
+    assert scene.undo() is False
+    assert [scene.redo(), scene.redo(), scene.redo()] == [True, True, False]
+
+
 def test_nothing_is_undone_while_somebody_has_a_step_open(scene, rt):
     rt.theHold.Begin()
     try:
