@@ -439,6 +439,14 @@ def test_an_undo_that_3dsmaxbatch_does_not_tell_of_is_seen(stage, scene, monkeyp
     assert [scene.redo(), scene.redo(), scene.redo()] == [True, True, False]
 
 
+def test_an_undo_of_what_is_not_looked_at_is_told(stage, scene, rt):
+    scene.create("cube", None, None, {})
+    with stage.adapter.undo_chunk("Hide"):
+        rt.hide(rt.getNodeByName("Box001"))
+    assert scene.undo() is True
+    assert scene.undo() is False
+
+
 def test_nothing_is_undone_while_somebody_has_a_step_open(scene, rt):
     rt.theHold.Begin()
     try:
