@@ -312,7 +312,6 @@ class Scene:
         self._table = {ROOT: Item("", "root", None), SELECTION: ()}
         self._named = {}
         self._journal = Journal(self._table.get, self._put)
-        self._saved = dict(self._table)
         self.file = ""
 
     def _refuse_in_chunk(self, what: str) -> None:
