@@ -16,10 +16,10 @@ from ..errors import ConfigError
 from . import bootstraps, hosts, payload
 from .plan import Facts, Operation, Wish
 from .root import FOLDER, Root
+from .startup import LEAVING
 
 __all__ = ["Done", "Installation", "Source", "archive_source", "own_source"]
 
-LEAVING = "leaving.txt"
 MADE = "made.txt"
 _MOST = 1 << 20
 
