@@ -20,7 +20,7 @@ from .undo import UndosGroup, undos
 
 __all__ = ["Hou"]
 
-#: What Houdini 19 has not (types-houdini 19.5.1; its Node has what is OpNode's from 20.5 on).
+#: What Houdini 19 has not (types-houdini 19.5.1; its Node has what is OpNode's from 20 on).
 NEWER = frozenset(("OpNode",))
 
 
