@@ -23,7 +23,9 @@ class Questions:
         """``parent()`` returns the window that boxes are to stay above; None: above all."""
         self._qt = qt
         self._parent = parent
-        self._open: List[Any] = []
+        #: Each box with the window above it. PySide2 takes what is below a window for deleted once
+        #: nobody holds that window's own Python object, which a host makes anew for each who asks.
+        self._open: List[Tuple[Any, Any]] = []
 
     def ask(self, question: Question) -> None:
         """Show ``question``. A box that is closed without an answer leaves it unanswered."""
@@ -51,7 +53,8 @@ class Questions:
         for button, choice in buttons:
             button.setObjectName(choice)
             button.setEnabled(False)
-        self._open.append(box)
+        kept = (box, above)
+        self._open.append(kept)
 
         def ready() -> None:
             for button, _ in buttons:
@@ -60,9 +63,9 @@ class Questions:
 
         def finished(*_: Any) -> None:
             choice = _choice(box.clickedButton(), buttons)
-            if box not in self._open:
+            if kept not in self._open:
                 return
-            self._open.remove(box)
+            self._open.remove(kept)
             box.deleteLater()
             if choice is not None:
                 question.answer(choice)
@@ -74,7 +77,7 @@ class Questions:
     def close(self) -> None:
         """Take all boxes away; their questions stay unanswered. Twice is fine."""
         boxes, self._open = self._open, []
-        for box in boxes:
+        for box, _ in boxes:
             if not is_valid(self._qt, box):
                 continue
             box.hide()
