@@ -47,7 +47,9 @@ class MayaAdapter(HostAdapter):
             self._pass_on = self._waiter.wake
         else:
             self._waiter = None
-            self._qt = binding() if application() is not None else None
+            # In this order: Maya's own start need not have loaded its binding.
+            qt = binding()
+            self._qt = qt if application() is not None else None
             self._waker = DeferredWake() if self._qt is None else Wake(self._qt)
             self._gate = Gate(self._waker.wake)
             self._pass_on = self._gate.wake

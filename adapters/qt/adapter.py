@@ -7,7 +7,7 @@ from typing import Any, Callable, List, Optional
 
 from ...errors import StartError, Unsupported
 from ...host.adapter import HostAdapter, Question
-from .binding import Qt, binding
+from .binding import Qt, binding, inherits
 from .modal import modal_title
 from .no_scene import NoScene
 from .questions import Questions
@@ -43,7 +43,7 @@ class QtAdapter(HostAdapter):
         self._qt: Qt = qt
         self._main = threading.get_ident()
         self._backend = NoScene() if backend is None else backend
-        widgets = qt.QtWidgets is not None and isinstance(application, qt.QtWidgets.QApplication)
+        widgets = qt.QtWidgets is not None and inherits(application, "QApplication")
         self._interactive = widgets and interactive is not False
         self._wake = Wake(qt)
         self._questions = Questions(qt) if self._interactive else None

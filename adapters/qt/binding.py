@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 from ...records import NamedTuple
 
-__all__ = ["Qt", "application", "binding", "is_valid"]
+__all__ = ["Qt", "application", "binding", "inherits", "is_valid"]
 
 #: Bindings and the module with the tools for their objects, the preferred one first.
 BINDINGS = {"PySide6": "shiboken6", "PySide2": "shiboken2"}
@@ -53,10 +53,9 @@ def application() -> Optional[Any]:
     Looks only into a binding that this process has loaded.
     """
     for name in BINDINGS:
-        widgets = sys.modules.get(name + ".QtWidgets")
-        if widgets is not None:
+        if sys.modules.get(name + ".QtWidgets") is not None:
             found = _instance(name)
-            if isinstance(found, widgets.QApplication):
+            if inherits(found, "QApplication"):
                 return found
     return None
 
@@ -81,3 +80,13 @@ def _load(name: str) -> Any:
 def is_valid(qt: Qt, thing: Any) -> bool:
     """Return whether a Qt object still has what it wraps."""
     return qt.shiboken is None or bool(qt.shiboken.isValid(thing))
+
+
+def inherits(application: Any, name: str) -> bool:
+    """Return whether an application, or None, is of Qt's class ``name``, or of one below it.
+
+    Its Python class does not tell. An application that the host made itself has that of the time
+    when it was first asked for: as long as anybody holds one from before the widgets were loaded,
+    everybody gets a QCoreApplication.
+    """
+    return application is not None and bool(application.inherits(name))

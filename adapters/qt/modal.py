@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from .binding import Qt
+from .binding import Qt, inherits
 
 __all__ = ["modal_title"]
 
@@ -14,19 +14,16 @@ def modal_title(qt: Qt) -> Optional[str]:
 
     An open menu counts as one: what it is about must not change below it. Main thread.
     """
-    if qt.QtWidgets is not None:
+    application = qt.QtCore.QCoreApplication.instance()
+    if qt.QtWidgets is not None and inherits(application, "QApplication"):
         kind = qt.QtWidgets.QApplication
-        if not isinstance(kind.instance(), kind):
-            return None
         dialog = kind.activeModalWidget()
         if dialog is not None:
             return str(dialog.windowTitle()) or "A dialog"
         popup = kind.activePopupWidget()
         if popup is not None:
             return str(popup.windowTitle()) or "A menu"
-    if qt.QtGui is not None and isinstance(
-        qt.QtCore.QCoreApplication.instance(), qt.QtGui.QGuiApplication
-    ):
+    if qt.QtGui is not None and inherits(application, "QGuiApplication"):
         # Of an interface without widgets.
         window = qt.QtGui.QGuiApplication.modalWindow()
         if window is not None:
