@@ -31,26 +31,31 @@ def frame_of(time: Any) -> float:
     return float(time if isinstance(time, (int, float)) else time.frame)
 
 
-def plain(rt: Any, value: Any) -> Any:
-    """Return a value as JSON, or its text where it has no JSON form."""
+def plain(rt: Any, value: Any, parts: int = MAX_PARTS, size: int = MAX_TEXT) -> Any:
+    """Return a value as JSON, or its text where it has no JSON form.
+
+    Of an array so many ``parts`` are shown, of a text ``size`` characters.
+    """
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, str):
-        return value[:MAX_TEXT]
-    shape = _SHAPES.get(text(rt.classOf(value)).lower())
-    return str(value)[:MAX_TEXT] if shape is None else shape(rt, value)
+        return value[:size]
+    kind = text(rt.classOf(value)).lower()
+    if kind == "array":
+        return [plain(rt, part, parts, size) for part in list(value)[:parts]]
+    shape = _SHAPES.get(kind)
+    return str(value)[:size] if shape is None else shape(value)
 
 
-def _numbers(names: str) -> Callable[[Any, Any], Any]:
-    return lambda rt, value: [float(getattr(value, name)) for name in names]
+def _numbers(names: str) -> Callable[[Any], Any]:
+    return lambda value: [float(getattr(value, name)) for name in names]
 
 
-_SHAPES: Dict[str, Callable[[Any, Any], Any]] = {
+_SHAPES: Dict[str, Callable[[Any], Any]] = {
     "point2": _numbers("xy"),
     "point3": _numbers("xyz"),
     "point4": _numbers("xyzw"),
     "color": _numbers("rgb"),
-    "name": lambda rt, value: text(value),
-    "time": lambda rt, value: frame_of(value),
-    "array": lambda rt, value: [plain(rt, part) for part in list(value)[:MAX_PARTS]],
+    "name": text,
+    "time": frame_of,
 }

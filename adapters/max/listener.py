@@ -48,11 +48,12 @@ class Listener:
     def put(self, original: Any, text: str) -> None:
         """Have ``text`` written to ``original`` on the main thread. Any thread."""
         with self._lock:
-            if self._size + len(text) > MAX_WAITING:
-                self._dropped += len(text)
+            kept = text[: MAX_WAITING - self._size]
+            self._dropped += len(text) - len(kept)
+            if not kept:
                 return
-            self._size += len(text)
-            self._waiting.append((original, text))
+            self._size += len(kept)
+            self._waiting.append((original, kept))
         self._wake(self._write)
 
     def flush(self) -> None:
@@ -61,11 +62,12 @@ class Listener:
             waiting, self._waiting = self._waiting, deque()
             dropped, self._dropped = self._dropped, 0
             self._size = 0
-        original = None
         for original, text in waiting:
             original.write(text)
-        if dropped and original is not None:
-            original.write("[... {} characters of other threads left out ...]\n".format(dropped))
+        if dropped:
+            # Only beside what is kept.
+            last = waiting[-1][0]
+            last.write("\n[... {} characters of other threads left out ...]\n".format(dropped))
 
     def close(self) -> None:
         """Write what waits and give the streams back. Twice is fine.

@@ -5,6 +5,7 @@ Whether it may run at all is decided as for execute_python, from its capability 
 
 from __future__ import annotations
 
+import json
 from typing import Any, Dict, Optional
 
 from ...errors import HostError, InvalidArgument
@@ -47,12 +48,12 @@ def execute_maxscript(
         value = rt.execute(code)
     except RuntimeError as error:
         # With it goes its traceback, which holds values of the host.
-        text = fit(str(error), MAX_TRACE)
+        told = fit(str(error), MAX_TRACE)
     else:
-        shown = plain(rt, value)
+        shown = plain(rt, value, MAX_RESULT, MAX_RESULT)
+        if len(json.dumps(shown)) > MAX_RESULT:
+            ctx.warn("The result is too large; its middle is left out of its text.")
+            shown = fit(str(value), MAX_RESULT)
         kind = None if value is None else str(rt.classOf(value))
-        return {
-            "result": fit(shown, MAX_RESULT) if isinstance(shown, str) else shown,
-            "type": kind,
-        }
-    raise HostError(text, hint="Correct the code and call again.")
+        return {"result": shown, "result_type": kind}
+    raise HostError(told, hint="Correct the code and call again.")

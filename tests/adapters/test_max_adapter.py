@@ -202,10 +202,21 @@ def test_maxscript_runs_and_its_value_comes_back(stage):
     assert stage.adapter.tool_modules() == [maxscript]
     assert maxscript.execute_maxscript(ctx, "1 + 2")["result"] == 3
     assert maxscript.execute_maxscript(ctx, "'text'")["result"] == "text"
+    long_ = "x" * 1000
+    assert maxscript.execute_maxscript(ctx, repr(long_))["result"] == long_
     with pytest.raises(HostError, match="exception"):
         maxscript.execute_maxscript(ctx, "no such thing")
     with pytest.raises(InvalidArgument):
         maxscript.execute_maxscript(ctx, "  ")
+
+
+def test_a_result_that_is_too_large_is_shown_in_part_and_said(stage, monkeypatch):
+    monkeypatch.setattr(maxscript, "MAX_RESULT", 100)
+    warned = []
+    ctx = SimpleNamespace(scene=stage.adapter.scene_backend(), warn=warned.append)
+    shown = maxscript.execute_maxscript(ctx, repr("x" * 200))["result"]
+    assert "left out" in shown
+    assert len(warned) == 1
 
 
 class User32:

@@ -246,6 +246,21 @@ def test_nothing_is_left_when_it_is_closed():
         gc.collect()
 
 
+def test_its_receivers_are_deleted_and_qt_s_end_tells_nobody(stage):
+    from dcc_mcp_embed.adapters.qt import wake
+
+    from fakes import qtloop
+
+    ended = []
+    stage.adapter.on_exit(lambda: ended.append(1))
+    before = len(wake._held)
+    stage.adapter.close()
+    # That of the pump and that of the prints.
+    assert len(wake._held) == before - 2
+    stage.run(qtloop.quit_application)
+    assert ended == []
+
+
 def test_closing_from_a_thread_touches_nothing():
     with MaxStage() as stage:
         stage.adapter.on_scene_change(lambda: None)

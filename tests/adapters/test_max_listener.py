@@ -59,12 +59,38 @@ def test_too_much_is_dropped_and_said(monkeypatch):
     monkeypatch.setattr(module, "MAX_WAITING", 10)
     with Made() as made:
         on_thread(lambda: [sys.stdout.write("12345") for _ in range(4)])
+        # For nothing that is dropped the main thread is woken.
+        assert len(made.woken) == 2
         made.listener.flush()
-        left_out = "1234512345[... 10 characters of other threads left out ...]\n"
+        left_out = "1234512345\n[... 10 characters of other threads left out ...]\n"
         assert made.shown.text == left_out
         on_thread(lambda: sys.stdout.write("again"))
         made.listener.flush()
         assert made.shown.text == left_out + "again"
+
+
+def test_of_one_text_that_is_too_long_the_beginning_is_kept(monkeypatch):
+    monkeypatch.setattr(module, "MAX_WAITING", 4)
+    with Made() as made:
+        on_thread(lambda: sys.stdout.write("abcdef"))
+        made.listener.flush()
+        assert made.shown.text.startswith("abcd\n[... 2 characters")
+
+
+def test_a_thread_flushes_nothing_and_the_main_thread_does():
+    with Made() as made:
+        flushed = []
+        made.shown.flush = lambda: flushed.append(threading.current_thread())
+        on_thread(sys.stdout.flush)
+        assert flushed == []
+        sys.stdout.flush()
+        assert flushed == [threading.current_thread()]
+
+
+def test_a_stream_that_does_not_say_how_much_it_took_is_fine():
+    with Made() as made:
+        made.shown.write = lambda text: None
+        assert sys.stdout.write("four") == 4
 
 
 def test_a_thread_is_told_what_a_stream_does_not_take():

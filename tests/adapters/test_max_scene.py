@@ -85,6 +85,12 @@ def test_a_name_that_fits_several_is_refused_with_their_paths(scene, rt):
         assert sorted(caught.value.details["candidates"]) == [r["path"] for r in scene.rows()]
 
 
+def test_no_name_at_all_names_nothing(scene, rt):
+    rt.Box(name="a/")
+    with pytest.raises(NotFound):
+        scene.resolve("")
+
+
 def test_names_that_differ_in_case_only_are_different(scene, rt):
     paths = []
     for name in ("Wheel", "wheel"):
@@ -134,12 +140,15 @@ def test_new_names_are_made_unique_by_3ds_max_and_impossible_ones_refused(scene)
     assert list(scene.rows()) == before
 
 
-def test_the_handle_is_asked_of_the_node_and_not_of_its_object(scene, rt, stage):
-    # Some objects have a property of that name, a teapot for one.
+def test_the_handle_is_asked_of_the_node_and_not_of_its_object(scene, monkeypatch):
+    from fakes.max_host.nodes import Node
+
     path = scene.create("cube", None, None, {})
-    key = int(scene.row(path)["id"])
-    stage.host.scene.change(key, params=dict(stage.host.scene.data(key)["params"], handle=True))
-    assert scene.row(path)["id"] == str(key)
+    ident = scene.row(path)["id"]
+    # Some objects have a property of that name, which comes first: a teapot for one.
+    get = Node._get
+    monkeypatch.setattr(Node, "_get", lambda node, name: 0 if name == "handle" else get(node, name))
+    assert scene.row(path)["id"] == ident
 
 
 # -- what is in the scene ---------------------------------------------------------------------
@@ -158,15 +167,37 @@ def test_the_scene_is_described_in_its_own_units_and_time(scene, rt):
     assert scene.info([])["units"]["linear"] == "cm"
 
 
-def test_an_object_is_what_it_was_made_as_whatever_is_put_onto_it(scene, rt):
+def test_an_object_is_what_it_was_made_as_whatever_is_put_onto_it(scene, rt, monkeypatch):
+    from fakes.max_host.nodes import Class, Node
+    from fakes.max_host.runtime import Runtime
+
     path = scene.create("cube", None, None, {})
     node = rt.getNodeByName("Box001")
     rt.addModifier(node, rt.Bend())
     node.material = rt.StandardMaterial(name="rusty")
+    class_of = Runtime._fn_classof
+
+    def of_the_top(one, value):
+        # What a node with modifiers is of is what they make of it.
+        changed = type(value) is Node and len(value.modifiers) > 0
+        return Class(one._host, "Editable_mesh") if changed else class_of(one, value)
+
+    monkeypatch.setattr(Runtime, "_fn_classof", of_the_top)
+    assert str(rt.classOf(node)) == "Editable_mesh"
     assert scene.row(path)["type"] == "box"
     assert [one["type"] for one in scene.detail(path, "history")] == ["bend"]
     assert scene.detail(path, "materials") == ["rusty"]
     assert scene.detail(scene.create("cube", None, None, {}), "materials") == []
+
+
+def test_what_a_camera_looks_at_has_no_box(scene, monkeypatch):
+    from fakes.max_host.nodes import Class
+    from fakes.max_host.runtime import Runtime
+
+    path = scene.create("cube", "Camera001.Target", None, {})
+    assert scene.detail(path, "bbox") is not None
+    monkeypatch.setattr(Runtime, "_fn_classof", lambda one, _: Class(one._host, "Targetobject"))
+    assert scene.detail(path, "bbox") is None
 
 
 def test_what_goes_with_another_is_not_deleted_twice(scene, stage, monkeypatch):
