@@ -67,6 +67,12 @@ def test_deadly_hazards(tmp_path):
     child("MayaStage", DEADLY, tmp_path)
 
 
+def test_an_interpreter_that_ends_without_a_word_takes_the_server_along(tmp_path):
+    """Maya's own end may be skipped (a crash of it): no hang, no crash of ours, no row left."""
+    child("MayaStage", ["leave"], tmp_path)
+    assert entries(str(tmp_path / "registry")) == []
+
+
 # -- Maya's start: nothing that is deferred runs before initializePlugin and userSetup are over ---
 
 
@@ -377,9 +383,12 @@ def test_the_registry_follows_the_scene(enter, start, tmp_path):
 
 
 def scene_in_registry(hosted):
-    place = Place(hosted.registry_dir, "argument")
-    found = FileRegistry(place, SystemClock()).entries("maya")
+    found = entries(hosted.registry_dir)
     return found[0].scene if found else "no row"
+
+
+def entries(folder):
+    return FileRegistry(Place(folder, "argument"), SystemClock()).entries("maya")
 
 
 def test_a_question_stops_nothing(enter, start):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Callable
+from typing import Callable, List
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.dirname(os.path.dirname(HERE))
@@ -26,11 +26,37 @@ def main(stage_name: str, home: str, *checks: str) -> None:
     from fakes import hazards
 
     warm_up()
+    if checks == ("leave",):
+        leave(stage_name, home)
+        return
     for number, name in enumerate(checks):
         run_one(stage_name, getattr(hazards, name), os.path.join(home, str(number)))
         print(name, flush=True)
     # A crash while the interpreter ends shows in the exit code.
     print("end")
+
+
+def leave(stage_name: str, home: str) -> None:
+    """Let the interpreter end while a server runs, without a word to it before: a host's crash
+    handler does so, and whoever calls ``sys.exit``.
+    """
+    from fakes.hosted import Hosted, data
+    from fakes.maya_host import stage as stages
+
+    stage = getattr(stages, stage_name)().__enter__()
+    hosted = Hosted(stage, home, _Environment())
+
+    def body() -> None:
+        hosted.server.wait_registered(20)
+        assert data(hosted.call("get_scene_info"))
+
+    stage.run(body)
+    _left.extend((stage, hosted))
+    print("leave\nend", flush=True)
+
+
+#: What is still there when the interpreter ends.
+_left: List[object] = []
 
 
 def run_one(stage_name: str, check: Callable[..., None], home: str) -> None:

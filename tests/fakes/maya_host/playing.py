@@ -8,8 +8,8 @@ import sys
 from contextlib import contextmanager
 from typing import Any, Callable, Iterator, List, Sequence
 
+import dcc_mcp_embed
 from fakes.hosted import Hosted
-from helpers import ROOT
 
 __all__ = ["child", "entering", "starting"]
 
@@ -49,7 +49,9 @@ def starting(home: str, monkeypatch: Any) -> Iterator[Callable[..., Hosted]]:
 def child(stage: str, checks: Sequence[str], home: Any) -> None:
     """Run checks in a process of their own, which must hold them all and end well."""
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child.py")
-    path = os.pathsep.join([ROOT, os.environ.get("PYTHONPATH", "")])
+    # The package that is tested here, be it the checkout's or the wheel's.
+    package = os.path.dirname(os.path.abspath(dcc_mcp_embed.__file__))
+    path = os.pathsep.join([os.path.dirname(package), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, script, stage, str(home), *checks],
         stdin=subprocess.DEVNULL,

@@ -266,11 +266,12 @@ class MayapyStage(_Stage):
             thread.start()
         try:
             self.adapter.serve_forever()
-            threads[0].join(seconds)
-            assert box, "the body of the test did not end"
         finally:
+            # Also where Ctrl-C has ended it: the body may still be reading its answer.
+            threads[0].join(seconds)
             over.set()
             threads[1].join(DEADLINE)
+        assert box, "the body of the test did not end"
         value, error = box[0]
         if error is not None:
             raise error
