@@ -681,7 +681,7 @@ def test_event_loop_callbacks_come_every_50_ms_until_they_are_removed(houdini):
     houdini.hou.ui.addEventLoopCallback(callback)
     assert houdini.hou.ui.eventLoopCallbacks() == (callback,)
     qtloop.run(lambda: enough.wait(DEADLINE))
-    assert 0.2 < times[-1] - times[0] < 1.0
+    assert 0.2 < times[-1] - times[0] < 5.0
     assert houdini.hou.ui.eventLoopCallbacks() == ()
     with pytest.raises(houdini.hou.OperationFailed):
         houdini.hou.ui.removeEventLoopCallback(callback)

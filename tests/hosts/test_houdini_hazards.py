@@ -6,6 +6,7 @@ No dead-lock, no crash, nothing lost or doubled, nothing run after its caller wa
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import subprocess
 import sys
@@ -23,6 +24,14 @@ from fakes.houdini_host import stage as stages
 from fakes.stage import declared_among
 
 pytestmark = pytest.mark.limit(60)
+
+# By path, so that it is found however the tests are imported.
+_spec = importlib.util.spec_from_file_location(
+    "backend_contract",
+    os.path.join(os.path.dirname(__file__), "..", "adapters", "backend_contract.py"),
+)
+contract = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(contract)
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WITH_QT = pytest.mark.qt
@@ -128,7 +137,6 @@ def test_hazards_that_could_take_the_process_down(name, tmp_path):
     [
         pytest.param("HoudiniStage", ends.main_thread_dead_locks_in_hdefereval, marks=WITH_QT),
         pytest.param("HoudiniStage", ends.interpreter_ends_with_calls_in_flight, marks=WITH_QT),
-        pytest.param("DeferredStage", ends.interpreter_ends_with_calls_in_flight, marks=WITH_QT),
         ("HythonStage", ends.interpreter_ends_with_calls_in_flight),
     ],
 )
@@ -295,12 +303,19 @@ def test_no_call_runs_in_the_loop_that_a_load_turns(play, tmp_path):
             tools.ran.append("end")
             return {}
 
+        @dcc_mcp_embed.tool(read_only=True)
+        def peek() -> dict:
+            """Change nothing."""
+            tools.ran.append("act")
+            return {}
+
         hosted = start(tools=[tools.module, declared_among(locals())])
 
         def body():
             loading = hosted.later("load")
             assert begun.wait(DEADLINE)
-            calls = [hosted.later("act", {"name": "act"}) for _ in range(4)]
+            calls = [hosted.later("act", {"name": "act"}) for _ in range(2)]
+            calls += [hosted.later("peek") for _ in range(2)]
             until(lambda: hosted.server._lanes["main"].status()["queue_depth"] == 4)
             go.set()
             for call in [loading] + calls:
@@ -475,3 +490,22 @@ def test_a_tool_that_joins_a_worker_in_hython_is_not_waited_for_by_it(play):
         assert tools.ran == ["after"]
 
     play("HythonStage", check)
+
+
+def test_houdini_19_serves_too():
+    """It lacks classes that later ones have."""
+    with stages.OldHythonStage() as stage:
+        scene = stage.adapter.scene_backend()
+        assert contract.run(scene, stage.adapter.undo_chunk) == []
+        assert stage.adapter.version().startswith("19.")
+
+
+@pytest.mark.xfail(
+    raises=(AssertionError, AttributeError), reason="the adapter asks for hou.OpNode, from 20.5 on"
+)
+def test_houdini_19_tells_what_is_wrong_with_its_scene_too():
+    with stages.OldHythonStage() as stage:
+        file = stage.host.hou.node("/obj").createNode("geo", "broken").createNode("file")
+        file.parm("file").set("/no such file.bgeo")
+        faults = [one for one in stage.adapter.scene_backend().errors() if one is not None]
+        assert [one for one in faults if "no such file" in str(one)]
