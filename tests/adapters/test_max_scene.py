@@ -140,14 +140,13 @@ def test_new_names_are_made_unique_by_3ds_max_and_impossible_ones_refused(scene)
     assert list(scene.rows()) == before
 
 
-def test_the_handle_is_asked_of_the_node_and_not_of_its_object(scene, monkeypatch):
-    from fakes.max_host.nodes import Node
-
+def test_the_handle_is_asked_of_the_node_and_not_of_its_object(scene, stage):
     path = scene.create("cube", None, None, {})
     ident = scene.row(path)["id"]
     # Some objects have a property of that name, which comes first: a teapot for one.
-    get = Node._get
-    monkeypatch.setattr(Node, "_get", lambda node, name: 0 if name == "handle" else get(node, name))
+    params = dict(stage.host.scene.data(int(ident))["params"], handle=0)
+    stage.host.scene.change(int(ident), params=params)
+    scene.create("cube", None, None, {})
     assert scene.row(path)["id"] == ident
 
 
@@ -167,22 +166,11 @@ def test_the_scene_is_described_in_its_own_units_and_time(scene, rt):
     assert scene.info([])["units"]["linear"] == "cm"
 
 
-def test_an_object_is_what_it_was_made_as_whatever_is_put_onto_it(scene, rt, monkeypatch):
-    from fakes.max_host.nodes import Class, Node
-    from fakes.max_host.runtime import Runtime
-
+def test_an_object_is_what_it_was_made_as_whatever_is_put_onto_it(scene, rt):
     path = scene.create("cube", None, None, {})
     node = rt.getNodeByName("Box001")
     rt.addModifier(node, rt.Bend())
     node.material = rt.StandardMaterial(name="rusty")
-    class_of = Runtime._fn_classof
-
-    def of_the_top(one, value):
-        # What a node with modifiers is of is what they make of it.
-        changed = type(value) is Node and len(value.modifiers) > 0
-        return Class(one._host, "Editable_mesh") if changed else class_of(one, value)
-
-    monkeypatch.setattr(Runtime, "_fn_classof", of_the_top)
     assert str(rt.classOf(node)) == "Editable_mesh"
     assert scene.row(path)["type"] == "box"
     assert [one["type"] for one in scene.detail(path, "history")] == ["bend"]
@@ -190,14 +178,9 @@ def test_an_object_is_what_it_was_made_as_whatever_is_put_onto_it(scene, rt, mon
     assert scene.detail(scene.create("cube", None, None, {}), "materials") == []
 
 
-def test_what_a_camera_looks_at_has_no_box(scene, monkeypatch):
-    from fakes.max_host.nodes import Class
-    from fakes.max_host.runtime import Runtime
-
-    path = scene.create("cube", "Camera001.Target", None, {})
-    assert scene.detail(path, "bbox") is not None
-    monkeypatch.setattr(Runtime, "_fn_classof", lambda one, _: Class(one._host, "Targetobject"))
-    assert scene.detail(path, "bbox") is None
+def test_what_a_camera_looks_at_has_no_box(scene, rt):
+    rt.Targetobject(name="Camera001.Target")
+    assert scene.detail(scene.resolve("Camera001.Target"), "bbox") is None
 
 
 def test_what_goes_with_another_is_not_deleted_twice(scene, stage, monkeypatch):
@@ -217,10 +200,8 @@ def test_nothing_can_be_selected(scene):
     assert scene.selection() == []
 
 
-def test_units_have_a_scale(scene, monkeypatch):
-    from fakes.max_host.structs import Units
-
-    monkeypatch.setattr(Units, "_get_systemscale", lambda _: 2.54)
+def test_units_have_a_scale(scene, rt):
+    rt.units.SystemScale = 2.54
     assert scene.info([])["units"]["linear"] == "2.54 in"
 
 
@@ -424,6 +405,27 @@ def test_undo_and_redo_say_when_there_is_nothing(stage, scene):
     assert scene.redo() is False
     # Their callbacks are gone again.
     assert stage.host.events.left == []
+
+
+def test_an_undo_that_3dsmaxbatch_does_not_tell_of_is_seen(stage, scene):
+    with stage.adapter.undo_chunk("Make"):
+        path = scene.create("cube", None, None, {})
+    with stage.adapter.undo_chunk("Move"):
+        scene.set_transform(path, (1, 2, 3), None, None, "world")
+    stage.host.tells_undo = False
+    assert scene.undo() is True
+    assert scene.transform(path, "world")["translate"] == [0.0, 0.0, 0.0]
+    assert scene.undo() is True
+    assert scene.undo() is False
+    assert [scene.redo(), scene.redo(), scene.redo()] == [True, True, False]
+
+
+def test_an_undo_of_what_is_not_looked_at_is_told(stage, scene, rt):
+    scene.create("cube", None, None, {})
+    with stage.adapter.undo_chunk("Hide"):
+        rt.hide(rt.getNodeByName("Box001"))
+    assert scene.undo() is True
+    assert scene.undo() is False
 
 
 def test_nothing_is_undone_while_somebody_has_a_step_open(scene, rt):
