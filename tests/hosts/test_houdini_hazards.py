@@ -500,9 +500,6 @@ def test_houdini_19_serves_too():
         assert stage.adapter.version().startswith("19.")
 
 
-@pytest.mark.xfail(
-    raises=(AssertionError, AttributeError), reason="the adapter asks for hou.OpNode, from 20.5 on"
-)
 def test_houdini_19_tells_what_is_wrong_with_its_scene_too():
     with stages.OldHythonStage() as stage:
         file = stage.host.hou.node("/obj").createNode("geo", "broken").createNode("file")
