@@ -51,7 +51,7 @@ def _look(hou: Any, ident: int) -> Tuple[List[SceneError], List[int]]:
         {"kind": "node_error", "name": path, "file": "", "message": " ".join(text.split())}
         for text in node.errors()
     ]
-    # Before Houdini 20 every node has it; the class of those that do, hou.OpNode, is newer.
+    # Nodes that are none of operators' lack it; their class has a name of its own from 20.5 on.
     is_locked = getattr(node, "isLockedHDA", None)
     locked = is_locked is not None and is_locked()
     return found, [] if locked else [child.sessionId() for child in node.children()]

@@ -41,6 +41,8 @@ class Wake:
         # Whether the event on its way only has another one posted, so that a turn passes.
         self._pass = False
         self._closed = False
+        # Held while an event is posted, for microseconds: Qt is not to delete the receiver then.
+        self._posting = threading.Lock()
         self._post = qt.QtCore.QCoreApplication.postEvent
         self._receiver = make(self._arrived)
         for one in [one for one in _held if not is_valid(qt, one)]:
@@ -50,14 +52,12 @@ class Wake:
     def wake(self, pump: Callable[[], Any]) -> None:
         """Have the main thread run ``pump`` soon. Any thread, never blocks.
 
-        Raises HostError once it is closed and after the application's end.
+        Raises HostError once it is closed.
         """
         self._pump = pump
         if not self._posted.acquire(False):
             return
         try:
-            if self._closed:
-                raise HostError("The application's main thread is not ours to wake any more.")
             self._pass = bool(self._running)
             self._post_event()
         except BaseException:
@@ -72,7 +72,8 @@ class Wake:
         if self._closed:
             return
         self._closed = True
-        receiver, self._receiver = self._receiver, None
+        with self._posting:
+            receiver, self._receiver = self._receiver, None
         if not is_valid(self._qt, receiver):
             _held.discard(receiver)
         elif self._running or self._qt.shiboken is None:
@@ -82,7 +83,14 @@ class Wake:
             _held.discard(receiver)
 
     def _post_event(self) -> None:
-        self._post(self._receiver, self._qt.QtCore.QEvent(self._type))
+        event = self._qt.QtCore.QEvent(self._type)
+        # Looked at before, too: what a collection ends in close() may come here, on its thread.
+        if not self._closed:
+            with self._posting:
+                if self._receiver is not None:
+                    self._post(self._receiver, event)
+                    return
+        raise HostError("The application's main thread is not ours to wake any more.")
 
     def _arrived(self) -> None:
         if self._pass and not self._closed:

@@ -136,6 +136,8 @@ class Registration:
             self._opener.join(_OPENING)
         if self._registrar is not None:
             self._registrar.shutdown()
+        # Nobody tries any more: whoever waits has waited in vain.
+        self._tried.set()
 
     def disown(self) -> None:
         """Be over in a forked child: row and threads are its parent's. The child's only thread."""

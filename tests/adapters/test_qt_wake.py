@@ -260,6 +260,36 @@ def test_two_of_one_process_do_not_know_each_other(make, loop) -> None:
     assert [len(pump.threads) for pump in pumps] == [1, 2]
 
 
+def test_it_may_be_closed_while_others_wake_it(make, loop) -> None:
+    current = [make()]
+    over = threading.Event()
+
+    def often() -> None:
+        while not over.is_set():
+            try:
+                current[0].wake(lambda: None)
+            except HostError:
+                continue
+
+    def change() -> None:
+        for _ in range(300):
+            old, current[0] = current[0], make()
+            old.close()
+
+    def body() -> None:
+        threads = [threading.Thread(target=often) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        try:
+            loop.on_main(change)
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join(DEADLINE)
+
+    loop.run(body)
+
+
 def test_an_event_that_is_not_ours_runs_nothing(make, loop) -> None:
     wake, pump = make(), Pump()
     core = loop.qt().QtCore

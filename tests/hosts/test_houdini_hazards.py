@@ -303,12 +303,19 @@ def test_no_call_runs_in_the_loop_that_a_load_turns(play, tmp_path):
             tools.ran.append("end")
             return {}
 
+        @dcc_mcp_embed.tool(read_only=True)
+        def peek() -> dict:
+            """Change nothing."""
+            tools.ran.append("act")
+            return {}
+
         hosted = start(tools=[tools.module, declared_among(locals())])
 
         def body():
             loading = hosted.later("load")
             assert begun.wait(DEADLINE)
-            calls = [hosted.later("act", {"name": "act"}) for _ in range(4)]
+            calls = [hosted.later("act", {"name": "act"}) for _ in range(2)]
+            calls += [hosted.later("peek") for _ in range(2)]
             until(lambda: hosted.server._lanes["main"].status()["queue_depth"] == 4)
             go.set()
             for call in [loading] + calls:

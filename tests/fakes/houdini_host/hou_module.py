@@ -210,7 +210,7 @@ class Hou(types.ModuleType):
         if loop is not None:
             self.ui = ui(loop)
             self.qt = qt(loop)
-            self.hipFile.turn = loop.binding.QtCore.QCoreApplication.processEvents
+            self.hipFile.turn = loop.turn
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

@@ -52,6 +52,11 @@ class Loop:
                 # Houdini prints it and goes on.
                 traceback.print_exc(file=sys.stderr)
 
+    def turn(self) -> None:
+        """Turn nested in what runs, as while a progress bar is drawn: more than once."""
+        for _ in range(20):
+            self.binding.QtCore.QCoreApplication.processEvents()
+
     def close(self) -> None:
         """Be gone; whatever is still registered would be called next."""
         self._timer.stop()
