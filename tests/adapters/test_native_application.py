@@ -12,7 +12,7 @@ from fakes.served import environment
 
 pytestmark = [
     pytest.mark.qt,
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the library's name is Linux's"),
+    pytest.mark.skipif(sys.platform != "linux", reason="the library's name is Linux's"),
 ]
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

@@ -9,15 +9,18 @@ been seen to be a plain QCoreApplication in Maya 2020 (github.com/getavalon/core
 from __future__ import annotations
 
 import ctypes
-import glob
+import importlib
 import importlib.util
 import os
 from typing import Any, List
 
 __all__ = ["known_to_core_only", "make"]
 
-#: PySide's name -> that of its library, and the version of Qt that a program says it was made with.
-_LIBRARIES = {"PySide2": ("libQt5Widgets.so.5", 0x050F02), "PySide6": ("libQt6Widgets.so.6", 0x060503)}
+#: PySide's name -> its library, and the version of Qt that a program says it was made with.
+_LIBRARIES = {
+    "PySide2": ("libQt5Widgets.so.5", 0x050F02),
+    "PySide6": ("libQt6Widgets.so.6", 0x060503),
+}
 #: The object's memory and its arguments: it goes on to live until the process ends.
 _kept: List[Any] = []
 
@@ -29,7 +32,6 @@ def make() -> str:
         if spec is None or spec.origin is None:
             continue
         place = os.path.join(os.path.dirname(spec.origin), "Qt", "lib", library)
-        assert glob.glob(place), place
         loaded = ctypes.CDLL(place, mode=ctypes.RTLD_GLOBAL)
         count, arguments = ctypes.c_int(1), (ctypes.c_char_p * 2)(b"host", None)
         memory = ctypes.create_string_buffer(256)

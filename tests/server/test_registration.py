@@ -231,9 +231,7 @@ def test_neither_the_start_nor_the_host_waits_for_the_lock_of_others(start, tmp_
     assert live.server.wait_registered()
 
 
-def test_who_waits_for_the_row_of_a_server_that_was_stopped_before_is_told_at_once(
-    start, tmp_path
-):
+def test_who_waits_for_the_row_of_a_server_that_was_stopped_before_is_told_at_once(start, tmp_path):
     with held(tmp_path / "registry"):
         live = start(registered=False)
         live.close()
