@@ -6,6 +6,7 @@ the API is not safe there at all. So every use of either goes through here.
 
 from __future__ import annotations
 
+import ntpath
 import sys
 import threading
 from typing import Any
@@ -70,7 +71,8 @@ def is_maya() -> bool:
     except ImportError:
         return False
     except AttributeError:
-        return "maya.standalone" in sys.modules
+        program = ntpath.basename(sys.executable or "").lower()
+        return "maya.standalone" in sys.modules or program.startswith("mayapy")
     # Commands work on the main thread only; elsewhere the adapter refuses and says why.
     return not on_main_thread() or isinstance(about(version=True), str)
 

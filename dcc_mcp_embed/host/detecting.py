@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import ntpath
 import sys
 from importlib.util import resolve_name
-from typing import Any, Optional
+from typing import Any, Optional, Tuple
 
 from ..errors import ConfigError, StartError
 from ..records import NamedTuple
@@ -22,14 +23,17 @@ class Known(NamedTuple):
 
     folder: str
     sign: Optional[str]
+    #: Beginnings of the names of programs that are the host, whose module scripts have to import
+    #: themselves: the first script of such a process shows nothing else.
+    programs: Tuple[str, ...] = ()
 
 
 #: The adapters by the name of their kind of host; a process that shows more than one sign is that
 #: of the first whose adapter says so.
 ADAPTERS = {
-    "maya": Known("maya", "maya"),
+    "maya": Known("maya", "maya", ("maya",)),
     "houdini": Known("houdini", "hou"),
-    "3dsmax": Known("max", "pymxs"),
+    "3dsmax": Known("max", "pymxs", ("3dsmax",)),
     "blender": Known("blender", "bpy"),
     "qt": Known("qt", None),
     "standalone": Known("standalone", None),
@@ -55,11 +59,24 @@ def load_adapter(name: Optional[str]) -> HostAdapter:
 
 def _detect() -> str:
     for name, known in ADAPTERS.items():
-        if known.sign is not None and known.sign in sys.modules:
+        if known.sign is not None and _shows(known.sign, known.programs):
             module = _module(name)
             if module is not None and module.detect():
                 return name
     return OTHERWISE
+
+
+def _shows(sign: str, programs: Tuple[str, ...]) -> bool:
+    """Return whether the module is loaded; in one of its programs it is loaded then."""
+    if sign in sys.modules:
+        return True
+    if not ntpath.basename(sys.executable or "").lower().startswith(programs or ("/",)):
+        return False
+    try:
+        importlib.import_module(sign)
+    except ImportError:
+        return False
+    return True
 
 
 def _module(name: str) -> Any:

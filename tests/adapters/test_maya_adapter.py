@@ -14,6 +14,7 @@ from dcc_mcp_embed.adapters.maya.adapter import MayaAdapter
 
 from dcc_mcp_embed.errors import HostError, StartError, Unsupported
 from dcc_mcp_embed.host.adapter import Question
+from dcc_mcp_embed.host.detecting import load_adapter
 from fakes.maya_host.host import MayaHost
 from fakes.maya_host.install import install
 from helpers import ROOT
@@ -110,6 +111,18 @@ def test_off_the_main_thread_maya_is_found_and_refused(mayapy):
     thread.start()
     thread.join()
     assert box[0] is True and "main thread" in str(box[1])
+
+
+def test_a_mayapy_that_has_imported_nothing_of_maya_is_told_what_lacks(monkeypatch):
+    """Not taken for no host at all; its first script need not have imported anything yet."""
+    package, commands = types.ModuleType("maya"), types.ModuleType("maya.cmds")
+    package.cmds = commands
+    monkeypatch.setattr(sys, "executable", "C:\\Autodesk\\Maya2025\\bin\\mayapy.exe")
+    monkeypatch.setitem(sys.modules, "maya", package)
+    monkeypatch.setitem(sys.modules, "maya.cmds", commands)
+    with pytest.raises(StartError) as caught:
+        load_adapter(None)
+    assert "maya.standalone.initialize()" in str(caught.value)
 
 
 def test_importing_the_adapter_loads_neither_maya_nor_qt():

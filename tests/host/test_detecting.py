@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ntpath
 import sys
 import types
 
@@ -46,6 +47,44 @@ def test_a_host_shows_by_its_module_and_says_so_itself(planted, monkeypatch) -> 
     assert load_adapter(None).dcc_type == "standalone"
     # Whoever names it knows better.
     assert load_adapter("one") == "one"
+
+
+def test_a_host_whose_module_nobody_has_imported_shows_by_its_program(
+    monkeypatch, tmp_path, planted
+) -> None:
+    """Autodesk's documentation of pymxs: "scripts must import the pymxs module"."""
+    planted("one", "sign_of_one_here")
+    monkeypatch.setitem(ADAPTERS, "one", ADAPTERS["one"]._replace(programs=("one",)))
+    (tmp_path / "sign_of_one_here.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "executable", "C:\\Program Files\\One 2025\\OneBatch.exe")
+    # So that what is imported goes again.
+    monkeypatch.setitem(sys.modules, "sign_of_one_here", None)
+    del sys.modules["sign_of_one_here"]
+    assert load_adapter(None) == "one"
+    assert "sign_of_one_here" in sys.modules
+
+
+@pytest.mark.parametrize("program", ["/opt/one/bin/one", None, "", "/usr/bin/python3"])
+def test_a_program_without_the_module_is_no_host(monkeypatch, planted, program) -> None:
+    planted("one", "sign_of_one_here")
+    monkeypatch.setitem(ADAPTERS, "one", ADAPTERS["one"]._replace(programs=("one",)))
+    monkeypatch.setattr(sys, "executable", program)
+    assert load_adapter(None).dcc_type == "standalone"
+
+
+@pytest.mark.parametrize(
+    ("program", "sign"),
+    [
+        ("C:\\3ds Max 2025\\3dsmaxbatch.exe", "3dsmax"),
+        ("C:\\Autodesk\\Maya2025\\bin\\mayapy.exe", "maya"),
+        ("/usr/autodesk/maya2025/bin/maya.bin", "maya"),
+    ],
+)
+def test_the_programs_of_hosts(program, sign) -> None:
+    name = ntpath.basename(program).lower()
+    fits = [one for one, known in ADAPTERS.items() if name.startswith(known.programs or ("/",))]
+    assert fits == [sign]
 
 
 def test_the_first_of_two_hosts_that_say_so_is_taken(planted, monkeypatch) -> None:
