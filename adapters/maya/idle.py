@@ -112,7 +112,12 @@ class DeferredWake:
         self._pump = pump
         if not self._queued and not self._closed:
             self._queued = True
-            self._defer(self._run)
+            try:
+                self._defer(self._run)
+            except BaseException:
+                # The next wake has to try again.
+                self._queued = False
+                raise
 
     def _run(self) -> None:
         # Taken down before the pump runs: a wake that comes meanwhile is queued anew.

@@ -173,6 +173,22 @@ def test_a_wake_from_within_the_pump_is_another_run(host):
     assert ran == [0, 1, 2]
 
 
+def test_a_wake_that_failed_is_tried_again(host, monkeypatch):
+    ran = []
+    wake = DeferredWake()
+
+    def refuse(function):
+        raise RuntimeError("not now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wake, "_defer", refuse)
+        with pytest.raises(RuntimeError):
+            wake.wake(lambda: ran.append(1))
+    wake.wake(lambda: ran.append(2))
+    idle(host)
+    assert ran == [2]
+
+
 def test_what_is_queued_runs_nothing_after_the_end(host):
     ran = []
     wake = DeferredWake()
