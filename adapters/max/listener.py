@@ -54,7 +54,11 @@ class Listener:
                 return
             self._size += len(kept)
             self._waiting.append((original, kept))
-        self._wake(self._write)
+        try:
+            self._wake(self._write)
+        except Exception:
+            # Whoever prints is told of no trouble of ours: it waits for the next wake, or the end.
+            return
 
     def flush(self) -> None:
         """Write what waits. Main thread."""

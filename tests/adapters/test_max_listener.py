@@ -8,6 +8,7 @@ import threading
 from dcc_mcp_embed.adapters.max import listener as module
 from dcc_mcp_embed.adapters.max.listener import Listener
 
+from dcc_mcp_embed.errors import HostError
 from dcc_mcp_embed.tools.capture import Capture
 from fakes.max_host.listener import Listener as Shown
 
@@ -53,6 +54,29 @@ def test_what_a_thread_prints_is_written_by_the_main_thread_in_order():
         made.woken[0]()
         assert made.shown.text == "one two\nthree\nfour\n"
         assert made.shown.lost == []
+
+
+def test_whoever_prints_is_told_of_no_main_thread_that_cannot_be_woken():
+    raised = []
+
+    def refuse(function):
+        raise HostError("The application's main thread is not ours to wake any more.")
+
+    def say():
+        try:
+            print("late")
+        except HostError as error:
+            raised.append(error)
+
+    before = sys.stdout, sys.stderr
+    shown = sys.stdout = sys.stderr = Shown()
+    try:
+        listener = Listener(refuse)
+        on_thread(say)
+        listener.close()
+        assert (raised, shown.text) == ([], "late\n")
+    finally:
+        sys.stdout, sys.stderr = before
 
 
 def test_too_much_is_dropped_and_said(monkeypatch):
