@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Callable, List, Sequence
 
 from .hom import Hom
@@ -42,7 +43,11 @@ class FileEvents:
             self._ended()
         elif _is_one(hou, event, _CHANGES):
             for callback in list(self._callbacks):
-                callback()
+                try:
+                    callback()
+                except Exception:
+                    # Of anybody's code; neither Houdini nor the other callbacks are to suffer.
+                    sys.excepthook(*sys.exc_info())
 
     def close(self) -> None:
         """Take the callback back. Twice is fine."""

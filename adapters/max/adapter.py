@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import sys
 from typing import Any, Callable, List, Optional
 
 from ...errors import StartError, Unsupported
@@ -112,7 +113,11 @@ class MaxAdapter(HostAdapter):
     def _exit(self) -> None:
         exits, self._exits = self._exits, []
         for callback in exits:
-            callback()
+            try:
+                callback()
+            except Exception:
+                # One broken callback must not cost the others theirs, nor its host the exit.
+                sys.excepthook(*sys.exc_info())
 
     def scene_path(self) -> str:
         return self._scene.file()

@@ -210,6 +210,17 @@ def test_it_tells_when_the_file_changes(hython, adapter, tmp_path):
     assert told == [] and hython.hou.hipFile.eventCallbacks() == ()
 
 
+def test_a_callback_that_fails_spares_houdini_and_the_others(
+    hython, adapter, tmp_path, monkeypatch
+):
+    told, shown = [], []
+    monkeypatch.setattr(sys, "excepthook", lambda *error: shown.append(error[0]))
+    adapter.on_scene_change(lambda: {}["missing"])
+    adapter.on_scene_change(lambda: told.append("second"))
+    hython.hou.hipFile.save(str(tmp_path / "shot.hip"))
+    assert (told, shown) == (["second"], [KeyError])
+
+
 def test_somebody_else_may_have_cleared_the_callbacks(hython, adapter):
     adapter.on_scene_change(lambda: None)
     for one in hython.hou.hipFile.eventCallbacks():

@@ -144,6 +144,15 @@ def test_the_end_is_told_once_by_whoever_tells_first(stage):
     assert ended == ["a", "b"]
 
 
+def test_an_exit_that_fails_spares_the_others(stage, monkeypatch):
+    ended, shown = [], []
+    monkeypatch.setattr(sys, "excepthook", lambda *error: shown.append(error[0]))
+    stage.adapter.on_exit(lambda: {}["missing"])
+    stage.adapter.on_exit(lambda: ended.append("b"))
+    stage.host.quit()
+    assert (ended, shown) == (["b"], [KeyError])
+
+
 def test_the_end_of_serving_is_the_end(stage):
     ended = []
     stage.adapter.on_exit(lambda: ended.append("a"))
