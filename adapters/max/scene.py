@@ -21,6 +21,9 @@ __all__ = ["MaxScene"]
 #: What has a box of its own, but for the points that cameras and lights look at.
 _SOLID = frozenset(("geometryclass", "shape"))
 _TARGET = "targetobject"
+#: A path by itself takes some looks through all the names that there are; of more nodes than these
+#: they are found by one walk through the scene.
+_FEW = 20
 
 
 class MaxScene(SceneBackend):
@@ -111,7 +114,11 @@ class MaxScene(SceneBackend):
 
     def selection(self) -> List[str]:
         rt = self._runtime.rt
-        return [nodes.path_of(rt, node) for node in items(rt.getCurrentSelection())]
+        chosen = items(rt.getCurrentSelection())
+        if len(chosen) <= _FEW:
+            return [nodes.path_of(rt, node) for node in chosen]
+        paths = {nodes.handle_of(one.node): one.path for one in nodes.walk(rt)}
+        return [paths[handle] for handle in map(nodes.handle_of, chosen) if handle in paths]
 
     def namespace(self) -> Dict[str, Any]:
         pymxs = self._runtime.pymxs

@@ -8,6 +8,7 @@ import os
 import threading
 
 import pytest
+from dcc_mcp_embed.adapters.max import nodes
 
 from dcc_mcp_embed.errors import (
     Ambiguous,
@@ -53,6 +54,26 @@ def test_contract(stage, scene, check):
 
 def test_the_whole_suite_runs_in_one_scene_and_reports_nothing(stage, scene):
     assert contract.run(scene, stage.adapter.undo_chunk) == []
+
+
+@pytest.mark.parametrize("number", [3, 60])
+def test_the_selection_costs_no_look_through_all_names_for_each_node(
+    scene, rt, monkeypatch, number
+):
+    """Someone selects everything in a scene of a hundred thousand nodes."""
+    group = scene.create("group", "all", None, {})
+    made = [scene.create("cube", "cube", group, {}) for _ in range(number)]
+    rt.clearSelection()
+    scene.select([*reversed(made), group])
+    looks, named = [], nodes.named
+
+    def looked(runtime, name):
+        looks.append(name)
+        return named(runtime, name)
+
+    monkeypatch.setattr(nodes, "named", looked)
+    assert scene.selection() == [*reversed(made), group]
+    assert len(looks) <= 40
 
 
 # -- names ------------------------------------------------------------------------------------
