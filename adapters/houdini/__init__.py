@@ -16,12 +16,19 @@ def detect() -> bool:
 
     Stubs and most stand-ins lack what only the running application knows.
     """
+    from ..qt import on_main_thread
+
     hou = sys.modules.get("hou")
+    if not (hasattr(hou, "hipFile") and hasattr(hou, "undos")):
+        return False
+    if not on_main_thread():
+        # Nothing of it may be called here; the adapter refuses and says why.
+        return True
     try:
         version = hou.applicationVersionString()  # type: ignore[union-attr]
     except Exception:  # a stand-in may raise anything
         return False
-    return isinstance(version, str) and hasattr(hou, "hipFile") and hasattr(hou, "undos")
+    return isinstance(version, str)
 
 
 def create() -> HostAdapter:

@@ -27,7 +27,9 @@ class Hom:
             raise StartError(
                 "This Python is not Houdini's: {}. Use hython, or Houdini itself".format(error)
             ) from None
-        if not _is_main_thread():
+        from ..qt import on_main_thread
+
+        if not on_main_thread():
             raise StartError("start() must be called on Houdini's main thread")
         self._hou: Any = hou
         self._main = threading.get_ident()
@@ -60,14 +62,3 @@ class Hom:
         if not self.alive():
             raise HostShuttingDown("Houdini is exiting.", state="not_started")
         return self._hou
-
-
-def _is_main_thread() -> bool:
-    """Return whether this is the thread of Houdini's windows, or else Python's main one."""
-    from ..qt import application, binding
-
-    windows = application()
-    qt = None if windows is None else binding()
-    if windows is None or qt is None:
-        return threading.current_thread() is threading.main_thread()
-    return bool(windows.thread() == qt.QtCore.QThread.currentThread())

@@ -13,9 +13,14 @@ __all__ = ["create", "detect", "when_ready"]
 
 def detect() -> bool:
     """Return whether this interpreter is that of 3ds Max (not one with a stub called ``pymxs``)."""
+    from ..qt import on_main_thread
+
     pymxs = sys.modules.get("pymxs")
+    if not hasattr(pymxs, "run_undo"):
+        return False
+    # What is asked of the runtime is a call. On another thread the adapter refuses and says why.
     runtime = getattr(pymxs, "runtime", None)
-    return hasattr(pymxs, "run_undo") and callable(getattr(runtime, "maxVersion", None))
+    return not on_main_thread() or callable(getattr(runtime, "maxVersion", None))
 
 
 def create() -> HostAdapter:

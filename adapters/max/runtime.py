@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from typing import Any, List
 
-from ...errors import HostError
+from ...errors import HostError, StartError
 
 __all__ = ["Runtime", "items", "text"]
 
@@ -19,6 +19,11 @@ class Runtime:
     """``pymxs`` for the thread that made this."""
 
     def __init__(self) -> None:
+        """Raises StartError off the main thread."""
+        from ..qt import on_main_thread
+
+        if not on_main_thread():
+            raise StartError("start() must be called on the main thread of 3ds Max")
         import pymxs
 
         self._pymxs = pymxs

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .binding import Qt, application, binding
+from .binding import Qt, application, binding, on_main_thread
 from .modal import modal_title
 from .questions import Questions
 from .quitting import OnQuit
@@ -30,6 +30,7 @@ __all__ = [
     "create",
     "detect",
     "modal_title",
+    "on_main_thread",
 ]
 
 

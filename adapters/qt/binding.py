@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 from typing import Any, Optional
 
 from ...records import NamedTuple
 
-__all__ = ["Qt", "application", "binding", "inherits", "is_valid"]
+__all__ = ["Qt", "application", "binding", "inherits", "is_valid", "on_main_thread"]
 
 #: Bindings and the module with the tools for their objects, the preferred one first.
 BINDINGS = {"PySide6": "shiboken6", "PySide2": "shiboken2"}
@@ -90,3 +91,15 @@ def inherits(application: Any, name: str) -> bool:
     everybody gets a QCoreApplication.
     """
     return application is not None and bool(application.inherits(name))
+
+
+def on_main_thread() -> bool:
+    """Return whether this is the thread of the application's windows, or else Python's main one.
+
+    Touches nothing of the host, and loads no binding that the process has not.
+    """
+    windows = application()
+    qt = None if windows is None else binding()
+    if windows is None or qt is None:
+        return threading.current_thread() is threading.main_thread()
+    return bool(windows.thread() == qt.QtCore.QThread.currentThread())
