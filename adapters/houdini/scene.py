@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ...errors import InvalidArgument, Unsupported
-from ...tools.backend import Row, SceneBackend, SceneError, Transform
+from ...tools.backend import LazyRow, Row, SceneBackend, SceneError, Transform
 from . import describing
 from .failures import Telling, text_of
 from .faults import faults
@@ -75,7 +76,7 @@ class HoudiniScene(SceneBackend):
     def rows(self) -> Iterator[Row]:
         hou = self._hom()
         for node in Tree(hou).below(None):
-            yield _row(hou, node)
+            yield LazyRow({"path": node.path()}, partial(_row, hou, node))
 
     def resolve(self, path: str) -> str:
         return resolve(self._hom(), path)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ...errors import HostError, InvalidArgument, NotFound
-from ...tools.backend import Row, SceneBackend, SceneError, Transform
+from ...tools.backend import LazyRow, Row, SceneBackend, SceneError, Transform
 from . import history, nodes
 from .attributes import attributes_of
 from .describing import describe
@@ -73,7 +74,10 @@ class MaxScene(SceneBackend):
 
     def rows(self) -> Iterator[Row]:
         rt = self._runtime.rt
-        return (_row(rt, one.node, one.path, one.parent or None) for one in nodes.walk(rt))
+        for one in nodes.walk(rt):
+            above = one.parent or None
+            known = {"path": one.path, "name": one.name, "parent": above}
+            yield LazyRow(known, partial(_row, rt, one.node, one.path, above))
 
     def resolve(self, path: str) -> str:
         rt = self._runtime.rt

@@ -7,10 +7,11 @@ they are part of it, and the first of them says what type it is.
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ...errors import HostError, InvalidArgument, NotFound, Unsupported
-from ...tools.backend import Row, SceneBackend, SceneError, Transform
+from ...tools.backend import LazyRow, Row, SceneBackend, SceneError, Transform
 from . import naming
 from .details import attributes_of, box_of, history_of, materials_of
 from .facts import scene_info
@@ -47,7 +48,13 @@ class MayaScene(SceneBackend):
 
     def rows(self) -> Iterator[Row]:
         for path, kind in naming.kinds():
-            yield _row(path, kind)
+            known = {
+                "path": path,
+                "name": naming.leaf(path),
+                "type": kind,
+                "parent": naming.parent_of(path),
+            }
+            yield LazyRow(known, partial(_row, path, kind))
 
     def resolve(self, path: str) -> str:
         return naming.resolve(path)

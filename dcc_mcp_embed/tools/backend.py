@@ -21,13 +21,13 @@ After a write a backend's own reads show its effect at once: the tools read back
 from __future__ import annotations
 
 import difflib
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..errors import Ambiguous, InvalidArgument, NotFound, Unsupported
 
-__all__ = ["COMMON_KINDS", "SceneBackend", "check_params", "find_path", "nearest"]
+__all__ = ["COMMON_KINDS", "LazyRow", "SceneBackend", "check_params", "find_path", "nearest"]
 
-Row = Dict[str, Any]
+Row = Mapping[str, Any]
 Transform = Dict[str, Any]
 SceneError = Dict[str, str]
 
@@ -55,6 +55,34 @@ MAX_COMPARED = 64
 MAX_CANDIDATES = 2000
 
 
+class LazyRow(Mapping[str, Any]):
+    """A row of which a listing knows a part; the host is asked for the rest when that is needed.
+
+    Of a hundred thousand objects a page shows fifty. Only for use within the call that listed it.
+    """
+
+    __slots__ = ("_known", "_read")
+
+    def __init__(self, known: Row, read: Callable[[], Row]) -> None:
+        """``read()`` returns the whole row."""
+        self._known = known
+        self._read: Optional[Callable[[], Row]] = read
+
+    def __getitem__(self, name: str) -> Any:
+        return self._known[name] if name in self._known else self._whole()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole())
+
+    def __len__(self) -> int:
+        return len(self._whole())
+
+    def _whole(self) -> Row:
+        if self._read is not None:
+            self._known, self._read = self._read(), None
+        return self._known
+
+
 class SceneBackend:
     """The contract. The in-memory scene of the standalone adapter is its reference."""
 
@@ -75,7 +103,10 @@ class SceneBackend:
         raise NotImplementedError
 
     def rows(self) -> Iterator[Row]:
-        """Yield a row for each object of the scene, parents before children, in a stable order."""
+        """Yield a row for each object of the scene, parents before children, in a stable order.
+
+        What takes a call of the host for each object is better left to a :class:`LazyRow`.
+        """
         raise NotImplementedError
 
     def resolve(self, path: str) -> str:

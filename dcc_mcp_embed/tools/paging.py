@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ..errors import InvalidArgument
 from ..parsing import loads
@@ -32,14 +32,14 @@ MAX_CURSOR = 4096
 class Page(NamedTuple):
     """Some rows of a listing, how many there are in all, and the cursor of the rest (or None)."""
 
-    items: List[Dict[str, Any]]
+    items: List[Mapping[str, Any]]
     total: int
     next_cursor: Optional[str]
 
 
 def page(
-    rows: Iterable[Dict[str, Any]],
-    wanted: Callable[[Dict[str, Any]], bool],
+    rows: Iterable[Mapping[str, Any]],
+    wanted: Callable[[Mapping[str, Any]], bool],
     query: Sequence[Any],
     limit: int = DEFAULT_LIMIT,
     cursor: Optional[str] = None,
@@ -56,18 +56,16 @@ def page(
         )
     digest = _digest(query)
     offset, anchors = (0, []) if not cursor else _decode(cursor, digest)
-    places: Dict[str, int] = {}
-    matched: List[Tuple[int, Dict[str, Any]]] = []
-    for place, row in enumerate(rows):
-        if row["id"] in anchors:
-            places[row["id"]] = place
-        if wanted(row):
-            matched.append((place, row))
+    everything = list(rows)
+    matched = [(place, row) for place, row in enumerate(everything) if wanted(row)]
     start = min(offset, len(matched))
-    for anchor in anchors:
-        if anchor in places:
-            start = sum(1 for place, _ in matched if place <= places[anchor])
-            break
+    # The ids of all the rest are asked for only where the last page's end is not where it was.
+    if anchors and not (start == offset > 0 and matched[start - 1][1]["id"] == anchors[0]):
+        places = {row["id"]: place for place, row in enumerate(everything) if row["id"] in anchors}
+        for anchor in anchors:
+            if anchor in places:
+                start = sum(1 for place, _ in matched if place <= places[anchor])
+                break
     items = [row for _, row in matched[start : start + limit]]
     end = start + len(items)
     rest = None

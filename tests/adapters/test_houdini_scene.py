@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from dcc_mcp_embed.adapters.houdini import scene as scene_module
 
 from dcc_mcp_embed.errors import InvalidArgument, NotFound, TypeMismatch, Unsupported
 
@@ -341,3 +342,17 @@ def test_nodes_may_go_between_two_steps_of_looking_for_errors(scene, hou):
         next(steps)
     scene.delete(paths)
     assert [step for step in steps if step is not None] == []
+
+
+def test_a_listing_reads_whole_only_what_is_asked_for(scene, monkeypatch):
+    """A page shows fifty of a hundred thousand."""
+    path = scene.create("cube", "cube", None, {})
+
+    def refuse(*_):
+        raise AssertionError("read whole")
+
+    monkeypatch.setattr(scene_module, "_row", refuse)
+    (row,) = [one for one in scene.rows() if one["path"] == path]
+    assert row["path"] == "/obj/cube"
+    with pytest.raises(AssertionError):
+        row["id"]

@@ -9,6 +9,7 @@ import threading
 
 import pytest
 from dcc_mcp_embed.adapters.max import nodes
+from dcc_mcp_embed.adapters.max import scene as scene_module
 
 from dcc_mcp_embed.errors import (
     Ambiguous,
@@ -488,3 +489,17 @@ def test_another_thread_is_refused_before_3ds_max_is_asked(scene):
     # The fake notes each call from a thread, and fails the test for it.
     assert [type(error) for error in caught] == [HostError] * len(calls)
     assert len(list(scene.rows())) == 1
+
+
+def test_a_listing_reads_whole_only_what_is_asked_for(scene, monkeypatch):
+    """A page shows fifty of a hundred thousand."""
+    path = scene.create("cube", "cube", None, {})
+
+    def refuse(*_):
+        raise AssertionError("read whole")
+
+    monkeypatch.setattr(scene_module, "_row", refuse)
+    (row,) = [one for one in scene.rows() if one["path"] == path]
+    assert (row["name"], row["parent"]) == ("cube", None)
+    with pytest.raises(AssertionError):
+        row["id"]

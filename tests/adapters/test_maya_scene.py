@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from dcc_mcp_embed.adapters.maya import naming
+from dcc_mcp_embed.adapters.maya import scene as scene_module
 from dcc_mcp_embed.adapters.maya.scene import MayaScene
 from dcc_mcp_embed.adapters.maya.undo import Chunk
 
@@ -554,3 +555,17 @@ def test_nothing_of_maya_is_touched_off_the_main_thread(scene):
     assert len(raised) == 7
     assert all("worker-7" in error.message for error in raised)
     # The fake remembers calls that came through, and fails this test for them.
+
+
+def test_a_listing_reads_whole_only_what_is_asked_for(scene, monkeypatch):
+    """A page shows fifty of a hundred thousand."""
+    path = scene.create("cube", "cube", None, {})
+
+    def refuse(*_):
+        raise AssertionError("read whole")
+
+    monkeypatch.setattr(scene_module, "_row", refuse)
+    (row,) = [one for one in scene.rows() if one["path"] == path]
+    assert (row["name"], row["type"], row["parent"]) == ("cube", "mesh", None)
+    with pytest.raises(AssertionError):
+        row["id"]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcc_mcp_embed.errors import InvalidArgument
+from dcc_mcp_embed.tools.backend import LazyRow
 from dcc_mcp_embed.tools.paging import ANCHORS, MAX_CURSOR, page
 
 
@@ -138,3 +139,38 @@ def test_a_cursor_belongs_to_its_filters():
 def test_the_limit_has_limits(limit):
     with pytest.raises(InvalidArgument, match="between 1 and 500"):
         page(rows(range(3)), everything, [], limit)
+
+
+def test_only_what_is_shown_is_asked_for_while_the_scene_stays():
+    """Each look at a row of a hundred thousand is a call of the host."""
+    asked = []
+
+    def lazy(number):
+        def read():
+            asked.append(number)
+            return {"path": number, "id": str(number)}
+
+        return LazyRow({"path": number}, read)
+
+    cursor, shown = None, []
+    for _ in range(3):
+        found = page([lazy(n) for n in range(100)], everything, ["q"], 10, cursor)
+        shown += ids(found)
+        cursor = found.next_cursor
+    assert shown == list(range(30))
+    # Its own rows, and where the page before ended.
+    assert len(asked) <= 3 * (10 + 1)
+    # When others have come in front of them the ids tell.
+    found = page([lazy(n) for n in range(-5, 100)], everything, ["q"], 10, cursor)
+    assert ids(found) == list(range(30, 40)) and found.total == 105
+
+
+def test_a_lazy_row_is_a_row():
+    whole, reads = {"id": "7", "path": "/a", "visible": True}, []
+    row = LazyRow({"path": "/a"}, lambda: reads.append(1) or whole)
+    assert row["path"] == "/a" and not reads
+    assert row["visible"] is True and row["id"] == "7" and reads == [1]
+    assert dict(row) == whole == row and set(row) == set(whole) and len(row) == 3
+    with pytest.raises(KeyError):
+        row["colour"]
+    assert reads == [1]
