@@ -7,6 +7,7 @@ one test, which is skipped, or fails where real things are demanded.
 
 from __future__ import annotations
 
+import glob
 import os
 import signal
 import sys
@@ -25,12 +26,8 @@ PATIENCE = 600.0
 HANG = 120
 
 REPORT = "--junitxml"
-#: Tests of other folders that run here, too: those of 3ds Max.
-ELSEWHERE = (
-    ("hosts", "test_conformance.py"),
-    ("hosts", "test_fake_max.py"),
-    ("hosts", "test_max_hazards.py"),
-)
+#: Tests of the hosts that are played that run here, too: those of 3ds Max.
+PLAYED = ("test_conformance.py", "test_*max*.py")
 EXPECT = "DCC_MCP_EMBED_EXPECT"
 #: What of our environment the tests see: a home of their own is all that is theirs.
 PASSED_ON = ("CI", EXPECT, helpers.REQUIRE_REAL)
@@ -59,7 +56,9 @@ def options(arguments: Sequence[str]) -> List[str]:
     told += ["--rootdir", wine.windows_path(helpers.ROOT), "--confcutdir", folder]
     told += ["-p", "no:cacheprovider", "-o", "faulthandler_timeout={}".format(HANG), folder]
     # What every host passes, tried here in the one that is Windows' alone (conftest.py).
-    told += [wine.windows_path(os.path.join(os.path.dirname(HERE), *one)) for one in ELSEWHERE]
+    for pattern in PLAYED:
+        found = glob.glob(os.path.join(os.path.dirname(HERE), "hosts", pattern))
+        told += map(wine.windows_path, sorted(found))
     for argument in arguments:
         name, _, value = argument.partition("=")
         told.append("=".join((name, wine.windows_path(value))) if name == REPORT else argument)
