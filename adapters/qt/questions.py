@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ...host.adapter import Question
 from .binding import Qt, is_valid
@@ -23,7 +23,9 @@ class Questions:
         """``parent()`` returns the window that boxes are to stay above; None: above all."""
         self._qt = qt
         self._parent = parent
-        self._open: List[Any] = []
+        #: The window of each box. PySide2 gives up a box once Python has no object for its window,
+        #: which a host's adapter makes of an address only to pass it on.
+        self._open: Dict[Any, Any] = {}
 
     def ask(self, question: Question) -> None:
         """Show ``question``. A box that is closed without an answer leaves it unanswered."""
@@ -51,7 +53,7 @@ class Questions:
         for button, choice in buttons:
             button.setObjectName(choice)
             button.setEnabled(False)
-        self._open.append(box)
+        self._open[box] = above
 
         def ready() -> None:
             for button, _ in buttons:
@@ -62,7 +64,7 @@ class Questions:
             choice = _choice(box.clickedButton(), buttons)
             if box not in self._open:
                 return
-            self._open.remove(box)
+            del self._open[box]
             box.deleteLater()
             if choice is not None:
                 question.answer(choice)
@@ -73,7 +75,7 @@ class Questions:
 
     def close(self) -> None:
         """Take all boxes away; their questions stay unanswered. Twice is fine."""
-        boxes, self._open = self._open, []
+        boxes, self._open = self._open, {}
         for box in boxes:
             if not is_valid(self._qt, box):
                 continue
