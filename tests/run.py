@@ -47,9 +47,9 @@ DRIVER_MINIMUM = (3, 8)
 #: same order as in setup.cfg.
 MODERN = ((3, 11), (3, 12), (3, 13), (3, 10))
 
-#: (major, minor) that hosts with Qt have, of each binding the oldest and the newest; the same in
-#: setup.cfg.
-WITH_QT = ((3, 7), (3, 9), (3, 11), (3, 13))
+#: (major, minor) that hosts with Qt have and that are run without being asked for by name;
+#: setup.cfg has one more.
+WITH_QT = ((3, 7), (3, 11), (3, 13))
 
 #: What the wheels of PySide leave to the system, whether or not anything is ever shown.
 _QT = (

@@ -31,7 +31,7 @@ def test_everything_is_run_by_default() -> None:
     assert set(names) == {"lint", "types", "heavy", "windows"} | with_qt | {
         kind + tag for kind in ("py", "checkout") for tag in tags
     }
-    assert len(names) == len(set(names)) == 22
+    assert len(names) == len(set(names)) == 21
 
 
 def test_parts_can_be_chosen() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ...host.adapter import Question
 from .binding import Qt, is_valid
@@ -23,9 +23,9 @@ class Questions:
         """``parent()`` returns the window that boxes are to stay above; None: above all."""
         self._qt = qt
         self._parent = parent
-        #: Each box with the window above it. PySide2 takes what is below a window for deleted once
-        #: nobody holds that window's own Python object, which a host makes anew for each who asks.
-        self._open: List[Tuple[Any, Any]] = []
+        #: The window of each box. PySide2 gives up a box once Python has no object for its window,
+        #: which a host's adapter makes of an address only to pass it on.
+        self._open: Dict[Any, Any] = {}
 
     def ask(self, question: Question) -> None:
         """Show ``question``. A box that is closed without an answer leaves it unanswered."""
@@ -53,8 +53,7 @@ class Questions:
         for button, choice in buttons:
             button.setObjectName(choice)
             button.setEnabled(False)
-        kept = (box, above)
-        self._open.append(kept)
+        self._open[box] = above
 
         def ready() -> None:
             for button, _ in buttons:
@@ -63,9 +62,9 @@ class Questions:
 
         def finished(*_: Any) -> None:
             choice = _choice(box.clickedButton(), buttons)
-            if kept not in self._open:
+            if box not in self._open:
                 return
-            self._open.remove(kept)
+            del self._open[box]
             box.deleteLater()
             if choice is not None:
                 question.answer(choice)
@@ -76,8 +75,8 @@ class Questions:
 
     def close(self) -> None:
         """Take all boxes away; their questions stay unanswered. Twice is fine."""
-        boxes, self._open = self._open, []
-        for box, _ in boxes:
+        boxes, self._open = self._open, {}
+        for box in boxes:
             if not is_valid(self._qt, box):
                 continue
             box.hide()

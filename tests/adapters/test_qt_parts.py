@@ -268,6 +268,31 @@ def test_a_box_stays_above_the_window_that_it_is_given_and_goes_with_it(loop) ->
     above.close()
 
 
+def test_a_window_that_python_knows_for_a_moment_only_keeps_its_box(loop, monkeypatch) -> None:
+    """So is that of a host made which Qt's binding has from its address."""
+    from dcc_mcp_embed.adapters.qt import Questions
+    from dcc_mcp_embed.adapters.qt import questions as module
+
+    monkeypatch.setattr(module, "SETTLE", 50)
+    qt = loop.qt()
+    window = _shown(qt.QtWidgets.QMainWindow())
+    address = qt.shiboken.getCppPointer(window)[0]
+    above = Questions(qt, lambda: qt.shiboken.wrapInstance(address, qt.QtWidgets.QWidget))
+    answers = []
+
+    def body() -> None:
+        loop.on_main(lambda: ask(above, answers))
+        loop.on_main(gc.collect)
+        loop.press("once", 5.0)
+
+    try:
+        loop.run(body)
+    finally:
+        above.close()
+        window.close()
+    assert answers == ["once"]
+
+
 def test_the_end_of_the_application_is_told_once(loop) -> None:
     from dcc_mcp_embed.adapters.qt import OnQuit
 

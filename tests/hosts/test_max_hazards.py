@@ -24,6 +24,7 @@ from fakes.stage import declared_among
 pytestmark = [pytest.mark.qt, pytest.mark.limit(60)]
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(dcc_mcp_embed.__file__)))
 #: Seconds for a process of its own.
 PATIENCE = 60.0
 
@@ -370,8 +371,13 @@ def test_alone(name, tmp_path):
     done = subprocess.run(
         command,
         cwd=TESTS,
-        # Qt 5 would say that it takes another folder.
-        env=dict(os.environ, XDG_RUNTIME_DIR=str(tmp_path)),
+        env=dict(
+            os.environ,
+            # The package that is tested here, be it a checkout's or an installed one.
+            PYTHONPATH=os.pathsep.join(filter(None, (PACKAGE, os.environ.get("PYTHONPATH")))),
+            # Qt 5 would say that it takes another folder.
+            XDG_RUNTIME_DIR=str(tmp_path),
+        ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from fakes.hazards import Tools, until
+from fakes.hazards import Tools
 from fakes.hosted import DEADLINE, data, error
-from fakes.max_host.served import serving
+from fakes.max_host.served import queued, serving
 from fakes.max_host.stage import MaxbatchStage
 
-# Without Qt, in whose environments its hazards are tried.
-pytestmark = [pytest.mark.qt, pytest.mark.limit(60)]
+pytestmark = pytest.mark.limit(60)
 
 
 @pytest.fixture
@@ -30,7 +29,7 @@ def test_batch_serves_while_the_script_lasts(batch, start):
     tools = Tools(batch)
     hosted = start(batch, tools.module)
     early = hosted.later("act", {"name": "early"})
-    until(lambda: hosted.server._lanes["main"].status()["queue_depth"] == 1)
+    queued(hosted, "act", 1)
     assert tools.ran == []
 
     def body():
@@ -52,7 +51,7 @@ def test_batch_ends_with_calls_in_flight(batch, start):
         assert tools.entered.acquire(timeout=DEADLINE)
         for number in range(20):
             calls[str(number)] = hosted.later("act_slowly", {"name": str(number)})
-        until(lambda: hosted.server._lanes["main"].status()["queue_depth"] == 20)
+        queued(hosted, "act_slowly", 20)
         batch.quit()
         tools.leave.set()
         blocked.get()

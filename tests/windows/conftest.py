@@ -15,10 +15,13 @@ if os.name != "nt":
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-#: Of the hosts that can be played, the one that runs on Windows only.
-HOSTS = ("max", "maxbatch")
-#: What of 3ds Max's hazards is tried alone here, too: an end that nobody has told of.
-ALONE = ("end_without_a_word",)
+#: What a test that has a ``name`` is tried with here: of the hosts that can be played the ones of
+#: Windows alone, and of what takes a process of its own an end that nobody has told of.
+WANTED = {
+    "test_a_host_passes": ("max",),
+    "test_a_host_passes_all_of_it_one_after_the_other": ("max", "maxbatch"),
+    "test_alone": ("end_without_a_word",),
+}
 
 
 def pytest_configure(config):
@@ -43,9 +46,7 @@ def pytest_collection_modifyitems(config, items):
 
 def _is_for_here(item):
     name = getattr(getattr(item, "callspec", None), "params", {}).get("name")
-    # Each of those takes a process of its own, and this system some seconds to start one.
-    wanted = ALONE if item.originalname == "test_alone" else HOSTS
-    return name is None or name in wanted
+    return name is None or name in WANTED.get(item.originalname, ())
 
 
 class Process:

@@ -17,6 +17,7 @@ if __name__ == "__main__":
 
 from fakes import hazards
 from fakes.hosted import DEADLINE, Hosted, data, error
+from fakes.max_host.served import queued
 from fakes.max_host.stage import MaxbatchStage, MaxStage
 
 __all__ = ["CHECKS"]
@@ -56,7 +57,7 @@ def batch_holds_the_interpreter(home: str) -> None:
             holding = hosted.later("hold_interpreter", {"seconds": 0.5})
             assert tools.entered.acquire(timeout=DEADLINE)
             calls = {str(n): hosted.later("act_soon", {"name": str(n)}) for n in range(4)}
-            hazards.until(lambda: hosted.server._lanes["main"].status()["queue_depth"] == 4)
+            queued(hosted, "act_soon", 4)
             tools.leave.set()
             assert data(holding.get()) == {}
             answers = {name: call.get() for name, call in calls.items()}
@@ -83,7 +84,7 @@ def quit_and_end(home: str) -> None:
         blocked = hosted.later("block")
         assert tools.entered.acquire(timeout=DEADLINE)
         waiting = [hosted.later("act_slowly", {"name": str(n)}) for n in range(8)]
-        hazards.until(lambda: hosted.server._lanes["main"].status()["queue_depth"] == 8)
+        queued(hosted, "act_slowly", 8)
         stage.quit()
         tools.leave.set()
         blocked.get()

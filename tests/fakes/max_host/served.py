@@ -5,9 +5,17 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import Any, Callable, Iterator, List
 
+from dcc_mcp_embed.host.job import QUEUED
+from fakes.hazards import until
 from fakes.hosted import DEADLINE, Hosted
 
-__all__ = ["serving"]
+__all__ = ["queued", "serving"]
+
+
+def queued(hosted: Hosted, name: str, count: int) -> None:
+    """Wait until so many calls of a tool wait for the main thread. Others may, too."""
+    lane = hosted.server._lanes["main"]
+    until(lambda: [job.name for job in lane.jobs() if job.state == QUEUED].count(name) == count)
 
 
 @contextmanager
