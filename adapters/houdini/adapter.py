@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import sys
+from contextlib import ExitStack
 from typing import Any, Callable, List, Optional
 
 from ...errors import Unsupported
@@ -139,9 +140,11 @@ class HoudiniAdapter(HostAdapter):
             return
         self._closed = True
         atexit.unregister(self._end)
-        for part in (self._file_events, self._questions, self._on_quit, self._waker):
-            if part is not None:
-                part.close()
+        # All of it, whatever one raises: there is no second time. The last one comes first.
+        with ExitStack() as steps:
+            for part in (self._waker, self._on_quit, self._questions, self._file_events):
+                if part is not None:
+                    steps.callback(part.close)
 
     # -- inside -------------------------------------------------------------------------------
 

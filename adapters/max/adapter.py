@@ -150,6 +150,8 @@ class MaxAdapter(HostAdapter):
             return
         self._closed = True
         atexit.unregister(self._exit)
-        self._events.close()
-        if self._interface is not None:
-            self._interface.close()
+        try:
+            self._events.close()
+        finally:
+            if self._interface is not None:
+                self._interface.close()

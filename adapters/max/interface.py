@@ -6,6 +6,7 @@ is open, Qt's or Windows' own.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from importlib import import_module
 from typing import Any, Callable, List, Optional
 
@@ -69,13 +70,11 @@ class Interface:
 
     def close(self) -> None:
         """Delete what this has made in Qt, and give the streams back. Twice is fine."""
-        self._listener.close()
-        for quit_ in self._quits:
-            quit_.close()
-        self._quits = []
-        self._questions.close()
-        self._wake.close()
-        self._prints.close()
+        quits, self._quits = self._quits, []
+        # All of it, whatever one raises: there is no second time. The last one comes first.
+        with ExitStack() as steps:
+            for part in (self._prints, self._wake, self._questions, *quits, self._listener):
+                steps.callback(part.close)
 
 
 def _main_window() -> Any:

@@ -66,12 +66,16 @@ class Listener:
             waiting, self._waiting = self._waiting, deque()
             dropped, self._dropped = self._dropped, 0
             self._size = 0
-        for original, text in waiting:
-            original.write(text)
         if dropped:
             # Only beside what is kept.
-            last = waiting[-1][0]
-            last.write("\n[... {} characters of other threads left out ...]\n".format(dropped))
+            lacks = "\n[... {} characters of other threads left out ...]\n".format(dropped)
+            waiting.append((waiting[-1][0], lacks))
+        for original, text in waiting:
+            try:
+                original.write(text)
+            except Exception:
+                # Who printed is gone, and the stream that could tell of it is the one that fails.
+                continue
 
     def close(self) -> None:
         """Write what waits and give the streams back. Twice is fine.

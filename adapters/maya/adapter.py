@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+from contextlib import ExitStack
 from typing import Any, Callable, List, Optional
 
 from ...errors import Unsupported
@@ -134,7 +135,8 @@ class MayaAdapter(HostAdapter):
         self._not_idle()
         for once in self._exits:
             atexit.unregister(once)
-        self._messages.close()
-        for part in (self._questions, self._gate, self._waker):
-            if part is not None:
-                part.close()
+        # All of it, whatever one raises: there is no second time. The last one comes first.
+        with ExitStack() as steps:
+            for part in (self._waker, self._gate, self._questions, self._messages):
+                if part is not None:
+                    steps.callback(part.close)

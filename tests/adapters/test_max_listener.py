@@ -79,6 +79,23 @@ def test_whoever_prints_is_told_of_no_main_thread_that_cannot_be_woken():
         sys.stdout, sys.stderr = before
 
 
+def test_a_stream_that_fails_costs_neither_the_others_theirs_nor_keeps_ours_in_place():
+    class Broken(Shown):
+        def write(self, text):
+            raise OSError("its window is closed")
+
+    before = sys.stdout, sys.stderr
+    broken, shown = Broken(), Shown()
+    sys.stdout, sys.stderr = broken, shown
+    try:
+        listener = Listener(lambda write: None)
+        on_thread(lambda: (print("lost"), sys.stderr.write("kept")))
+        listener.close()
+        assert (sys.stdout, sys.stderr, shown.text) == (broken, shown, "kept")
+    finally:
+        sys.stdout, sys.stderr = before
+
+
 def test_too_much_is_dropped_and_said(monkeypatch):
     monkeypatch.setattr(module, "MAX_WAITING", 10)
     with Made() as made:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from dcc_mcp_embed.errors import Unsupported
+from dcc_mcp_embed.errors import HostError, Unsupported
 from dcc_mcp_embed.host.adapter import Question
 
 pytestmark = [pytest.mark.qt, pytest.mark.limit(60)]
@@ -175,6 +175,24 @@ def test_the_exit_is_told_once_while_maya_still_lives(stage):
     stage.adapter.on_exit(leave)
     stage.run(stage.quit)
     assert told == [(threading.main_thread(), "2025")]
+
+
+def test_what_cannot_be_taken_back_keeps_nothing_else(stage, monkeypatch):
+    closed = []
+    adapter, whole = stage.adapter, stage.adapter._messages.close
+
+    def refuse():
+        whole()
+        raise RuntimeError("there is no such callback")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(adapter._messages, "close", refuse)
+        patch.setattr(adapter._gate, "close", lambda: closed.append("gate"))
+        with pytest.raises(RuntimeError):
+            adapter.close()
+    assert closed == ["gate"]
+    with pytest.raises(HostError):
+        adapter._waker.wake(len)
 
 
 def test_an_exit_is_not_told_after_the_close(stage):
