@@ -95,4 +95,8 @@ def _top() -> Tuple[int, str]:
 
 
 def _open_name() -> str:
-    return str(cmds().undoInfo(query=True, chunkName=True) or "")
+    try:
+        return str(cmds().undoInfo(query=True, chunkName=True) or "")
+    except RuntimeError:
+        # What is asked where no chunk is open is not documented; without it steps are counted.
+        return ""

@@ -98,8 +98,14 @@ def on_main_thread() -> bool:
 
     Touches nothing of the host, and loads no binding that the process has not.
     """
+    current = threading.current_thread()
+    is_main = current is threading.main_thread()
+    if not is_main and not isinstance(current, threading._DummyThread):
+        # One that Python has started is none of the host's. Qt is not asked on it: what it keeps of
+        # such a thread takes the process down if that ends in the moment in which the thread does.
+        return False
     windows = application()
     qt = None if windows is None else binding()
     if windows is None or qt is None:
-        return threading.current_thread() is threading.main_thread()
+        return is_main
     return bool(windows.thread() == qt.QtCore.QThread.currentThread())

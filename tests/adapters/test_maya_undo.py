@@ -171,6 +171,18 @@ def test_a_chunk_that_the_tool_closes_is_not_closed_again(host, cmds, cube):
     assert chunk.steps == 1 and steps(host)[-1] == LABEL
 
 
+def test_where_maya_refuses_to_tell_the_open_chunk_steps_are_counted(host, cmds, cube, monkeypatch):
+    def refuse():
+        raise RuntimeError("no chunk is open")
+
+    monkeypatch.setattr(host.undo, "open_name", refuse)
+    before = steps(host)
+    with Chunk(LABEL) as chunk:
+        cmds.setAttr(cube + ".translateX", 1)
+    assert chunk.steps == 1 and host.undo.chunks == []
+    assert steps(host) == [*before, LABEL]
+
+
 def test_where_maya_does_not_tell_the_open_chunk_ours_is_closed_once(host, cmds, cube):
     """The documentation says that ``chunkName`` can be asked, not what the answer is."""
     host.undo.tells_chunk = False

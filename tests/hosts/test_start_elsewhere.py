@@ -81,3 +81,23 @@ def test_maya(batch):
     with install(host):
         assert refused(elsewhere())
     host.check()
+
+
+@pytest.mark.qt
+def test_qt_is_not_met_on_a_thread_of_pythons(monkeypatch):
+    from fakes import qtloop
+    from fakes.houdini_host import install
+
+    class Met(AssertionError):
+        pass
+
+    qtloop.the_application()
+
+    def current():
+        raise Met
+
+    with install(interactive=True):
+        monkeypatch.setattr(
+            qtloop.qt().QtCore, "QThread", type("No", (), {"currentThread": current})
+        )
+        assert refused(elsewhere())
