@@ -23,12 +23,16 @@ class Tree:
 
     def __init__(self, hou: Any) -> None:
         self._below: Dict[Optional[str], List[Any]] = {}
+        #: Path of an object -> that of the one above it, None if nothing is.
+        self.parents: Dict[str, Optional[str]] = {}
         found = list(_listed(hou))
-        paths = {node.path() for node in found}
-        for node in found:
+        paths = [node.path() for node in found]
+        for own, node in zip(paths, found):
             above = parent_of(hou, node)
-            path = None if above is None else above.path()
-            self._below.setdefault(path if path in paths else None, []).append(node)
+            self.parents[own] = None if above is None else above.path()
+        for own, node in zip(paths, found):
+            path = self.parents[own]
+            self._below.setdefault(path if path in self.parents else None, []).append(node)
 
     def children(self, path: str) -> List[Any]:
         """Return what is right below an object."""

@@ -75,8 +75,11 @@ class HoudiniScene(SceneBackend):
 
     def rows(self) -> Iterator[Row]:
         hou = self._hom()
-        for node in Tree(hou).below(None):
-            yield LazyRow({"path": node.path()}, partial(_row, hou, node))
+        tree = Tree(hou)
+        for node in tree.below(None):
+            path = node.path()
+            known = {"path": path, "parent": tree.parents[path]}
+            yield LazyRow(known, partial(_row, hou, node))
 
     def resolve(self, path: str) -> str:
         return resolve(self._hom(), path)

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from ..errors import InvalidArgument, NotFound, Unsupported
 from . import matrix as m
 from . import scene_schema as s
-from .backend import Transform
+from .backend import SceneBackend, Transform
 from .context import ToolContext
 from .declare import Tool, declared, tool
 from .scene_read import selected
@@ -30,6 +30,8 @@ SPACES = ("world", "local")
 MODES = ("replace", "add", "remove")
 PARTS = ("translate", "rotate", "scale")
 
+#: What is below so many is asked of the host for each; it may walk the whole scene each time.
+FEW = 8
 #: Hosts keep transforms in single precision: its rounding is no difference worth a warning.
 TOLERANCE = 1e-4
 
@@ -236,9 +238,7 @@ def delete_objects(ctx: ToolContext, paths: Sequence[str], dry_run: bool = False
             hint=missing[asked[0]][1],
             details={"missing": list(missing)},
         )
-    expected = list(found)
-    for path in found:
-        expected.extend(scene.descendants(path))
+    expected = [*found, *_below(scene, list(found))]
     gone = list(dict.fromkeys(expected if dry_run else scene.delete(list(found))))
     result: Dict[str, Any] = {
         "deleted": [path for path in gone if path in found],
@@ -329,3 +329,16 @@ def _bbox(ctx: ToolContext, path: str) -> Any:
         return ctx.scene.detail(path, "bbox")
     except Unsupported:
         return None
+
+
+def _below(scene: SceneBackend, paths: Sequence[str]) -> List[str]:
+    """Return the paths of what is below any of these."""
+    if len(paths) <= FEW:
+        return [below for path in paths for below in scene.descendants(path)]
+    above, found = set(paths), []
+    # Parents come first.
+    for row in scene.rows():
+        if row["parent"] in above:
+            above.add(row["path"])
+            found.append(row["path"])
+    return found

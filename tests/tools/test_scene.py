@@ -422,6 +422,31 @@ def test_an_empty_name_is_refused(built):
 # delete_objects
 
 
+def test_of_many_the_scene_is_walked_once_for_what_is_below_them(host, monkeypatch):
+    """Houdini has to walk all of it to tell what is below one object."""
+    tops = []
+    for number in range(30):
+        top = host.scene.create("group", "top{}".format(number))
+        host.scene.create("cube", "low", host.scene.create("group", "middle", top))
+        tops.append("/top{}".format(number))
+    asked, descendants = [], host.backend.descendants
+
+    def told(path):
+        asked.append(path)
+        return descendants(path)
+
+    monkeypatch.setattr(host.backend, "descendants", told)
+    few = host.call("delete_objects", paths=tops[:3], dry_run=True)
+    dry = host.call("delete_objects", paths=tops, dry_run=True)
+    assert len(asked) == 3
+    below = [top + end for top in tops for end in ("/middle", "/middle/low")]
+    assert sorted(dry["also_deleted"]) == sorted(below)
+    assert sorted(few["also_deleted"]) == sorted(below[:6])
+    done = host.call("delete_objects", paths=[*tops, "/top0/middle"])
+    assert sorted(done["deleted"] + done["also_deleted"]) == sorted(tops + below)
+    assert list(host.backend.rows()) == []
+
+
 def test_delete_tells_what_else_went(built):
     done = built.call("delete_objects", paths=["/house", "tree", "/no"])
     assert done["deleted"] == ["/house", "/tree"]
