@@ -71,9 +71,10 @@ class Interface:
     def close(self) -> None:
         """Delete what this has made in Qt, and give the streams back. Twice is fine."""
         quits, self._quits = self._quits, []
+        parts: List[Any] = [self._prints, self._wake, self._questions, *quits, self._listener]
         # All of it, whatever one raises: there is no second time. The last one comes first.
         with ExitStack() as steps:
-            for part in (self._prints, self._wake, self._questions, *quits, self._listener):
+            for part in parts:
                 steps.callback(part.close)
 
 
