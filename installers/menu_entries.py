@@ -54,10 +54,16 @@ def run(key: str, host: str, services: Any) -> bool:
         return False
 
 
-def put_up(host: str, module: Any) -> None:
-    """Show the menu; ``module`` has a host's ``Menu`` and services. One that is there stays."""
-    if host not in _SHOWN:
-        _SHOWN[host] = module.Menu(TITLE, entries(host, module))
+def put_up(host: str, name: str) -> None:
+    """Show the menu; the module ``name`` has the host's ``Menu`` and services.
+
+    One that is there stays. A host whose menus are files has no ``Menu``. Raises what making it
+    raises.
+    """
+    module: Any = import_module(name)
+    menu = getattr(module, "Menu", None)
+    if menu is not None and host not in _SHOWN:
+        _SHOWN[host] = menu(TITLE, entries(host, module))
 
 
 def take_down(host: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import types
 
 import pytest
 from dcc_mcp_embed.installers import menu_entries
@@ -102,8 +103,8 @@ def test_a_copy_that_no_installer_put_here_is_not_removed(server, services):
     assert services.asked == [] and PLACE.server is server
 
 
-def test_one_menu_is_put_up_however_often_and_taken_down_once(services):
-    closed = []
+def test_one_menu_is_put_up_however_often_and_taken_down_once(monkeypatch):
+    closed, made = [], []
 
     class Menu:
         def __init__(self, title, entries):
@@ -113,12 +114,14 @@ def test_one_menu_is_put_up_however_often_and_taken_down_once(services):
         def close(self):
             closed.append(self)
 
-    made = []
-    services.Menu = Menu
-    menu_entries.put_up("maya", services)
-    menu_entries.put_up("maya", services)
+    module = types.ModuleType("some_host_menu")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    menu_entries.put_up("maya", module.__name__)
+    assert not made, "a host whose menus are files has none to be made"
+    module.Menu = Menu
+    menu_entries.put_up("maya", module.__name__)
+    menu_entries.put_up("maya", module.__name__)
     menu_entries.take_down("maya")
     menu_entries.take_down("maya")
     assert len(made) == 1 and closed == made
     assert made[0].labels == list(menu_entries.ENTRIES.values())
-    assert sys.modules["dcc_mcp_embed"] is dcc_mcp_embed
