@@ -169,7 +169,7 @@ def _uninstall(host: str, services: Any, title: str) -> bool:
     server = _server()
     if server is not None:
         server.stop()
-    report = api.uninstall(host, target=ours.user)
+    report = api.uninstall(host, target=ours.user, stopped=True)
     left = [one for folder in report["folders"] for one in folder["operations"]]
     left = [one["text"] for one in left if one["status"] == "owed" or one["operation"] == "keep"]
     take_down(host)
