@@ -34,12 +34,26 @@ def install(
         return False
     for folder in report["folders"]:
         _tell(folder, say)
-        running = sys.modules.get("dcc_mcp_embed")
-        if running is None and user is not None and target is None:
+        loaded = sys.modules.get("dcc_mcp_embed")
+        if loaded is None and user is not None and target is None:
             runpy.run_path(os.path.join(folder["root"], "boot.py"))["boot"](host)
-        elif running is not None:
-            say("{} runs here until this host is closed".format(_version(running)))
+        elif loaded is not None:
+            _tell_of(loaded, say)
     return bool(report["success"])
+
+
+def _tell_of(loaded: Any, say: Callable[[str], None]) -> None:
+    place: Any = sys.modules.get("dcc_mcp_embed.embed.place")
+    server = None if place is None else place.PLACE.server
+    from_where = "{}, from {}".format(_version(loaded), os.path.dirname(str(loaded.__file__)))
+    if server is None:
+        say("{}, is loaded here until this host is closed".format(from_where))
+    else:
+        say(
+            "{}, goes on serving at {}; the next start of this host takes what is installed".format(
+                from_where, server.plain_url
+            )
+        )
 
 
 def _tell(folder: Mapping[str, Any], say: Callable[[str], None]) -> None:

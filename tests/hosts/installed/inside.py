@@ -39,7 +39,8 @@ def forget():
 def server():
     """Return the running server, None without one."""
     place = sys.modules.get(PACKAGE + ".embed.place")
-    return None if place is None else place.PLACE.server
+    # The main thread may be in the middle of loading it.
+    return getattr(getattr(place, "PLACE", None), "server", None)
 
 
 def wait_for(condition, what):
