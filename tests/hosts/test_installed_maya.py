@@ -7,9 +7,8 @@ import shutil
 import zipfile
 
 import pytest
-from dcc_mcp_embed.installers import api, artefacts, menu_entries
+from dcc_mcp_embed.installers import api, artefacts, hosts, menu_entries
 
-from dcc_mcp_embed.errors import ConfigError
 from fakes.maya_host import starting
 from fakes.trees import picture
 from hosts.installed.telling import download, tell
@@ -80,6 +79,7 @@ def test_one_drop_serves_at_once_and_newer_ones_wait_for_the_next_start(
     assert old.startswith("0.0.9+")
     assert found["still"]["file"] == found["file"], "who serves goes on"
     assert old in versions_in(user), "with files that it may still load"
+    assert "this Maya runs it; the next start removes it" in found["said"]
     assert found["said"].count("goes on serving at http://127.0.0.1:") == 1
     assert found["said"].count(" serves maya at http://") == 1
     assert found["stems"] == [], "the next one of that name is read again"
@@ -221,5 +221,13 @@ def test_without_maya_its_user_folder_is_where_its_variable_says(tmp_path, monke
     assert [one["path"] for one in api.install("maya", dry_run=True)["folders"]] == [
         str(tmp_path / "maya")
     ]
-    with pytest.raises(ConfigError):
-        api.install("maya", target=" ")
+
+
+def test_on_windows_it_follows_the_documents_wherever_they_were_moved_to(monkeypatch):
+    monkeypatch.setattr(hosts, "documents_folder", lambda: "/users/me/OneDrive/Dokumente")
+    found = hosts.user_folders(hosts.find("maya"), None, {}, "win32")
+    assert found == ["/users/me/OneDrive/Dokumente/maya"]
+    monkeypatch.setattr(hosts, "documents_folder", lambda: 1 / 0)
+    assert hosts.user_folders(hosts.find("maya"), None, {}, "linux") == [
+        os.path.join(os.path.expanduser("~"), "maya")
+    ]
