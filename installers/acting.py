@@ -17,12 +17,12 @@ from ..errors import ConfigError
 from . import bootstraps, hosts, payload
 from .plan import Facts, Operation, Wish
 from .root import FOLDER, Root
+from .startup import LEAVING
 
 __all__ = ["Done", "Installation", "Source", "archive_source", "own_source"]
 
 #: Loaded in a process that has started a server.
 _SERVING = "dcc_mcp_embed.embed.place"
-LEAVING = "leaving.txt"
 MADE = "made.txt"
 _MOST = 1 << 20
 

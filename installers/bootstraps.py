@@ -9,13 +9,10 @@ from __future__ import annotations
 import os
 from typing import Callable, Dict, Mapping
 
-__all__ = ["MARK", "SHARED", "bridge_text", "boot_text", "text"]
+__all__ = ["MARK", "bridge_text", "boot_text", "text"]
 
 #: In each of them: a file without it is somebody else's, and is not touched.
 MARK = "dcc_mcp_embed"
-
-#: A root with this file is a studio's: no start sweeps it.
-SHARED = "shared.txt"
 
 _RUN = """\
 # Starts dcc_mcp_embed in {title}. Written by its installer, which takes it away again.

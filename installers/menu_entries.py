@@ -101,7 +101,7 @@ def _switch(host: str, services: Any, title: str) -> None:
         server.stop()
         services.show(title, "The server was stopped. Clients find it gone.")
         return
-    server = import_module(_PACKAGE).start()
+    server = import_module(_PACKAGE).start(host)
     services.show(title, "The server runs: {}".format(server.plain_url))
 
 

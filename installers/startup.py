@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from types import ModuleType
-from typing import Any, Callable
 
-from .. import install_lifecycle as lifecycle
-from . import bootstraps, hosts, plan
-from .acting import Installation
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any, Callable
 
-__all__ = ["begin"]
+    from .acting import Installation
 
+__all__ = ["LEAVING", "SHARED", "begin"]
+
+#: A root with this file is a studio's: no start sweeps it.
+SHARED = "shared.txt"
+#: A root with this file is to go.
+LEAVING = "leaving.txt"
 #: Seconds of a start that what is owed may take; the next one goes on.
 _BUDGET = 1.0
 
@@ -26,17 +31,24 @@ def begin(host: str, root: str, package: ModuleType, say: Callable[[str], None])
 
     ``say`` takes the one line about it. Raises what importing the adapter raises.
     """
-    lifecycle.run_deferred_cleanup(budget_secs=_BUDGET)
-    ours = Installation(hosts.find(host), os.path.dirname(root))
-    if not os.path.lexists(os.path.join(root, bootstraps.SHARED)):
-        if os.path.lexists(ours.leaving):
+    # Loaded only where there is something to do: a host is waiting to start.
+    from .. import install_lifecycle
+
+    install_lifecycle.run_deferred_cleanup(budget_secs=_BUDGET)
+    names = set(os.listdir(root))
+    if SHARED not in names and (LEAVING in names or len(os.listdir(_versions(root))) > 1):
+        from . import hosts
+        from .acting import Installation
+
+        ours = Installation(hosts.find(host), os.path.dirname(root))
+        if LEAVING in names:
             return _leave(ours, say)
         _sweep(ours)
     adapter = import_module("{}.adapters.{}".format(package.__name__, _FOLDERS.get(host, host)))
 
     def start() -> None:
         try:
-            server: Any = package.start()
+            server: Any = package.start(host)
         except Exception as error:
             say("did not start: {}".format(error))
         else:
@@ -60,14 +72,20 @@ def _show_menu(host: str, adapter: ModuleType, say: Callable[[str], None]) -> No
 _FOLDERS = {"3dsmax": "max"}
 
 
+def _versions(root: str) -> str:
+    return os.path.join(root, "versions")
+
+
 def _sweep(ours: Installation) -> None:
-    """Remove versions that nobody uses. There are none at nearly every start."""
-    current = ours.root.current()
-    if set(ours.root.installed()) - {current} or ours.root.staged():
-        ours.carry_out(plan.plan_sweep(ours.facts(thorough=False)), None)
+    """Remove versions that nobody uses, and what was never finished."""
+    from . import plan
+
+    ours.carry_out(plan.plan_sweep(ours.facts(thorough=False)), None)
 
 
 def _leave(ours: Installation, say: Callable[[str], None]) -> bool:
+    from . import plan
+
     _, outside = ours.texts()
     done = ours.carry_out(
         plan.plan_uninstall(ours.facts(thorough=False), outside, ours.made()), None

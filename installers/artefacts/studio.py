@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Dict
 
 from .. import bootstraps, hosts, payload
+from ..startup import SHARED
 from .parts import Files, Parts, text
 
 __all__ = ["make"]
@@ -21,7 +22,7 @@ def make(parts: Parts) -> Files:
     files: Files = {folder + path: _read(source) for path, source in parts.files.items()}
     files[folder + payload.MANIFEST] = payload.render(parts.listed)
     files[root + "current.txt"] = text(parts.listed.name + "\n")
-    files[root + bootstraps.SHARED] = text(_SHARED)
+    files[root + SHARED] = text(_SHARED)
     files.update({root + path: data for path, data in _in_root().items()})
     for host in hosts.HOSTS.values():
         for file in host.files:
@@ -65,4 +66,7 @@ Put this folder where every machine can read it, and have each host find it by i
 
 Rez: package.py sets those of the first three. Nothing is written here by any host. An upgrade is
 another folder, or another version beside this one and another name in dcc_mcp_embed/current.txt.
+
+Start each kind of host once while the folder can be written: Python keeps there what it compiles.
+Without that each start takes a third of a second longer.
 """

@@ -209,4 +209,4 @@ def test_this_very_package_is_a_payload(tmp_path):
     ):
         assert path in listed.files
     assert listed.size < 3 << 20
-    assert not any("test" in path or ".pyc" in path for path in listed.files)
+    assert not any("/tests/" in path or ".pyc" in path for path in listed.files)
