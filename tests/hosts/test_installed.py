@@ -2,76 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import zipfile
-
 import pytest
-from dcc_mcp_embed.installers import api, artefacts
+from dcc_mcp_embed.installers import api
 
-import helpers
 from fakes.trees import picture
+from hosts.installed.telling import FOLDER_IDS, FOLDERS, download, tell
 
-pytestmark = pytest.mark.qt
-
-DEADLINE = 120
-INSIDE = os.path.join(helpers.TESTS, "hosts", "installed", "inside.py")
-
-
-@pytest.fixture(scope="session")
-def made(tmp_path_factory):
-    return [path for path, _ in artefacts.bundle(str(tmp_path_factory.mktemp("dist")))]
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("DCC_MCP_REGISTRY_DIR", str(tmp_path / "registry"))
-
-
-def tell(player, story, **given):
-    """Return what a start of a host found, which see ``inside``."""
-    command = [sys.executable, "-B", INSIDE, player, story, json.dumps(given)]
-    folder = os.path.dirname(os.path.dirname(os.path.abspath(api.__file__)))
-    package = helpers.ROOT if folder == helpers.ROOT else os.path.dirname(folder)
-    done = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=dict(os.environ, PYTHONPATH=package),
-        timeout=DEADLINE,
-    )
-    said = done.stdout.decode("utf-8", "replace")
-    lines = [line for line in said.splitlines() if line.startswith("RESULT ")]
-    assert lines, said + done.stderr.decode("utf-8", "replace")
-    found = json.loads(lines[-1][7:])
-    assert "error" not in found, found["error"] + said
-    found["said"] = said
-    return found
-
-
-def download(made, host, place):
-    (path,) = [one for one in made if host in one]
-    with zipfile.ZipFile(path) as archive:
-        archive.extractall(str(place))
-    for folder, _, names in os.walk(str(place)):
-        for name in names:
-            if name.startswith("install") and name.endswith(".py"):
-                return os.path.join(folder, name)
-    raise AssertionError("there is no script to drop")
-
+pytestmark = [pytest.mark.qt, pytest.mark.usefixtures("own_home")]
 
 MAYA = "fakes.maya_host.stage:MayaStage"
 STORIES = "hosts.installed.maya_stories:"
 
-#: Names of user folders that hosts have to take.
-FOLDERS = ["maya", "a folder with spaces", "\u65e5\u672c\u8a9e", "deep/" + "long" * 40]
 
-
-@pytest.mark.parametrize("folder", FOLDERS, ids=["plain", "spaces", "CJK", "long"])
+@pytest.mark.parametrize("folder", FOLDERS, ids=FOLDER_IDS)
 def test_one_drop_on_maya_serves_at_once_and_after_each_start(made, tmp_path, folder):
     user = tmp_path / folder
     other = tmp_path / "other"
