@@ -21,7 +21,7 @@ def _dcc_mcp_embed():
     import sys
 
     here = os.path.dirname(os.path.abspath(sys._getframe().f_code.co_filename))
-    path = os.path.join(here, {steps})
+    path = os.path.abspath(os.path.join(here, {steps}))
     try:
         if os.path.isfile(path):
             with open(path, "rb") as stream:

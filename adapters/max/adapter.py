@@ -36,11 +36,12 @@ class MaxAdapter(HostAdapter):
         self._runtime = Runtime()
         self._interface: Optional[Interface] = None
         self._waiter: Optional[MainThreadWaiter] = None
-        if is_headless(self._runtime.rt):
+        batch = is_headless(self._runtime.rt)
+        if batch:
             self._waiter = MainThreadWaiter()
         else:
             self._interface = Interface(self._runtime)
-        self._scene = MaxScene(self._runtime)
+        self._scene = MaxScene(self._runtime, batch)
         self._events = Events(self._runtime)
         self._exits: List[Callable[[], None]] = []
         self._pump: Optional[Callable[[], Any]] = None

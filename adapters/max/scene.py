@@ -28,13 +28,15 @@ class MaxScene(SceneBackend):
 
     Nodes are known by their handles; ``nodes`` says how a path is made of names that need not be
     unique. An object is of the class that it was made as, whatever its modifiers make of it.
+    ``batch``: this is 3dsmaxbatch.
     """
 
     kinds: Tuple[str, ...] = KINDS
     keys = True
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, batch: bool) -> None:
         self._runtime = runtime
+        self._batch = batch
         self._parts: Dict[str, Callable[[Any, str], Any]] = {
             "bbox": self._box,
             "attributes": lambda node, path: attributes_of(runtime.rt, node),
@@ -188,10 +190,10 @@ class MaxScene(SceneBackend):
             rt.selectMore(node)
 
     def undo(self) -> bool:
-        return history.undo(self._runtime)
+        return history.undo(self._runtime, self._batch)
 
     def redo(self) -> bool:
-        return history.redo(self._runtime)
+        return history.redo(self._runtime, self._batch)
 
     def new_scene(self) -> None:
         rt = self._runtime.rt

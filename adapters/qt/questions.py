@@ -20,7 +20,7 @@ class Questions:
     """The open questions of one application. Main thread."""
 
     def __init__(self, qt: Qt, parent: Optional[Callable[[], Any]] = None) -> None:
-        """``parent()`` returns the window that boxes are to stay above, or None."""
+        """``parent()`` returns the window that boxes are to stay above; None: above all."""
         self._qt = qt
         self._parent = parent
         self._open: List[Any] = []
@@ -28,9 +28,13 @@ class Questions:
     def ask(self, question: Question) -> None:
         """Show ``question``. A box that is closed without an answer leaves it unanswered."""
         widgets, core = self._qt.QtWidgets, self._qt.QtCore
-        box = widgets.QMessageBox(self._parent() if self._parent is not None else None)
+        above = self._parent() if self._parent is not None else None
+        box = widgets.QMessageBox(above)
         box.setObjectName(NAME)
         box.setWindowModality(core.Qt.NonModal)
+        if above is None:
+            # It does not come up active, and would be below the window that is.
+            box.setWindowFlags(box.windowFlags() | core.Qt.WindowStaysOnTopHint)
         # It neither takes the keys that the user types elsewhere nor understands them as an answer.
         box.setAttribute(core.Qt.WA_ShowWithoutActivating)
         box.setIcon(widgets.QMessageBox.Question)

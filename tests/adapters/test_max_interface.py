@@ -127,6 +127,16 @@ def test_the_viewports_are_drawn_anew_once_after_a_change_and_only_then(stage):
     assert stage.host.redraws == 1
 
 
+def test_undo_is_told_by_3ds_max_and_walks_through_no_scene(stage, monkeypatch):
+    from dcc_mcp_embed.adapters.max import nodes
+
+    scene = stage.adapter.scene_backend()
+    with stage.adapter.undo_chunk("Make"):
+        scene.create("cube", None, None, {})
+    monkeypatch.setattr(nodes, "walk", lambda rt: pytest.fail("the scene was walked through"))
+    assert [scene.undo(), scene.undo(), scene.redo(), scene.redo()] == [True, False, True, False]
+
+
 def test_a_question_is_asked_above_the_main_window_and_answered(stage):
     answers = []
     answered = threading.Event()

@@ -59,6 +59,8 @@ def test_too_much_is_dropped_and_said(monkeypatch):
     monkeypatch.setattr(module, "MAX_WAITING", 10)
     with Made() as made:
         on_thread(lambda: [sys.stdout.write("12345") for _ in range(4)])
+        # For nothing that is dropped the main thread is woken.
+        assert len(made.woken) == 2
         made.listener.flush()
         left_out = "1234512345\n[... 10 characters of other threads left out ...]\n"
         assert made.shown.text == left_out

@@ -140,12 +140,14 @@ def test_new_names_are_made_unique_by_3ds_max_and_impossible_ones_refused(scene)
     assert list(scene.rows()) == before
 
 
-def test_the_handle_is_asked_of_the_node_and_not_of_its_object(scene, rt, stage):
-    # Some objects have a property of that name, a teapot for one.
+def test_the_handle_is_asked_of_the_node_and_not_of_its_object(scene, stage):
     path = scene.create("cube", None, None, {})
-    key = int(scene.row(path)["id"])
-    stage.host.scene.change(key, params=dict(stage.host.scene.data(key)["params"], handle=True))
-    assert scene.row(path)["id"] == str(key)
+    ident = scene.row(path)["id"]
+    # Some objects have a property of that name, which comes first: a teapot for one.
+    params = dict(stage.host.scene.data(int(ident))["params"], handle=0)
+    stage.host.scene.change(int(ident), params=params)
+    scene.create("cube", None, None, {})
+    assert scene.row(path)["id"] == ident
 
 
 # -- what is in the scene ---------------------------------------------------------------------
@@ -169,10 +171,16 @@ def test_an_object_is_what_it_was_made_as_whatever_is_put_onto_it(scene, rt):
     node = rt.getNodeByName("Box001")
     rt.addModifier(node, rt.Bend())
     node.material = rt.StandardMaterial(name="rusty")
+    assert str(rt.classOf(node)) == "Editable_mesh"
     assert scene.row(path)["type"] == "box"
     assert [one["type"] for one in scene.detail(path, "history")] == ["bend"]
     assert scene.detail(path, "materials") == ["rusty"]
     assert scene.detail(scene.create("cube", None, None, {}), "materials") == []
+
+
+def test_what_a_camera_looks_at_has_no_box(scene, rt):
+    rt.Targetobject(name="Camera001.Target")
+    assert scene.detail(scene.resolve("Camera001.Target"), "bbox") is None
 
 
 def test_what_goes_with_another_is_not_deleted_twice(scene, stage, monkeypatch):
@@ -192,10 +200,8 @@ def test_nothing_can_be_selected(scene):
     assert scene.selection() == []
 
 
-def test_units_have_a_scale(scene, monkeypatch):
-    from fakes.max_host.structs import Units
-
-    monkeypatch.setattr(Units, "_get_systemscale", lambda _: 2.54)
+def test_units_have_a_scale(scene, rt):
+    rt.units.SystemScale = 2.54
     assert scene.info([])["units"]["linear"] == "2.54 in"
 
 
@@ -399,6 +405,27 @@ def test_undo_and_redo_say_when_there_is_nothing(stage, scene):
     assert scene.redo() is False
     # Their callbacks are gone again.
     assert stage.host.events.left == []
+
+
+def test_an_undo_that_3dsmaxbatch_does_not_tell_of_is_seen(stage, scene):
+    with stage.adapter.undo_chunk("Make"):
+        path = scene.create("cube", None, None, {})
+    with stage.adapter.undo_chunk("Move"):
+        scene.set_transform(path, (1, 2, 3), None, None, "world")
+    stage.host.tells_undo = False
+    assert scene.undo() is True
+    assert scene.transform(path, "world")["translate"] == [0.0, 0.0, 0.0]
+    assert scene.undo() is True
+    assert scene.undo() is False
+    assert [scene.redo(), scene.redo(), scene.redo()] == [True, True, False]
+
+
+def test_an_undo_of_what_is_not_looked_at_is_told(stage, scene, rt):
+    scene.create("cube", None, None, {})
+    with stage.adapter.undo_chunk("Hide"):
+        rt.hide(rt.getNodeByName("Box001"))
+    assert scene.undo() is True
+    assert scene.undo() is False
 
 
 def test_nothing_is_undone_while_somebody_has_a_step_open(scene, rt):

@@ -130,6 +130,7 @@ def test_a_question_asks_for_no_keys_from_where_the_user_types(loop, questions) 
     """The offscreen platform activates every window that it shows; real ones heed this."""
     ask(questions, [])
     (box,) = loop.open_questions()
+    assert box.windowFlags() & loop.qt().QtCore.Qt.WindowStaysOnTopHint
     assert box.testAttribute(loop.qt().QtCore.Qt.WA_ShowWithoutActivating)
 
 
@@ -260,6 +261,8 @@ def test_a_box_stays_above_the_window_that_it_is_given_and_goes_with_it(loop) ->
     ask(above, [])
     (box,) = loop.open_questions()
     assert box.parent() is window
+    on_top = loop.qt().QtCore.Qt.WindowStaysOnTopHint
+    assert not box.windowFlags() & on_top
     loop.qt().shiboken.delete(window)
     assert not loop.qt().shiboken.isValid(box)
     above.close()

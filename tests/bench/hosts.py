@@ -35,6 +35,8 @@ from dcc_mcp_embed import embed  # noqa: E402
 from fakes.live import Wire  # noqa: E402
 from hosts import stages  # noqa: E402
 
+#: Taken now: inside a host it may be the host's own program.
+PYTHON = sys.executable
 HOPS = 500
 CALLERS = 64
 #: Seconds that the tool takes with which the queue is pressed.
@@ -151,7 +153,7 @@ def pressed(server: Any, calls: int) -> None:
 
     In this one they would take the interpreter away from what is measured.
     """
-    command = [sys.executable, __file__, "--press", str(server.port), server.token, str(calls)]
+    command = [PYTHON, __file__, "--press", str(server.port), server.token, str(calls)]
     subprocess.run(command, check=True)
 
 

@@ -75,11 +75,22 @@ class Tools:
 
         @dcc_mcp_embed.tool
         def turn(name: str) -> dict:
-            """Have the host's loop turn while this runs."""
+            """Have the host's loop turn while this runs, until the check lets go and on."""
             ran.append("begin " + name)
+            entered.release()
+            end = time.monotonic() + DEADLINE
+            while not leave.is_set():
+                assert time.monotonic() < end
+                stage.spin()
             for _ in range(20):
                 stage.spin()
             ran.append("end " + name)
+            return {}
+
+        @dcc_mcp_embed.tool(read_only=True)
+        def glance(name: str) -> dict:
+            """Change nothing, as calls do that may run where others must not."""
+            ran.extend(("begin " + name, "end " + name))
             return {}
 
         @dcc_mcp_embed.tool
@@ -273,13 +284,19 @@ def tool_that_spins_the_event_loop(stage: Any, start: Callable[..., Any]) -> Non
     hosted = start(tools=[tools.module])
 
     def body() -> None:
-        calls = [hosted.later("turn", {"name": str(number)}) for number in range(8)]
+        calls = [hosted.later("turn", {"name": "first"})]
+        assert tools.entered.acquire(timeout=DEADLINE)
+        for number in range(4):
+            calls.append(hosted.later("turn", {"name": str(number)}))
+            calls.append(hosted.later("glance", {"name": "glance " + str(number)}))
+        until(lambda: hosted.server._lanes["main"].status()["queue_depth"] == 8)
+        tools.leave.set()
         for call in calls:
             assert data(call.get()) == {}
 
     stage.run(body)
     begun = tools.ran[::2]
-    assert sorted(begun) == ["begin {}".format(number) for number in range(8)]
+    assert len(begun) == len(set(begun)) == 9
     assert tools.ran[1::2] == [one.replace("begin", "end") for one in begun]
 
 
@@ -417,6 +434,7 @@ def native_code_holds_the_interpreter(stage: Any, start: Callable[..., Any]) -> 
         told: Dict[str, List[str]] = {"ran": [], "timeout_not_started": [], "timeout_running": []}
         for name, answer in outcomes.items():
             told[error(answer)["code"] if answer["isError"] else "ran"].append(name)
+        until(lambda: hosted.server.dispatch_status == "ready")
         # One that was told that it will not run does not run later either; one that began as its
         # time was over is told so.
         assert data(hosted.call("act", {"name": "after"}))

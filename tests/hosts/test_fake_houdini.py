@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+from importlib import import_module
 
 import pytest
 
@@ -62,10 +63,15 @@ def elsewhere(function):
 
 
 def test_whatever_the_fake_has_the_documentation_has_with_the_same_arguments():
-    from fakes.houdini_host import geometry, hipfile, hou_module, loop, nodes, parms, undo, vectors
-
-    places = [("", hou_module.Functions)]
-    for module in (geometry, hipfile, hou_module, loop, nodes, parms, undo, vectors):
+    modules = [
+        import_module("fakes.houdini_host." + name)
+        for name in (
+            "boxes", "geometry", "hipfile", "hou_module", "loop", "node_types", "nodes",
+            "objects", "parms", "transforms", "undo", "vectors",
+        )
+    ]  # fmt: skip
+    places = [("", vars(modules[3])["Functions"])]
+    for module in modules:
         for kind in vars(module).values():
             if isinstance(kind, type) and "__getattr__" in vars(kind) and kind.__name__ != "Hou":
                 places.append((kind.__name__, kind))
@@ -205,6 +211,15 @@ def test_a_policy_that_was_replaced_fails():
     with pytest.raises(AssertionError, match="policy was replaced"):
         with install(interactive=False):
             asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
+
+
+def test_an_old_houdini_lacks_what_came_later():
+    """types-houdini 19.5.1 has no class OpNode; that of 20.5.487 has."""
+    with install(interactive=False, old=True) as host:
+        assert getattr(host.hou, "OpNode", None) is None
+        assert "Houdini 19 has no hou.OpNode" in misused(host)
+        assert host.hou.node("/obj").parm("tx") is None
+        assert host.hou.applicationVersion()[0] == 19
 
 
 # -- hip files --------------------------------------------------------------------------------

@@ -305,6 +305,22 @@ def test_classes_have_names(rt):
     assert "multiplier" in [str(name) for name in rt.getPropNames(light)]
 
 
+def test_a_node_with_modifiers_is_of_another_class_than_its_object(rt):
+    # MAXScript, "General Node Properties: baseObject".
+    box = rt.Box()
+    rt.addModifier(box, rt.Bend())
+    assert str(rt.classOf(box)) == "Editable_mesh"
+    assert rt.classOf(box.baseObject) == rt.Box
+    assert str(rt.superClassOf(box)) == "GeometryClass"
+
+
+def test_what_an_object_has_hides_what_its_node_has(host, rt):
+    # MAXScript, "Node Handles": a Teapot has a handle of another kind.
+    box = rt.Box()
+    host.scene.change(box._key, params={"handle": True})
+    assert (box.handle, box.inode.handle) == (True, box._key)
+
+
 # Undo.
 
 
@@ -410,6 +426,23 @@ def test_undo_and_redo_tell_the_label_of_the_entry_if_there_is_one(rt):
     rt.callbacks.removeScripts(id=rt.Name("TEST"))
     pymxs.run_undo()
     assert told == ["made", "made"]
+
+
+def test_batch_may_undo_without_saying_so():
+    # A test for 3dsmaxbatch 2023 that somebody has made waits for these events, in vain.
+    with install(batch=True) as host:
+        import pymxs
+
+        host.tells_undo = False
+
+        rt = pymxs.runtime
+        told = []
+        rt.callbacks.addScript(rt.Name("sceneUndo"), lambda: told.append(1), id=rt.Name("test"))
+        with pymxs.undo(True, "made"):
+            box = rt.Box()
+        pymxs.run_undo()
+        assert (rt.isValidNode(box), told) == (False, [])
+        rt.callbacks.removeScripts(id=rt.Name("test"))
 
 
 # Files.

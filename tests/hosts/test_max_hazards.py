@@ -151,6 +151,21 @@ def test_batch_answers_while_its_thread_joins_another(batch, start):
     assert tools.ran == ["after"]
 
 
+def test_batch_may_undo_without_saying_so(batch, start):
+    """Whether there was a step to take back shows by the scene then."""
+    batch.host.tells_undo = False
+    hosted = start(batch)
+
+    def body():
+        assert data(hosted.call("create_object", {"kind": "cube"}))
+        steps = []
+        for tool in ("undo", "undo", "redo", "redo"):
+            steps.append(data(hosted.call(tool))["steps"])
+        return steps
+
+    assert batch.run(body) == [1, 0, 1, 0]
+
+
 def test_nobody_can_be_asked_in_batch(batch, start):
     """Code is not run there unless somebody has allowed it at the start."""
     hosted = start(batch)

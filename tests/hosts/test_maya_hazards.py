@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 
@@ -20,9 +18,9 @@ from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.registry.file_registry import FileRegistry
 from dcc_mcp_embed.registry.place import Place
 from fakes.hazards import HAZARDS, Tools, until
-from fakes.hosted import DEADLINE, Hosted, Later, data, error
+from fakes.hosted import DEADLINE, Later, data, error
+from fakes.maya_host.playing import child, entering, starting
 from fakes.stage import declared_among
-from helpers import ROOT
 
 pytestmark = [pytest.mark.qt, pytest.mark.limit(90)]
 
@@ -35,38 +33,20 @@ DEADLY = (
     "host_exits_with_calls_in_flight",
 )
 SAFE = [one for one in HAZARDS if one[0].__name__ not in DEADLY]
-#: What needs no loop of Qt: mayapy has none.
-HEADLESS = ("start_during_initialisation", "callers_at_once", "host_exits_with_calls_in_flight")
 
 
 @pytest.fixture
 def enter():
-    """Return what enters a stage; it is left at the end, which fails for what Maya refuses."""
-    from fakes.maya_host import stage as stages
-
-    entered = []
-
-    def make(name="MayaStage", **options):
-        entered.append(getattr(stages, name)(**options))
-        return entered[-1].__enter__()
-
-    yield make
-    for stage in entered[::-1]:
-        stage.__exit__(None, None, None)
+    """Return what enters a stage."""
+    with entering() as make:
+        yield make
 
 
 @pytest.fixture
 def start(enter, tmp_path, monkeypatch):
     """Return what starts a server in a stage."""
-    running = []
-
-    def begin(stage, **options):
-        running.append(Hosted(stage, str(tmp_path), monkeypatch, **options))
-        return running[-1]
-
-    yield begin
-    for hosted in running:
-        hosted.close()
+    with starting(str(tmp_path), monkeypatch) as begin:
+        yield begin
 
 
 def names(checks):
@@ -85,35 +65,6 @@ def test_hazard(check, needs, enter, start):
 
 def test_deadly_hazards(tmp_path):
     child("MayaStage", DEADLY, tmp_path)
-
-
-@pytest.mark.parametrize("check", HEADLESS)
-def test_hazard_of_mayapy(check, enter, start):
-    from fakes import hazards
-
-    stage = enter("MayapyStage")
-    getattr(hazards, check)(stage, lambda **options: start(stage, **options))
-
-
-def test_deadly_hazards_of_mayapy(tmp_path):
-    child("MayapyStage", ["native_code_holds_the_interpreter"], tmp_path)
-
-
-def child(stage, checks, home):
-    """Run checks in a process of their own, which must hold them all and end well."""
-    script = os.path.join(ROOT, "tests", "fakes", "maya_host", "child.py")
-    path = os.pathsep.join([ROOT, os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, script, stage, str(home), *checks],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        timeout=60,
-        env=dict(os.environ, PYTHONPATH=path),
-    )
-    told = done.stderr.decode("utf-8", "replace")
-    held = done.stdout.decode("ascii").split()
-    assert (done.returncode, held) == (0, [*checks, "end"]), told
 
 
 # -- Maya's start: nothing that is deferred runs before initializePlugin and userSetup are over ---
@@ -458,3 +409,23 @@ def test_the_exit_takes_everything_back(enter, start):
     hosted.close()
     stage.adapter.close()
     assert stage.host.messages.ids() == []
+
+
+def test_an_idle_server_has_maya_do_nothing(enter, start):
+    """Nothing stands on the idle queue or in Qt's: no timer, no pump."""
+    stage = enter()
+    hosted = start(stage)
+
+    def look():
+        return stage.host.idle.turns, hosted.server._lanes["main"]._lane.pumped_at
+
+    def body():
+        assert data(hosted.call("get_scene_info"))
+        stage.wait_idle()
+        before = stage.on_main(look)
+        for _ in range(100):
+            stage.on_main(lambda: None)
+        assert data(hosted.call("get_status"))
+        assert stage.on_main(look) == before
+
+    stage.run(body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -70,35 +71,53 @@ def headless() -> None:
 def leaving() -> str:
     """Run the check that ends the host: here the end of serving. Return its report."""
     import dcc_mcp_embed
-    from dcc_mcp_embed.host.selftest import CHECKS, run
 
     server = dcc_mcp_embed.start(port=0)
-    stage = types.SimpleNamespace(can={"quit"}, quit=server.adapter.close)
-    reports = []
-
-    def beside() -> None:
-        reports.append(run(server.selftest_world(stage), [CHECKS[-1]]))
-
-    thread = threading.Thread(target=beside)
-    thread.start()
+    thread, reports = beside(server, server.adapter.close)
     server.serve_forever()
     thread.join()
     return reports[0].to_json()
 
 
+def beside(server, leave):
+    """Begin the check that ends the host, by ``leave()``; return its thread, and its reports."""
+    from dcc_mcp_embed.host.selftest import CHECKS, run
+
+    stage = types.SimpleNamespace(can={"quit"}, quit=leave)
+    reports: list = []
+
+    def work() -> None:
+        reports.append(run(server.selftest_world(stage), [CHECKS[-1]]))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread, reports
+
+
 def windowed() -> None:
     import dcc_mcp_embed
 
+    under_way: list = []
+    quitting = threading.Event()
+
+    def ended() -> None:
+        """Called after the server's own, as it is registered before."""
+        thread, reports = under_way
+        thread.join(10.0)
+        put("exit", reports[0].to_json() if reports else "null")
+
+    atexit.register(ended)
     prepare()
     before = state()
     server = dcc_mcp_embed.start(port=0)
 
     def wait():
-        if not os.path.exists(os.path.join(PLACE, "leave")):
-            return 0.1
-        put("states", json.dumps([before, state(), 0]))
-        server.stop()
-        os._exit(0)
+        if quitting.is_set():
+            bpy.ops.wm.quit_blender()
+        elif not under_way and os.path.exists(os.path.join(PLACE, "leave")):
+            put("states", json.dumps([before, state(), 0]))
+            under_way.extend(beside(server, quitting.set))
+        return 0.1
 
     bpy.app.timers.register(wait, first_interval=0.1, persistent=True)
 

@@ -16,35 +16,50 @@ from fakes.hosted import data, error
 from fakes.live import Wire
 
 
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """Return the folder of what the host and its server keep."""
-    monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("DCC_MCP_REGISTRY_DIR", str(tmp_path / "registry"))
-    # Qt's own for Windows wants a screen, and not every time gets one here.
-    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
-    return tmp_path
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Return the folder of what the hosts and their servers keep."""
+    made = tmp_path_factory.mktemp("max")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DCC_MCP_EMBED_HOME", str(made / "home"))
+        patch.setenv("DCC_MCP_REGISTRY_DIR", str(made / "registry"))
+        # Qt's own for Windows wants a screen, and not every time gets one here.
+        patch.setenv("QT_QPA_PLATFORM", "offscreen")
+        yield made
 
 
 @pytest.fixture
-def host(place, start):
+def a_host(place, start):
+    """Start one for a test that ends it."""
     with start("-m", "windows.max_host") as running:
+        running.where = running.line()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def host(place, start):
+    """Start the one of the other tests."""
+    with start("-m", "windows.max_host") as running:
+        running.where = running.line()
         yield running
 
 
 @pytest.fixture
 def wire(host):
+    with _connected(host) as connected:
+        yield connected
+
+
+def _connected(host):
     """Connect a client of MCP to it."""
-    where = host.line()
-    with Wire(
+    where = host.where
+    return Wire(
         SimpleNamespace(
             address=("127.0.0.1", where["port"]),
             port=where["port"],
             authorization={"Authorization": "Bearer " + where["token"]},
         )
-    ) as connected:
-        connected.interpreter = where["interpreter"]
-        yield connected
+    )
 
 
 def test_this_is_the_python_and_the_qt_of_3ds_max_2026():
@@ -53,39 +68,42 @@ def test_this_is_the_python_and_the_qt_of_3ds_max_2026():
     assert (os.name, sys.version_info[:2], QtCore.qVersion()) == ("nt", (3, 11), "6.5.3")
 
 
-def test_from_its_start_to_its_end(host, wire, place):
-    assert wire.interpreter.endswith("3dsmax.exe")
-    made = data(wire.tool("create_object", {"kind": "cube", "name": "crate"}))
-    assert (made["path"], host("nodes")) == ("/crate", ["crate"])
-    assert len(host("labels")) == 1
+def test_from_its_start_to_its_end(a_host, place):
+    host = a_host
+    assert host.where["interpreter"].endswith("3dsmax.exe")
+    with _connected(host) as wire:
+        made = data(wire.tool("create_object", {"kind": "cube", "name": "crate"}))
+        assert (made["path"], host("nodes")) == ("/crate", ["crate"])
+        assert len(host("labels")) == 1
 
-    host("modal", "Save changes?")
-    refused = error(wire.tool("create_object", {"kind": "cube"}))
-    assert (refused["code"], "Save changes?" in refused["message"]) == ("host_modal", True)
-    assert data(wire.tool("list_objects"))["items"][0]["path"] == "/crate"
-    host("modal", None)
+        host("modal", "Save changes?")
+        refused = error(wire.tool("create_object", {"kind": "cube"}))
+        assert (refused["code"], "Save changes?" in refused["message"]) == ("host_modal", True)
+        assert data(wire.tool("list_objects"))["items"][0]["path"] == "/crate"
+        host("modal", None)
 
-    assert data(wire.tool("undo"))["steps"] == 1
-    assert host("nodes") == []
-    assert data(wire.tool("redo"))["steps"] == 1
-    assert host("nodes") == ["crate"]
+        assert data(wire.tool("undo"))["steps"] == 1
+        assert host("nodes") == []
+        assert data(wire.tool("redo"))["steps"] == 1
+        assert host("nodes") == ["crate"]
 
-    assert _rows(place)
-    host("quit")
-    assert host.close() == 0
-    assert wire.at_end()
-    assert not _rows(place)
+        assert host.pid in _pids(place)
+        host("quit")
+        assert host.close() == 0
+        assert wire.at_end()
+        assert host.pid not in _pids(place)
 
 
 def test_a_dialog_of_windows_own_keeps_writes_out(host, wire):
     """Qt knows nothing of it: it shows by the main window, which takes no input."""
+    before = host("nodes")
     host("enable", False)
-    refused = error(wire.tool("create_object", {"kind": "cube"}))
+    refused = error(wire.tool("create_object", {"kind": "cube", "name": "kept out"}))
     assert refused["code"] == "host_modal"
     assert data(wire.tool("get_status"))
     host("enable", True)
-    assert data(wire.tool("create_object", {"kind": "cube"}))
-    assert len(host("nodes")) == 1
+    assert data(wire.tool("create_object", {"kind": "cube", "name": "let in"}))
+    assert host("nodes") == [*before, "let in"]
 
 
 def test_code_runs_once_the_person_at_it_says_so(host, wire):
@@ -111,11 +129,12 @@ def test_code_runs_once_the_person_at_it_says_so(host, wire):
     wire.send("\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + body.encode("ascii"))
     host("answer", "once")
     assert wire.read("POST").json["result"]["isError"] is False
-    assert host("nodes") == ["by code"]
+    assert "by code" in host("nodes")
 
 
-def _rows(place):
-    """Return the rows of the service registry."""
+def _pids(place):
+    """Return the processes that are in the service registry."""
     with open(str(place / "registry" / "services.json"), encoding="utf-8") as file:
         found = json.load(file)
-    return found if isinstance(found, list) else found.get("services", [])
+    rows = found if isinstance(found, list) else found.get("services", [])
+    return [row["pid"] for row in rows]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any, List, Optional, Tuple
 
+from .boxes import BoundingBox
 from .errors import OperationFailed
 from .scene import Data, current
 from .strict import hom
-from .vectors import BoundingBox, Matrix4, Vector3, rotation, scaling, translation
+from .transforms import rotation, scaling, translation
+from .vectors import Matrix4
 
 __all__ = ["Geometry", "cook"]
 
@@ -98,13 +100,3 @@ def _moved(box: BoundingBox, data: Data) -> BoundingBox:
 def _placing(data: Data) -> Matrix4:
     parts = {letter: [data.values[letter + axis] for axis in "xyz"] for letter in "trs"}
     return scaling(parts["s"]) * rotation(parts["r"]) * translation(parts["t"])
-
-
-def unite(boxes: List[BoundingBox]) -> BoundingBox:
-    found = BoundingBox()
-    for one in boxes:
-        found.enlargeToContain(one)
-    return found
-
-
-Corner = Vector3

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import types
 from typing import Any, List, Optional, Sequence, Tuple
 
-from . import errors, nodes, parms, vectors
+from . import errors, node_types, nodes, objects, parms, vectors
+from .boxes import BoundingBox
 from .errors import enumeration
 from .geometry import Geometry
 from .hipfile import hipFile
+from .kinds import CATEGORIES
 from .loop import Loop, qt, ui
 from .scene import current
 from .strict import checked, hom, ledger, unknown
 from .stubs import stubs
+from .transforms import hmath
 from .undo import UndosGroup, undos
 
 __all__ = ["Hou"]
+
+#: What Houdini 19 has not (types-houdini 19.5.1; its Node has what is OpNode's from 20.5 on).
+NEWER = frozenset(("OpNode",))
 
 
 @hom("playbar")
@@ -52,10 +59,13 @@ class Functions:
         return "houdini" if self._hou._loop is not None else "hbatch"
 
     def applicationVersion(self, include_patch: bool = False) -> Tuple[int, ...]:
-        return (21, 0, 512)
+        return (19, 5, 805) if self._hou._old else (21, 0, 512)
 
     def applicationVersionString(self) -> str:
-        return "21.0.512"
+        return ".".join(str(part) for part in self.applicationVersion())
+
+    def homeHoudiniDirectory(self) -> str:
+        return self._hou._home
 
     def exit(self, exit_code: int = 0, suppress_save_prompt: bool = False) -> None:
         """ "if the user chose to exit, this function will raise a Python SystemExit exception"."""
@@ -153,33 +163,36 @@ class Functions:
         return tuple(found)
 
     def objNodeTypeCategory(self) -> Any:
-        return nodes.NodeTypeCategory("Object")
+        return node_types.NodeTypeCategory("Object")
 
     def sopNodeTypeCategory(self) -> Any:
-        return nodes.NodeTypeCategory("Sop")
+        return node_types.NodeTypeCategory("Sop")
 
     def managerNodeTypeCategory(self) -> Any:
-        return nodes.NodeTypeCategory("Manager")
+        return node_types.NodeTypeCategory("Manager")
 
     def nodeTypeCategories(self) -> Any:
-        return {name: nodes.NodeTypeCategory(name) for name in nodes.CATEGORIES}
+        return {name: node_types.NodeTypeCategory(name) for name in CATEGORIES}
 
     def nodeType(self, category_or_name: Any, internal_name: Optional[str] = None) -> Any:
         category = category_or_name
         if isinstance(category, str):
             name, _, internal_name = category.partition("/")
-            category = nodes.NodeTypeCategory(name)
-        kind = nodes.CATEGORIES.get(category.name(), {}).get(internal_name or "")
-        return None if kind is None else nodes.NodeType(kind)
+            category = node_types.NodeTypeCategory(name)
+        kind = CATEGORIES.get(category.name(), {}).get(internal_name or "")
+        return None if kind is None else node_types.NodeType(kind)
 
 
 class Hou(types.ModuleType):
     """``hou``. Whatever it has not, a test fails for, however carefully it was asked for."""
 
-    def __init__(self, loop: Optional[Loop]) -> None:
+    def __init__(self, loop: Optional[Loop], old: bool = False) -> None:
         super().__init__("hou")
+        self._old = old
         self.__file__ = "/opt/hfs21.0.512/houdini/python3.11libs/hou.py"
         self._loop = loop
+        #: The user folder: tests put theirs here.
+        self._home = os.path.join(os.path.expanduser("~"), "houdini21.0")
         functions = Functions(self)
         for name in vars(Functions):
             if not name.startswith("_"):
@@ -187,15 +200,17 @@ class Hou(types.ModuleType):
                 vars(self)[name] = checked("", name, function, bound=False)
         vars(self).update(errors.EXCEPTIONS)
         classes = (
-            nodes.NetworkMovableItem, nodes.Node, nodes.NodeType, nodes.NodeTypeCategory,
-            nodes.ObjNode, nodes.OpNode, nodes.SopNode, parms.Keyframe, parms.Parm,
-            parms.ParmTemplate, parms.ParmTuple, vectors.BoundingBox, vectors.Matrix4,
+            nodes.NetworkMovableItem, nodes.Node, node_types.NodeType, node_types.NodeTypeCategory,
+            objects.ObjNode, nodes.OpNode, objects.SopNode, parms.Keyframe, parms.Parm,
+            parms.ParmTemplate, parms.ParmTuple, BoundingBox, vectors.Matrix4,
             vectors.Vector2, vectors.Vector3, errors.EnumValue, Geometry, UndosGroup,
         )  # fmt: skip
         vars(self).update({one.__name__: one for one in classes})
+        for name in NEWER if old else ():
+            del vars(self)[name]
         self.hipFile = hipFile(loop is not None)
         self.undos = undos(current().undos)
-        self.hmath = vectors.hmath()
+        self.hmath = hmath()
         self.playbar = playbar()
         self.text = text()
         if loop is not None:
@@ -205,6 +220,9 @@ class Hou(types.ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
+            raise AttributeError(name)
+        if self._old and name in NEWER:
+            ledger().blame("Houdini 19 has no hou.{}".format(name))
             raise AttributeError(name)
         if stubs().enumeration(name):
             return enumeration(name)

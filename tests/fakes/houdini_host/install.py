@@ -24,7 +24,7 @@ _MODULES = ("hou", "hdefereval")
 class Houdini:
     """What a test may look at: ``hou``, ``scene``, ``loop``, ``deferring``, ``ledger``."""
 
-    def __init__(self, interactive: bool, dead_locks: bool = False) -> None:
+    def __init__(self, interactive: bool, dead_locks: bool = False, old: bool = False) -> None:
         self.ledger = Ledger()
         use(self.ledger)
         self.loop: Optional[Loop] = None
@@ -37,7 +37,7 @@ class Houdini:
 
             qtloop.the_application()
             self.loop = Loop(qtloop.qt())
-        self.hou = Hou(self.loop)
+        self.hou = Hou(self.loop, old)
         # In hython its import fails: its first line wants hou.ui.
         modules: Dict[str, Any] = {"hou": self.hou, "hdefereval": None}
         if interactive:
@@ -62,10 +62,15 @@ class Houdini:
 
 
 @contextmanager
-def install(interactive: bool = True, dead_locks: bool = False) -> Iterator[Houdini]:
-    """Have a Houdini here; fails at the end for whatever the real one would not have stood."""
+def install(
+    interactive: bool = True, dead_locks: bool = False, old: bool = False
+) -> Iterator[Houdini]:
+    """Have a Houdini here; fails at the end for whatever the real one would not have stood.
+
+    ``dead_locks``: as ``Deferring`` has it. ``old``: it is Houdini 19.
+    """
     before = {name: sys.modules.get(name) for name in _MODULES}
-    host = Houdini(interactive, dead_locks)
+    host = Houdini(interactive, dead_locks, old)
     with houdini_policy():
         sys.modules.update(host.modules)
         try:

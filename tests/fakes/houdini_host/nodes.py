@@ -1,72 +1,20 @@
-"""``hou.Node`` and its kinds. An object here is a name for a node that may be gone."""
+"""``hou.Node``, what all kinds of it share. An object is a name for a node that may be gone."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 from .errors import InvalidInput, OperationFailed
-from .geometry import Geometry, cook
-from .kinds import CATEGORIES, Kind, find
+from .geometry import cook
+from .kinds import find
+from .node_types import NodeType, NodeTypeCategory
 from .parms import Parm, ParmTuple
 from .scene import Data, current
 from .strict import hom
-from .vectors import Matrix4, Vector2, Vector3, build, nearest_angles
+from .vectors import Vector2
 
-__all__ = ["Node", "NodeType", "NodeTypeCategory", "ObjNode", "OpNode", "SopNode", "wrap"]
-
-
-@hom("NodeTypeCategory")
-class NodeTypeCategory:
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def name(self) -> str:
-        return self._name
-
-    def nodeTypes(self) -> Any:
-        return {name: NodeType(kind) for name, kind in CATEGORIES.get(self._name, {}).items()}
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, NodeTypeCategory) and self._name == other._name
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __hash__(self) -> int:
-        return hash(self._name)
-
-
-@hom("NodeType")
-class NodeType:
-    def __init__(self, kind: Kind) -> None:
-        self._kind = kind
-
-    def name(self) -> str:
-        return self._kind.name
-
-    def nameComponents(self) -> Tuple[str, ...]:
-        """ "scope network type, namespace, node type name, version" (its docstring)."""
-        name, _, version = self._kind.name.partition("::")
-        return ("", "", name, version)
-
-    def description(self) -> str:
-        return self._kind.name.title()
-
-    def category(self) -> NodeTypeCategory:
-        return NodeTypeCategory(self._kind.category)
-
-    def nameWithCategory(self) -> str:
-        return "{}/{}".format(self._kind.category, self._kind.name)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, NodeType) and self._kind is other._kind
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __hash__(self) -> int:
-        return hash(self.nameWithCategory())
+__all__ = ["NetworkMovableItem", "Node", "OpNode", "classes", "wrap"]
 
 
 class Item:
@@ -334,117 +282,13 @@ class OpNode(Node):
         return False
 
 
-@hom("ObjNode")
-class ObjNode(OpNode):
-    def _values(self, name: str) -> List[float]:
-        parm = self.parmTuple(name)
-        assert parm is not None
-        return [float(one) for one in parm.eval()]
-
-    def parmTransform(self) -> Matrix4:
-        uniform = self._values("scale")[0]
-        values = {
-            "translate": self._values("t"),
-            "rotate": self._values("r"),
-            "scale": [uniform * one for one in self._values("s")],
-            "pivot": self._values("p"),
-            "pivot_rotate": self._values("pr"),
-        }
-        data = self._data
-        return build(values, data.values["xOrd"], data.values["rOrd"])
-
-    def setParmTransform(self, matrix: Matrix4, fail_on_locked_parms: bool = False) -> None:
-        data = self._data
-        if fail_on_locked_parms and any(one[0] in "trs" for one in data.locked):
-            raise OperationFailed("A parameter of the transform is locked")
-        order = data.values["rOrd"]
-        parts = matrix.explode(
-            data.values["xOrd"], order, Vector3(self._values("p")), Vector3(self._values("pr"))
-        )
-        uniform = self._values("scale")[0]
-        parts["scale"] = Vector3([one / uniform for one in parts["scale"]])
-        parts["rotate"] = Vector3(nearest_angles(parts["rotate"], self._values("r"), order))
-        current().change("Transform", self._id)
-        data = self._data
-        for letter, key in (("t", "translate"), ("r", "rotate"), ("s", "scale")):
-            data.values.update(zip([letter + axis for axis in "xyz"], parts[key]))
-
-    def preTransform(self) -> Matrix4:
-        return Matrix4(self._data.pre)
-
-    def setPreTransform(self, matrix: Matrix4) -> None:
-        current().change("Pre-transform", self._id)
-        self._data.pre = Matrix4(matrix)
-
-    def localTransform(self) -> Matrix4:
-        return self.parmTransform() * self._data.pre
-
-    def parentAndSubnetTransform(self) -> Matrix4:
-        data = self._data
-        if data.inputs:
-            return wrap(data.inputs[min(data.inputs)]).worldTransform()
-        home = current().get(int(data.parent or 0))
-        if home.kind.category == "Object":
-            return wrap(home.id).worldTransform()
-        return Matrix4(1)
-
-    def worldTransform(self) -> Matrix4:
-        """ "self.localTransform() * self.parentAndSubnetTransform()" (its docstring)."""
-        return self.localTransform() * self.parentAndSubnetTransform()
-
-    def setWorldTransform(self, matrix: Matrix4, fail_on_locked_parms: bool = False) -> None:
-        above = self.parentAndSubnetTransform().inverted()
-        self.setParmTransform(matrix * above * self._data.pre.inverted(), fail_on_locked_parms)
-
-    def origin(self) -> Vector3:
-        return Vector3(0, 0, 0) * self.worldTransform()
-
-    def isDisplayFlagSet(self) -> bool:
-        return self._data.shown
-
-    def setDisplayFlag(self, on: bool) -> None:
-        current().change("Display flag", self._id)
-        self._data.shown = bool(on)
-
-    def isObjectDisplayed(self) -> bool:
-        """ "takes into account both the display flag and the display parameter"."""
-        values = self._data.values
-        return bool(values["display"]) if values["tdisplay"] else self._data.shown
-
-    def displayNode(self) -> Any:
-        display = self._data.display
-        return None if display is None else wrap(display)
-
-    def renderNode(self) -> Any:
-        return self.displayNode()
-
-
-@hom("SopNode")
-class SopNode(OpNode):
-    def geometry(self, output_index: int = 0) -> Optional[Geometry]:
-        """ "Raises hou.OperationFailed if this node is a type of SOP that has errors"."""
-        return cook(self._data)
-
-    def isDisplayFlagSet(self) -> bool:
-        return current().get(int(self._data.parent or 0)).display == self._id
-
-    def setDisplayFlag(self, on: bool) -> None:
-        current().change("Display flag", self._id)
-        current().get(int(self._data.parent or 0)).display = self._id if on else None
-
-    def setRenderFlag(self, on: bool) -> None:
-        self._there()
-
-    def cook(self, force: bool = False, frame_range: Sequence[float] = ()) -> None:
-        cook(self._data)
-
-
-_CLASSES = {"Object": ObjNode, "Sop": SopNode}
+#: Category -> class; what is not here is an OpNode. The modules of the classes enter them.
+classes: Dict[str, Any] = {}
 
 
 def wrap(ident: int) -> Any:
     """Return an object for a node."""
     kind = current().get(ident).kind
-    found = _CLASSES.get(kind.category, OpNode)
     # A network of render nodes among the objects has no transform.
-    return (OpNode if found is ObjNode and not kind.specs else found)(ident)
+    known = classes if kind.specs or kind.category != "Object" else {}
+    return known.get(kind.category, OpNode)(ident)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 from .errors import ObjectWasDeleted, OperationFailed, PermissionError
 from .kinds import CATEGORIES, Kind
@@ -244,6 +244,3 @@ def current() -> Scene:
     """Return the scene that is open."""
     assert _scene is not None
     return _scene
-
-
-Change = Callable[[], None]

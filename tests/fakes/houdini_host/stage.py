@@ -10,7 +10,7 @@ from hosts.stages import Stage, on_thread
 
 from .install import Houdini, install
 
-__all__ = ["DeferredStage", "HoudiniStage", "HythonStage", "IdleStage"]
+__all__ = ["DeferredStage", "HoudiniStage", "HythonStage", "IdleStage", "OldHythonStage"]
 
 
 class _Stage(Stage):
@@ -21,10 +21,14 @@ class _Stage(Stage):
     idles = False
     #: Whether a blocking call of hdefereval on the main thread really hangs.
     dead_locks = False
+    #: Whether it is Houdini 19.
+    old = False
 
     def __enter__(self) -> Any:
         with ExitStack() as stack:
-            self.host: Houdini = stack.enter_context(install(self._interactive, self.dead_locks))
+            self.host: Houdini = stack.enter_context(
+                install(self._interactive, self.dead_locks, self.old)
+            )
             from dcc_mcp_embed.adapters.houdini import create
 
             with _hiding(self._hidden):
@@ -152,3 +156,10 @@ class HythonStage(_Stage):
     def quit(self) -> None:
         """The script that serves ends, and hython with it."""
         self.adapter.close()
+
+
+class OldHythonStage(HythonStage):
+    """The oldest that is to be served, with Python 3.7."""
+
+    name = "hython 19"
+    old = True

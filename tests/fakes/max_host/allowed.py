@@ -70,6 +70,7 @@ GLOBALS: Dict[str, str] = {
     **_from(_HELP.format("Point: Helper"), "point"),
     **_from(_HELP.format("Dummy: Helper"), "dummy"),
     **_from(_HELP.format("FreeCamera: Camera"), "freecamera"),
+    **_from(_HELP.format("TargetObject: GeometryClass"), "targetobject"),
     **_from(_HELP.format("Camera Common Properties: cameraFOV"), "camerafov"),
     **_from(_HELP.format("OmniLight: Light"), "omnilight"),
     **_from(_HELP.format("DirectionalLight: Light"), "directionallight"),

@@ -85,6 +85,8 @@ _ALL = (
         {"radius1": 25.0, "radius2": 10.0, "segs": 24, "sides": 12},
         _torus,
     ),
+    # What a camera looks at: geometry only by its class.
+    MaxClass("Targetobject", "GeometryClass", {}),
     MaxClass("Point", "helper", {"size": 20.0, "cross": True, "box": False}),
     MaxClass("Dummy", "helper", {"boxsize": (10.0, 10.0, 10.0)}),
     MaxClass("Freecamera", "camera", {"fov": 45.0, "targetdistance": 160.0}),

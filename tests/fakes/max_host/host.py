@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 from .events import Events
 from .faults import Faults
@@ -26,6 +26,8 @@ class MaxHost:
         #: The main window as the system knows it; 0 without one.
         self.window_id = 0
         self.redraws = 0
+        #: 3dsmaxbatch 2023 undoes without saying so, by a test that somebody has for the real one.
+        self.tells_undo = True
         #: Name of each context that is open -> how often; their values.
         self.contexts: Dict[str, int] = {}
         self.times: List[float] = []
@@ -55,14 +57,14 @@ class MaxHost:
 
     def undo(self) -> None:
         """Undo as the menu does: it says so, with the entry's label, if there was one."""
-        label = self.hold.undo()
-        if label is not None:
-            self.events.fire("sceneUndo", label)
+        self._tell("sceneUndo", self.hold.undo())
 
     def redo(self) -> None:
-        label = self.hold.redo()
-        if label is not None:
-            self.events.fire("sceneRedo", label)
+        self._tell("sceneRedo", self.hold.redo())
+
+    def _tell(self, event: str, label: Optional[str]) -> None:
+        if label is not None and self.tells_undo:
+            self.events.fire(event, label)
 
     def quit(self) -> None:
         """Say that the system shuts down, as its exit begins with."""

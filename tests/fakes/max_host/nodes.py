@@ -89,9 +89,11 @@ class Thing(MXSWrapperBase):
         return super()._look_up(name)
 
     def _get(self, name: str) -> Any:
-        if name in PROPERTIES[self._kind]:
+        # A Teapot, for one, has a property 'handle', and then a node is known by another name.
+        params = self._data()["params"]
+        if name not in params:
             return super()._get(name)
-        value = self._data()["params"][name]
+        value = params[name]
         if isinstance(value, tuple):
             kind = Color if name == "rgb" else Point3
             return kind(self._host, *value)

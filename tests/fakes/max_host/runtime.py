@@ -138,8 +138,12 @@ class Runtime(Named):
         if isinstance(value, Value):
             return value._classes
         if isinstance(value, Thing):
-            found = CLASSES[value._data()["class"]]
-            return Class(self._host, found.name), Class(self._host, found.superclass)
+            data = value._data()
+            found = CLASSES[data["class"]]
+            # A node is of the class that its modifiers have made of it; its base object is not.
+            above = isinstance(value, Node) and data["modifiers"]
+            name = "Editable_mesh" if above else found.name
+            return Class(self._host, name), Class(self._host, found.superclass)
         if isinstance(value, Class) and str(value).lower() in CLASSES:
             above = CLASSES[str(value).lower()].superclass
             return Class(self._host, above), Class(self._host, "MAXClass")

@@ -37,13 +37,15 @@ class Scene:
         self.file = ""
         self.settings = {
             "unit": "inches",
+            "scale": 1.0,
             "rate": 30,
             "range": (0.0, 100.0),
             "time": 0.0,
             "size": (640, 480),
         }
-        #: Files of scenes that are referred to.
+        #: Files of scenes that are referred to; those that are switched off.
         self.xrefs: List[str] = []
+        self.xrefs_off: List[str] = []
 
     @property
     def frame_rate(self) -> int:

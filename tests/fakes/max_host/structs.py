@@ -75,7 +75,10 @@ class Units(Named):
         self._host.scene.settings["unit"] = name_of(value)
 
     def _get_systemscale(self) -> float:
-        return 1.0
+        return float(self._host.scene.settings["scale"])
+
+    def _set_systemscale(self, value: Any) -> None:
+        self._host.scene.settings["scale"] = float(value)
 
 
 class Renderers(Named):
@@ -132,7 +135,7 @@ class XRef(MXSWrapperBase):
         return self._path
 
     def _get_disabled(self) -> bool:
-        return False
+        return self._path in self._host.scene.xrefs_off
 
 
 class XRefs(Named):

@@ -30,7 +30,7 @@ class MayaHost:
         self.idle = IdleQueue(self.complaints, batch)
         self.messages = Messages(self.complaints)
         self.scene = Scene()
-        # Off in batch mode until somebody asks for it.
+        # Whether undo is on in batch mode is not documented; a stage plays either.
         self.undo = UndoQueue(
             self.complaints, self.scene.snapshot, self.scene.restore, state=not batch
         )

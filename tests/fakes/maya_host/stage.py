@@ -212,7 +212,7 @@ class _QtIdle:
 class MayapyStage(_Stage):
     """``mayapy``: no window, no Qt, no idle; whoever runs it owns the main thread.
 
-    ``undo``: the script has switched undo on, which is off there.
+    ``undo``: whether it is on there, which is not documented.
     """
 
     name = "mayapy"
@@ -234,12 +234,14 @@ class MayapyStage(_Stage):
         return self
 
     def __exit__(self, kind: Any, *_: Any) -> None:
+        lost = self.host.idle.pending()
         try:
             self._end()
         finally:
             self._stack.close()
         if kind is None:
             self.host.check()
+            assert lost == [], "deferred in batch mode, where it never runs: {}".format(lost)
 
     def run(self, body: Callable[[], Any], seconds: float = 30.0) -> Any:
         """Serve here while ``body()`` runs on another thread; ``mayapy`` ends with it."""

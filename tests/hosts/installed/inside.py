@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 import traceback
 import urllib.request
@@ -26,8 +27,15 @@ PACKAGE = "dcc_mcp_embed"
 class Nothing:
     """In place of an adapter: what is installed brings its own."""
 
+    def __init__(self):
+        self._closed = threading.Event()
+
+    def serve_forever(self):
+        """Keep the main thread of a host without a window until the story is over."""
+        self._closed.wait(DEADLINE)
+
     def close(self):
-        """Do nothing."""
+        self._closed.set()
 
 
 def forget():

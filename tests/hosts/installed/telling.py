@@ -40,7 +40,7 @@ def tell(player, story, **given):
     assert lines, said + done.stderr.decode("utf-8", "replace")
     found = json.loads(lines[-1][7:])
     assert "error" not in found, found["error"] + said
-    found["said"] = said
+    found["said"], found["errors"] = said, done.stderr.decode("utf-8", "replace")
     return found
 
 

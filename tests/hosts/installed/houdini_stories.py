@@ -1,0 +1,64 @@
+"""Stories of a Houdini with our files: see ``inside``. Each returns what its loop runs beside."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+
+from fakes.houdini_host import starting
+from hosts.installed.inside import PACKAGE, served, server
+
+
+def hython(stage, found, script, user):
+    """``hython install.py``: Houdini has loaded ``hou``, and runs the script as the main one."""
+    stage.host.hou._home = user
+    sys.argv[:] = [script]
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit as end:
+        found["code"] = end.code
+    return lambda: found.update(server=server() is not None)
+
+
+def shell(stage, found, line, user, environ=None, already=False):
+    """Paste a line into the Python shell of a Houdini that has been idle, or serves ``already``."""
+    stage.host.hou._home = user
+    if already:
+        starting.start(user, True, environ or {})
+        found["before"] = server().url
+    exec(compile(line, "<shell>", "single"), {"__name__": "__main__"})
+
+    def go_on():
+        found.update(served())
+        found["url"] = server().url
+
+    return go_on
+
+
+def started(stage, found, user, environ=None, version="21.0"):
+    """Start with a window; what is somebody else's says ``other_<hook>``."""
+    begun = _begin(stage, found, user, environ, version)
+
+    def go_on():
+        found.update(served())
+        found["menu"] = {label: len(items) for label, items in starting.menu(begun.path).items()}
+
+    return go_on
+
+
+def quiet(stage, found, user, environ=None, version="21.0"):
+    """Start where nothing of ours is to serve: it is damaged, or there is no window."""
+    _begin(stage, found, user, environ, version)
+    package = sys.modules.get(PACKAGE)
+    found["loaded"] = None if package is None else package.__file__
+    return lambda: found.update(server=server() is not None)
+
+
+def _begin(stage, found, user, environ, version):
+    stage.host.hou._home = user
+    begun = starting.start(user, stage.host.hou.isUIAvailable(), environ or {}, version)
+    found["hooks"] = [os.path.basename(one) for one in begun.hooks]
+    found["others"] = sorted(name for name in begun.namespace if name.startswith("other"))
+    found["left"] = sorted(name for name in begun.namespace if PACKAGE in name)
+    return begun
