@@ -104,6 +104,7 @@ HOSTS: Mapping[str, Host] = {
                 for minor in _PYTHONS
                 for hook, text in (("pythonrc", "houdini_import"), ("uiready", "houdini_start"))
             ),
+            File("dcc_mcp_embed/houdini/MainMenuCommon.xml", "houdini_menu"),
             File("packages/dcc_mcp_embed.json", "houdini_package"),
         ),
         "Run {artefact} with hython, or paste its line into the Python shell.",

@@ -108,3 +108,18 @@ def test_upgrade_in_a_running_houdini_repair_and_the_way_back(made, newer, tmp_p
     assert version_of(again, user).startswith("0.")
     assert api.uninstall("houdini", target=str(user))["success"]
     assert not user.exists()
+
+
+def test_the_menu_stops_starts_copies_and_uninstalls(tmp_path):
+    user = tmp_path / "houdini21.0"
+    plant(user, {"houdini.env": b"A = 1\n"})
+    api.install("houdini", target=str(user))
+    found = tell(HOUDINI, STORIES + "chosen", user=str(user))
+    status, _, copied, stopped, started = found["shown"]
+    assert found["url"] in status and "stopped" in stopped and "http://" in started
+    assert found["serves"] == [True, True, True, False, True]
+    assert found["url"] in found["copied"] and "Copied" in copied
+    assert found["kept"] == ["", True] and found["removed"][1] is False
+    assert "Nothing of it is left" in found["removed"][0]
+    assert "not installed in this Houdini any more" in found["after"]
+    assert picture(user) == {"houdini.env": b"A = 1\n"}
