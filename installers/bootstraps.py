@@ -97,6 +97,18 @@ def _escaped(label: str) -> str:
     return label.replace("&", "&amp;").replace("<", "&lt;")
 
 
+#: In an archive for the Package Browser: wherever that unpacks it, the content is beside the file,
+#: or beside the folder that it was moved to.
+_ARCHIVE = """\
+{
+    "hpath": [
+        "$HOUDINI_PACKAGE_PATH/dcc_mcp_embed/houdini",
+        "$HOUDINI_PACKAGE_PATH/../dcc_mcp_embed/houdini"
+    ],
+    "load_package_once": true
+}
+"""
+
 _STARTUP_MS = """\
 -- Starts dcc_mcp_embed in 3ds Max. Written by its installer, which takes it away again.
 (
@@ -114,6 +126,7 @@ _TEXTS: Mapping[str, Callable[[], str]] = {
     "houdini_import": lambda: _python("Houdini", 2, "load", "os.path.dirname(path)") + _CALL,
     "houdini_start": lambda: _python("Houdini", 2, "boot", "'houdini'") + _CALL,
     "houdini_package": lambda: _PACKAGE,
+    "houdini_archive": lambda: _ARCHIVE,
     "houdini_menu": _houdini_menu,
     "max_startup": lambda: _STARTUP_MS,
     "max_start": lambda: _python("3ds Max", 0, "boot", "'3dsmax'") + _CALL,
