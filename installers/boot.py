@@ -55,8 +55,8 @@ def boot(host, root=None):
 
 #: Host -> whether it runs without a window. It has loaded its own modules long before.
 _NO_WINDOW = {
-    "maya": lambda: sys.modules["maya.cmds"].about(batch=True),
-    "blender": lambda: sys.modules["bpy"].app.background,
+    "maya": lambda: "maya.cmds" in sys.modules and sys.modules["maya.cmds"].about(batch=True),
+    "blender": lambda: "bpy" in sys.modules and sys.modules["bpy"].app.background,
 }
 
 

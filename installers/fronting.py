@@ -8,7 +8,8 @@ import sys
 from typing import Any, Callable, Mapping, Optional
 
 from ..errors import ConfigError
-from . import api
+from . import api, hosts
+from .root import FOLDER
 
 __all__ = ["install"]
 
@@ -20,13 +21,30 @@ def install(
     target: Optional[str],
     say: Callable[[str], None],
 ) -> bool:
-    """Install ``archive`` into the running host's user folder; start it if none of ours runs.
+    """Install ``archive`` into the running host's user folders; start it if none of ours runs.
 
-    ``target``: the user folder, None: that of the running host, or, in no host, every one that is
+    ``target``: the user folder, None: what the running host has, or, in no host, every one that is
     there. Host's main thread. Return whether all of it was done.
     """
     user = target or _ASK.get(host, _nothing)()
     user = None if user is None else os.path.normpath(user)
+    done = _into(host, user, archive, digest, say)
+    if user is None or target is not None:
+        return done
+    root = os.path.join(user, FOLDER)
+    loaded = sys.modules.get("dcc_mcp_embed")
+    if loaded is not None:
+        _tell_of(loaded, say)
+    elif done:
+        runpy.run_path(os.path.join(root, "boot.py"))["boot"](host)
+    for other in hosts.others(hosts.find(host), user, os.environ):
+        done = _into(host, other, archive, digest, say) and done
+    return done
+
+
+def _into(
+    host: str, user: Optional[str], archive: str, digest: str, say: Callable[[str], None]
+) -> bool:
     try:
         report = api.install(host, target=user, archive=archive, digest=digest)
     except ConfigError as error:
@@ -34,11 +52,6 @@ def install(
         return False
     for folder in report["folders"]:
         _tell(folder, say)
-        loaded = sys.modules.get("dcc_mcp_embed")
-        if loaded is None and user is not None and target is None:
-            runpy.run_path(os.path.join(folder["root"], "boot.py"))["boot"](host)
-        elif loaded is not None:
-            _tell_of(loaded, say)
     return bool(report["success"])
 
 

@@ -192,16 +192,16 @@ def _installation(host: str) -> Any:
     Told by where the package stands: ``<user folder>/dcc_mcp_embed/versions/<version>/<package>``.
     A studio's is not the user's to change.
     """
-    from . import bootstraps
     from .acting import Installation
     from .root import FOLDER, VERSIONS
+    from .startup import SHARED
 
     here = os.path.dirname(os.path.abspath(sys.modules[_PACKAGE].__file__ or ""))
     versions = os.path.dirname(os.path.dirname(here))
     root, name = os.path.split(versions)
     if name != VERSIONS or os.path.basename(root) != FOLDER:
         return None
-    if os.path.lexists(os.path.join(root, bootstraps.SHARED)):
+    if os.path.lexists(os.path.join(root, SHARED)):
         return None
     return Installation(hosts.find(host), os.path.dirname(root))
 

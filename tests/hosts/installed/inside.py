@@ -39,7 +39,9 @@ class Nothing:
 
 
 def forget():
-    """Have nothing of ours loaded."""
+    """Have nothing of ours loaded, nor to be found but where it was installed."""
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:] = [one for one in sys.path if one not in given]
     for name in [one for one in sys.modules if one.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
 
