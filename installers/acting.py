@@ -137,8 +137,7 @@ class Installation:
             found[here] = "this {}".format(self.host.title)
         state = lifecycle.query_runtime_state(install_root=self.root.versions, include_dead=False)
         for entry in state["entries"]:
-            # A host's own row has its process as "pid", a sidecar's has its host's as "host_pid".
-            process = entry.get("host_pid") or entry.get("pid")
+            process = entry.get("parent_pid") or entry.get("runtime_pid")
             if process == os.getpid():
                 continue
             for place in entry.get("install_roots") or ():
