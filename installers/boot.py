@@ -13,7 +13,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType  # noqa: F401
-    from typing import Optional  # noqa: F401
+    from typing import Any, Callable, Mapping, Optional  # noqa: F401
 
 __all__ = ["boot", "load"]
 
@@ -57,7 +57,7 @@ def boot(host, root=None):
 _NO_WINDOW = {
     "maya": lambda: "maya.cmds" in sys.modules and sys.modules["maya.cmds"].about(batch=True),
     "blender": lambda: "bpy" in sys.modules and sys.modules["bpy"].app.background,
-}
+}  # type: Mapping[str, Callable[[], Any]]
 
 
 def say(text):

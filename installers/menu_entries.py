@@ -1,9 +1,10 @@
 """What the entries of our menu in a host do, once for all hosts.
 
 A host brings ``services``, which may be its adapter's module ``menu``: ``show(title, text)``,
-``copy(text)`` to the clipboard, ``ask(title, text, yes)``, which calls ``yes()`` if the person
-agrees, now or later. Its menu calls what :func:`entries` returns, each when the host has left the
-menu, which one of them takes away. Host's main thread; nothing raises into it.
+``copy(text)`` to the clipboard, ``ask(title, text) -> bool`` (False where nobody says yes); a host
+that cannot wait for an answer has ``ask_later(title, text, yes)``, which calls ``yes()``. Its menu
+calls what :func:`entries` returns, each when the host has left the menu, which one of them takes
+away. Host's main thread; nothing raises into it.
 """
 
 from __future__ import annotations
@@ -163,9 +164,15 @@ def _uninstall(host: str, services: Any, title: str) -> None:
         "Stop the server and remove dcc_mcp_embed from {}?\nClients keep what they were told of "
         "it; python3 -m dcc_mcp_embed config CLIENT --remove takes it out.".format(ours.user)
     )
-    services.ask(
-        title, text, lambda: _tried(lambda: _remove(host, ours, services, title), services, title)
-    )
+    later = getattr(services, "ask_later", None)
+    if later is not None:
+        later(
+            title,
+            text,
+            lambda: _tried(lambda: _remove(host, ours, services, title), services, title),
+        )
+    elif services.ask(title, text):
+        _remove(host, ours, services, title)
 
 
 def _remove(host: str, ours: Any, services: Any, title: str) -> None:

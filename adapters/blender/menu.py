@@ -9,7 +9,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any, Callable, List, Sequence, Tuple
 
-__all__ = ["Menu", "ask", "copy", "show"]
+__all__ = ["Menu", "ask_later", "copy", "show"]
 
 #: The names under which Blender knows our classes.
 MENU = "TOPBAR_MT_dcc_mcp"
@@ -132,7 +132,7 @@ def show(title: str, text: str) -> None:
         print("{}\n{}".format(title, text))
 
 
-def ask(title: str, text: str, yes: Callable[[], Any]) -> None:
+def ask_later(title: str, text: str, yes: Callable[[], Any]) -> None:
     """Show a question at the mouse; ``yes()`` is called once if the person says so."""
     operator = _operator()
     numbered: List[Tuple[str, int]] = []

@@ -26,10 +26,9 @@ class Services:
     def copy(self, text):
         self.copied.append(text)
 
-    def ask(self, title, text, yes):
+    def ask(self, title, text):
         self.asked.append(text)
-        if self.answer:
-            yes()
+        return self.answer
 
 
 @pytest.fixture
