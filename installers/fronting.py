@@ -25,9 +25,9 @@ def install(
     ``target``: the user folder, None: that of the running host, or, in no host, every one that is
     there. Host's main thread. Return whether all of it was done.
     """
-    user = target or _ASK.get(host, _nothing)()
-    user = None if user is None else os.path.normpath(user)
     try:
+        user = target or _ASK.get(host, _nothing)()
+        user = None if user is None else os.path.normpath(user)
         report = api.install(host, target=user, archive=archive, digest=digest)
     except ConfigError as error:
         say("was not installed: {}".format(error))
@@ -37,7 +37,7 @@ def install(
         running = sys.modules.get("dcc_mcp_embed")
         if running is None and user is not None and target is None:
             runpy.run_path(os.path.join(folder["root"], "boot.py"))["boot"](host)
-        elif running is not None:
+        elif running is not None and not _is_current(running, folder):
             say("{} runs here until this host is closed".format(_version(running)))
     return bool(report["success"])
 
@@ -51,6 +51,13 @@ def _tell(folder: Mapping[str, Any], say: Callable[[str], None]) -> None:
     for one in folder["operations"]:
         if one["status"] != "done":
             say("still to go: {} {}".format(one["text"], one.get("detail", "")).rstrip())
+
+
+def _is_current(module: Any, folder: Mapping[str, Any]) -> bool:
+    """Return whether a module is of the version that the next start has as well."""
+    current = os.path.join(folder["root"], "versions", folder["current"] or "")
+    where = os.path.dirname(os.path.dirname(os.path.abspath(module.__file__ or "")))
+    return os.path.normcase(where) == os.path.normcase(os.path.abspath(current))
 
 
 def _version(module: Any) -> str:
@@ -71,8 +78,18 @@ def _max() -> Optional[str]:
     module: Any = sys.modules.get("pymxs")
     if module is None:
         return None
-    scripts = str(module.runtime.getDir(module.runtime.Name("userScripts")))
-    return os.path.dirname(os.path.normpath(scripts))
+    scripts, startup = (
+        os.path.normpath(str(module.runtime.getDir(module.runtime.Name(name))))
+        for name in ("userScripts", "userStartupScripts")
+    )
+    user = os.path.dirname(scripts)
+    # Both can be put elsewhere in its settings: then what we write there would never be run.
+    if os.path.normcase(startup) != os.path.normcase(os.path.join(user, "scripts", "startup")):
+        raise ConfigError(
+            "3ds Max runs the start-up scripts of {}, and not of {}. Use the studio's folder and "
+            "ADSK_3DSMAX_STARTUPSCRIPTS_ADDON_DIR".format(startup, os.path.join(user, "scripts"))
+        )
+    return user
 
 
 def _blender() -> Optional[str]:

@@ -3,7 +3,7 @@
 Folders are those that the vendors document (Autodesk's page on Maya's variables and its 3ds Max
 developer help on start-up scripts, SideFX's page on packages, Blender's manual on its directory
 layout). ``{...}`` in a path is filled in: ``{home}``, ``{documents}``, ``{roaming}``, ``{local}``,
-``{config}``, ``{version}`` (the host's, as the user folder is called) and ``{user}``.
+``{config}``, ``{version}`` (the host's, as the user folder is called) and ``{language}``.
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ class Host(NamedTuple):
     #: What the user does, one line; "{artefact}" is the file to do it with.
     gesture: str
     token: str = ""
+    #: Names of the folders of the languages that it speaks; of each the user folder is another one.
+    languages: Tuple[str, ...] = ("",)
 
 
 _PYTHONS = ("3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
@@ -112,7 +114,7 @@ HOSTS: Mapping[str, Host] = {
     "3dsmax": Host(
         "3dsmax",
         "3ds Max",
-        Places("", "", "{local}/Autodesk/3dsMax/{version} - 64bit/ENU"),
+        Places("", "", "{local}/Autodesk/3dsMax/{version} - 64bit/{language}"),
         "ADSK_3DSMAX_APPDATA_DIR",
         r"20[0-9][0-9]",
         {
@@ -125,6 +127,7 @@ HOSTS: Mapping[str, Host] = {
         },
         (File("scripts/startup/dcc_mcp_embed.ms", "max_startup"),),
         "Drop {artefact} on the viewport.",
+        languages=("ENU", "CHS", "DEU", "FRA", "JPN", "KOR", "PTB"),
     ),
     "blender": Host(
         "blender",
@@ -204,13 +207,17 @@ def user_folders(
         return [os.path.abspath(os.path.expanduser(given))]
     if host.pattern is None:
         return [os.path.normpath(template.format(**words))]
+    spoken = [dict(words, language=one) for one in host.languages]
     if version is not None:
-        return [os.path.normpath(template.format(version=version, **words))]
-    return _there(template.format(version="\0", **words), host.pattern)
+        folders = [os.path.normpath(template.format(version=version, **one)) for one in spoken]
+        # One that was never started has none: then it is that of the first language.
+        return [one for one in folders if os.path.isdir(one)] or folders[:1]
+    found = [_there(template.format(version="\0", **one), host.pattern) for one in spoken]
+    return [folder for _, folder in sorted(sum(found, []), key=lambda one: one[0], reverse=True)]
 
 
-def _there(template: str, pattern: str) -> List[str]:
-    """Return the folders that are there, newest version first; NUL stands for the version."""
+def _there(template: str, pattern: str) -> List[Tuple[List[int], str]]:
+    """Return (version, folder) of those that are there; NUL stands for the version."""
     before, after = template.split("\0")
     above, start = os.path.split(os.path.normpath(before + "\0").rstrip("\0"))
     tail = re.split(r"[/\\]", after, maxsplit=1)
@@ -227,7 +234,7 @@ def _there(template: str, pattern: str) -> List[str]:
             found.append(
                 ([int(part) for part in match.group(1).split(".")], os.path.normpath(folder))
             )
-    return [folder for _, folder in sorted(found, reverse=True)]
+    return found
 
 
 def documents_folder() -> str:
