@@ -137,13 +137,15 @@ class Installation:
             found[here] = "this {}".format(self.host.title)
         state = lifecycle.query_runtime_state(install_root=self.root.versions, include_dead=False)
         for entry in state["entries"]:
-            if entry.get("host_pid") == os.getpid():
+            # A host's own row has its process as "pid", a sidecar's has its host's as "host_pid".
+            process = entry.get("host_pid") or entry.get("pid")
+            if process == os.getpid():
                 continue
             for place in entry.get("install_roots") or ():
                 name = _version_of(place, self.root.versions)
                 if name is not None:
                     found[name] = "{} (process {})".format(
-                        entry.get("dcc_type") or "a host", entry.get("host_pid")
+                        entry.get("dcc_type") or "a host", process
                     )
         return found
 

@@ -56,6 +56,57 @@ _PACKAGE = """\
 }
 """
 
+#: No item is placed beside one of Houdini's: where that is missing, the whole file adds nothing.
+_MENU = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<mainMenu>
+  <menuBar>
+    <subMenu id="dcc_mcp_embed_menu">
+      <label>{title}</label>
+{items}    </subMenu>
+  </menuBar>
+</mainMenu>
+"""
+_ITEM = """\
+      <scriptItem id="h.dcc_mcp_embed_{key}">
+        <label>{label}</label>
+        <scriptCode><![CDATA[
+try:
+    from dcc_mcp_embed.adapters.houdini import menu
+    from dcc_mcp_embed.installers import menu_entries
+except ImportError:
+    import hou
+    hou.ui.setStatusMessage("dcc_mcp_embed is not installed in this Houdini any more")
+else:
+    menu_entries.run("{key}", "houdini", menu)
+]]></scriptCode>
+      </scriptItem>
+"""
+
+
+def _houdini_menu() -> str:
+    from .menu_entries import ENTRIES, TITLE
+
+    items = [_ITEM.format(key=key, label=_escaped(label)) for key, label in ENTRIES.items()]
+    return _MENU.format(title=_escaped(TITLE), items="".join(items))
+
+
+def _escaped(label: str) -> str:
+    return label.replace("&", "&amp;").replace("<", "&lt;")
+
+
+#: In an archive for the Package Browser: wherever that unpacks it, the content is beside the file,
+#: or beside the folder that it was moved to.
+_ARCHIVE = """\
+{
+    "hpath": [
+        "$HOUDINI_PACKAGE_PATH/dcc_mcp_embed/houdini",
+        "$HOUDINI_PACKAGE_PATH/../dcc_mcp_embed/houdini"
+    ],
+    "load_package_once": true
+}
+"""
+
 # The path goes to Python as a value, so that no folder's name can break a line of code. That our
 # server knows where it is, pymxs has to be loaded: nothing else may have done so yet.
 _STARTUP_MS = """\
@@ -77,6 +128,8 @@ _TEXTS: Mapping[str, Callable[[], str]] = {
     "houdini_import": lambda: _python("Houdini", 2, "load", "os.path.dirname(path)") + _CALL,
     "houdini_start": lambda: _python("Houdini", 2, "boot", "'houdini'") + _CALL,
     "houdini_package": lambda: _PACKAGE,
+    "houdini_archive": lambda: _ARCHIVE,
+    "houdini_menu": _houdini_menu,
     "max_startup": lambda: _STARTUP_MS,
     "max_start": lambda: _python("3ds Max", 0, "boot", "'3dsmax'") + _CALL,
     "blender_startup": _blender,

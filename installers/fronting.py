@@ -8,7 +8,8 @@ import sys
 from typing import Any, Callable, Mapping, Optional
 
 from ..errors import ConfigError
-from . import api
+from . import api, hosts
+from .root import FOLDER, Root
 
 __all__ = ["install"]
 
@@ -20,26 +21,67 @@ def install(
     target: Optional[str],
     say: Callable[[str], None],
 ) -> bool:
-    """Install ``archive`` into the running host's user folder; start it if none of ours runs.
+    """Install ``archive`` into the running host's user folders; start it if none of ours runs.
 
-    ``target``: the user folder, None: that of the running host, or, in no host, every one that is
+    ``target``: the user folder, None: what the running host has, or, in no host, every one that is
     there. Host's main thread. Return whether all of it was done.
     """
     try:
         user = target or _ASK.get(host, _nothing)()
-        user = None if user is None else os.path.normpath(user)
+    except ConfigError as error:
+        say("was not installed: {}".format(error))
+        return False
+    user = None if user is None else os.path.normpath(user)
+    done = _into(host, user, archive, digest, say)
+    if user is None or target is not None:
+        return done
+    root = os.path.join(user, FOLDER)
+    loaded = sys.modules.get("dcc_mcp_embed")
+    if loaded is not None:
+        _tell_of(loaded, root, say)
+    elif done:
+        runpy.run_path(os.path.join(root, "boot.py"))["boot"](host)
+    for other in hosts.others(hosts.find(host), user, os.environ):
+        done = _into(host, other, archive, digest, say) and done
+    return done
+
+
+def _into(
+    host: str, user: Optional[str], archive: str, digest: str, say: Callable[[str], None]
+) -> bool:
+    try:
         report = api.install(host, target=user, archive=archive, digest=digest)
     except ConfigError as error:
         say("was not installed: {}".format(error))
         return False
     for folder in report["folders"]:
         _tell(folder, say)
-        running = sys.modules.get("dcc_mcp_embed")
-        if running is None and user is not None and target is None:
-            runpy.run_path(os.path.join(folder["root"], "boot.py"))["boot"](host)
-        elif running is not None and not _is_current(running, folder):
-            say("{} runs here until this host is closed".format(_version(running)))
     return bool(report["success"])
+
+
+def _tell_of(loaded: Any, root: str, say: Callable[[str], None]) -> None:
+    place: Any = sys.modules.get("dcc_mcp_embed.embed.place")
+    server = None if place is None else place.PLACE.server
+    from_where = "{}, from {}".format(_version(loaded), os.path.dirname(str(loaded.__file__)))
+    if server is None and _is_current(loaded, root):
+        # It is about to start: 3ds Max may do what a package says twice.
+        return
+    if server is None:
+        say("{}, is loaded here until this host is closed".format(from_where))
+    else:
+        say(
+            "{}, goes on serving at {}; the next start of this host takes what is installed".format(
+                from_where, server.plain_url
+            )
+        )
+
+
+def _is_current(loaded: Any, root: str) -> bool:
+    """Return whether a module is of the version that the next start has as well."""
+    ours = Root(root)
+    where = os.path.dirname(os.path.dirname(os.path.abspath(str(loaded.__file__))))
+    current = ours.folder_of(ours.current() or "")
+    return os.path.normcase(where) == os.path.normcase(os.path.abspath(current))
 
 
 def _tell(folder: Mapping[str, Any], say: Callable[[str], None]) -> None:
@@ -51,13 +93,6 @@ def _tell(folder: Mapping[str, Any], say: Callable[[str], None]) -> None:
     for one in folder["operations"]:
         if one["status"] != "done":
             say("still to go: {} {}".format(one["text"], one.get("detail", "")).rstrip())
-
-
-def _is_current(module: Any, folder: Mapping[str, Any]) -> bool:
-    """Return whether a module is of the version that the next start has as well."""
-    current = os.path.join(folder["root"], "versions", folder["current"] or "")
-    where = os.path.dirname(os.path.dirname(os.path.abspath(module.__file__ or "")))
-    return os.path.normcase(where) == os.path.normcase(os.path.abspath(current))
 
 
 def _version(module: Any) -> str:

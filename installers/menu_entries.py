@@ -1,8 +1,9 @@
 """What the entries of our menu in a host do, once for all hosts.
 
 A host brings ``services``, which may be its adapter's module ``menu``: ``show(title, text)``,
-``copy(text)`` to the clipboard, ``ask(title, text) -> bool`` (False where nobody says yes). Its
-menu calls what :func:`entries` returns. Host's main thread; nothing raises into it.
+``copy(text)`` to the clipboard, ``ask(title, text, yes)``, which calls ``yes()`` if the person
+agrees, now or later. Its menu calls what :func:`entries` returns, each when the host has left the
+menu, which one of them takes away. Host's main thread; nothing raises into it.
 """
 
 from __future__ import annotations
@@ -44,10 +45,15 @@ def _bound(key: str, host: str, services: Any) -> Callable[[], bool]:
 
 
 def run(key: str, host: str, services: Any) -> bool:
-    """Do what the entry ``key`` says; return whether it was done. What fails is shown."""
+    """Do what the entry ``key`` says; return whether it was done or asked. What fails is shown."""
     title = "dcc_mcp_embed: {}".format(ENTRIES[key].rstrip("."))
+    return _tried(lambda: _DO[key](host, services, title), services, title)
+
+
+def _tried(do: Callable[[], Any], services: Any, title: str) -> bool:
     try:
-        return bool(_DO[key](host, services, title))
+        do()
+        return True
     except Exception as error:
         hint = getattr(error, "hint", None)
         services.show(title, "{}\n{}".format(error, hint) if hint else str(error))
@@ -89,18 +95,17 @@ def _needed() -> Any:
     return server
 
 
-def _switch(host: str, services: Any, title: str) -> bool:
+def _switch(host: str, services: Any, title: str) -> None:
     server = _server()
     if server is not None:
         server.stop()
-        services.show(title, "The server was stopped. Clients are told so when they call.")
-        return True
-    server = import_module(_PACKAGE).start()
+        services.show(title, "The server was stopped. Clients find it gone.")
+        return
+    server = import_module(_PACKAGE).start(host)
     services.show(title, "The server runs: {}".format(server.plain_url))
-    return True
 
 
-def _status(host: str, services: Any, title: str) -> bool:
+def _status(host: str, services: Any, title: str) -> None:
     package: Any = sys.modules[_PACKAGE]
     server, ours = _server(), _installation(host)
     lines = ["dcc_mcp_embed {}".format(package.__version__)]
@@ -119,10 +124,9 @@ def _status(host: str, services: Any, title: str) -> bool:
     if ours is not None and ours.root.current() not in (None, _loaded_version()):
         lines.append("The next start has {}".format(ours.root.current()))
     services.show(title, "\n".join(lines))
-    return True
 
 
-def _copy(host: str, services: Any, title: str) -> bool:
+def _copy(host: str, services: Any, title: str) -> None:
     from . import clients
 
     server = _needed()
@@ -135,10 +139,9 @@ def _copy(host: str, services: Any, title: str) -> bool:
         "Copied, as {} takes it. It holds the token of this user: keep it to yourself.\n"
         "For another client: python3 -m dcc_mcp_embed config CLIENT".format(client.title),
     )
-    return True
 
 
-def _log(host: str, services: Any, title: str) -> bool:
+def _log(host: str, services: Any, title: str) -> None:
     lines = [
         "{} {:7} {}: {}".format(
             time.strftime("%H:%M:%S", time.localtime(line.wall)), line.level, line.source, line.text
@@ -146,10 +149,9 @@ def _log(host: str, services: Any, title: str) -> bool:
         for line in _needed().logbook.read(LINES)
     ]
     services.show(title, "\n".join(lines) or "Nothing has happened yet.")
-    return True
 
 
-def _uninstall(host: str, services: Any, title: str) -> bool:
+def _uninstall(host: str, services: Any, title: str) -> None:
     ours = _installation(host)
     if ours is None:
         raise RuntimeError(
@@ -161,8 +163,12 @@ def _uninstall(host: str, services: Any, title: str) -> bool:
         "Stop the server and remove dcc_mcp_embed from {}?\nClients keep what they were told of "
         "it; python3 -m dcc_mcp_embed config CLIENT --remove takes it out.".format(ours.user)
     )
-    if not services.ask(title, text):
-        return False
+    services.ask(
+        title, text, lambda: _tried(lambda: _remove(host, ours, services, title), services, title)
+    )
+
+
+def _remove(host: str, ours: Any, services: Any, title: str) -> None:
     # All that is still to be loaded, before its files go.
     from . import api
 
@@ -178,7 +184,6 @@ def _uninstall(host: str, services: Any, title: str) -> bool:
         services.show(title, "Removed but for what is in use:\n{}".format("\n".join(left)))
     else:
         services.show(title, "Removed. Nothing of it is left in {}".format(ours.user))
-    return True
 
 
 def _installation(host: str) -> Any:
@@ -187,16 +192,16 @@ def _installation(host: str) -> Any:
     Told by where the package stands: ``<user folder>/dcc_mcp_embed/versions/<version>/<package>``.
     A studio's is not the user's to change.
     """
-    from . import bootstraps
     from .acting import Installation
     from .root import FOLDER, VERSIONS
+    from .startup import SHARED
 
     here = os.path.dirname(os.path.abspath(sys.modules[_PACKAGE].__file__ or ""))
     versions = os.path.dirname(os.path.dirname(here))
     root, name = os.path.split(versions)
     if name != VERSIONS or os.path.basename(root) != FOLDER:
         return None
-    if os.path.lexists(os.path.join(root, bootstraps.SHARED)):
+    if os.path.lexists(os.path.join(root, SHARED)):
         return None
     return Installation(hosts.find(host), os.path.dirname(root))
 
@@ -212,8 +217,8 @@ def _forget() -> None:
         del sys.modules[name]
 
 
-#: Key -> what does it: (host, services, title) -> whether it was done.
-_DO: Mapping[str, Callable[[str, Any, str], bool]] = {
+#: Key -> what does it: (host, services, title).
+_DO: Mapping[str, Callable[[str, Any, str], None]] = {
     "switch": _switch,
     "status": _status,
     "copy": _copy,

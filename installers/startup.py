@@ -48,7 +48,7 @@ def begin(host: str, root: str, package: ModuleType, say: Callable[[str], None])
 
     def start() -> None:
         try:
-            server: Any = package.start()
+            server: Any = package.start(host)
         except Exception as error:
             say("did not start: {}".format(error))
         else:

@@ -103,7 +103,7 @@ def _close_shown() -> None:
 
 
 def ask(title: str, text: str) -> bool:
-    """Return whether the person says yes; a window that is closed says no. Stops 3ds Max so long."""
+    """Return whether the person says yes; closing it says no. Stops 3ds Max so long."""
     box = _qt().QtWidgets.QMessageBox
     said = box.question(main_window(), title, text, box.Yes | box.No, box.No)
     return bool(said == box.Yes)

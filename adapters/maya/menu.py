@@ -69,8 +69,8 @@ def show(title: str, text: str) -> None:
     commands.showWindow(window)
 
 
-def ask(title: str, text: str) -> bool:
-    """Return whether the person says yes; a window that is closed says no. Stops Maya so long."""
+def ask(title: str, text: str, yes: Callable[[], Any]) -> None:
+    """Call ``yes()`` if the person says so; a window that is closed says no. Stops Maya so long."""
     said = cmds().confirmDialog(
         title=title,
         message=text,
@@ -79,7 +79,8 @@ def ask(title: str, text: str) -> bool:
         cancelButton=_NO,
         dismissString=_NO,
     )
-    return bool(said == _YES)
+    if said == _YES:
+        yes()
 
 
 def copy(text: str) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import runpy
 import sys
+import zipfile
 
 import pytest
-from dcc_mcp_embed.installers import api, artefacts
+from dcc_mcp_embed.installers import api, artefacts, payload
 
+from fakes.houdini_host import starting
 from fakes.trees import picture, plant
 from hosts.installed.telling import download, tell
 
@@ -90,6 +94,7 @@ def test_upgrade_in_a_running_houdini_repair_and_the_way_back(made, newer, tmp_p
     found = tell(HOUDINI, STORIES + "shell", line=line_of(new), user=str(user), already=True)
     assert found["url"] == found["before"], "the one that runs goes on to the end"
     assert version_of(found, user).startswith("0.") and "until this host is closed" in found["said"]
+    assert len(os.listdir(str(user / "dcc_mcp_embed" / "versions"))) == 2, "with all its files"
 
     again = tell(HOUDINI, STORIES + "started", user=str(user))
     assert version_of(again, user).startswith("99.0+")
@@ -102,9 +107,96 @@ def test_upgrade_in_a_running_houdini_repair_and_the_way_back(made, newer, tmp_p
     found = tell(HYTHON, STORIES + "hython", script=new, user=str(user))
     assert found["code"] == 0 and api.verify("houdini", target=str(user))["success"]
 
-    found = tell(HYTHON, STORIES + "hython", script=old, user=str(user))
-    assert found["code"] == 0
+    assert runpy.run_path(old)["install"](str(user)), "back to the older one"
     again = tell(HOUDINI, STORIES + "started", user=str(user))
     assert version_of(again, user).startswith("0.")
     assert api.uninstall("houdini", target=str(user))["success"]
     assert not user.exists()
+
+
+def test_the_menu_stops_starts_copies_and_uninstalls(tmp_path):
+    user = tmp_path / "houdini21.0"
+    plant(user, {"houdini.env": b"A = 1\n"})
+    api.install("houdini", target=str(user))
+    found = tell(HOUDINI, STORIES + "chosen", user=str(user))
+    status, _, copied, stopped, started = found["shown"]
+    assert found["url"] in status and "stopped" in stopped and "http://" in started
+    assert found["serves"] == [True, True, True, False, True]
+    assert found["url"] in found["copied"] and "Copied" in copied
+    assert found["kept"] == ["", True] and found["removed"][1] is False
+    assert "Nothing of it is left" in found["removed"][0]
+    assert "not installed in this Houdini any more" in found["after"]
+    assert picture(user) == {"houdini.env": b"A = 1\n"}
+
+
+def test_a_studio_serves_from_a_share_and_touches_no_user_folder(made, tmp_path):
+    (archive,) = [one for one in made if "-studio." in one]
+    share, user = tmp_path / "share \u65e5\u672c", tmp_path / "houdini21.0"
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(str(share))
+    (top,) = os.listdir(str(share))
+    environ = {"HOUDINI_PACKAGE_DIR": str(share / top / "packages")}
+    with read_only(share):
+        found = tell(HOUDINI, STORIES + "started", user=str(user), environ=environ)
+    assert found["file"].startswith(str(share / top / "dcc_mcp_embed" / "versions"))
+    assert found["hooks"] == ["pythonrc.py", "uiready.py"] and found["menus"] == ["MCP"]
+    assert not user.exists()
+
+
+@contextlib.contextmanager
+def read_only(folder):
+    """Have nobody but the super-user write there; say that he has not, either."""
+    before = picture(folder)
+    every = [
+        os.path.join(place, name) for place, _, names in os.walk(str(folder)) for name in names
+    ]
+    folders = [place for place, _, _ in os.walk(str(folder))]
+    for one in every + folders:
+        os.chmod(one, 0o555 if one in folders else 0o444)
+    try:
+        yield
+    finally:
+        for one in folders:
+            os.chmod(one, 0o755)
+    assert picture(folder) == before
+
+
+@pytest.mark.parametrize(("below", "move"), [("packages", False), ("", True)])
+def test_a_package_archive_is_found_wherever_it_is_unpacked(made, tmp_path, below, move):
+    (archive,) = [one for one in made if "-houdini-package." in one]
+    user = tmp_path / "houdini21.0"
+    starting.load_package_archive(archive, str(user), str(user / below), move)
+    begun = starting.scan(starting.folders(str(user), {}, "21.0"), "21.0")
+    path, _ = starting.process(begun, str(user))
+    hooks = [os.path.relpath(one, str(user / below)) for one in starting.hooks(path, True)]
+    ours = os.path.join("dcc_mcp_embed", "houdini", LIBS)
+    assert hooks == [os.path.join(ours, one) for one in ("pythonrc.py", "uiready.py")]
+    assert [len(items) for items in starting.menu(path).values()] == [5]
+
+
+def test_a_package_archive_serves_is_upgraded_by_another_and_uninstalled(made, newer, tmp_path):
+    user = tmp_path / "houdini21.0"
+    plant(user, {"packages/other.json": b"{}"})
+    for artefacts_of in (made, newer):
+        (archive,) = [one for one in artefacts_of if "-houdini-package." in one]
+        starting.load_package_archive(archive, str(user), move=True)
+    found = tell(HOUDINI, STORIES + "started", user=str(user))
+    assert version_of(found, user).startswith("99.0+")
+    versions = user / "dcc_mcp_embed" / "versions"
+    assert os.listdir(str(versions)) == [version_of(found, user)], "the old one was swept"
+    assert payload.verify(str(versions / version_of(found, user))) == []
+    assert api.uninstall("houdini", target=str(user))["success"]
+    assert picture(user) == {"packages": "folder", "packages" + os.sep + "other.json": b"{}"}
+
+
+def test_what_is_damaged_keeps_nobody_elses_hooks_from_running(tmp_path):
+    user = tmp_path / "houdini21.0"
+    plant(user, OTHERS)
+    api.install("houdini", target=str(user))
+    for name in ("boot.py", "current.txt"):
+        (user / "dcc_mcp_embed" / name).write_text("raise SystemExit(0)\n")
+    found = tell(HOUDINI, STORIES + "quiet", user=str(user))
+    assert found["others"] == ["other_pythonrc", "other_ready", "other_uiready"]
+    assert not found["server"] and found["left"] == []
+    shown = [one for one in found["errors"].splitlines() if "dcc_mcp_embed did not start" in one]
+    assert len(shown) == 2, "a line for each hook"

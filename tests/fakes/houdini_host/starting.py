@@ -15,9 +15,10 @@ import os
 import sys
 import traceback
 import xml.etree.ElementTree
+import zipfile
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
-__all__ = ["Start", "menu", "scan", "start", "user_folder"]
+__all__ = ["Start", "load_package_archive", "menu", "scan", "start", "user_folder"]
 
 #: Of this Python only: the name has to match exactly.
 LIBS = "python{}.{}libs".format(*sys.version_info[:2])
@@ -211,3 +212,21 @@ def menu(path: List[str]) -> Dict[str, List[Item]]:
                 items.append(Item(item.findtext("label") or "", item.findtext("scriptCode") or ""))
             found[sub.findtext("label") or ""] = items
     return found
+
+
+def load_package_archive(archive: str, user: str, into: str = "", move: bool = False) -> None:
+    """Do what ``hou.ui.loadPackageArchive`` is documented to do with the files.
+
+    "Extracts the content of a package archive file": into the user folder, or one that is named.
+    Where the package's file ends up is not documented: with ``move`` in the user's packages.
+    """
+    place = into or user
+    with zipfile.ZipFile(archive) as opened:
+        names = opened.namelist()
+        opened.extractall(place)
+    packages = [one for one in names if one.endswith(".json") and "/" not in one]
+    assert packages, "a package archive has its package's file at the top"
+    if move:
+        os.makedirs(os.path.join(user, "packages"), exist_ok=True)
+        for one in packages:
+            os.replace(os.path.join(place, one), os.path.join(user, "packages", one))

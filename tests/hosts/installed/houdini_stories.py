@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import runpy
 import sys
+from functools import partial
 
 from fakes.houdini_host import starting
-from hosts.installed.inside import PACKAGE, served, server
+from hosts.installed.inside import PACKAGE, served, server, wait_for
 
 
 def hython(stage, found, script, user):
@@ -42,7 +43,47 @@ def started(stage, found, user, environ=None, version="21.0"):
 
     def go_on():
         found.update(served())
-        found["menu"] = {label: len(items) for label, items in starting.menu(begun.path).items()}
+        found["menus"] = sorted(starting.menu(begun.path))
+
+    return go_on
+
+
+def chosen(stage, found, user):
+    """Start, then choose the entries of our menu, one after the other."""
+    from fakes import qtloop
+
+    begun = _begin(stage, found, user, None, "21.0")
+    ((_, items),) = starting.menu(begun.path).items()
+    choose = {item.label.split()[0].strip("."): item.choose for item in items}
+    loop = stage.host.loop
+
+    def shown():
+        """Return what the newest box says, and close it."""
+        boxes = [
+            one
+            for one in qtloop.the_application().topLevelWidgets()
+            if one.objectName() == "dcc_mcp_embed_menu" and one.isVisible()
+        ]
+        texts = [one.text() for one in boxes]
+        for box in boxes:
+            box.close()
+        return texts[-1] if texts else ""
+
+    def pick(label, answer=""):
+        loop.answers += [answer] if answer != "" else []
+        choose[label]()
+        return shown()
+
+    def go_on():
+        found["url"] = wait_for(server, "no server was started").plain_url
+        for label in ("Status", "Log", "Copy", "Start", "Start"):
+            found.setdefault("shown", []).append(qtloop.on_main(partial(pick, label)))
+            found.setdefault("serves", []).append(server() is not None)
+        clipboard = qtloop.qt().QtWidgets.QApplication.clipboard
+        found["copied"] = qtloop.on_main(lambda: clipboard().text())
+        found["kept"] = qtloop.on_main(lambda: pick("Uninstall", None)), server() is not None
+        found["removed"] = qtloop.on_main(lambda: pick("Uninstall", "Yes")), server() is not None
+        found["after"] = qtloop.on_main(lambda: pick("Status") or loop.status)
 
     return go_on
 

@@ -39,7 +39,9 @@ class Nothing:
 
 
 def forget():
-    """Have nothing of ours loaded."""
+    """Have nothing of ours loaded, nor to be found but where it was installed."""
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:] = [one for one in sys.path if one not in given]
     for name in [one for one in sys.modules if one.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
 
@@ -47,7 +49,8 @@ def forget():
 def server():
     """Return the running server, None without one."""
     place = sys.modules.get(PACKAGE + ".embed.place")
-    return None if place is None else place.PLACE.server
+    # The main thread may be in the middle of loading it.
+    return getattr(getattr(place, "PLACE", None), "server", None)
 
 
 def wait_for(condition, what):

@@ -1,4 +1,4 @@
-"""Stories of a 3ds Max with our files: see ``inside``. Each returns what goes on beside its loop."""
+"""Stories of a 3ds Max with our files: see ``inside``. Each returns what goes on beside it."""
 
 from __future__ import annotations
 
