@@ -38,8 +38,9 @@ _CALL = "_dcc_mcp_embed()\ndel _dcc_mcp_embed\n"
 
 
 def _python(title: str, up: int, call: str, arguments: str, below: str = "") -> str:
-    steps = ", ".join(["os.pardir"] * up + ["{!r}".format(one) for one in below.split("/") if one])
-    return _RUN.format(title=title, steps=steps + ', "boot.py"', call=call, arguments=arguments)
+    parts = ["{!r}".format(one) for one in below.split("/") if one]
+    steps = ", ".join(["os.pardir"] * up + parts + ['"boot.py"'])
+    return _RUN.format(title=title, steps=steps, call=call, arguments=arguments)
 
 
 def _blender() -> str:
@@ -106,12 +107,16 @@ _ARCHIVE = """\
 }
 """
 
+# The path goes to Python as a value, so that no folder's name can break a line of code. That our
+# server knows where it is, pymxs has to be loaded: nothing else may have done so yet.
 _STARTUP_MS = """\
 -- Starts dcc_mcp_embed in 3ds Max. Written by its installer, which takes it away again.
 (
-    local here = getFilenamePath (getSourceFileName())
-    local boot = here + "..\\\\..\\\\dcc_mcp_embed\\\\max_start.py"
-    if doesFileExist boot and isProperty python "executeFile" do python.executeFile boot
+    global dccMcpEmbedHere = getFilenamePath (getSourceFileName())
+    if isProperty python "execute" and \
+doesFileExist (dccMcpEmbedHere + "..\\\\..\\\\dcc_mcp_embed\\\\max_start.py") do
+        python.execute "__import__('runpy').run_path(__import__('pymxs').runtime.dccMcpEmbedHere + \
+'../../dcc_mcp_embed/max_start.py')"
 )
 """
 

@@ -3,8 +3,8 @@
 Folders are those that the vendors document (Autodesk's page on Maya's variables and its 3ds Max
 developer help on start-up scripts, SideFX's page on packages, Blender's manual on its directory
 layout). ``{...}`` in a path is filled in: ``{home}``, ``{documents}``, ``{roaming}``, ``{local}``,
-``{config}``, ``{shell}`` (HOME, where it is set on Windows) and ``{version}`` (the host's, as the
-user folder is called).
+``{config}``, ``{shell}`` (HOME, where it is set on Windows), ``{language}`` and ``{version}`` (the
+host's, as the user folder is called).
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ class Host(NamedTuple):
     token: str = ""
     #: Where else a version has its user folder, as whatever started it has set the variables.
     also: Places = Places("", "", "")
+    #: Names of the folders of the languages that it speaks; of each the user folder is another one.
+    languages: Tuple[str, ...] = ("",)
 
 
 _PYTHONS = ("3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
@@ -119,7 +121,7 @@ HOSTS: Mapping[str, Host] = {
     "3dsmax": Host(
         "3dsmax",
         "3ds Max",
-        Places("", "", "{local}/Autodesk/3dsMax/{version} - 64bit/ENU"),
+        Places("", "", "{local}/Autodesk/3dsMax/{version} - 64bit/{language}"),
         "ADSK_3DSMAX_APPDATA_DIR",
         r"20[0-9][0-9]",
         {
@@ -132,6 +134,7 @@ HOSTS: Mapping[str, Host] = {
         },
         (File("scripts/startup/dcc_mcp_embed.ms", "max_startup"),),
         "Drop {artefact} on the viewport.",
+        languages=("ENU", "CHS", "DEU", "FRA", "JPN", "KOR", "PTB"),
     ),
     "blender": Host(
         "blender",
@@ -212,12 +215,17 @@ def user_folders(
         return [os.path.abspath(os.path.expanduser(given))]
     if host.pattern is None:
         return [os.path.normpath(template.format(**words))]
+    ways = [dict(words, language=one) for one in host.languages]
     also = host.also.on(platform) if words["shell"] else ""
     if version is not None:
-        folder = os.path.normpath(template.format(version=version, **words))
-        second = os.path.normpath(also.format(version=version, **words)) if also else folder
-        return list(dict.fromkeys([folder, second] if os.path.isdir(second) else [folder]))
-    found = _there(template.format(version="\0", **words), host.pattern)
+        every = [os.path.normpath(template.format(version=version, **one)) for one in ways]
+        # One that was never started has none: then it is that of the first language.
+        folders = [one for one in every if os.path.isdir(one)] or every[:1]
+        second = os.path.normpath(also.format(version=version, **words)) if also else folders[0]
+        return list(dict.fromkeys([*folders, second] if os.path.isdir(second) else folders))
+    found = []
+    for one in ways:
+        found += _there(template.format(version="\0", **one), host.pattern)
     if also:
         found += _there(also.format(version="\0", **words), host.pattern)
     return list(dict.fromkeys(found))
