@@ -30,7 +30,12 @@ OTHERS = {
     LIBS + "/pythonrc.py": b"other_pythonrc = 1\n",
     LIBS + "/uiready.py": b"other_uiready = 1\n",
     "packages/other.json": b'{"hpath": "$HOUDINI_PACKAGE_PATH/other"}',
-    "packages/other/" + LIBS + "/ready.py": b"other_ready = 1\n",
+    # Nothing is served before Houdini's interface is ready.
+    "packages/other/" + LIBS + "/ready.py": b"""
+import sys
+assert "dcc_mcp_embed.embed.place" not in sys.modules
+other_ready = 1
+""",
 }
 
 
@@ -136,6 +141,7 @@ def test_a_studio_serves_from_a_share_and_touches_no_user_folder(made, tmp_path)
         opened.extractall(str(share))
     (top,) = os.listdir(str(share))
     environ = {"HOUDINI_PACKAGE_DIR": str(share / top / "packages")}
+    plant(share / top / "dcc_mcp_embed/versions/0.0.1+0123456789ab", {"payload.json": b"{}"})
     with read_only(share):
         found = tell(HOUDINI, STORIES + "started", user=str(user), environ=environ)
     assert found["file"].startswith(str(share / top / "dcc_mcp_embed" / "versions"))
@@ -200,3 +206,18 @@ def test_what_is_damaged_keeps_nobody_elses_hooks_from_running(tmp_path):
     assert not found["server"] and found["left"] == []
     shown = [one for one in found["errors"].splitlines() if "dcc_mcp_embed did not start" in one]
     assert len(shown) == 2, "a line for each hook"
+
+
+def test_with_a_studios_and_the_users_own_only_one_of_them_starts(made, tmp_path):
+    (archive,) = [one for one in made if "-studio." in one]
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(str(tmp_path / "share"))
+    (top,) = os.listdir(str(tmp_path / "share"))
+    user = tmp_path / "houdini21.0"
+    api.install("houdini", target=str(user))
+    environ = {"HOUDINI_PACKAGE_DIR": str(tmp_path / "share" / top / "packages")}
+    places = starting.folders(str(user), environ, "21.0")
+    path, _ = starting.process(starting.scan(places, "21.0"), str(user))
+    hooks = list(starting.hooks(path, True))
+    assert [os.path.basename(one) for one in hooks] == ["pythonrc.py", "uiready.py"]
+    assert all(one.startswith(str(user)) for one in hooks)

@@ -33,6 +33,7 @@ def test_what_is_shown_stops_nobody_and_is_never_marked_up(host):
     menu.show("Status", "<b>as it is</b> & more")
     (box,) = boxes()
     assert (box.windowTitle(), box.text()) == ("Status", "<b>as it is</b> & more")
+    assert box.textFormat() == host.loop.binding.QtCore.Qt.PlainText
     assert not box.isModal() and box.parent() is host.hou.qt.mainWindow()
     assert host.loop.asked == []
     box.buttons()[0].click()
