@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import runpy
 import sys
+import time
 from functools import partial
 
+from fakes import qtloop
 from fakes.houdini_host import starting
 from hosts.installed.inside import PACKAGE, served, server, wait_for
 
@@ -27,10 +29,17 @@ def shell(stage, found, line, user, environ=None, already=False):
     stage.host.hou._home = user
     if already:
         starting.start(user, True, environ or {})
-        found["before"] = server().url
-    exec(compile(line, "<shell>", "single"), {"__name__": "__main__"})
+
+    def paste():
+        exec(compile(line, "<shell>", "single"), {"__name__": "__main__"})
+
+    if not already:
+        paste()
 
     def go_on():
+        if already:
+            found["before"] = wait_for(server, "no server was started").url
+            qtloop.on_main(paste)
         found.update(served())
         found["url"] = server().url
 
@@ -50,8 +59,6 @@ def started(stage, found, user, environ=None, version="21.0"):
 
 def chosen(stage, found, user):
     """Start, then choose the entries of our menu, one after the other."""
-    from fakes import qtloop
-
     begun = _begin(stage, found, user, None, "21.0")
     ((_, items),) = starting.menu(begun.path).items()
     choose = {item.label.split()[0].strip("."): item.choose for item in items}
@@ -98,7 +105,9 @@ def quiet(stage, found, user, environ=None, version="21.0"):
 
 def _begin(stage, found, user, environ, version):
     stage.host.hou._home = user
+    before = time.thread_time()
     begun = starting.start(user, stage.host.hou.isUIAvailable(), environ or {}, version)
+    found["hooks_ms"] = (time.thread_time() - before) * 1000.0
     found["hooks"] = [os.path.basename(one) for one in begun.hooks]
     found["others"] = sorted(name for name in begun.namespace if name.startswith("other"))
     found["left"] = sorted(name for name in begun.namespace if PACKAGE in name)
