@@ -70,7 +70,7 @@ def _tell_of(loaded: Any, root: str, say: Callable[[str], None]) -> None:
         say("{}, is loaded here until this host is closed".format(from_where))
     else:
         say(
-            "{}, goes on serving at {}; the next start of this host takes what is installed".format(
+            "{}, goes on serving at {} until this host is closed".format(
                 from_where, server.plain_url
             )
         )
