@@ -182,6 +182,13 @@ def test_a_package_archive_is_found_wherever_it_is_unpacked(made, tmp_path, belo
     ours = os.path.join("dcc_mcp_embed", "houdini", LIBS)
     assert hooks == [os.path.join(ours, one) for one in ("pythonrc.py", "uiready.py")]
     assert [len(items) for items in starting.menu(path).values()] == [5]
+    if move:
+        found = [
+            one["text"] for one in api.doctor("houdini", target=str(user))["folders"][0]["findings"]
+        ]
+        assert not [one for one in found if "is no package" in one or "is not there" in one]
+        assert api.repair("houdini", target=str(user))["success"]
+        assert api.verify("houdini", target=str(user))["success"], "it is an installation as any"
 
 
 def test_a_package_archive_serves_is_upgraded_by_another_and_uninstalled(made, newer, tmp_path):
