@@ -7,6 +7,7 @@ What cannot be removed now because somebody holds it is owed: it goes into the j
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
@@ -20,6 +21,8 @@ from .startup import LEAVING
 
 __all__ = ["Done", "Installation", "Source", "archive_source", "own_source"]
 
+#: Loaded in a process that has started a server.
+_SERVING = "dcc_mcp_embed.embed.place"
 MADE = "made.txt"
 _MOST = 1 << 20
 
@@ -92,8 +95,11 @@ class Installation:
         inside, outside = self.texts()
         return Wish(name, inside, outside)
 
-    def facts(self, thorough: bool = True) -> Facts:
-        """Look at everything. ``thorough``: also at the content of every version's files."""
+    def facts(self, thorough: bool = True, stopped: bool = False) -> Facts:
+        """Look at everything. ``thorough``: also at the content of every version's files.
+
+        ``stopped``: what this process has loaded of ours does nothing any more.
+        """
         root = self.root
         inside, outside = self.texts()
         files = {}
@@ -111,7 +117,7 @@ class Installation:
             installed=tuple(root.installed()),
             staged=tuple(root.staged()),
             damaged=damaged,
-            users=self._users(),
+            users=self._users(stopped),
             files=files,
             leaving=os.path.lexists(self.leaving),
             owed=bool(self._entries()),
@@ -119,18 +125,26 @@ class Installation:
             separator=os.sep,
         )
 
-    def _users(self) -> Dict[str, str]:
-        """Return version -> who runs it, by the registry. Its own process does not count."""
+    def _users(self, stopped: bool) -> Dict[str, str]:
+        """Return version -> who runs it: by the registry, and this process by what it has loaded.
+
+        A server that runs here goes on loading modules when they are first needed.
+        """
         found: Dict[str, str] = {}
+        serving: Any = None if stopped else sys.modules.get(_SERVING)
+        here = None if serving is None else _version_of(serving.__file__, self.root.versions)
+        if here is not None:
+            found[here] = "this {}".format(self.host.title)
         state = lifecycle.query_runtime_state(install_root=self.root.versions, include_dead=False)
         for entry in state["entries"]:
-            if entry.get("host_pid") == os.getpid():
+            process = entry.get("parent_pid") or entry.get("runtime_pid")
+            if process == os.getpid():
                 continue
             for place in entry.get("install_roots") or ():
                 name = _version_of(place, self.root.versions)
                 if name is not None:
                     found[name] = "{} (process {})".format(
-                        entry.get("dcc_type") or "a host", entry.get("host_pid")
+                        entry.get("dcc_type") or "a host", process
                     )
         return found
 
@@ -144,6 +158,16 @@ class Installation:
         refused = [one for one in planned if one.kind == "refuse"]
         if refused:
             raise ConfigError("; ".join(str(one) for one in refused))
+        barred = dict.fromkeys(
+            _barrier(one.path) for one in planned if one.kind in ("stage", "write", "switch")
+        )
+        if any(barred):
+            # Found out before anything is done: half an install helps nobody.
+            raise ConfigError(
+                "Nothing was changed: {} cannot be written to".format(
+                    " and ".join(one for one in barred if one)
+                )
+            )
         done = []
         for operation in planned:
             act = getattr(self, "_" + operation.kind)
@@ -293,6 +317,17 @@ def _read(path: str) -> Optional[bytes]:
             return stream.read(_MOST)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
+
+
+def _barrier(path: str) -> Optional[str]:
+    """Return what keeps ``path`` from being written, None if nothing is seen that does."""
+    above = os.path.dirname(path)
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    effective = os.access in os.supports_effective_ids
+    if not os.path.isdir(above) or not os.access(above, os.W_OK, effective_ids=effective):
+        return above
+    return path if os.path.isdir(path) else None
 
 
 def _version_of(place: Any, versions: str) -> Optional[str]:

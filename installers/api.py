@@ -85,13 +85,17 @@ def uninstall(
     version: Optional[str] = None,
     target: Optional[str] = None,
     dry_run: bool = False,
+    stopped: bool = False,
 ) -> Report:
-    """Remove everything of ours. What somebody runs goes at the next start of the host."""
+    """Remove everything of ours. What somebody runs goes at the next start of the host.
+
+    ``stopped``: the server of this process has ended for good, so what it has loaded may go, too.
+    """
 
     def planned(ours: Installation, facts: plan.Facts) -> List[plan.Operation]:
         return plan.plan_uninstall(facts, ours.texts()[1], ours.made())
 
-    return _change("uninstall", host, version, target, dry_run, planned, None)
+    return _change("uninstall", host, version, target, dry_run, planned, None, stopped)
 
 
 def status(host: str, version: Optional[str] = None, target: Optional[str] = None) -> Report:
@@ -150,10 +154,11 @@ def _change(
     dry_run: bool,
     planned_for: Callable[[Installation, plan.Facts], List[plan.Operation]],
     source: Optional[Source],
+    stopped: bool = False,
 ) -> Report:
     folders, success = [], True
     for ours in _installations(host, version, target):
-        facts = ours.facts()
+        facts = ours.facts(stopped=stopped)
         planned = planned_for(ours, facts)
         if dry_run:
             operations = [dict(one.public(), status="planned") for one in planned]

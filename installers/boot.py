@@ -13,7 +13,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType  # noqa: F401
-    from typing import Optional  # noqa: F401
+    from typing import Any, Callable, Mapping, Optional  # noqa: F401
 
 __all__ = ["boot", "load"]
 
@@ -35,6 +35,9 @@ def boot(host, root=None):
             return False
         root = os.path.dirname(os.path.abspath(__file__)) if root is None else root
         package = load(root)
+        if package is not None and _NO_WINDOW.get(host, bool)():
+            # A farm's, or that of a script, which can import us now. Nothing begins by itself.
+            return False
         if package is None:
             if os.path.exists(os.path.join(root, LEAVING)):
                 leave(root)
@@ -48,6 +51,13 @@ def boot(host, root=None):
     except (Exception, SystemExit) as error:
         say("did not start: {}: {}".format(type(error).__name__, error))
         return False
+
+
+#: Host -> whether it runs without a window. It has loaded its own modules long before.
+_NO_WINDOW = {
+    "maya": lambda: "maya.cmds" in sys.modules and sys.modules["maya.cmds"].about(batch=True),
+    "blender": lambda: "bpy" in sys.modules and sys.modules["bpy"].app.background,
+}  # type: Mapping[str, Callable[[], Any]]
 
 
 def say(text):

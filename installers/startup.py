@@ -51,10 +51,21 @@ def begin(host: str, root: str, package: ModuleType, say: Callable[[str], None])
             server: Any = package.start(host)
         except Exception as error:
             say("did not start: {}".format(error))
-            return
-        say("{} serves {} at {}".format(package.__version__, server.dcc_type, server.plain_url))
+        else:
+            say("{} serves {} at {}".format(package.__version__, server.dcc_type, server.plain_url))
+        _show_menu(host, adapter, say)
 
     return bool(adapter.when_ready(start))
+
+
+def _show_menu(host: str, adapter: ModuleType, say: Callable[[str], None]) -> None:
+    """Show our menu, where the host has a place for one. Without it all else works."""
+    from . import menu_entries
+
+    try:
+        menu_entries.put_up(host, adapter.__name__ + ".menu")
+    except Exception as error:
+        say("has no menu here: {}".format(error))
 
 
 #: Host -> the folder of its adapter, where it is called otherwise.
