@@ -385,4 +385,6 @@ def test_alone(name, tmp_path):
     )
     output = done.stdout.decode("utf-8", "replace")
     assert done.returncode == 0, output
-    assert output.split() == ["done"], output
+    # Qt 5 says so of a window that is shown on no screen; anything else it says is a fault.
+    said = [line for line in output.splitlines() if "propagateSizeHints" not in line]
+    assert said == ["done"], output
