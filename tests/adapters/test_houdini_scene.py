@@ -6,6 +6,8 @@ import pytest
 
 from dcc_mcp_embed.errors import InvalidArgument, NotFound, TypeMismatch, Unsupported
 
+pytestmark = pytest.mark.qt
+
 
 @pytest.fixture
 def host():
