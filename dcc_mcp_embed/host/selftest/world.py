@@ -52,6 +52,11 @@ class Call:
         self._world.lane.submit(self.job)
         return self
 
+    def submit_last(self) -> Call:
+        """Queue it although the server is about to end, which then waits for it."""
+        self._world.lane.submit_last(self.job)
+        return self
+
     def expire(self) -> Call:
         """Have its time be over now."""
         self._world.lane.expire(self.job)
