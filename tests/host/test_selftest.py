@@ -531,6 +531,38 @@ def test_a_server_that_is_about_to_end_opens_the_file_again_first(playing, monke
     assert report.results[-1][:2] == ("scene: restored", PASSED)
 
 
+def test_a_server_that_is_stopped_meanwhile_opens_the_file_again(tmp_path, monkeypatch, film):
+    files = Files(monkeypatch)
+    monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path))
+
+    def body(stage, server):
+        stage.adapter.scene.file = film
+        # By its user, at the host.
+        checks = [SCENE[0]._replace(run=lambda world: world.run(server.stop)), *SCENE[1:]]
+        return run(server.selftest_world(), checks), stage.adapter.scene.file
+
+    report, file = play(StandaloneStage(), str(tmp_path), body)
+    assert not report.passed
+    assert (file, [path for path, _ in files.opened]) == (film, [film])
+
+
+def test_a_host_at_its_end_opens_nothing_more(tmp_path, monkeypatch, film):
+    files = Files(monkeypatch)
+    monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path))
+
+    def body(stage, server):
+        stage.adapter.scene.file = film
+
+        def quits(world):
+            stage.quit()
+            world.run(lambda: None)
+
+        return run(server.selftest_world(), [SCENE[0]._replace(run=quits), *SCENE[1:]])
+
+    assert not play(StandaloneStage(), str(tmp_path), body).passed
+    assert files.opened == []
+
+
 def test_two_at_once_lose_no_scene(tmp_path, monkeypatch, film):
     files = Files(monkeypatch)
     monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path))

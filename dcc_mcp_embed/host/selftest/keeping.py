@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from typing import Callable, List, Optional
 
 from ...clock import Clock
@@ -59,6 +58,7 @@ class NewScene:
             self._why_not = str(reason)
         except Unsupported as reason:
             self._why_not, self.before = reason.message, None
+            self._owe_nothing()
         except (Exception, SystemExit):
             # The user's scene may be gone all the same, so it is opened again at the end.
             self._why_not = "No new scene could be opened."
@@ -80,6 +80,7 @@ class NewScene:
                 "it, or open another, and run this again."
             )
         self.before = self._file = file
+        self._world.owed.append(self._open_again)
         backend.new_scene()
         self._opened = True
 
@@ -94,7 +95,7 @@ class NewScene:
         clock = self._world.clock
         deadline = clock.monotonic() + PATIENCE
         while True:
-            call = Call(self._world, partial(self._open_again, file), writes=True)
+            call = Call(self._world, self._open_again, writes=True)
             try:
                 try:
                     call.submit()
@@ -110,8 +111,10 @@ class NewScene:
             return "the file that was open is open again"
         return "a new scene is open, as the one before was in no file"
 
-    def _open_again(self, file: str) -> None:
-        backend = self._world.backend
+    def _open_again(self) -> None:
+        """Also called by the server, if it is stopped meanwhile. Main thread."""
+        self._owe_nothing()
+        backend, file = self._world.backend, self._file
         # The new scene is in no file.
         if self._opened and backend.info([])["file"]:
             raise LeftOut("another file was opened or saved meanwhile, and is left open")
@@ -119,6 +122,10 @@ class NewScene:
             backend.open_scene(file)
         else:
             backend.new_scene()
+
+    def _owe_nothing(self) -> None:
+        if self._open_again in self._world.owed:
+            self._world.owed.remove(self._open_again)
 
 
 def restored(scene: NewScene, clock: Clock, clean: Callable[[str], str]) -> List[Result]:

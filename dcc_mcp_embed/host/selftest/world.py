@@ -105,6 +105,7 @@ class World:
         about: Dict[str, str],
         stage: Any = None,
         secrets: Iterable[Optional[str]] = (),
+        owed: Optional[List[Callable[[], None]]] = None,
     ) -> None:
         self.adapter = adapter
         self.lane = lane
@@ -115,6 +116,7 @@ class World:
         self.about = about
         self.stage = stage
         self.secrets = [one for one in secrets if one]
+        self.owed: List[Callable[[], None]] = [] if owed is None else owed
 
     def start(self, function: Callable[[], Any], **options: Any) -> Call:
         """Queue ``function()`` for the main thread; ``options`` are those of Job."""
