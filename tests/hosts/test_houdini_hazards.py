@@ -47,6 +47,7 @@ NEED_A_LOOP = {
     hazards.main_thread_joins_a_worker,
     hazards.import_lock_held_by_main,
     hazards.logging_handler_marshals_to_main,
+    hazards.output_belongs_to_main,
     hazards.idle_starvation,
     hazards.cyclic_qobject_waits_to_be_collected,
     # A KeyboardInterrupt is the script's own there: see below.
@@ -417,6 +418,11 @@ def test_others_may_clear_the_callbacks_of_the_hip_file(play):
 
 
 # -- hython -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("check", hazards.HEADLESS, ids=lambda check: check.__name__)
+def test_hazard_without_a_loop(play, check):
+    play("HythonStage", check)
 
 
 def test_hython_goes_on_after_an_exception_in_a_tool(play):

@@ -14,7 +14,7 @@ import threading
 import pytest
 
 import dcc_mcp_embed
-from fakes.hazards import HAZARDS, Tools, until
+from fakes.hazards import HAZARDS, HEADLESS, Tools, until
 from fakes.hosted import DEADLINE, Hosted, data, error
 from fakes.max_host import alone
 from fakes.max_host.stage import MaxbatchStage, MaxStage
@@ -87,6 +87,11 @@ def test_hazard(check, needs, tmp_path, monkeypatch):
 
 
 # Those of 3dsmaxbatch, which has no loop but ours.
+
+
+@pytest.mark.parametrize("check", HEADLESS, ids=lambda check: check.__name__)
+def test_hazard_in_batch(check, batch, start):
+    check(batch, lambda tools: start(batch, *tools))
 
 
 def test_batch_serves_while_the_script_lasts(batch, start):
