@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Callable, Mapping, Optional, Sequence, Tuple, TypeVar
+from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from .errors import ConfigError
 from .records import NamedTuple
@@ -132,6 +132,16 @@ def data_dir(environ: Mapping[str, str], platform: str) -> str:
 
 #: What Python calls ``CS_DARWIN_USER_TEMP_DIR``, where it knows the name.
 _DARWIN_TEMP = 65537
+
+
+def homes(environ: Mapping[str, str]) -> List[str]:
+    """Return the places of the user's home, as the system has it and as a host may have moved it.
+
+    Maya on Windows has HOME be the folder for documents, which Python 3.7 takes for the home.
+    """
+    named = [environ.get(name) for name in ("HOME", "USERPROFILE")]
+    found = {os.path.expanduser("~"), *filter(None, named)}
+    return sorted(found | {os.path.realpath(one) for one in found})
 
 
 def temp_dir(environ: Mapping[str, str], platform: str) -> str:

@@ -48,7 +48,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--heavy", action="store_true", help="also run tests with real hosts, peers and installs"
     )
-    group.addoption("--qt", action="store_true", help="also run tests that need PySide")
+    group.addoption(
+        "--qt", action="store_true", help="also run tests that need PySide, or stubs of the hosts"
+    )
     group.addoption(
         "--require-real",
         action="store_true",
@@ -60,7 +62,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "heavy: needs a real host, a peer or the network, or is slow; runs with --heavy"
     )
-    config.addinivalue_line("markers", "qt: needs PySide2 or PySide6; runs with --qt")
+    config.addinivalue_line(
+        "markers", "qt: needs PySide2 or PySide6, types-maya or types-houdini; runs with --qt"
+    )
     config.addinivalue_line("markers", "limit(seconds): counts as hung after that time")
     if config.getoption("--require-real"):
         os.environ[helpers.REQUIRE_REAL] = "1"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence
 
 from .. import __version__, collector
 from ..clock import Clock
@@ -82,7 +82,9 @@ class EmbeddedServer:
             self._launch_command = launch_command
             self._registration: Optional[Registration] = None
             self._sharing = SharedTransport(self._share)
-            self._stopped = False
+            self._stopped = self._leaving = False
+            #: What has to be done on the main thread before a stop is over.
+            self._owed: List[Callable[[], None]] = []
             self._table = ToolTable(settings.profile)
             backend = adapter.scene_backend()
             tooling.add_own(self._table, adapter, backend)
@@ -139,8 +141,8 @@ class EmbeddedServer:
         # From here on there is a thread to end: whatever fails now is undone by a whole stop.
         undo.callback(self.stop)
         guard.publish(self._address, self.adapter, self._lanes["main"])
-        atexit.register(self.stop)
-        self.adapter.on_exit(self.stop)
+        atexit.register(self._leave)
+        self.adapter.on_exit(self._leave)
         self.adapter.on_scene_change(self._server.scene_changed)
         self.logbook.info("server", "listening on {}".format(self.plain_url))
         others = copies.neighbours()
@@ -273,6 +275,7 @@ class EmbeddedServer:
             about(self.dcc_type, self._instance.version),
             stage,
             [self.token, self._guest_token, *self._stop_pass],
+            self._owed,
         )
 
     def serve_forever(self) -> None:
@@ -291,7 +294,7 @@ class EmbeddedServer:
                 return
             self._stopped = True
             PLACE.leave(self)
-        atexit.unregister(self.stop)
+        atexit.unregister(self._leave)
         guard.withdraw(self._address)
         # All of it, whatever one step raises: there is no second time. The last one comes first.
         with ExitStack() as steps:
@@ -300,6 +303,7 @@ class EmbeddedServer:
             steps.callback(self.adapter.close)
             steps.callback(self._worker.stop, 0.05)
             steps.callback(self._end_loop)
+            steps.callback(self._settle_debts)
             for lane in self._lanes.values():
                 steps.callback(lane.shutdown, "The server in this host was stopped.")
             if self._registration is not None:
@@ -317,6 +321,21 @@ class EmbeddedServer:
         return "<EmbeddedServer {} {} {}>".format(self.dcc_type, self.plain_url, state)
 
     # -- ending -------------------------------------------------------------------------------
+
+    def _leave(self) -> None:
+        """Stop because the host or the interpreter is at its end."""
+        self._leaving = True
+        self.stop()
+
+    def _settle_debts(self) -> None:
+        """Do what is owed, where the host goes on: have the user's scene be open again."""
+        if self._leaving or not self.adapter.is_main_thread():
+            return
+        for one in list(self._owed):
+            try:
+                one()
+            except Exception as error:  # whatever a host raises, the stop goes on
+                self.logbook.error("server", "the scene is not as it was: {!r}".format(error))
 
     def _end_loop(self) -> None:
         if self._sidecars is not None:
@@ -336,7 +355,7 @@ class EmbeddedServer:
         PLACE.disown(self)
         self._stopped = True
         self._sharing.disown()
-        atexit.unregister(self.stop)
+        atexit.unregister(self._leave)
         guard.withdraw(self._address)
         for lane in self._lanes.values():
             lane.disown(_ELSEWHERE)

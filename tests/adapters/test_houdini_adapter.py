@@ -15,6 +15,8 @@ from dcc_mcp_embed.errors import HostError, HostShuttingDown, StartError, Unsupp
 from dcc_mcp_embed.host.adapter import Question
 from helpers import ROOT
 
+pytestmark = pytest.mark.qt
+
 DEADLINE = 20.0
 
 

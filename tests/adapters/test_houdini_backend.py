@@ -7,6 +7,8 @@ import os
 
 import pytest
 
+pytestmark = pytest.mark.qt
+
 # By path, so that it is found however the tests are imported.
 _spec = importlib.util.spec_from_file_location(
     "backend_contract", os.path.join(os.path.dirname(__file__), "backend_contract.py")

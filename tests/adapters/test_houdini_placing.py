@@ -7,6 +7,8 @@ import pytest
 from dcc_mcp_embed.errors import InvalidArgument, TypeMismatch
 from dcc_mcp_embed.tools import matrix as m
 
+pytestmark = pytest.mark.qt
+
 
 @pytest.fixture
 def host():

@@ -7,6 +7,8 @@ from dcc_mcp_embed.adapters.houdini import scene as scene_module
 
 from dcc_mcp_embed.errors import InvalidArgument, NotFound, TypeMismatch, Unsupported
 
+pytestmark = pytest.mark.qt
+
 
 @pytest.fixture
 def host():

@@ -10,6 +10,8 @@ from dcc_mcp_embed.tools.code import CODE
 from dcc_mcp_embed.tools.context import ToolContext
 from dcc_mcp_embed.tools.declare import declared, declared_in
 
+pytestmark = pytest.mark.qt
+
 
 @pytest.fixture
 def host():

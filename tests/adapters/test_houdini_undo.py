@@ -6,6 +6,8 @@ import pytest
 
 from dcc_mcp_embed.errors import Unsupported
 
+pytestmark = pytest.mark.qt
+
 
 @pytest.fixture
 def hython():

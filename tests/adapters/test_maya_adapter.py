@@ -19,6 +19,8 @@ from fakes.maya_host.host import MayaHost
 from fakes.maya_host.install import install
 from helpers import ROOT
 
+pytestmark = pytest.mark.qt
+
 DEADLINE = 20.0
 
 

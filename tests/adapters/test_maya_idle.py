@@ -13,6 +13,8 @@ from dcc_mcp_embed.errors import HostError
 from fakes.maya_host.host import MayaHost
 from fakes.maya_host.install import install
 
+pytestmark = pytest.mark.qt
+
 
 @pytest.fixture
 def host():

@@ -17,6 +17,8 @@ from dcc_mcp_embed.tools import matrix as m
 from fakes.maya_host.host import MayaHost
 from fakes.maya_host.install import install
 
+pytestmark = pytest.mark.qt
+
 # By path, so that it is found however the tests are imported.
 _spec = importlib.util.spec_from_file_location(
     "backend_contract", os.path.join(os.path.dirname(__file__), "backend_contract.py")

@@ -17,6 +17,8 @@ from fakes.maya_host.host import MayaHost
 from fakes.maya_host.install import install
 from tool_lint import check
 
+pytestmark = pytest.mark.qt
+
 
 @pytest.fixture
 def host():

@@ -9,6 +9,8 @@ from dcc_mcp_embed.adapters.maya.undo import MOST_OPEN, Chunk
 from fakes.maya_host.host import MayaHost
 from fakes.maya_host.install import install
 
+pytestmark = pytest.mark.qt
+
 LABEL = "MCP: set_transform"
 
 

@@ -11,6 +11,7 @@ import _imp
 import ctypes
 import gc
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -207,8 +208,8 @@ def import_lock_held_by_main(stage: Any, start: Callable[..., Any]) -> None:
             waiting = hosted.later("act", {"name": "after"})
             for _ in range(3):
                 assert data(hosted.later("get_status").get(SOON))
-                assert "error" in Later(lambda: _listing(hosted, "nothing/such")).get(SOON)
-                assert Later(lambda: _listing(hosted, "tools/list")).get(SOON)["result"]["tools"]
+                assert "error" in Later(lambda: _ask(hosted, "nothing/such")).get(SOON)
+                assert Later(lambda: _ask(hosted, "tools/list")).get(SOON)["result"]["tools"]
             assert error(hosted.later("act_soon", {"name": "never"}).get(SOON))["code"] == (
                 "timeout_not_started"
             )
@@ -222,9 +223,9 @@ def import_lock_held_by_main(stage: Any, start: Callable[..., Any]) -> None:
     assert tools.ran == ["after"]
 
 
-def _listing(hosted: Any, method: str) -> Any:
+def _ask(hosted: Any, method: str, **params: Any) -> Any:
     with hosted.connect() as wire:
-        return wire.rpc(method).json
+        return wire.rpc(method, params or None).json
 
 
 class Marshalling(logging.Handler):
@@ -276,6 +277,121 @@ def logging_handler_marshals_to_main(stage: Any, start: Callable[..., Any]) -> N
         root.removeHandler(handler)
         root.setLevel(level)
     assert [name for name in handler.threads if name != "MainThread"] == []
+
+
+class Stream:
+    """A host's output, which must be left alone by all threads but its main one."""
+
+    def __init__(self) -> None:
+        self.threads: List[str] = []
+
+    def write(self, text: str) -> int:
+        self.threads.append(threading.current_thread().name)
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+
+def _go_wrong(hosted: Any, tools: Tools) -> None:
+    """Have happen what is worth a line in a log."""
+    blocked = hosted.later("block")
+    assert tools.entered.acquire(timeout=DEADLINE)
+    try:
+        # Two in a row: the host counts as one that does not answer, which is noted.
+        for _ in range(2):
+            assert error(hosted.later("act_soon", {"name": "never"}).get(SOON))
+        with hosted.connect() as wire:
+            assert wire.request("GET", "/nowhere").status == 404
+            assert wire.request("POST", "/mcp", body=b"{").status == 400
+        # On our own worker.
+        read = Later(lambda: _ask(hosted, "resources/read", uri="dcc://instances")).get(SOON)
+        assert read["result"]["contents"]
+        assert data(hosted.later("get_log").get(SOON))
+    finally:
+        tools.leave.set()
+    assert data(blocked.get()) == {}
+    assert error(hosted.call("fail", {"kind": "RuntimeError"}))
+
+
+def output_belongs_to_main(stage: Any, start: Callable[..., Any]) -> None:
+    """No thread of ours prints: Maya is reported to crash, 3ds Max shows nothing of it."""
+    tools = Tools(stage)
+    hosted = start(tools=[tools.module])
+    stream = Stream()
+    before = sys.stdout, sys.stderr
+
+    def body() -> None:
+        sys.stdout = sys.stderr = stream  # type: ignore[assignment]
+        try:
+            _go_wrong(hosted, tools)
+        finally:
+            sys.stdout, sys.stderr = before
+
+    stage.run(body)
+    assert [name for name in stream.threads if name != "MainThread"] == []
+
+
+class Recorder(logging.Handler):
+    """A studio's handler that may show what is logged in the host, whose thread must be main."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: List[str] = []
+
+    def emit(self, record: Any) -> None:
+        self.threads.append(threading.current_thread().name)
+
+
+def logging_belongs_to_main(stage: Any, start: Callable[..., Any]) -> None:
+    """No thread of ours logs to the host. For hosts without a loop, too."""
+    tools = Tools(stage)
+    handler, root = Recorder(), logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(1)
+    try:
+        hosted = start(tools=[tools.module])
+        stage.run(lambda: _go_wrong(hosted, tools))
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+    assert [name for name in handler.threads if name != "MainThread"] == []
+
+
+def tool_holds_the_import_lock(stage: Any, start: Callable[..., Any]) -> None:
+    """What needs no main thread is answered meanwhile. For hosts without a loop, too."""
+    tools = Tools(stage)
+    held, leave = threading.Event(), threading.Event()
+
+    @dcc_mcp_embed.tool
+    def importing() -> dict:
+        """Import something large."""
+        _imp.acquire_lock()
+        try:
+            held.set()
+            assert leave.wait(DEADLINE)
+        finally:
+            _imp.release_lock()
+        return {}
+
+    tools.module.importing = importing
+    hosted = start(tools=[tools.module])
+
+    def body() -> None:
+        holder = hosted.later("importing")
+        assert held.wait(DEADLINE)
+        try:
+            assert data(hosted.later("get_status").get(SOON))
+            told = hosted.later("act_soon", {"name": "never"}).get(SOON)
+            assert error(told)["code"] == "timeout_not_started"
+        finally:
+            leave.set()
+        assert data(holder.get()) == {}
+        assert data(hosted.call("act", {"name": "after"}))
+
+    stage.run(body)
+    assert tools.ran == ["after"]
 
 
 def tool_that_spins_the_event_loop(stage: Any, start: Callable[..., Any]) -> None:
@@ -462,9 +578,12 @@ def ask(method, **params):
     assert "result" in json.loads(answer.read()), method
 for _ in range(rounds):
     ask("tools/call", name="litter", arguments={})
+    print(flush=True)
+    sys.stdin.readline()
     for _ in range(10):
         ask("tools/list")
         ask("tools/call", name="get_status", arguments={})
+    ask("tools/call", name="sweep", arguments={})
 """
 
 
@@ -473,22 +592,42 @@ def cyclic_qobject_waits_to_be_collected(stage: Any, start: Callable[..., Any]) 
     tools = Tools(stage)
     core = qtloop.qt().QtCore
     where: List[str] = []
+    kept: List[Any] = []
 
     @dcc_mcp_embed.tool
     def litter() -> dict:
-        """Leave cycles with objects of Qt in them."""
+        """Make cycles with objects of Qt in them, which wait for the one that holds them."""
         for _ in range(20):
             one = core.QObject()
             one.itself = one
             weakref.finalize(one, lambda: where.append(threading.current_thread().name))
+            kept.append(one)
         return {}
 
-    tools.module.litter = litter
+    @dcc_mcp_embed.tool
+    def sweep() -> dict:
+        """Collect what is left of them."""
+        gc.collect()
+        return {}
+
+    tools.module.litter, tools.module.sweep = litter, sweep
     hosted = start(tools=[tools.module])
     command = [PYTHON, "-c", _OUTSIDE, str(hosted.port), hosted.server.token, "15"]
 
+    def body() -> int:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe) as outside:
+            assert outside.stdin is not None and outside.stdout is not None
+            into, out = outside.stdin.fileno(), outside.stdout.fileno()
+            # While the main thread is idle. Nothing is made here that the collector looks at, so
+            # it is for one of ours to start it.
+            while os.read(out, 1):
+                kept.clear()
+                os.write(into, b"\n")
+        return outside.returncode
+
     with _eager_collector():
-        stage.run(lambda: subprocess.run(command, check=True))
+        assert stage.run(body) == 0
     gc.collect()
     assert len(where) == 300
     assert set(where) == {"MainThread"}
@@ -497,6 +636,10 @@ def cyclic_qobject_waits_to_be_collected(stage: Any, start: Callable[..., Any]) 
 @contextmanager
 def _eager_collector() -> Iterator[None]:
     before = gc.get_threshold()
+    # With many old objects the interpreter puts off looking at what has become old.
+    gc.collect()
+    gc.freeze()
+    gc.collect()
     gc.set_threshold(5, 2, 2)
     try:
         yield
@@ -534,6 +677,7 @@ HAZARDS: Tuple[Tuple[Callable[..., None], FrozenSet[str]], ...] = tuple(
         (main_thread_joins_a_worker, ""),
         (import_lock_held_by_main, ""),
         (logging_handler_marshals_to_main, ""),
+        (output_belongs_to_main, ""),
         (tool_that_spins_the_event_loop, "spin"),
         (host_exits_with_calls_in_flight, "quit"),
         (idle_starvation, ""),
@@ -543,4 +687,11 @@ HAZARDS: Tuple[Tuple[Callable[..., None], FrozenSet[str]], ...] = tuple(
         (cyclic_qobject_waits_to_be_collected, ""),
         (callers_at_once, ""),
     )
+)
+
+#: Those of them that are written for a host without a loop.
+HEADLESS: Tuple[Callable[..., None], ...] = (
+    tool_holds_the_import_lock,
+    logging_belongs_to_main,
+    output_belongs_to_main,
 )

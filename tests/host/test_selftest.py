@@ -287,6 +287,15 @@ class Files:
         patch.setattr(StandaloneBackend, "open_scene", open_scene)
 
 
+@pytest.fixture
+def film(tmp_path):
+    """The file of the scene that is open."""
+    folder = tmp_path / "hidden place"
+    folder.mkdir()
+    (folder / "film.ma").write_text("")
+    return str(folder / "film.ma")
+
+
 def _with_a_file(path):
     def prepare(stage, server):
         stage.adapter.scene.file = path
@@ -294,24 +303,24 @@ def _with_a_file(path):
     return prepare
 
 
-def test_the_file_that_was_open_is_opened_again(playing, monkeypatch):
+def test_the_file_that_was_open_is_opened_again(playing, monkeypatch, film):
     files = Files(monkeypatch)
-    report = playing(_with_a_file("/a/file"), SCENE)
-    assert [path for path, _ in files.opened] == ["/a/file"]
+    report = playing(_with_a_file(film), SCENE)
+    assert [path for path, _ in files.opened] == [film]
     assert report.results[-1].name == "scene: restored"
     assert report.passed
 
 
-def test_it_is_opened_again_also_after_a_failure(playing, monkeypatch):
+def test_it_is_opened_again_also_after_a_failure(playing, monkeypatch, film):
     files = Files(monkeypatch)
     monkeypatch.setattr(StandaloneBackend, "rename", lambda self, *_: 1 / 0)
-    report = playing(_with_a_file("/a/file"), SCENE)
+    report = playing(_with_a_file(film), SCENE)
     assert not report.passed
-    assert [path for path, _ in files.opened] == ["/a/file"]
+    assert [path for path, _ in files.opened] == [film]
     assert report.results[-1][:2] == ("scene: restored", PASSED)
 
 
-def test_it_is_opened_again_also_after_a_new_scene_failed_half_way(playing, monkeypatch):
+def test_it_is_opened_again_also_after_a_new_scene_failed_half_way(playing, monkeypatch, film):
     files = Files(monkeypatch)
 
     def new_scene(backend):
@@ -319,13 +328,13 @@ def test_it_is_opened_again_also_after_a_new_scene_failed_half_way(playing, monk
         raise OSError("the start-up file is broken")
 
     monkeypatch.setattr(StandaloneBackend, "new_scene", new_scene)
-    report = playing(_with_a_file("/a/file"), SCENE)
-    assert [path for path, _ in files.opened] == ["/a/file"]
+    report = playing(_with_a_file(film), SCENE)
+    assert [path for path, _ in files.opened] == [film]
     verdicts = [one.verdict for one in report.results]
     assert verdicts == [FAILED] + [LEFT_OUT] * (len(SCENE) - 1) + [PASSED]
 
 
-def test_it_is_opened_again_when_the_run_itself_breaks_off(playing, monkeypatch):
+def test_it_is_opened_again_when_the_run_itself_breaks_off(playing, monkeypatch, film):
     files = Files(monkeypatch)
 
     def interrupted(world):
@@ -333,36 +342,38 @@ def test_it_is_opened_again_when_the_run_itself_breaks_off(playing, monkeypatch)
 
     checks = [SCENE[0], SCENE[1]._replace(run=interrupted)]
     with pytest.raises(KeyboardInterrupt):
-        playing(_with_a_file("/a/file"), checks)
-    assert [path for path, _ in files.opened] == ["/a/file"]
+        playing(_with_a_file(film), checks)
+    assert [path for path, _ in files.opened] == [film]
 
 
-def test_a_file_that_cannot_be_opened_again_is_told_without_its_place(playing, monkeypatch):
-    Files(monkeypatch, NotFound("There is no /secret/film.ma, nor '/secret/film.ma'."))
-    report = playing(_with_a_file("/secret/film.ma"), SCENE)
+def test_a_file_that_cannot_be_opened_again_is_told_without_its_place(playing, monkeypatch, film):
+    # As itself, as Python writes it, and as hosts on Windows do.
+    told = "There is no {0}, nor {0!r}, nor {1}.".format(film, film.replace("\\", "/"))
+    Files(monkeypatch, NotFound(told))
+    report = playing(_with_a_file(film), SCENE)
     last = report.results[-1]
     assert (last.name, last.verdict) == ("scene: restored", FAILED)
-    assert "secret" not in report.to_text()
+    assert "hidden place" not in report.to_text()
     assert "(the file)" in last.text
 
 
-def test_a_host_that_opens_no_new_scene_keeps_its_own(playing, monkeypatch):
+def test_a_host_that_opens_no_new_scene_keeps_its_own(playing, monkeypatch, film):
     files = Files(monkeypatch)
 
     def new_scene(backend):
         raise Unsupported("not here")
 
     monkeypatch.setattr(StandaloneBackend, "new_scene", new_scene)
-    report = playing(_with_a_file("/a/file"), SCENE)
+    report = playing(_with_a_file(film), SCENE)
     assert {one.verdict for one in report.results} == {LEFT_OUT}
     assert files.opened == []
 
 
-def test_a_dialog_keeps_the_scene_as_it_is(playing, monkeypatch):
+def test_a_dialog_keeps_the_scene_as_it_is(playing, monkeypatch, film):
     files = Files(monkeypatch)
 
     def prepare(stage, server):
-        stage.adapter.scene.file = "/a/file"
+        stage.adapter.scene.file = film
         stage.adapter.modal = "Save changes?"
 
     report = playing(prepare, staged=False)
@@ -374,13 +385,13 @@ def test_a_dialog_keeps_the_scene_as_it_is(playing, monkeypatch):
     assert files.opened == []
 
 
-def test_a_dialog_at_the_end_is_waited_for(playing, monkeypatch):
+def test_a_dialog_at_the_end_is_waited_for(playing, monkeypatch, film):
     files = Files(monkeypatch)
     monkeypatch.setattr(keeping, "PAUSE", 0.01)
     adapters = []
 
     def prepare(stage, server):
-        stage.adapter.scene.file = "/a/file"
+        stage.adapter.scene.file = film
         adapters.append(stage.adapter)
 
     refused = dispatch.refusals.modal
@@ -396,16 +407,16 @@ def test_a_dialog_at_the_end_is_waited_for(playing, monkeypatch):
     monkeypatch.setattr(pump.refusals, "modal", seen)
     report = playing(prepare, [SCENE[0]._replace(run=opens_a_dialog)])
     assert report.passed, report.to_text()
-    assert [path for path, _ in files.opened] == ["/a/file"]
+    assert [path for path, _ in files.opened] == [film]
 
 
-def test_a_dialog_that_stays_is_told(playing, monkeypatch):
+def test_a_dialog_that_stays_is_told(playing, monkeypatch, film):
     files = Files(monkeypatch)
     monkeypatch.setattr(keeping, "PATIENCE", 0.2)
     adapters = []
 
     def prepare(stage, server):
-        stage.adapter.scene.file = "/a/file"
+        stage.adapter.scene.file = film
         adapters.append(stage.adapter)
 
     def opens_a_dialog(world):
@@ -417,7 +428,7 @@ def test_a_dialog_that_stays_is_told(playing, monkeypatch):
     assert files.opened == []
 
 
-def test_a_run_that_is_cancelled_opens_the_file_again(playing, monkeypatch, tmp_path):
+def test_a_run_that_is_cancelled_opens_the_file_again(playing, monkeypatch, tmp_path, film):
     files = Files(monkeypatch)
     asked = []
 
@@ -428,14 +439,152 @@ def test_a_run_that_is_cancelled_opens_the_file_again(playing, monkeypatch, tmp_
     monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path))
 
     def body(stage, server):
-        stage.adapter.scene.file = "/a/file"
+        stage.adapter.scene.file = film
         return run(server.selftest_world(), SCENE, go_on)
 
     report = play(StandaloneStage(), str(tmp_path), body)
     verdicts = [one.verdict for one in report.results]
     assert verdicts == [PASSED] + [LEFT_OUT] * (len(SCENE) - 1) + [PASSED]
     assert asked == [(0, SCENE[0].name), (1, SCENE[1].name)]
-    assert [path for path, _ in files.opened] == ["/a/file"]
+    assert [path for path, _ in files.opened] == [film]
+
+
+def test_a_scene_whose_file_is_gone_is_left_alone(playing, monkeypatch, film):
+    """What is in memory is all that there is of it."""
+    files = Files(monkeypatch)
+    scenes = []
+
+    def prepare(stage, server):
+        stage.adapter.scene.file = film
+        scenes.append(stage.adapter.scene)
+        os.remove(film)
+
+    report = playing(prepare, SCENE)
+    assert {one.verdict for one in report.results} == {LEFT_OUT}
+    assert "file of the open scene is not there" in report.results[0].text
+    assert scenes[0].file == film
+    assert files.opened == []
+
+
+def test_what_the_user_opened_meanwhile_stays_open(playing, monkeypatch, film):
+    files = Files(monkeypatch)
+    adapters = []
+
+    def prepare(stage, server):
+        stage.adapter.scene.file = film
+        adapters.append(stage.adapter)
+
+    def somebody_opens_another(world):
+        def opens():
+            adapters[0].scene.clear()
+            adapters[0].scene.file = "/another/film.ma"
+
+        world.run(opens)
+
+    report = playing(prepare, [SCENE[0], SCENE[1]._replace(run=somebody_opens_another)])
+    assert files.opened == []
+    assert adapters[0].scene.file == "/another/film.ma"
+    last = report.results[-1]
+    assert (last.name, last.verdict) == ("scene: restored", LEFT_OUT)
+    assert "another" in last.text and "/another" not in last.text
+
+
+def test_the_place_of_the_file_is_in_no_failure(playing, monkeypatch, film):
+    Files(monkeypatch)
+
+    def new_scene(backend):
+        raise OSError(13, "No access to its folder", film)
+
+    monkeypatch.setattr(StandaloneBackend, "new_scene", new_scene)
+    report = playing(_with_a_file(film), SCENE)
+    assert report.results[0].verdict == FAILED
+    assert "hidden place" not in report.to_text()
+
+
+def test_the_end_of_a_program_is_the_failure_of_its_check_alone(playing, monkeypatch, film):
+    """What ends Houdini's Python is an exception, too, and may come out of any call."""
+    files = Files(monkeypatch)
+
+    def leaves(backend, paths):
+        raise SystemExit(0)
+
+    monkeypatch.setattr(StandaloneBackend, "select", leaves)
+
+    def ends(world):
+        world.run(lambda: world.backend.select([]))
+
+    report = playing(_with_a_file(film), [SCENE[0]._replace(run=ends), *SCENE[1:]])
+    assert report.results[0][:2] == (SCENE[0].name, FAILED)
+    assert "SystemExit" in report.results[0].text
+    assert report.results[-1][:2] == ("scene: restored", PASSED)
+    assert [path for path, _ in files.opened] == [film]
+
+
+def test_a_server_that_is_about_to_end_opens_the_file_again_first(playing, monkeypatch, film):
+    files = Files(monkeypatch)
+
+    def is_to_end(world):
+        world.lane.finish("It is to end.", lambda: None)
+
+    report = playing(_with_a_file(film), [SCENE[0]._replace(run=is_to_end), *SCENE[1:]])
+    assert [path for path, _ in files.opened] == [film]
+    assert report.results[-1][:2] == ("scene: restored", PASSED)
+
+
+def test_a_server_that_is_stopped_meanwhile_opens_the_file_again(tmp_path, monkeypatch, film):
+    files = Files(monkeypatch)
+    monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path))
+
+    def body(stage, server):
+        stage.adapter.scene.file = film
+        # By its user, at the host.
+        checks = [SCENE[0]._replace(run=lambda world: world.run(server.stop)), *SCENE[1:]]
+        return run(server.selftest_world(), checks), stage.adapter.scene.file
+
+    report, file = play(StandaloneStage(), str(tmp_path), body)
+    assert not report.passed
+    assert (file, [path for path, _ in files.opened]) == (film, [film])
+
+
+def test_a_host_at_its_end_opens_nothing_more(tmp_path, monkeypatch, film):
+    files = Files(monkeypatch)
+    monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path))
+
+    def body(stage, server):
+        stage.adapter.scene.file = film
+
+        def quits(world):
+            stage.quit()
+            world.run(lambda: None)
+
+        return run(server.selftest_world(), [SCENE[0]._replace(run=quits), *SCENE[1:]])
+
+    assert not play(StandaloneStage(), str(tmp_path), body).passed
+    assert files.opened == []
+
+
+def test_two_at_once_lose_no_scene(tmp_path, monkeypatch, film):
+    files = Files(monkeypatch)
+    monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path))
+    reports = []
+
+    def body(stage, server):
+        stage.adapter.scene.file = film
+        within = []
+
+        def second(world):
+            # While the first has its new scene open, its objects in it.
+            world.run(lambda: world.backend.create("cube", "first", None, {}))
+            reports.append(run(server.selftest_world(), SCENE))
+            within.append(stage.adapter.scene.file)
+
+        reports.append(run(server.selftest_world(), [SCENE[0]._replace(run=second)]))
+        return within[0], stage.adapter.scene.file
+
+    within, after = play(StandaloneStage(), str(tmp_path), body)
+    assert (within, after) == ("", film)
+    assert [path for path, _ in files.opened] == [film]
+    assert {one.verdict for one in reports[0].results} == {LEFT_OUT}
 
 
 def test_the_code_gate_stays_as_it_was(playing):
@@ -535,6 +684,24 @@ def test_windows_paths_are_taken_out_in_each_way_they_are_written():
     clean = Redactor([], "C:\\Users\\ada")
     for written in ("C:\\Users\\ada\\x", "C:/Users/ada/x", "C:\\\\Users\\\\ada\\\\x"):
         assert "ada" not in clean("open('{}')".format(written))
+
+
+def test_windows_paths_are_taken_out_however_a_host_spells_them():
+    clean = Redactor([], "C:\\Users\\Ada")
+    assert clean("c:/users/ada/scenes and C:\\USERS\\ADA\\x") == "~/scenes and ~\\x"
+
+
+def test_a_home_that_the_host_has_moved_hides_no_other(playing, monkeypatch, tmp_path):
+    """Maya and Houdini have HOME be a folder for documents, in the home that the system knows."""
+    names = ("HOME", "USERPROFILE")
+    for name in names:
+        monkeypatch.setenv(name, str(tmp_path / name / "documents"))
+
+    def tell(world):
+        raise ValueError(" ".join(str(tmp_path / name / "documents" / "x") for name in names))
+
+    report = playing(checks=[CHECKS[0]._replace(run=tell)])
+    assert "documents" not in report.to_text()
 
 
 def test_a_home_that_is_the_root_takes_nothing_out():

@@ -194,6 +194,8 @@ STAGES = {
 }
 #: Those that need a Qt binding.
 WITH_QT = frozenset(("qt", "maya", "houdini", "max"))
+#: Those whose fakes read the stubs of the real host, which are where Qt is.
+WITH_STUBS = frozenset(("maya", "mayapy", "houdini", "hython"))
 
 
 def stage(name: str) -> Stage:

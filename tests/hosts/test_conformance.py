@@ -12,7 +12,7 @@ PLAYED = {"modal", "spin", "ask", "quit", "scene", "undo"}
 
 
 def _params():
-    marks = {name: [pytest.mark.qt] for name in stages.WITH_QT}
+    marks = {name: [pytest.mark.qt] for name in stages.WITH_QT | stages.WITH_STUBS}
     return [pytest.param(name, marks=marks.get(name, [])) for name in stages.available()]
 
 

@@ -8,7 +8,11 @@ from dcc_mcp_embed.cli import doctor
 from fakes import served
 from hosts import stages
 
-HEADLESS = [name for name in ("mayapy", "hython", "maxbatch") if name in stages.available()]
+HEADLESS = [
+    pytest.param(name, marks=[pytest.mark.qt] if name in stages.WITH_STUBS else [])
+    for name in ("mayapy", "hython", "maxbatch")
+    if name in stages.available()
+]
 
 
 @pytest.mark.parametrize("name", HEADLESS)

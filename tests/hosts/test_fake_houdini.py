@@ -20,6 +20,8 @@ from fakes.houdini_host.deferring import SOURCES
 from fakes.houdini_host.kinds import CATEGORIES
 from fakes.houdini_host.stubs import stubs
 
+pytestmark = pytest.mark.qt
+
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DEADLINE = 20.0
 

@@ -23,7 +23,7 @@ from fakes.houdini_host import alone, ends
 from fakes.houdini_host import stage as stages
 from fakes.stage import declared_among
 
-pytestmark = pytest.mark.limit(60)
+pytestmark = [pytest.mark.qt, pytest.mark.limit(60)]
 
 # By path, so that it is found however the tests are imported.
 _spec = importlib.util.spec_from_file_location(
@@ -34,7 +34,6 @@ contract = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(contract)
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-WITH_QT = pytest.mark.qt
 
 #: These take the whole process down where they go wrong.
 ALONE = {
@@ -48,6 +47,7 @@ NEED_A_LOOP = {
     hazards.main_thread_joins_a_worker,
     hazards.import_lock_held_by_main,
     hazards.logging_handler_marshals_to_main,
+    hazards.output_belongs_to_main,
     hazards.idle_starvation,
     hazards.cyclic_qobject_waits_to_be_collected,
     # A KeyboardInterrupt is the script's own there: see below.
@@ -70,10 +70,9 @@ def checks_of(name):
 
 def cases():
     for name in ("HoudiniStage", "DeferredStage", "IdleStage", "HythonStage"):
-        marks = [] if name == "HythonStage" else [WITH_QT]
         for check, apart in checks_of(name):
             if not apart:
-                yield pytest.param(name, check, marks=marks, id=name + "-" + check.__name__)
+                yield pytest.param(name, check, id=name + "-" + check.__name__)
 
 
 @pytest.fixture
@@ -125,7 +124,7 @@ def test_hazard(play, name, check):
     play(name, check)
 
 
-@pytest.mark.parametrize("name", [pytest.param("HoudiniStage", marks=WITH_QT), "HythonStage"])
+@pytest.mark.parametrize("name", ["HoudiniStage", "HythonStage"])
 def test_hazards_that_could_take_the_process_down(name, tmp_path):
     checks = [check for check, apart in checks_of(name) if apart]
     assert len(checks) >= 2
@@ -135,8 +134,8 @@ def test_hazards_that_could_take_the_process_down(name, tmp_path):
 @pytest.mark.parametrize(
     ("name", "check"),
     [
-        pytest.param("HoudiniStage", ends.main_thread_dead_locks_in_hdefereval, marks=WITH_QT),
-        pytest.param("HoudiniStage", ends.interpreter_ends_with_calls_in_flight, marks=WITH_QT),
+        ("HoudiniStage", ends.main_thread_dead_locks_in_hdefereval),
+        ("HoudiniStage", ends.interpreter_ends_with_calls_in_flight),
         ("HythonStage", ends.interpreter_ends_with_calls_in_flight),
     ],
 )
@@ -147,7 +146,6 @@ def test_end(name, check, tmp_path):
 # -- Houdini's own ----------------------------------------------------------------------------
 
 
-@pytest.mark.qt
 @pytest.mark.parametrize("name", ["DeferredStage", "IdleStage"])
 def test_no_call_runs_late_that_waited_for_an_idle_houdini_in_vain(play, name):
     """Callbacks come when Houdini is idle, so perhaps not for long."""
@@ -173,7 +171,6 @@ def test_no_call_runs_late_that_waited_for_an_idle_houdini_in_vain(play, name):
     play(name, check)
 
 
-@pytest.mark.qt
 def test_a_houdini_that_is_never_idle_is_woken_by_qt(play):
     def check(stage, start):
         tools = Tools(stage)
@@ -185,7 +182,6 @@ def test_a_houdini_that_is_never_idle_is_woken_by_qt(play):
     play("HoudiniStage", check)
 
 
-@pytest.mark.qt
 @pytest.mark.parametrize("name", ["HoudiniStage", "DeferredStage", "IdleStage"])
 def test_an_idle_houdini_calls_nothing_of_ours(play, name):
     """The callback of an event loop is there only while there is work."""
@@ -213,7 +209,6 @@ def test_an_idle_houdini_calls_nothing_of_ours(play, name):
     play(name, check)
 
 
-@pytest.mark.qt
 def test_results_are_not_swapped_with_those_of_others(play):
     """Another plug-in's blocking marshals share their result slots with everybody but us."""
 
@@ -242,7 +237,6 @@ def test_results_are_not_swapped_with_those_of_others(play):
     play("DeferredStage", check)
 
 
-@pytest.mark.qt
 def test_hou_exit_in_a_tool_answers_everybody(play):
     """It raises SystemExit, and Houdini begins to exit while calls wait."""
 
@@ -281,7 +275,6 @@ def test_hou_exit_in_a_tool_answers_everybody(play):
     play("HoudiniStage", check)
 
 
-@pytest.mark.qt
 def test_no_call_runs_in_the_loop_that_a_load_turns(play, tmp_path):
     """Houdini draws its progress, and what is queued meanwhile waits until the file is there."""
 
@@ -327,7 +320,6 @@ def test_no_call_runs_in_the_loop_that_a_load_turns(play, tmp_path):
     play("HoudiniStage", check)
 
 
-@pytest.mark.qt
 def test_a_load_by_the_artist_lets_nothing_write_into_half_a_scene(play, tmp_path):
     def check(stage, start):
         tools = Tools(stage)
@@ -360,7 +352,7 @@ def test_a_load_by_the_artist_lets_nothing_write_into_half_a_scene(play, tmp_pat
     play("HoudiniStage", check)
 
 
-@pytest.mark.parametrize("name", [pytest.param("HoudiniStage", marks=WITH_QT), "HythonStage"])
+@pytest.mark.parametrize("name", ["HoudiniStage", "HythonStage"])
 def test_a_worker_never_reaches_houdini(play, name):
     """What the backend is asked off the main thread is refused before HOM is touched."""
 
@@ -380,7 +372,7 @@ def test_a_worker_never_reaches_houdini(play, name):
     play(name, check)
 
 
-@pytest.mark.parametrize("name", [pytest.param("HoudiniStage", marks=WITH_QT), "HythonStage"])
+@pytest.mark.parametrize("name", ["HoudiniStage", "HythonStage"])
 def test_a_node_that_somebody_deletes_is_not_found_any_more(play, name):
     def check(stage, start):
         hosted = start()
@@ -407,7 +399,7 @@ def test_a_node_that_somebody_deletes_is_not_found_any_more(play, name):
     play(name, check)
 
 
-@pytest.mark.parametrize("name", [pytest.param("HoudiniStage", marks=WITH_QT), "HythonStage"])
+@pytest.mark.parametrize("name", ["HoudiniStage", "HythonStage"])
 def test_serving_needs_no_loop_of_asyncio(play, name):
     """Houdini's policy lets none run off the main thread, and it stays as it is."""
 
@@ -423,7 +415,6 @@ def test_serving_needs_no_loop_of_asyncio(play, name):
     play(name, check)
 
 
-@pytest.mark.qt
 def test_others_may_clear_the_callbacks_of_the_hip_file(play):
     def check(stage, start):
         hosted = start()
@@ -434,6 +425,11 @@ def test_others_may_clear_the_callbacks_of_the_hip_file(play):
 
 
 # -- hython -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("check", hazards.HEADLESS, ids=lambda check: check.__name__)
+def test_hazard_without_a_loop(play, check):
+    play("HythonStage", check)
 
 
 def test_hython_goes_on_after_an_exception_in_a_tool(play):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fakes.hazards import Tools
+from fakes.hazards import HEADLESS, Tools
 from fakes.hosted import DEADLINE, data, error
 from fakes.max_host.served import queued, serving
 from fakes.max_host.stage import MaxbatchStage
@@ -22,6 +22,11 @@ def batch():
 def start(tmp_path, monkeypatch):
     with serving(str(tmp_path), monkeypatch) as start:
         yield start
+
+
+@pytest.mark.parametrize("check", HEADLESS, ids=lambda check: check.__name__)
+def test_hazard_in_batch(check, batch, start):
+    check(batch, lambda tools: start(batch, *tools))
 
 
 def test_batch_serves_while_the_script_lasts(batch, start):

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import _imp
-import logging
-import threading
-
 import pytest
 
 import dcc_mcp_embed
 from dcc_mcp_embed.errors import TimeoutNotStarted, WouldDeadlock
 from fakes import hazards
-from fakes.hazards import SOON, Tools
+from fakes.hazards import Tools
 from fakes.hosted import DEADLINE, Later, data, error
 from fakes.maya_host.playing import child, entering, starting
 
@@ -32,7 +28,12 @@ def start(stage, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "check",
-    ["start_during_initialisation", "callers_at_once", "host_exits_with_calls_in_flight"],
+    [
+        "start_during_initialisation",
+        "callers_at_once",
+        "host_exits_with_calls_in_flight",
+        *(check.__name__ for check in hazards.HEADLESS),
+    ],
 )
 def test_hazard(check, stage, start):
     getattr(hazards, check)(stage, start)
@@ -70,41 +71,6 @@ def test_the_script_joins_a_worker_that_calls(stage, start):
     assert tools.ran == ["after"]
 
 
-def test_a_tool_holds_the_import_lock(stage, start):
-    """What needs no main thread is answered meanwhile, so nothing of it imports."""
-    tools = Tools(stage)
-    held, leave = threading.Event(), threading.Event()
-
-    @dcc_mcp_embed.tool
-    def importing() -> dict:
-        """Import something large."""
-        _imp.acquire_lock()
-        try:
-            held.set()
-            assert leave.wait(DEADLINE)
-        finally:
-            _imp.release_lock()
-        return {}
-
-    tools.module.importing = importing
-    hosted = start(tools=[tools.module])
-
-    def body():
-        holder = hosted.later("importing")
-        assert held.wait(DEADLINE)
-        try:
-            assert data(hosted.later("get_status").get(SOON))
-            told = hosted.later("act_soon", {"name": "never"}).get(SOON)
-            assert error(told)["code"] == "timeout_not_started"
-        finally:
-            leave.set()
-        assert data(holder.get()) == {}
-        assert data(hosted.call("act", {"name": "after"}))
-
-    stage.run(body)
-    assert tools.ran == ["after"]
-
-
 @pytest.mark.parametrize("kind", ["RuntimeError", "SystemExit", "MemoryError", "GeneratorExit"])
 def test_an_exception_in_a_tool_is_its_callers(kind, stage, start):
     tools = Tools(stage)
@@ -127,39 +93,6 @@ def test_ctrl_c_in_a_tool_ends_the_script_once_its_caller_was_told(stage, start)
     with pytest.raises(KeyboardInterrupt):
         stage.run(lambda: told.append(hosted.call("fail", {"kind": "KeyboardInterrupt"})))
     assert "KeyboardInterrupt" in str(error(told[0]))
-
-
-class Recorder(logging.Handler):
-    """A studio's handler that may show what is logged in Maya: whose thread must be Maya's."""
-
-    def __init__(self):
-        super().__init__()
-        self.threads = set()
-
-    def emit(self, record):
-        self.threads.add(threading.current_thread().name)
-
-
-def test_no_thread_of_ours_logs_to_the_host(stage, start):
-    tools = Tools(stage)
-    handler, root = Recorder(), logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(1)
-    try:
-        hosted = start(tools=[tools.module])
-
-        def body():
-            assert error(hosted.call("fail", {"kind": "RuntimeError"}))
-            with hosted.connect() as wire:
-                assert wire.request("GET", "/nowhere").status == 404
-            assert data(hosted.call("get_log"))
-
-        stage.run(body)
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(level)
-    assert handler.threads <= {"MainThread"}
 
 
 def test_a_tool_that_forces_idle_events_gets_none(stage, start):

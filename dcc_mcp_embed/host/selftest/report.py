@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-from typing import Any, Dict, Iterable, List, Tuple
+import re
+from typing import Any, Dict, Iterable, List, Pattern, Tuple
 
 from ...records import NamedTuple
 
-__all__ = ["FAILED", "LEFT_OUT", "PASSED", "Report", "Result", "Redactor"]
+__all__ = ["FAILED", "LEFT_OUT", "PASSED", "Report", "Result", "Redactor", "spelled"]
 
 PASSED = "passed"
 FAILED = "failed"
@@ -27,22 +27,29 @@ class Result(NamedTuple):
     text: str
 
 
-class Redactor:
-    """Take what is the user's own out of a text: secrets, and the place of the home directory."""
+def spelled(path: str) -> Pattern[str]:
+    """Return what finds a path in a text, however a host, Python or JSON has spelled it there."""
+    if len(path) < _SHORTEST:
+        return re.compile("(?!)")
+    # Of Windows: with either slash, doubled in a literal, and in capitals or not.
+    windows = re.IGNORECASE if path[1:2] == ":" else 0
+    return re.compile(r"[\\/]+".join(map(re.escape, re.split(r"[\\/]+", path))), windows)
 
-    def __init__(self, secrets: Iterable[str], home: str) -> None:
-        self._taken: List[Tuple[str, str]] = [
-            (one, "***") for one in secrets if one and len(one) >= _SHORTEST
+
+class Redactor:
+    """Take what is the user's own out of a text: secrets, and the places of home directories."""
+
+    def __init__(self, secrets: Iterable[str], *homes: str) -> None:
+        self._taken: List[Tuple[Pattern[str], str]] = [
+            (re.compile(re.escape(one)), "***") for one in secrets if len(one) >= _SHORTEST
         ]
-        forms = {home, home.replace("\\", "/"), home.replace("\\", "\\\\"), os.path.realpath(home)}
         # The longest first: one may be how another begins.
-        for form in sorted(forms, key=len, reverse=True):
-            if len(form) >= _SHORTEST:
-                self._taken.append((form, "~"))
+        for home in sorted(homes, key=len, reverse=True):
+            self._taken.append((spelled(home), "~"))
 
     def __call__(self, text: str) -> str:
         for taken, put in self._taken:
-            text = text.replace(taken, put)
+            text = taken.sub(put, text)
         return text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Callable, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
+from ...config import homes
 from ...errors import ToolError
 from ...records import NamedTuple
 from . import host_checks, queue_checks, scene_checks
@@ -79,7 +80,11 @@ def run(
     left out.
     """
     scene = NewScene(world)
-    clean = Redactor(world.secrets, os.path.expanduser("~"))
+    redact = Redactor(world.secrets, *homes(os.environ))
+
+    def clean(text: str) -> str:
+        return redact(scene.hide(text))
+
     results: List[Result] = []
     going = True
     try:
@@ -106,7 +111,7 @@ def perform(world: World, check: Check, scene: NewScene, clean: Callable[[str], 
         verdict, text = PASSED, check.run(world) or ""
     except LeftOut as reason:
         verdict, text = LEFT_OUT, str(reason)
-    except Exception as error:  # what a host raises is of any kind
+    except (Exception, SystemExit) as error:  # what a host raises is of any kind
         verdict, text = FAILED, _told(error)
     return Result(check.name, verdict, world.clock.monotonic() - start, clean(text))
 
@@ -120,7 +125,7 @@ def _demand(world: World, check: Check) -> None:
             raise LeftOut("It {}, which this stage cannot.".format(STAGED[need]))
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     what = "{}: {}".format(type(error).__name__, error)
     if isinstance(error, ToolError) and error.hint:
         what += " " + error.hint

@@ -52,6 +52,11 @@ class Call:
         self._world.lane.submit(self.job)
         return self
 
+    def submit_last(self) -> Call:
+        """Queue it although the server is about to end, which then waits for it."""
+        self._world.lane.submit_last(self.job)
+        return self
+
     def expire(self) -> Call:
         """Have its time be over now."""
         self._world.lane.expire(self.job)
@@ -100,6 +105,7 @@ class World:
         about: Dict[str, str],
         stage: Any = None,
         secrets: Iterable[Optional[str]] = (),
+        owed: Optional[List[Callable[[], None]]] = None,
     ) -> None:
         self.adapter = adapter
         self.lane = lane
@@ -110,6 +116,7 @@ class World:
         self.about = about
         self.stage = stage
         self.secrets = [one for one in secrets if one]
+        self.owed: List[Callable[[], None]] = [] if owed is None else owed
 
     def start(self, function: Callable[[], Any], **options: Any) -> Call:
         """Queue ``function()`` for the main thread; ``options`` are those of Job."""
