@@ -134,6 +134,16 @@ def test_one_without_python_says_so(made, temp, tmp_path):
     assert not (tmp_path / "ENU").exists() and not found["server"]
 
 
+def test_start_up_scripts_that_are_elsewhere_are_not_written_where_nobody_runs_them(
+    made, temp, tmp_path
+):
+    user, startup = str(tmp_path / "ENU"), str(tmp_path / "elsewhere")
+    given = {"package": package_of(made), "user": user, "temp": temp, "startup": startup}
+    found = tell(MAX, STORIES + "opened", **given)
+    assert not found["server"] and not os.path.exists(user)
+    assert "was not installed" in found["listener"] and startup in found["listener"]
+
+
 def test_a_studio_shares_one_folder_that_nobody_can_write_to(made, tmp_path):
     (path,) = [one for one in made if one.endswith("studio.zip")]
     with zipfile.ZipFile(path) as archive:
