@@ -168,8 +168,12 @@ class Installation:
                     " and ".join(one for one in barred if one)
                 )
             )
-        done = []
+        done: List[Done] = []
         for operation in planned:
+            if operation.kind == "owe" and any(one.status == "owed" for one in done):
+                # Somebody runs a version after all. What the host finds leads to the rest.
+                detail = "after what is above"
+                return [*done, *(Done(one, "owed", detail) for one in planned[len(done) :])]
             act = getattr(self, "_" + operation.kind)
             try:
                 done.append(act(operation, source))

@@ -34,16 +34,22 @@ def begin(host: str, root: str, package: ModuleType, say: Callable[[str], None])
     # Loaded only where there is something to do: a host is waiting to start.
     from .. import install_lifecycle
 
-    install_lifecycle.run_deferred_cleanup(budget_secs=_BUDGET)
-    names = set(os.listdir(root))
-    if SHARED not in names and (LEAVING in names or len(os.listdir(_versions(root))) > 1):
+    if os.path.lexists(os.path.join(root, LEAVING)):
         from . import hosts
         from .acting import Installation
 
-        ours = Installation(hosts.find(host), os.path.dirname(root))
-        if LEAVING in names:
-            return _leave(ours, say)
-        _sweep(ours)
+        # What is owed may be the very version that this is loaded from: nothing is begun yet, but
+        # all that does it is loaded, and then it goes by the plan.
+        install_lifecycle.run_deferred_cleanup(budget_secs=0.0)
+        _leave(Installation(hosts.find(host), os.path.dirname(root)), say)
+        install_lifecycle.run_deferred_cleanup(budget_secs=_BUDGET)
+        return False
+    install_lifecycle.run_deferred_cleanup(budget_secs=_BUDGET)
+    if not os.path.lexists(os.path.join(root, SHARED)) and len(os.listdir(_versions(root))) > 1:
+        from . import hosts
+        from .acting import Installation
+
+        _sweep(Installation(hosts.find(host), os.path.dirname(root)))
     adapter = import_module("{}.adapters.{}".format(package.__name__, _FOLDERS.get(host, host)))
 
     def start() -> None:
@@ -83,7 +89,7 @@ def _sweep(ours: Installation) -> None:
     ours.carry_out(plan.plan_sweep(ours.facts(thorough=False)), None)
 
 
-def _leave(ours: Installation, say: Callable[[str], None]) -> bool:
+def _leave(ours: Installation, say: Callable[[str], None]) -> None:
     from . import plan
 
     _, outside = ours.texts()
@@ -95,4 +101,3 @@ def _leave(ours: Installation, say: Callable[[str], None]) -> bool:
         say("is being uninstalled; still to go: {}".format(owed[0].operation))
     else:
         say("was uninstalled; nothing is left of it in {}".format(ours.root.path))
-    return False

@@ -29,6 +29,8 @@ class MaxHost:
         #: The folder with its scripts and settings; globals that scripts have made; what
         #: messageBox has shown, and errors of scripts; where Python's code is run.
         self.user_folder = ""
+        #: Where its settings have the start-up scripts, if elsewhere.
+        self.startup_folder = ""
         self.globals: Dict[str, Any] = {}
         self.messages: List[str] = []
         self.has_python = True

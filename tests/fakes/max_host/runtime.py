@@ -51,6 +51,8 @@ class Runtime(Named):
         below = {"userscripts": ("scripts",), "userstartupscripts": ("scripts", "startup")}
         if not isinstance(which, Name) or name_of(which) not in below:
             raise self._host.faults.wrong("getDir: there is no {}".format(which))
+        if name_of(which) == "userstartupscripts" and self._host.startup_folder:
+            return str(self._host.startup_folder)
         return os.path.join(self._host.user_folder, *below[name_of(which)])
 
     def _fn_name(self, text: Any) -> Name:

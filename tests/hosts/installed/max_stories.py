@@ -20,6 +20,14 @@ def dropped(stage, found, package, user, temp, already=False, python=True):
     return (lambda: _serve(stage, found)) if python else (lambda: _look(stage, found))
 
 
+def opened(stage, found, package, user, temp, startup):
+    """Open the package by the menu of one that has its start-up scripts elsewhere."""
+    stage.host.user_folder, stage.host.startup_folder = user, startup
+    starting.open_package(stage.host, package, temp)
+    _tell(stage, found)
+    return lambda: _look(stage, found)
+
+
 def started(stage, found, user, addon=""):
     """Start with that user folder, where somebody else's script comes after ours."""
     _start(stage, found, user, addon)
