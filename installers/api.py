@@ -15,11 +15,15 @@ from .. import install_lifecycle as lifecycle
 from ..errors import ConfigError
 from . import hosts, plan
 from .acting import Installation, Source, archive_source, own_source
+from .alone import alone
 from .doctor import examine
 
 __all__ = ["doctor", "install", "repair", "status", "uninstall", "upgrade", "verify"]
 
 Report = Dict[str, Any]
+
+#: Seconds that another installation may take.
+_PATIENCE = 30.0
 
 
 def install(
@@ -151,17 +155,22 @@ def _change(
     planned_for: Callable[[Installation, plan.Facts], List[plan.Operation]],
     source: Optional[Source],
 ) -> Report:
+    installations = _installations(host, version, target)
     folders, success = [], True
-    for ours in _installations(host, version, target):
-        facts = ours.facts()
-        planned = planned_for(ours, facts)
-        if dry_run:
-            operations = [dict(one.public(), status="planned") for one in planned]
-        else:
-            done = ours.carry_out(planned, source)
-            operations = [one.public() for one in done]
-            success = success and all(one.status != "failed" for one in done)
-        folders.append(_folder(ours, operations, []))
+    with alone(0.0 if dry_run else _PATIENCE) as nobody_else:
+        if not nobody_else and not dry_run:
+            raise ConfigError("Another installation is going on; try again when it has ended")
+        for ours in installations:
+            try:
+                operations = _change_one(ours, planned_for, source, dry_run)
+            except ConfigError as error:
+                if len(installations) == 1:
+                    raise
+                # The other folders have nothing to do with it.
+                folders.append(_folder(ours, [], [str(error)]))
+                success = False
+            else:
+                folders.append(_folder(ours, operations, []))
     return {
         "success": success,
         "action": action,
@@ -169,6 +178,27 @@ def _change(
         "dry_run": dry_run,
         "folders": folders,
     }
+
+
+def _change_one(
+    ours: Installation,
+    planned_for: Callable[[Installation, plan.Facts], List[plan.Operation]],
+    source: Optional[Source],
+    dry_run: bool,
+) -> List[Report]:
+    try:
+        facts = ours.facts(leaving=source is None)
+    except OSError as error:
+        raise ConfigError("It cannot be looked at: {}".format(error)) from error
+    planned = planned_for(ours, facts)
+    if dry_run:
+        return [dict(one.public(), status="planned") for one in planned]
+    try:
+        return [one.public() for one in ours.carry_out(planned, source)]
+    except (ConfigError, OSError):
+        if source is not None and not any(one.kind == "refuse" for one in planned):
+            ours.undo(bool(facts.installed))
+        raise
 
 
 def _look(

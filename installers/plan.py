@@ -15,6 +15,7 @@ __all__ = [
     "Facts",
     "Operation",
     "Wish",
+    "near",
     "plan_install",
     "plan_sweep",
     "plan_uninstall",
@@ -89,6 +90,20 @@ class Facts(NamedTuple):
     def below(self, *parts: str) -> str:
         return self.separator.join((self.versions, *parts))
 
+    def near(self, path: str) -> str:
+        """Return ``path`` as it is seen from the user folder, which may be moved meanwhile."""
+        return near(self.root.rpartition(self.separator)[0], path, self.separator)
+
+
+def near(user: str, path: str, separator: str) -> str:
+    """Return ``path``, below the folder ``user`` or one of those that it is in, from there."""
+    if path == user:
+        return "."
+    if path.startswith(user + separator):
+        return path[len(user) + 1 :].replace(separator, "/")
+    above = user[len(path) :].strip(separator).split(separator)
+    return "/".join([".."] * len(above))
+
 
 def plan_install(facts: Facts, wish: Wish) -> List[Operation]:
     """Return what installs, upgrades, downgrades or repairs, in order; nothing if all is there."""
@@ -106,8 +121,9 @@ def plan_install(facts: Facts, wish: Wish) -> List[Operation]:
         planned.append(Operation("stage", folder, wish.name))
     elif wish.name in facts.damaged:
         planned.append(Operation("replace", folder, wish.name, facts.damaged[wish.name]))
-    if facts.leaving:
+    if facts.leaving or facts.owed:
         planned.append(Operation("forget", facts.root))
+    if facts.leaving:
         planned.append(Operation("unlink", facts.leaving_file))
     for files in (wish.inside, wish.outside):
         for path, data in files.items():
@@ -156,7 +172,7 @@ def plan_uninstall(
         # Of what an earlier removal has put beside it something may be left.
         left = Operation("remove", facts.root, why="an earlier removal was cut off")
         return [*planned, left] if facts.owed else planned
-    lines = "".join(path + "\n" for path in (*ours, *made)).encode("utf-8")
+    lines = "".join(facts.near(path) + "\n" for path in (*ours, *made)).encode("ascii")
     planned.append(Operation("mark", facts.leaving_file, data=lines))
     busy = [name for name in facts.installed if name in facts.users]
     for name in (*facts.installed, *facts.staged):

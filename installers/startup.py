@@ -31,28 +31,22 @@ def begin(host: str, root: str, package: ModuleType, say: Callable[[str], None])
 
     ``say`` takes the one line about it. Raises what importing the adapter raises.
     """
-    # Loaded only where there is something to do: a host is waiting to start.
-    from .. import install_lifecycle
-
-    install_lifecycle.run_deferred_cleanup(budget_secs=_BUDGET)
-    names = set(os.listdir(root))
-    if SHARED not in names and (LEAVING in names or len(os.listdir(_versions(root))) > 1):
-        from . import hosts
-        from .acting import Installation
-
-        ours = Installation(hosts.find(host), os.path.dirname(root))
-        if LEAVING in names:
-            return _leave(ours, say)
-        _sweep(ours)
+    try:
+        if _clean_up(host, root, say):
+            return False
+    except Exception as error:
+        # What could not be cleaned up is no reason for the server not to start.
+        say("could not clean up: {}: {}".format(type(error).__name__, error))
     adapter = import_module("{}.adapters.{}".format(package.__name__, _FOLDERS.get(host, host)))
 
     def start() -> None:
         try:
             server: Any = package.start(host)
-        except Exception as error:
-            say("did not start: {}".format(error))
-            return
-        say("{} serves {} at {}".format(package.__version__, server.dcc_type, server.plain_url))
+            where = "{} serves {} at {}"
+            told = where.format(package.__version__, server.dcc_type, server.plain_url)
+        except (Exception, SystemExit) as error:
+            told = "did not start: {}: {}".format(type(error).__name__, error)
+        say(told)
 
     return bool(adapter.when_ready(start))
 
@@ -65,23 +59,41 @@ def _versions(root: str) -> str:
     return os.path.join(root, "versions")
 
 
-def _sweep(ours: Installation) -> None:
-    """Remove versions that nobody uses, and what was never finished."""
-    from . import plan
+def _clean_up(host: str, root: str, say: Callable[[str], None]) -> bool:
+    """Do what is to be done; return whether all of it is to go, so that nothing is started."""
+    # Loaded only where there is something to do: a host is waiting to start.
+    from .. import install_lifecycle
 
-    ours.carry_out(plan.plan_sweep(ours.facts(thorough=False)), None)
+    install_lifecycle.run_deferred_cleanup(budget_secs=_BUDGET)
+    names = set(os.listdir(root))
+    if SHARED in names or (LEAVING not in names and len(os.listdir(_versions(root))) < 2):
+        return False
+    from . import hosts, plan
+    from .acting import Installation
+    from .alone import alone
+
+    ours = Installation(hosts.find(host), os.path.dirname(root))
+    with alone(0.0) as nobody_else:
+        if LEAVING in names:
+            if nobody_else:
+                _leave(ours, say)
+            else:
+                say("is being uninstalled just now")
+            return True
+        if nobody_else:
+            ours.carry_out(plan.plan_sweep(ours.facts(thorough=False)), None)
+    return False
 
 
-def _leave(ours: Installation, say: Callable[[str], None]) -> bool:
+def _leave(ours: Installation, say: Callable[[str], None]) -> None:
     from . import plan
 
     _, outside = ours.texts()
     done = ours.carry_out(
-        plan.plan_uninstall(ours.facts(thorough=False), outside, ours.made()), None
+        plan.plan_uninstall(ours.facts(False, leaving=True), outside, ours.made()), None
     )
     owed = [one for one in done if one.status != "done"]
     if owed:
         say("is being uninstalled; still to go: {}".format(owed[0].operation))
     else:
         say("was uninstalled; nothing is left of it in {}".format(ours.root.path))
-    return False

@@ -92,6 +92,10 @@ def another_interpreter():
     try:
         yield
     finally:
+        if "dcc_mcp_embed" in sys.modules:
+            handle, _ = sys.modules["dcc_mcp_embed"].__dict__.get("_lease", (None, ""))
+            if handle is not None:
+                os.close(handle)
         for name in ours():
             del sys.modules[name]
         sys.modules.update(before)
@@ -318,7 +322,7 @@ def test_who_runs_a_version_keeps_it(tmp_path, version, monkeypatch):
     old, new = version("1.0"), version("2.0")
     install(ours, old)
     users = {old.payload.name: "maya (process 7)"}
-    monkeypatch.setattr(Installation, "_users", lambda self: dict(users))
+    monkeypatch.setattr(Installation, "_users", lambda self, leaving: dict(users))
     done = install(ours, new)
     assert [one.status for one in done if one.operation.kind == "keep"] == ["kept"]
     assert (started(ours), len(ours.root.installed())) == ("2.0", 2)
