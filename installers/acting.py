@@ -17,7 +17,7 @@ from ..errors import ConfigError
 from . import boot, bootstraps, hosts, leases, payload
 from .plan import Facts, Operation, Wish, near, plan_uninstall
 from .root import FOLDER, Root
-from .startup import LEAVING
+from .startup import LEAVING, SHARED
 
 __all__ = ["Done", "Installation", "Source", "archive_source", "own_source"]
 
@@ -119,6 +119,10 @@ class Installation:
             files=files,
             leaving=os.path.lexists(self.leaving),
             owed=bool(self._entries(root.path)),
+            links=tuple(one for one in (root.path, root.versions) if os.path.islink(one)),
+            there=os.path.isdir(root.path),
+            others=tuple(boot.strangers(root.path)) if os.path.isdir(root.path) else (),
+            shared=os.path.lexists(os.path.join(root.path, SHARED)),
             mark=bootstraps.MARK.encode("ascii"),
             separator=os.sep,
         )
@@ -318,8 +322,14 @@ class Installation:
             for one in missing
             if one != self.root.path and not one.startswith(self.root.path + os.sep)
         ]
-        for one in reversed(missing):
-            os.mkdir(one)
+        for number, one in enumerate(reversed(missing)):
+            try:
+                os.mkdir(one)
+            except OSError:
+                # Nothing that leads nowhere is left.
+                for made in missing[len(missing) - number :]:
+                    os.rmdir(made)
+                raise
         if outside:
             lines = dict.fromkeys((*outside, *self.made()))
             self._make(self.root.path)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType  # noqa: F401
     from typing import List, Optional, Tuple  # noqa: F401
 
-__all__ = ["boot", "is_within", "load"]
+__all__ = ["boot", "is_within", "load", "strangers"]
 
 PACKAGE = "dcc_mcp_embed"
 #: While it is there, this root is to go: a path a line of what is outside it and ours, as seen
@@ -25,6 +25,24 @@ LEAVING = "leaving.txt"
 #: While it is there, nobody cleans up here: a studio's folder, for many machines.
 SHARED = "shared.txt"
 _MOST = 65536
+#: What may lie in a root; with anything else in it, it is not removed as a whole.
+NAMES = [
+    "__pycache__",
+    "boot.py",
+    "bridge.py",
+    "current.txt",
+    "houdini",
+    LEAVING,
+    "made.txt",
+    "max_start.py",
+    "module",
+    SHARED,
+    "versions",
+    # What file managers leave.
+    ".DS_Store",
+    "desktop.ini",
+    "Thumbs.db",
+]
 #: What flock says where nothing can be locked.
 _NO_LOCKS = [
     getattr(errno, name, 0) for name in ("ENOLCK", "EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS")
@@ -192,11 +210,22 @@ def leave(root):
     for path in paths:
         if _is_ours(path):
             os.unlink(path)
+    others = strangers(root)
+    if others:
+        say("leaves {} alone: {} is not of it".format(root, others[0]))
+        return
     shutil.rmtree(root)
     for path in [os.path.normpath(one) for one in paths]:
         if os.path.isdir(path) and not os.path.islink(path) and not os.listdir(path):
             os.rmdir(path)
     say("was uninstalled; nothing is left of it in {}".format(root))
+
+
+def strangers(root):
+    # type: (str) -> List[str]
+    """Return what lies in a root and is not ours; our own scratch files begin with a full stop."""
+    names = sorted(os.listdir(root))
+    return [one for one in names if one not in NAMES and not one.startswith((".new-", ".dcc-mcp"))]
 
 
 def is_within(path):
@@ -206,7 +235,9 @@ def is_within(path):
     if set(parts) <= set([os.curdir, os.pardir]):  # noqa: C405
         return True
     odd = ("", os.curdir, os.pardir)
-    return not any(one in odd or "\\" in one or ":" in one for one in parts)
+    if any(one in odd or "\\" in one or ":" in one for one in parts):
+        return False
+    return min(path) >= " "
 
 
 def _is_ours(path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence, TextIO
 
 from ..errors import ConfigError
 from . import api, hosts
@@ -61,16 +61,26 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     sure = options.pop("yes", True)
     try:
         if not sure and not options["dry_run"] and not _agreed(function, options):
-            return 1
+            raise ConfigError("Nothing was done. Call it again with --yes to do that")
         report = function(**options)
     except (ConfigError, OSError) as error:
         if as_json:
             print(json.dumps({"success": False, "action": action, "message": str(error)}))
         else:
-            print("{}: {}".format(action, error), file=sys.stderr)
+            _say("{}: {}".format(action, error), sys.stderr)
         return 1
-    print(json.dumps(report, indent=1) if as_json else "\n".join(_lines(report)))
+    if as_json:
+        print(json.dumps(report, indent=1))
+    else:
+        _say("\n".join(_lines(report)), sys.stdout)
     return 0 if report["success"] else 1
+
+
+def _say(text: str, stream: Optional[TextIO]) -> None:
+    """Print paths that may hold what is no text, in whatever encoding there is."""
+    if stream is not None:
+        encoding = getattr(stream, "encoding", None) or "ascii"
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
 def _bundle(out: str) -> Dict[str, Any]:
@@ -84,9 +94,8 @@ def _agreed(function: Callable[..., Any], options: Dict[str, Any]) -> bool:
     planned = function(**dict(options, dry_run=True))
     if not any(folder["operations"] for folder in planned["folders"]):
         return True
-    print("\n".join(_lines(planned)), file=sys.stderr)
-    if not sys.stdin or not sys.stdin.isatty():
-        print("Nothing was done. Call it again with --yes to do that.", file=sys.stderr)
+    _say("\n".join(_lines(planned)), sys.stderr)
+    if not sys.stdin or not sys.stdin.isatty() or not sys.stderr:
         return False
     print("Do that? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

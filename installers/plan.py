@@ -84,6 +84,13 @@ class Facts(NamedTuple):
     leaving: bool
     #: Whether the journal has it that the root is to go.
     owed: bool
+    #: Folders of ours that are links.
+    links: Tuple[str, ...]
+    #: Whether there is a root, and what lies in it that is not ours.
+    there: bool
+    others: Tuple[str, ...]
+    #: Whether it is a studio's, which other machines run.
+    shared: bool
     mark: bytes
     separator: str
 
@@ -107,6 +114,11 @@ def near(user: str, path: str, separator: str) -> str:
 
 def plan_install(facts: Facts, wish: Wish) -> List[Operation]:
     """Return what installs, upgrades, downgrades or repairs, in order; nothing if all is there."""
+    if facts.links:
+        return [Operation("refuse", path, why=_LINK) for path in facts.links]
+    if facts.others and not facts.installed:
+        why = "{} in it is not ours; move it away, then install again".format(facts.others[0])
+        return [Operation("refuse", facts.root, why=why)]
     strangers = [
         path
         for path in (*wish.inside, *wish.outside)
@@ -137,13 +149,19 @@ def plan_install(facts: Facts, wish: Wish) -> List[Operation]:
     return planned + _sweep(facts, wish.name)
 
 
+_LINK = "it is a link, and nothing of ours is put or removed where that leads"
+
+
 def plan_sweep(facts: Facts) -> List[Operation]:
     """Return what a start cleans up: versions that are neither current nor run by anybody."""
-    return [] if facts.current is None else _sweep(facts, facts.current)
+    return [] if facts.current is None or facts.links else _sweep(facts, facts.current)
 
 
 def _sweep(facts: Facts, current: str) -> List[Operation]:
-    planned = []
+    planned: List[Operation] = []
+    if facts.shared:
+        # Who runs which version is known on each machine only.
+        return planned
     for name in facts.installed:
         if name == current:
             continue
@@ -165,10 +183,21 @@ def plan_uninstall(
 
     Versions that somebody runs stay, and what the host finds with them, until the next start.
     """
+    if facts.links:
+        return [Operation("refuse", path, why=_LINK) for path in facts.links]
+    if facts.shared:
+        why = "it is a studio's, and other machines may run it; delete the folder once none does"
+        return [Operation("refuse", facts.root, why=why)]
     ours = [path for path in outside if facts.mark in facts.files.get(path, b"")]
     strangers = [path for path in outside if path in facts.files and path not in ours]
     planned = [Operation("refuse", path, why="it is not ours") for path in strangers]
-    if not ours and not facts.installed and not facts.staged and not facts.files:
+    if facts.others:
+        if not facts.installed and not facts.leaving:
+            # Somebody else has a folder of that name.
+            return planned
+        why = "{} in it is not ours; move it away, then uninstall again".format(facts.others[0])
+        return [Operation("refuse", facts.root, why=why)]
+    if not ours and not facts.there:
         # Of what an earlier removal has put beside it something may be left.
         left = Operation("remove", facts.root, why="an earlier removal was cut off")
         return [*planned, left] if facts.owed else planned
