@@ -31,12 +31,13 @@ def begin(host: str, root: str, package: ModuleType, say: Callable[[str], None])
 
     ``say`` takes the one line about it. Raises what importing the adapter raises.
     """
+    more = ""
     try:
         if _clean_up(host, root, say):
             return False
     except Exception as error:
         # What could not be cleaned up is no reason for the server not to start.
-        say("could not clean up: {}: {}".format(type(error).__name__, error))
+        more = "; could not clean up: {}: {}".format(type(error).__name__, error)
     adapter = import_module("{}.adapters.{}".format(package.__name__, _FOLDERS.get(host, host)))
 
     def start() -> None:
@@ -46,9 +47,13 @@ def begin(host: str, root: str, package: ModuleType, say: Callable[[str], None])
             told = where.format(package.__version__, server.dcc_type, server.plain_url)
         except (Exception, SystemExit) as error:
             told = "did not start: {}: {}".format(type(error).__name__, error)
-        say(told)
+        say(told + more)
 
-    return bool(adapter.when_ready(start))
+    if adapter.when_ready(start):
+        return True
+    if more:
+        say("does not serve here" + more)
+    return False
 
 
 #: Host -> the folder of its adapter, where it is called otherwise.
