@@ -9,6 +9,8 @@ what to change.
 from __future__ import annotations
 
 import os
+import sys
+import time
 from typing import Any, Callable, Dict, List, Optional
 
 from .. import install_lifecycle as lifecycle
@@ -89,13 +91,45 @@ def uninstall(
     version: Optional[str] = None,
     target: Optional[str] = None,
     dry_run: bool = False,
+    clients: bool = False,
 ) -> Report:
-    """Remove everything of ours. What somebody runs goes at the next start of the host."""
+    """Remove everything of ours. What somebody runs goes at the next start of the host.
+
+    ``clients``: also every server of ours, of whatever host, from the files of MCP clients; what
+    was done there is at ``clients``, a list of operations.
+    """
 
     def planned(ours: Installation, facts: plan.Facts) -> List[plan.Operation]:
         return plan.plan_uninstall(facts, ours.texts()[1], ours.made())
 
-    return _change("uninstall", host, version, target, dry_run, planned, None)
+    # First: what would fail there is told, and keeps nothing from being removed.
+    unlisted = _unlist(dry_run) if clients else []
+    report = _change("uninstall", host, version, target, dry_run, planned, None)
+    if clients:
+        report["clients"] = unlisted
+        report["success"] = report["success"] and all(one["status"] != "kept" for one in unlisted)
+    return report
+
+
+def _unlist(dry_run: bool) -> List[Report]:
+    """Take our servers out of the files of all clients; return what became of each."""
+    from . import client_files
+
+    done = []
+    for one in client_files.listed(os.environ, sys.platform, os.path.expanduser("~")):
+        if one.problem:
+            why = plan.Operation("keep", one.path, why=one.problem)
+            done.append(dict(why.public(), status="kept"))
+        for name in one.names:
+            shown = plan.Operation("unlist", one.path, name).public()
+            try:
+                if not dry_run:
+                    client_files.take_out(one.client, one.path, [name], time.sleep)
+            except ConfigError as error:
+                done.append(dict(shown, status="kept", detail=str(error)))
+            else:
+                done.append(dict(shown, status="planned" if dry_run else "done"))
+    return done
 
 
 def status(host: str, version: Optional[str] = None, target: Optional[str] = None) -> Report:

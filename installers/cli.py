@@ -45,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
         if changes and name != "uninstall":
             one.add_argument("--archive", metavar="FILE", help="a payload; else this very version")
             one.add_argument("--digest", help="that the archive's payload must have")
+        if name == "uninstall":
+            help_clients = "also take every server of ours out of the files of MCP clients"
+            one.add_argument("--clients", action="store_true", help=help_clients)
     bundling = actions.add_parser(
         "bundle", help="make what is handed out: one file for each host", description=_BUNDLE
     )
@@ -92,7 +95,9 @@ def _bundle(out: str) -> Dict[str, Any]:
 
 def _agreed(function: Callable[..., Any], options: Dict[str, Any]) -> bool:
     planned = function(**dict(options, dry_run=True))
-    if not any(folder["operations"] for folder in planned["folders"]):
+    if not any(folder["operations"] for folder in planned["folders"]) and not planned.get(
+        "clients"
+    ):
         return True
     _say("\n".join(_lines(planned)), sys.stderr)
     if not sys.stdin or not sys.stdin.isatty() or not sys.stderr:
@@ -101,14 +106,20 @@ def _agreed(function: Callable[..., Any], options: Dict[str, Any]) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
+def _line(operation: Dict[str, Any]) -> str:
+    detail = " ({})".format(operation["detail"]) if operation.get("detail") else ""
+    return _SIGNS[operation["status"]] + str(operation["text"]) + detail
+
+
 def _lines(report: Dict[str, Any]) -> List[str]:
     lines = ["{sha256}  {path}".format(**one) for one in report.get("files", ())]
+    for one in report.get("clients", ()):
+        lines.append(_line(one))
     for folder in report["folders"]:
         state = folder["current"] or "nothing of ours"
         lines.append("{}: {}".format(folder["path"], state))
         for one in folder["operations"]:
-            detail = " ({})".format(one["detail"]) if one.get("detail") else ""
-            lines.append(_SIGNS[one["status"]] + one["text"] + detail)
+            lines.append(_line(one))
         if "dry_run" in report and not folder["operations"]:
             lines.append("  Nothing is to be done.")
         for version in folder.get("versions", ()):

@@ -34,6 +34,7 @@ SENTENCES = {
     "owe": "Have the next start of any host finish, should this be cut off: {path}",
     "forget": "Have no start remove {path} any more",
     "prune": "Remove {path} if nothing else is in it",
+    "unlist": "Take the server {name} out of {path}",
     "refuse": "Leave {path} alone: {why}",
 }
 
@@ -54,7 +55,7 @@ class Operation(NamedTuple):
         """Return it as JSON has it."""
         shown = {"operation": self.kind, "path": self.path, "text": str(self)}
         if self.name:
-            shown["version"] = self.name
+            shown["server" if self.kind == "unlist" else "version"] = self.name
         return shown
 
 
