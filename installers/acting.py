@@ -93,10 +93,10 @@ class Installation:
         inside, outside = self.texts()
         return Wish(name, inside, outside)
 
-    def facts(self, thorough: bool = True, leaving: bool = False) -> Facts:
+    def facts(self, thorough: bool = True, stopped: bool = False) -> Facts:
         """Look at everything. ``thorough``: also at the content of every version's files.
 
-        ``leaving``: all is to go, so this process needs nothing of it but what its server does.
+        ``stopped``: what this process has loaded of ours does nothing any more.
         """
         root = self.root
         inside, outside = self.texts()
@@ -115,7 +115,7 @@ class Installation:
             installed=tuple(root.installed()),
             staged=tuple(self._staged()),
             damaged=damaged,
-            users=self._users(leaving),
+            users=self._users(stopped),
             files=files,
             leaving=os.path.lexists(self.leaving),
             owed=bool(self._entries(root.path)),
@@ -127,8 +127,11 @@ class Installation:
             separator=os.sep,
         )
 
-    def _users(self, leaving: bool) -> Dict[str, str]:
-        """Return version -> who runs it: by the registry, by what its starts hold, by our own."""
+    def _users(self, stopped: bool) -> Dict[str, str]:
+        """Return version -> who runs it: by the registry, by what starts hold, by what is loaded.
+
+        Whatever has loaded a version goes on loading its modules when they are first needed.
+        """
         found: Dict[str, str] = {}
         versions = self.root.versions
         installed = self.root.installed()
@@ -142,14 +145,17 @@ class Installation:
             folder = self.root.folder_of(name)
             if leases.is_held(folder):
                 found[name] = "a program that is still open"
-            elif leases.is_serving_here(folder) or (not leaving and leases.is_loaded_here(folder)):
-                found[name] = "this process"
+            elif not stopped and leases.is_loaded_here(folder):
+                found[name] = "this {}".format(self.host.title)
         for entry in state["entries"]:
+            process = entry.get("parent_pid") or entry.get("runtime_pid")
+            if process == os.getpid():
+                continue
             for place in entry.get("install_roots") or ():
-                name_there = _version_of(place, versions)
-                if name_there is not None:
-                    found[name_there] = "{} (process {})".format(
-                        entry.get("dcc_type") or "a host", entry.get("host_pid")
+                used = _version_of(place, versions)
+                if used is not None:
+                    found[used] = "{} (process {})".format(
+                        entry.get("dcc_type") or "a host", process
                     )
         return found
 
@@ -172,6 +178,16 @@ class Installation:
         refused = [one for one in planned if one.kind == "refuse"]
         if refused:
             raise ConfigError("; ".join(str(one) for one in refused))
+        barred = dict.fromkeys(
+            _barrier(one.path) for one in planned if one.kind in ("stage", "write", "switch")
+        )
+        if any(barred):
+            # Found out before anything is done: half an install helps nobody.
+            raise ConfigError(
+                "Nothing was changed: {} cannot be written to".format(
+                    " and ".join(one for one in barred if one)
+                )
+            )
         done: List[Done] = []
         for operation in planned:
             if operation.kind == "owe" and any(one.status == "owed" for one in done):
@@ -192,7 +208,7 @@ class Installation:
         if was_there:
             lifecycle.safe_remove_tree(self.root.staging())
             return
-        facts = self.facts(thorough=False, leaving=True)
+        facts = self.facts(thorough=False, stopped=True)
         try:
             self.carry_out(plan_uninstall(facts, self.texts()[1], self.made()), None)
         except ConfigError:
@@ -375,6 +391,19 @@ def _read(path: str) -> Optional[bytes]:
             return stream.read(_MOST)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
+
+
+def _barrier(path: str) -> Optional[str]:
+    """Return what keeps ``path`` from being written, None if nothing is seen that does."""
+    above = os.path.dirname(path)
+    while not os.path.lexists(above):
+        if os.path.dirname(above) == above:
+            return above
+        above = os.path.dirname(above)
+    effective = os.access in os.supports_effective_ids
+    if not os.path.isdir(above) or not os.access(above, os.W_OK, effective_ids=effective):
+        return above
+    return path if os.path.isdir(path) else None
 
 
 def _version_of(place: Any, versions: str) -> Optional[str]:

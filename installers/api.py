@@ -92,11 +92,13 @@ def uninstall(
     target: Optional[str] = None,
     dry_run: bool = False,
     clients: bool = False,
+    stopped: bool = False,
 ) -> Report:
     """Remove everything of ours. What somebody runs goes at the next start of the host.
 
     ``clients``: also every server of ours, of whatever host, from the files of MCP clients; what
-    was done there is at ``clients``, a list of operations.
+    was done there is at ``clients``, a list of operations. ``stopped``: the server of this process
+    has ended for good, so what it has loaded may go, too.
     """
 
     def planned(ours: Installation, facts: plan.Facts) -> List[plan.Operation]:
@@ -104,7 +106,7 @@ def uninstall(
 
     # First: what would fail there is told, and keeps nothing from being removed.
     unlisted = _unlist(dry_run) if clients else []
-    report = _change("uninstall", host, version, target, dry_run, planned, None)
+    report = _change("uninstall", host, version, target, dry_run, planned, None, stopped)
     if clients:
         report["clients"] = unlisted
         report["success"] = report["success"] and all(one["status"] != "kept" for one in unlisted)
@@ -188,6 +190,7 @@ def _change(
     dry_run: bool,
     planned_for: Callable[[Installation, plan.Facts], List[plan.Operation]],
     source: Optional[Source],
+    stopped: bool = False,
 ) -> Report:
     installations = _installations(host, version, target)
     folders, success = [], True
@@ -196,7 +199,7 @@ def _change(
             raise ConfigError("Another installation is going on; try again when it has ended")
         for ours in installations:
             try:
-                operations = _change_one(ours, planned_for, source, dry_run)
+                operations = _change_one(ours, planned_for, source, dry_run, stopped)
             except ConfigError as error:
                 if len(installations) == 1:
                     raise
@@ -219,9 +222,10 @@ def _change_one(
     planned_for: Callable[[Installation, plan.Facts], List[plan.Operation]],
     source: Optional[Source],
     dry_run: bool,
+    stopped: bool,
 ) -> List[Report]:
     try:
-        facts = ours.facts(leaving=source is None)
+        facts = ours.facts(stopped=stopped)
     except OSError as error:
         raise ConfigError("It cannot be looked at: {}".format(error)) from error
     planned = planned_for(ours, facts)

@@ -14,7 +14,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType  # noqa: F401
-    from typing import List, Optional, Tuple  # noqa: F401
+    from typing import Any, Callable, List, Mapping, Optional, Tuple  # noqa: F401
 
 __all__ = ["boot", "is_within", "load", "strangers"]
 
@@ -61,6 +61,9 @@ def boot(host, root=None):
             return False
         root = os.path.dirname(os.path.abspath(__file__)) if root is None else root
         package = load(root)
+        if package is not None and _NO_WINDOW.get(host, bool)():
+            # A farm's, or that of a script, which can import us now. Nothing begins by itself.
+            return False
         if package is None:
             if os.path.exists(os.path.join(root, LEAVING)):
                 leave(root)
@@ -74,6 +77,13 @@ def boot(host, root=None):
     except (Exception, SystemExit) as error:
         say("did not start: {}: {}".format(type(error).__name__, error))
         return False
+
+
+#: Host -> whether it runs without a window. It has loaded its own modules long before.
+_NO_WINDOW = {
+    "maya": lambda: "maya.cmds" in sys.modules and sys.modules["maya.cmds"].about(batch=True),
+    "blender": lambda: "bpy" in sys.modules and sys.modules["bpy"].app.background,
+}  # type: Mapping[str, Callable[[], Any]]
 
 
 def say(text):

@@ -21,7 +21,7 @@ def _dcc_mcp_embed():
     import sys
 
     here = os.path.dirname(os.path.abspath(sys._getframe().f_code.co_filename))
-    path = os.path.join(here, {steps})
+    path = os.path.abspath(os.path.join(here, {steps}))
     try:
         if os.path.isfile(path):
             with open(path, "rb") as stream:
@@ -38,8 +38,9 @@ _CALL = "_dcc_mcp_embed()\ndel _dcc_mcp_embed\n"
 
 
 def _python(title: str, up: int, call: str, arguments: str, below: str = "") -> str:
-    steps = ", ".join(["os.pardir"] * up + ["{!r}".format(one) for one in below.split("/") if one])
-    return _RUN.format(title=title, steps=steps + ', "boot.py"', call=call, arguments=arguments)
+    parts = ["{!r}".format(one) for one in below.split("/") if one]
+    steps = ", ".join(["os.pardir"] * up + parts + ['"boot.py"'])
+    return _RUN.format(title=title, steps=steps, call=call, arguments=arguments)
 
 
 def _blender() -> str:
@@ -55,12 +56,67 @@ _PACKAGE = """\
 }
 """
 
+#: No item is placed beside one of Houdini's: where that is missing, the whole file adds nothing.
+_MENU = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<mainMenu>
+  <menuBar>
+    <subMenu id="dcc_mcp_embed_menu">
+      <label>{title}</label>
+{items}    </subMenu>
+  </menuBar>
+</mainMenu>
+"""
+_ITEM = """\
+      <scriptItem id="h.dcc_mcp_embed_{key}">
+        <label>{label}</label>
+        <scriptCode><![CDATA[
+try:
+    from dcc_mcp_embed.adapters.houdini import menu
+    from dcc_mcp_embed.installers import menu_entries
+except ImportError:
+    import hou
+    hou.ui.setStatusMessage("dcc_mcp_embed is not installed in this Houdini any more")
+else:
+    menu_entries.run("{key}", "houdini", menu)
+]]></scriptCode>
+      </scriptItem>
+"""
+
+
+def _houdini_menu() -> str:
+    from .menu_entries import ENTRIES, TITLE
+
+    items = [_ITEM.format(key=key, label=_escaped(label)) for key, label in ENTRIES.items()]
+    return _MENU.format(title=_escaped(TITLE), items="".join(items))
+
+
+def _escaped(label: str) -> str:
+    return label.replace("&", "&amp;").replace("<", "&lt;")
+
+
+#: In an archive for the Package Browser: wherever that unpacks it, the content is beside the file,
+#: or beside the folder that it was moved to.
+_ARCHIVE = """\
+{
+    "hpath": [
+        "$HOUDINI_PACKAGE_PATH/dcc_mcp_embed/houdini",
+        "$HOUDINI_PACKAGE_PATH/../dcc_mcp_embed/houdini"
+    ],
+    "load_package_once": true
+}
+"""
+
+# The path goes to Python as a value, so that no folder's name can break a line of code. That our
+# server knows where it is, pymxs has to be loaded: nothing else may have done so yet.
 _STARTUP_MS = """\
 -- Starts dcc_mcp_embed in 3ds Max. Written by its installer, which takes it away again.
 (
-    local here = getFilenamePath (getSourceFileName())
-    local boot = here + "..\\\\..\\\\dcc_mcp_embed\\\\max_start.py"
-    if doesFileExist boot and isProperty python "executeFile" do python.executeFile boot
+    global dccMcpEmbedHere = getFilenamePath (getSourceFileName())
+    if isProperty python "execute" and \
+doesFileExist (dccMcpEmbedHere + "..\\\\..\\\\dcc_mcp_embed\\\\max_start.py") do
+        python.execute "__import__('runpy').run_path(__import__('pymxs').runtime.dccMcpEmbedHere + \
+'../../dcc_mcp_embed/max_start.py')"
 )
 """
 
@@ -72,6 +128,8 @@ _TEXTS: Mapping[str, Callable[[], str]] = {
     "houdini_import": lambda: _python("Houdini", 2, "load", "os.path.dirname(path)") + _CALL,
     "houdini_start": lambda: _python("Houdini", 2, "boot", "'houdini'") + _CALL,
     "houdini_package": lambda: _PACKAGE,
+    "houdini_archive": lambda: _ARCHIVE,
+    "houdini_menu": _houdini_menu,
     "max_startup": lambda: _STARTUP_MS,
     "max_start": lambda: _python("3ds Max", 0, "boot", "'3dsmax'") + _CALL,
     "blender_startup": _blender,

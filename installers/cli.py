@@ -62,6 +62,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     action, as_json = options.pop("action"), options.pop("json")
     function = _bundle if action == "bundle" else _ACTIONS[action][0]
     sure = options.pop("yes", True)
+    if action == "uninstall":
+        # What this very command has loaded may be what is to go; nothing is served from here.
+        options["stopped"] = True
     try:
         if not sure and not options["dry_run"] and not _agreed(function, options):
             raise ConfigError("Nothing was done. Call it again with --yes to do that")

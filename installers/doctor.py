@@ -147,12 +147,17 @@ def _package(ours: Installation, _: Mapping[str, str]) -> Iterator[Finding]:
         return
     try:
         package = json.loads(content.decode("utf-8"))
-        folder = package["hpath"].replace("$HOUDINI_PACKAGE_PATH", os.path.dirname(path))
+        given = package["hpath"]
+        folders = [
+            one.replace("$HOUDINI_PACKAGE_PATH", os.path.dirname(path))
+            for one in ([given] if isinstance(given, str) else given)
+        ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         yield Finding("problem", "{} is no package: {!r}".format(path, error), "Run repair.")
         return
-    if not os.path.isdir(folder):
-        yield Finding("problem", "{} is not there.".format(os.path.normpath(folder)), "Run repair.")
+    if not any(os.path.isdir(one) for one in folders):
+        there = " and ".join(os.path.normpath(one) for one in folders)
+        yield Finding("problem", "{} is not there.".format(there), "Run repair.")
 
 
 def _length(ours: Installation, _: Mapping[str, str]) -> Iterator[Finding]:

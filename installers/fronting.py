@@ -8,7 +8,8 @@ import sys
 from typing import Any, Callable, Mapping, Optional
 
 from ..errors import ConfigError
-from . import api
+from . import api, hosts
+from .root import FOLDER, Root
 
 __all__ = ["install"]
 
@@ -20,13 +21,34 @@ def install(
     target: Optional[str],
     say: Callable[[str], None],
 ) -> bool:
-    """Install ``archive`` into the running host's user folder; start it if none of ours runs.
+    """Install ``archive`` into the running host's user folders; start it if none of ours runs.
 
-    ``target``: the user folder, None: that of the running host, or, in no host, every one that is
+    ``target``: the user folder, None: what the running host has, or, in no host, every one that is
     there. Host's main thread. Return whether all of it was done.
     """
-    user = target or _ASK.get(host, _nothing)()
+    try:
+        user = target or _ASK.get(host, _nothing)()
+    except ConfigError as error:
+        say("was not installed: {}".format(error))
+        return False
     user = None if user is None else os.path.normpath(user)
+    done = _into(host, user, archive, digest, say)
+    if user is None or target is not None:
+        return done
+    root = os.path.join(user, FOLDER)
+    loaded = sys.modules.get("dcc_mcp_embed")
+    if loaded is not None:
+        _tell_of(loaded, root, say)
+    elif done:
+        runpy.run_path(os.path.join(root, "boot.py"))["boot"](host)
+    for other in hosts.others(hosts.find(host), user, os.environ):
+        done = _into(host, other, archive, digest, say) and done
+    return done
+
+
+def _into(
+    host: str, user: Optional[str], archive: str, digest: str, say: Callable[[str], None]
+) -> bool:
     try:
         report = api.install(host, target=user, archive=archive, digest=digest)
     except ConfigError as error:
@@ -34,12 +56,32 @@ def install(
         return False
     for folder in report["folders"]:
         _tell(folder, say)
-        running = sys.modules.get("dcc_mcp_embed")
-        if running is None and user is not None and target is None:
-            runpy.run_path(os.path.join(folder["root"], "boot.py"))["boot"](host)
-        elif running is not None:
-            say("{} runs here until this host is closed".format(_version(running)))
     return bool(report["success"])
+
+
+def _tell_of(loaded: Any, root: str, say: Callable[[str], None]) -> None:
+    place: Any = sys.modules.get("dcc_mcp_embed.embed.place")
+    server = None if place is None else place.PLACE.server
+    from_where = "{}, from {}".format(_version(loaded), os.path.dirname(str(loaded.__file__)))
+    if server is None and _is_current(loaded, root):
+        # It is about to start: 3ds Max may do what a package says twice.
+        return
+    if server is None:
+        say("{}, is loaded here until this host is closed".format(from_where))
+    else:
+        say(
+            "{}, goes on serving at {} until this host is closed".format(
+                from_where, server.plain_url
+            )
+        )
+
+
+def _is_current(loaded: Any, root: str) -> bool:
+    """Return whether a module is of the version that the next start has as well."""
+    ours = Root(root)
+    where = os.path.dirname(os.path.dirname(os.path.abspath(str(loaded.__file__))))
+    current = ours.folder_of(ours.current() or "")
+    return os.path.normcase(where) == os.path.normcase(os.path.abspath(current))
 
 
 def _tell(folder: Mapping[str, Any], say: Callable[[str], None]) -> None:
@@ -71,8 +113,18 @@ def _max() -> Optional[str]:
     module: Any = sys.modules.get("pymxs")
     if module is None:
         return None
-    scripts = str(module.runtime.getDir(module.runtime.Name("userScripts")))
-    return os.path.dirname(os.path.normpath(scripts))
+    scripts, startup = (
+        os.path.normpath(str(module.runtime.getDir(module.runtime.Name(name))))
+        for name in ("userScripts", "userStartupScripts")
+    )
+    user = os.path.dirname(scripts)
+    # Both can be put elsewhere in its settings: then what we write there would never be run.
+    if os.path.normcase(startup) != os.path.normcase(os.path.join(user, "scripts", "startup")):
+        raise ConfigError(
+            "3ds Max runs the start-up scripts of {}, and not of {}. Use the studio's folder and "
+            "ADSK_3DSMAX_STARTUPSCRIPTS_ADDON_DIR".format(startup, os.path.join(user, "scripts"))
+        )
+    return user
 
 
 def _blender() -> Optional[str]:

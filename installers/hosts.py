@@ -3,7 +3,8 @@
 Folders are those that the vendors document (Autodesk's page on Maya's variables and its 3ds Max
 developer help on start-up scripts, SideFX's page on packages, Blender's manual on its directory
 layout). ``{...}`` in a path is filled in: ``{home}``, ``{documents}``, ``{roaming}``, ``{local}``,
-``{config}``, ``{version}`` (the host's, as the user folder is called) and ``{user}``.
+``{config}``, ``{shell}`` (HOME, where it is set on Windows), ``{language}`` and ``{version}`` (the
+host's, as the user folder is called).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Callable, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..errors import ConfigError
 
-__all__ = ["HOSTS", "File", "Host", "Places", "find", "places", "user_folders"]
+__all__ = ["HOSTS", "File", "Host", "Places", "find", "others", "places", "user_folders"]
 
 
 class Places(NamedTuple):
@@ -55,6 +56,10 @@ class Host(NamedTuple):
     #: What the user does, one line; "{artefact}" is the file to do it with.
     gesture: str
     token: str = ""
+    #: Where else a version has its user folder, as whatever started it has set the variables.
+    also: Places = Places("", "", "")
+    #: Names of the folders of the languages that it speaks; of each the user folder is another one.
+    languages: Tuple[str, ...] = ("",)
 
 
 _PYTHONS = ("3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
@@ -104,15 +109,19 @@ HOSTS: Mapping[str, Host] = {
                 for minor in _PYTHONS
                 for hook, text in (("pythonrc", "houdini_import"), ("uiready", "houdini_start"))
             ),
+            File("dcc_mcp_embed/houdini/MainMenuCommon.xml", "houdini_menu"),
             File("packages/dcc_mcp_embed.json", "houdini_package"),
         ),
         "Run {artefact} with hython, or paste its line into the Python shell.",
         "__HVER__",
+        # A HOME counts for more than the documents, and a terminal of Git Bash sets one: what is
+        # installed from there by hython must be found by what the desktop starts, and vice versa.
+        Places("", "", "{shell}/houdini{version}"),
     ),
     "3dsmax": Host(
         "3dsmax",
         "3ds Max",
-        Places("", "", "{local}/Autodesk/3dsMax/{version} - 64bit/ENU"),
+        Places("", "", "{local}/Autodesk/3dsMax/{version} - 64bit/{language}"),
         "ADSK_3DSMAX_APPDATA_DIR",
         r"20[0-9][0-9]",
         {
@@ -125,6 +134,7 @@ HOSTS: Mapping[str, Host] = {
         },
         (File("scripts/startup/dcc_mcp_embed.ms", "max_startup"),),
         "Drop {artefact} on the viewport.",
+        languages=("ENU", "CHS", "DEU", "FRA", "JPN", "KOR", "PTB"),
     ),
     "blender": Host(
         "blender",
@@ -174,6 +184,7 @@ def places(
         "local": local,
         "roaming": roaming,
         "config": environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config"),
+        "shell": environ.get("HOME", ""),
     }
 
 
@@ -182,9 +193,9 @@ def user_folders(
 ) -> List[str]:
     """Return the user folders of ``host`` that an install is for; nothing is made.
 
-    With a ``version``, or where all versions share a folder, that one, whether it is there or not;
-    else every one that is there. Raises ConfigError for a version that cannot be one, and where the
-    host does not run on this platform.
+    With a ``version``, or where all versions share a folder, that one, whether it is there or not
+    (and what else that version has, if it is there); else every one that is there. Raises
+    ConfigError for a version that cannot be one, and where the host does not run on this platform.
     """
     template = host.places.on(platform)
     if not template:
@@ -204,9 +215,32 @@ def user_folders(
         return [os.path.abspath(os.path.expanduser(given))]
     if host.pattern is None:
         return [os.path.normpath(template.format(**words))]
+    ways = [dict(words, language=one) for one in host.languages]
+    also = host.also.on(platform) if words["shell"] else ""
     if version is not None:
-        return [os.path.normpath(template.format(version=version, **words))]
-    return _there(template.format(version="\0", **words), host.pattern)
+        every = [os.path.normpath(template.format(version=version, **one)) for one in ways]
+        # One that was never started has none: then it is that of the first language.
+        folders = [one for one in every if os.path.isdir(one)] or every[:1]
+        second = os.path.normpath(also.format(version=version, **words)) if also else folders[0]
+        return list(dict.fromkeys([*folders, second] if os.path.isdir(second) else folders))
+    found = []
+    for one in ways:
+        found += _there(template.format(version="\0", **one), host.pattern)
+    if also:
+        found += _there(also.format(version="\0", **words), host.pattern)
+    return list(dict.fromkeys(found))
+
+
+def others(
+    host: Host, user: str, environ: Mapping[str, str], platform: str = sys.platform
+) -> List[str]:
+    """Return the other user folders, of those that are there, of the version that has ``user``."""
+    version = re.search((host.pattern or "\\Z.") + r"\Z", os.path.basename(user))
+    if version is None or not host.also.on(platform):
+        return []
+    every = user_folders(host, version.group(), environ, platform)
+    own = os.path.normcase(os.path.abspath(user))
+    return [one for one in every if os.path.normcase(one) != own and os.path.isdir(one)]
 
 
 def _there(template: str, pattern: str) -> List[str]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Optional
+from typing import Optional
 
 from ..install_lifecycle.exclusive import open_plain, try_lock
 from .payload import MANIFEST, PACKAGE
 
-__all__ = ["Taking", "is_held", "is_loaded_here", "is_serving_here"]
+__all__ = ["Taking", "is_held", "is_loaded_here"]
 
 #: What ``boot.py`` keeps in the package that it has loaded.
 _LEASE = "_lease"
@@ -26,13 +26,6 @@ def is_loaded_here(folder: str) -> bool:
     if not isinstance(file, str):
         return False
     return _same(os.path.dirname(os.path.dirname(file)), folder)
-
-
-def is_serving_here(folder: str) -> bool:
-    """Return whether this process has loaded that version, and its server runs."""
-    place: Any = sys.modules.get(PACKAGE + ".embed.place")
-    running = getattr(getattr(place, "PLACE", None), "server", None) is not None
-    return running and is_loaded_here(folder)
 
 
 def is_held(folder: str) -> bool:

@@ -47,13 +47,27 @@ def begin(host: str, root: str, package: ModuleType, say: Callable[[str], None])
             told = where.format(package.__version__, server.dcc_type, server.plain_url)
         except (Exception, SystemExit) as error:
             told = "did not start: {}: {}".format(type(error).__name__, error)
-        say(told + more)
+        say(told + more + _show_menu(host, adapter))
 
     if adapter.when_ready(start):
         return True
     if more:
         say("does not serve here" + more)
     return False
+
+
+def _show_menu(host: str, adapter: ModuleType) -> str:
+    """Show our menu, where the host has a place for one; return what is to be said of it.
+
+    Without it all else works.
+    """
+    try:
+        from . import menu_entries
+
+        menu_entries.put_up(host, adapter.__name__ + ".menu")
+    except Exception as error:
+        return "; has no menu here: {}".format(error)
+    return ""
 
 
 #: Host -> the folder of its adapter, where it is called otherwise.
@@ -95,7 +109,7 @@ def _leave(ours: Installation, say: Callable[[str], None]) -> None:
 
     _, outside = ours.texts()
     done = ours.carry_out(
-        plan.plan_uninstall(ours.facts(False, leaving=True), outside, ours.made()), None
+        plan.plan_uninstall(ours.facts(False, stopped=True), outside, ours.made()), None
     )
     owed = [one for one in done if one.status != "done"]
     if owed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 if TYPE_CHECKING:
     from ...host.adapter import HostAdapter
@@ -32,11 +32,13 @@ def create() -> HostAdapter:
 
 
 def when_ready(start: Callable[[], None]) -> bool:
-    """Call ``start`` now if there is a user interface; return whether: hython serves nobody.
+    """Have ``start`` called if there is a user interface; return whether: hython serves nobody.
 
-    Main thread, from ``uiready.py``, which Houdini runs when its interface is complete.
+    Main thread, from ``uiready.py``, which Houdini runs when its interface is complete. In the
+    first turn of its event loop then: nobody waits for a server to see Houdini's window.
     """
-    if not sys.modules["hou"].isUIAvailable():
+    hou: Any = sys.modules["hou"]
+    if not hou.isUIAvailable():
         return False
-    start()
+    hou.ui.postEventCallback(start)
     return True

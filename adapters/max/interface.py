@@ -16,7 +16,7 @@ from .dialogs import is_disabled, user32
 from .listener import Listener
 from .runtime import Runtime
 
-__all__ = ["Interface"]
+__all__ = ["Interface", "main_window"]
 
 
 class Interface:
@@ -32,7 +32,7 @@ class Interface:
         self._qt = qt
         self._runtime = runtime
         self._wake = Wake(qt)
-        self._questions = Questions(qt, _main_window)
+        self._questions = Questions(qt, main_window)
         self._quits: List[OnQuit] = []
         self._user32 = user32()
         self._prints = Wake(qt)
@@ -78,7 +78,8 @@ class Interface:
         self._prints.close()
 
 
-def _main_window() -> Any:
+def main_window() -> Any:
+    """Return the main window as Qt has it, None where this 3ds Max does not hand it out."""
     try:
         return import_module("qtmax").GetQMaxMainWindow()
     except ImportError:

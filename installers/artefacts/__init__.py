@@ -31,6 +31,7 @@ class Artefact(NamedTuple):
 ARTEFACTS: Tuple[Artefact, ...] = (
     Artefact("dcc_mcp_embed-{version}-maya.zip", maya.make),
     Artefact("dcc_mcp_embed-{version}-houdini.zip", houdini.make),
+    Artefact("dcc_mcp_embed-{version}-houdini-package.zip", houdini.make_package),
     Artefact("dcc_mcp_embed-{version}-3dsmax.mzp", max.make),
     Artefact("dcc_mcp_embed-{version}-blender-extension.zip", blender.make_extension),
     Artefact("dcc_mcp_embed-{version}-blender-addon.zip", blender.make_addon),

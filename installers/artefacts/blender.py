@@ -55,6 +55,7 @@ files = "Keep the user's secret, and the list of running hosts"
 _ADDON = '''\
 """An MCP server inside Blender: enable it, and it serves."""
 
+import importlib
 import importlib.util
 import os
 import sys
@@ -96,6 +97,16 @@ def _start():
         print("dcc_mcp_embed did not start: {}".format(error))
     else:
         print("dcc_mcp_embed serves at {}".format(server.plain_url))
+    _menu("put_up", PACKAGE + ".adapters.blender.menu")
+
+
+def _menu(act, *arguments):
+    """Show our menu, or take it away. Without it all else works."""
+    try:
+        entries = importlib.import_module(PACKAGE + ".installers.menu_entries")
+        getattr(entries, act)("blender", *arguments)
+    except Exception as error:
+        print("dcc_mcp_embed: its menu: {}".format(error))
 
 
 def unregister():
@@ -105,6 +116,7 @@ def unregister():
     package = sys.modules.get(PACKAGE)
     if package is None or not _is_ours(package):
         return
+    _menu("take_down")
     package.stop()
     for name in [one for one in sys.modules if one.partition(".")[0] == PACKAGE]:
         del sys.modules[name]

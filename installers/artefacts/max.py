@@ -25,12 +25,16 @@ run "install.ms"
 drop "install.ms"
 clear temp on MAX exit
 """
+#: The path goes to Python as a value: no folder's name can break a line of code. ``runpy`` does not
+#: run it as ``__main__``, which would end in ``sys.exit``, and with it 3ds Max.
 _INSTALL = """\
+-- Installs dcc_mcp_embed. It may be run twice: the second time there is nothing to do.
 (
-    local here = getFilenamePath (getSourceFileName())
-    if isProperty python "executeFile" then (
-        python.execute ("import sys; sys._dcc_mcp_embed_install = True")
-        python.executeFile (here + "install.py")
-    ) else messageBox "dcc_mcp_embed needs the Python of 3ds Max 2022 or later."
+    global dccMcpEmbedHere = getFilenamePath (getSourceFileName())
+    if isProperty python "execute" then
+        python.execute "__import__('runpy').run_path(__import__('pymxs').runtime.dccMcpEmbedHere + \
+'install.py')['install']()"
+    else
+        messageBox "dcc_mcp_embed needs the Python of 3ds Max 2021 or later."
 )
 """

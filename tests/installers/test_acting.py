@@ -8,6 +8,7 @@ import json
 import os
 import runpy
 import sys
+import types
 
 import pytest
 from dcc_mcp_embed.installers import acting, api, hosts, payload, plan
@@ -322,7 +323,7 @@ def test_who_runs_a_version_keeps_it(tmp_path, version, monkeypatch):
     old, new = version("1.0"), version("2.0")
     install(ours, old)
     users = {old.payload.name: "maya (process 7)"}
-    monkeypatch.setattr(Installation, "_users", lambda self, leaving: dict(users))
+    monkeypatch.setattr(Installation, "_users", lambda self, stopped: dict(users))
     done = install(ours, new)
     assert [one.status for one in done if one.operation.kind == "keep"] == ["kept"]
     assert (started(ours), len(ours.root.installed())) == ("2.0", 2)
@@ -331,3 +332,39 @@ def test_who_runs_a_version_keeps_it(tmp_path, version, monkeypatch):
     users.clear()
     uninstall(ours)
     assert not os.path.exists(ours.user)
+
+
+def test_the_version_that_this_process_serves_with_is_kept_until_it_has_stopped(
+    tmp_path, version, monkeypatch
+):
+    ours, old = installation(tmp_path), version("1.0")
+    install(ours, old)
+    serving = types.ModuleType("dcc_mcp_embed.embed.place")
+    serving.__file__ = os.path.join(ours.root.folder_of(old.payload.name), "place.py")
+    monkeypatch.setitem(sys.modules, "dcc_mcp_embed.embed.place", serving)
+    install(ours, version("2.0"))
+    assert old.payload.name in ours.root.installed()
+    assert (
+        "this Maya runs it"
+        in api.uninstall("maya", target=ours.user)["folders"][0]["operations"][1]["text"]
+    )
+    assert api.uninstall("maya", target=ours.user, stopped=True)["success"]
+    assert not os.path.exists(ours.user)
+
+
+def test_where_a_part_cannot_be_written_nothing_is_done(tmp_path, version):
+    ours = installation(tmp_path)
+    os.makedirs(ours.user)
+    modules = os.path.join(ours.user, "modules")
+    with open(modules, "wb"):
+        # A folder that nobody may write to is no hindrance for root, who runs tests.
+        pass
+    with pytest.raises(ConfigError, match=r"(?s)Nothing was changed: .*modules cannot be written"):
+        install(ours, version("1.0"))
+    assert picture(ours.user) == {"modules": b""}
+    os.unlink(modules)
+    os.mkdir(modules, 0o555)
+    if os.geteuid() != 0:
+        with pytest.raises(ConfigError, match="Nothing was changed"):
+            install(ours, version("1.0"))
+        assert os.listdir(ours.user) == ["modules"]

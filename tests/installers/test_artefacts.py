@@ -30,7 +30,7 @@ def home(tmp_path, monkeypatch):
 
 
 def of(made, part):
-    (path,) = [path for path in made if part in path]
+    (path,) = [path for path in made if "-{}.".format(part) in os.path.basename(path)]
     return path
 
 

@@ -110,7 +110,7 @@ def install(ours, new):
 
 
 def uninstall(ours):
-    facts = ours.facts(leaving=True)
+    facts = ours.facts(stopped=True)
     return ours.carry_out(plan.plan_uninstall(facts, ours.texts()[1], ours.made()), None)
 
 
@@ -164,7 +164,7 @@ def test_an_uninstall_waits_for_what_runs_and_the_next_one_ends_clean(tmp_path, 
 def test_a_version_that_is_started_after_all_is_not_removed(tmp_path, run, small):
     ours, old, new = installation(tmp_path), small("1.0"), small("2.0")
     install(ours, old)
-    facts = ours.facts(leaving=True)
+    facts = ours.facts(stopped=True)
     planned = plan.plan_uninstall(facts, ours.texts()[1], ours.made())
     host = run(ours, "load")
     done = ours.carry_out(planned, None)

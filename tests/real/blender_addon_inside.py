@@ -57,9 +57,37 @@ def when_it_serves():
     return None
 
 
+def in_the_bar():
+    """Return whether our menu is there, and what stands in the top bar beside Blender's own."""
+    drawn = getattr(bpy.types.TOPBAR_MT_editor_menus.draw, "_draw_funcs", [])
+    return hasattr(bpy.types, "TOPBAR_MT_dcc_mcp"), len(drawn)
+
+
+def choose(label):
+    from dcc_mcp_embed.installers import menu_entries
+
+    numbers = sorted(bpy.types.DCC_MCP_OT_choose.calls)
+    bpy.ops.dcc_mcp.choose(number=numbers[list(menu_entries.ENTRIES.values()).index(label)])
+
+
 def when_it_was_called():
     if not over.is_set():
         return 0.05
+    found["menu"] = in_the_bar()
+    bpy.context.window_manager.clipboard = ""
+    for label in ("Status", "Log", "Uninstall...", "Copy Client Configuration"):
+        choose(label)
+    bpy.app.timers.register(when_it_was_copied, first_interval=0.05)
+    return None
+
+
+def when_it_was_copied():
+    copied = bpy.context.window_manager.clipboard
+    if not copied:
+        return 0.05
+    from dcc_mcp_embed.embed.place import PLACE
+
+    found["copied"] = [PLACE.server.plain_url in copied, PLACE.server.token in copied]
     try:
         leave()
     except Exception as error:
@@ -72,6 +100,7 @@ def when_it_was_called():
 def leave():
     bpy.ops.preferences.addon_disable(module=ADDON)
     found["loaded"] = loaded()
+    found["menu_after"] = in_the_bar()
     found["threads"] = sorted(one.name for one in threading.enumerate())
     # In again and out again: what was left would show here.
     bpy.ops.preferences.addon_enable(module=ADDON)

@@ -57,33 +57,50 @@ def test_the_add_on_is_installed_called_disabled_and_removed_by_blender_itself(t
     assert result["objects"] == 4, "the cube that was made, and the three of every new scene"
     assert (result["loaded"], result["left"], result["known"]) == ([], [], False)
     assert result["threads"] == ["MainThread"]
+    (shown, beside), (shown_after, beside_after) = result["menu"], result["menu_after"]
+    assert (shown, shown_after, beside - beside_after) == (True, False, 1)
+    assert result["copied"] == [True, True]
 
 
 STARTED = """
-import sys, bpy
+import os, sys, bpy
+def choose(position):
+    numbers = sorted(bpy.types.DCC_MCP_OT_choose.calls)
+    bpy.ops.dcc_mcp.choose(number=numbers[position])
 def look():
     from dcc_mcp_embed.embed.place import PLACE
-    if PLACE.server is None:
+    if PLACE.server is None or not hasattr(bpy.types, "TOPBAR_MT_dcc_mcp"):
         return 0.05
     print("RESULT", PLACE.server.dcc_type, sys.modules["dcc_mcp_embed"].__file__, flush=True)
+    choose(-1)
+    bpy.app.timers.register(answer, first_interval=0.1)
+def answer():
+    if len(bpy.types.DCC_MCP_OT_choose.calls) < 7:
+        return 0.05
+    choose(-1)
+    bpy.app.timers.register(leave, first_interval=0.1)
+def leave():
+    if "dcc_mcp_embed" in sys.modules:
+        return 0.05
+    print("LEFT", hasattr(bpy.types, "TOPBAR_MT_dcc_mcp"), flush=True)
     bpy.ops.wm.quit_blender()
 bpy.app.timers.register(look)
 """
 
 
-def test_the_start_up_file_starts_the_version_that_was_installed(tmp_path):
+def test_the_start_up_file_starts_what_was_installed_and_its_menu_removes_it(tmp_path):
     user = tmp_path / ".config" / "blender" / "3.4"
     script = tmp_path / "look.py"
     script.write_text(STARTED)
     api.install("blender", target=str(user))
+    current = api.status("blender", target=str(user))["folders"][0]["current"]
     said = blender(tmp_path, "--python", str(script))
     lines = [line for line in said.splitlines() if line.startswith("RESULT ")]
     assert lines, said[-3000:]
-    current = api.status("blender", target=str(user))["folders"][0]["current"]
     kind, path = lines[0].split(" ")[1:]
     assert kind == "blender"
     assert path.startswith(str(user / "dcc_mcp_embed" / "versions" / current))
     assert "serves blender at http://127.0.0.1:" in said
-    assert api.uninstall("blender", target=str(user))["success"]
+    assert "LEFT False" in said, said[-3000:]
     assert not (user / "dcc_mcp_embed").exists()
     assert not (user / "scripts" / "startup" / "dcc_mcp_embed_startup.py").exists()

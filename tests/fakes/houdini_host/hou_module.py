@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import types
 from typing import Any, List, Optional, Sequence, Tuple
 
@@ -62,6 +63,9 @@ class Functions:
 
     def applicationVersionString(self) -> str:
         return ".".join(str(part) for part in self.applicationVersion())
+
+    def homeHoudiniDirectory(self) -> str:
+        return self._hou._home
 
     def exit(self, exit_code: int = 0, suppress_save_prompt: bool = False) -> None:
         """ "if the user chose to exit, this function will raise a Python SystemExit exception"."""
@@ -187,6 +191,8 @@ class Hou(types.ModuleType):
         self._old = old
         self.__file__ = "/opt/hfs21.0.512/houdini/python3.11libs/hou.py"
         self._loop = loop
+        #: The user folder: tests put theirs here.
+        self._home = os.path.join(os.path.expanduser("~"), "houdini21.0")
         functions = Functions(self)
         for name in vars(Functions):
             if not name.startswith("_"):

@@ -32,6 +32,11 @@ class Loop:
         self.ticks = 0
         self.starved = False
         self.binding = binding
+        #: What a person says to the next messages, one each: a button, None for Escape.
+        self.answers: List[Optional[str]] = []
+        self.asked: List[str] = []
+        #: The text of the status line.
+        self.status = ""
         self._timer = binding.QtCore.QTimer()
         self._timer.setInterval(TICK_MS)
         self._timer.timeout.connect(self.tick)
@@ -97,12 +102,23 @@ class ui:
         while not callback():
             self._loop.binding.QtCore.QCoreApplication.processEvents()
 
-    def displayMessage(self, text: str, *_: Any, **__: Any) -> int:
-        ledger().blame("hou.ui.displayMessage blocks Houdini until somebody answers")
-        return 0
+    def displayMessage(self, text: str, *_: Any, **options: Any) -> int:
+        """Houdini stands still until a button is pressed: only with a person who does that."""
+        if not self._loop.answers:
+            ledger().blame("hou.ui.displayMessage blocks Houdini until somebody answers")
+            return 0
+        self._loop.asked.append(text)
+        answer = self._loop.answers.pop(0)
+        if answer is None:
+            # Escape, or the window is closed.
+            return int(options.get("close_choice", -1))
+        return list(options.get("buttons", ("OK",))).index(answer)
+
+    def copyTextToClipboard(self, text: str) -> None:
+        self._loop.binding.QtWidgets.QApplication.clipboard().setText(text)
 
     def setStatusMessage(self, message: str, severity: Any = None) -> None:
-        """Show it."""
+        self._loop.status = message
 
     def paneTabOfType(self, type: Any, index: int = 0) -> Optional[Any]:
         return None

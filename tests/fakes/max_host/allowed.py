@@ -91,6 +91,7 @@ GLOBALS: Dict[str, str] = {
     **_from(_HELP.format("Interface: objXRefMgr and xrefs"), "xrefs"),
     **_from(_HELP.format("Executing MAXScript: execute()"), "execute"),
     **_from(_HELP.format("Struct: windows"), "windows"),
+    **_from(_HELP.format("Accessing the 3ds Max Folders: getDir"), "getdir"),
 }
 
 #: Attributes of the structures and interfaces above.

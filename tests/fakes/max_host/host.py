@@ -26,6 +26,13 @@ class MaxHost:
         #: The main window as the system knows it; 0 without one.
         self.window_id = 0
         self.redraws = 0
+        #: The folder with its scripts and settings; globals that scripts have made; what
+        #: messageBox has shown, and errors of scripts; where Python's code is run.
+        self.user_folder = ""
+        self.globals: Dict[str, Any] = {}
+        self.messages: List[str] = []
+        self.has_python = True
+        self.python: Dict[str, Any] = {"__name__": "__main__"}
         #: 3dsmaxbatch 2023 undoes without saying so, by a test that somebody has for the real one.
         self.tells_undo = True
         #: Name of each context that is open -> how often; their values.

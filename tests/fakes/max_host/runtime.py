@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from typing import Any, List, Optional, Tuple
 
 from . import files, rows
@@ -23,7 +24,16 @@ class Runtime(Named):
 
     _names = GLOBALS
 
+    def _look_up(self, name: str) -> str:
+        # What a script has declared, pymxs finds as well ("Using pymxs: MAXScript globals").
+        if name.lower() in self._host.globals:
+            self._host.faults.on_main_thread(name)
+            return name.lower()
+        return super()._look_up(name)
+
     def _get(self, name: str) -> Any:
+        if name in self._host.globals:
+            return self._host.globals[name]
         if name in STRUCTS:
             return STRUCTS[name](self._host)
         return super()._get(name)
@@ -36,6 +46,12 @@ class Runtime(Named):
             return Array(self._host, [(year - 1998) * 1000, 55, 0])
         release = (year - 1998) * 1000
         return Array(self._host, [release, 68, 0, release // 1000, 0, 0, 0, year, ""])
+
+    def _fn_getdir(self, which: Any) -> str:
+        below = {"userscripts": ("scripts",), "userstartupscripts": ("scripts", "startup")}
+        if not isinstance(which, Name) or name_of(which) not in below:
+            raise self._host.faults.wrong("getDir: there is no {}".format(which))
+        return os.path.join(self._host.user_folder, *below[name_of(which)])
 
     def _fn_name(self, text: Any) -> Name:
         return Name(self._host, name_of(text) if isinstance(text, Name) else str(text))

@@ -28,14 +28,12 @@ class MaxStage(Stage):
         self._year = year
 
     def __enter__(self) -> MaxStage:
-        from dcc_mcp_embed.adapters.max import create
-
         self._undo = ExitStack()
         try:
             self.host = self._undo.enter_context(install(self.batch, self._year))
             self._undo.enter_context(self._listening())
             self._open()
-            self.adapter = create()
+            self.adapter = self._create()
             self._undo.callback(self.adapter.close)
         except BaseException:
             self._undo.__exit__(*sys.exc_info())
@@ -44,6 +42,11 @@ class MaxStage(Stage):
 
     def __exit__(self, *error: Any) -> None:
         self._undo.__exit__(*error)
+
+    def _create(self) -> Any:
+        from dcc_mcp_embed.adapters.max import create
+
+        return create()
 
     def _listening(self) -> Any:
         self.listener = Listener()
@@ -58,6 +61,7 @@ class MaxStage(Stage):
         qtloop.the_application()
         window = qtloop.qt().QtWidgets.QMainWindow()
         window.setWindowTitle("Autodesk 3ds Max {}".format(self._year))
+        window.menuBar().addMenu("Help")
         window.show()
         self.host.main_window = window
         # Qt's own number of it where it draws on no screen: no window of the system's.

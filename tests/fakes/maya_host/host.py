@@ -13,7 +13,10 @@ from .messages import Messages
 from .scene import Scene
 from .undo import UndoQueue
 
-__all__ = ["MayaHost"]
+__all__ = ["MAIN_WINDOW", "MayaHost"]
+
+#: What $gMainWindow has.
+MAIN_WINDOW = "MayaWindow"
 
 
 class MayaHost:
@@ -44,6 +47,13 @@ class MayaHost:
         self.mel_answers: Any = {}
         #: Where the user's files of all versions are, with a stroke at its end.
         self.user_app_dir = ""
+        #: Full name of each menu, item, window and so on of scripts -> what it is.
+        self.controls: Any = {}
+        #: The item whose command runs now.
+        self.in_command = ""
+        #: What confirmDialog has asked, and the buttons that it will be answered with.
+        self.asked: List[Any] = []
+        self.answers: List[str] = []
         #: How often a file's script nodes were run.
         self.scripts_run = 0
         #: Released when the stage ends: nobody waits in executeInMainThreadWithResult then.

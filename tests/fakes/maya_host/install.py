@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import types
 from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator
 
-from . import cmds_attrs, cmds_nodes, cmds_scene, cmds_shapes, openmaya
+from . import cmds_attrs, cmds_interface, cmds_nodes, cmds_scene, cmds_shapes, openmaya
 from .commands import Cmds
-from .host import MayaHost
+from .host import MAIN_WINDOW, MayaHost
 from .threads import Utils
 
 __all__ = ["PLAYED_BY", "install", "modules"]
 
 #: The modules that register the commands.
-PLAYED_BY = (cmds_attrs, cmds_nodes, cmds_scene, cmds_shapes)
+PLAYED_BY = (cmds_attrs, cmds_interface, cmds_nodes, cmds_scene, cmds_shapes)
+
+#: A global variable of MEL that Maya's own scripts set, assigned to one of ours to have its value.
+_ASSIGNED = re.compile(r"\$\w+ *= *\$gMainWindow;?")
 
 
 class _Mel(types.ModuleType):
@@ -29,6 +33,8 @@ class _Mel(types.ModuleType):
     def eval(self, code: str) -> Any:
         self._host.require_main("mel.eval()")
         self.evaluated.append(code)
+        if _ASSIGNED.fullmatch(code):
+            return "" if self._host.batch else MAIN_WINDOW
         answer = self._host.mel_answers.get(code)
         if isinstance(answer, BaseException):
             raise answer

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 import traceback
 import urllib.request
@@ -26,12 +27,21 @@ PACKAGE = "dcc_mcp_embed"
 class Nothing:
     """In place of an adapter: what is installed brings its own."""
 
+    def __init__(self):
+        self._closed = threading.Event()
+
+    def serve_forever(self):
+        """Keep the main thread of a host without a window until the story is over."""
+        self._closed.wait(DEADLINE)
+
     def close(self):
-        """Do nothing."""
+        self._closed.set()
 
 
 def forget():
-    """Have nothing of ours loaded."""
+    """Have nothing of ours loaded, nor to be found but where it was installed."""
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:] = [one for one in sys.path if one not in given]
     for name in [one for one in sys.modules if one.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
 
@@ -39,7 +49,8 @@ def forget():
 def server():
     """Return the running server, None without one."""
     place = sys.modules.get(PACKAGE + ".embed.place")
-    return None if place is None else place.PLACE.server
+    # The main thread may be in the middle of loading it.
+    return getattr(getattr(place, "PLACE", None), "server", None)
 
 
 def wait_for(condition, what):
