@@ -18,14 +18,19 @@ __all__ = ["Taking", "is_held", "is_loaded_here"]
 
 #: What ``boot.py`` keeps in the package that it has loaded.
 _LEASE = "_lease"
+#: What is loaded by whoever has started us, and by who serves.
+_LOADED = (PACKAGE, PACKAGE + ".embed.place")
 
 
 def is_loaded_here(folder: str) -> bool:
     """Return whether this process has loaded the version in ``folder``."""
-    file = getattr(sys.modules.get(PACKAGE), "__file__", None)
-    if not isinstance(file, str):
-        return False
-    return _same(os.path.dirname(os.path.dirname(file)), folder)
+    above = os.path.normcase(os.path.realpath(folder)) + os.sep
+    files = (getattr(sys.modules.get(name), "__file__", None) for name in _LOADED)
+    return any(
+        os.path.normcase(os.path.realpath(file)).startswith(above)
+        for file in files
+        if isinstance(file, str)
+    )
 
 
 def is_held(folder: str) -> bool:
