@@ -189,8 +189,13 @@ class Installation:
                 )
             )
         done: List[Done] = []
+        leaving = any(one.kind == "mark" for one in planned)
         for operation in planned:
-            if operation.kind == "owe" and any(one.status == "owed" for one in done):
+            if (
+                leaving
+                and operation.kind in ("owe", "unlink", "clear")
+                and any(one.status == "owed" for one in done)
+            ):
                 # Somebody runs a version after all. What the host finds leads to the rest.
                 detail = "after what is above"
                 return [*done, *(Done(one, "owed", detail) for one in planned[len(done) :])]
@@ -276,6 +281,19 @@ class Installation:
         if answer.get("deferred_operation"):
             lifecycle.schedule_deferred_cleanup(answer)
         return Done(operation, "done")
+
+    def _clear(self, operation: Operation, _: Optional[Source]) -> Done:
+        names = [name for name in boot.NAMES if name not in ("README.txt", LEAVING)]
+        for name in (*names, LEAVING):
+            path = os.path.join(operation.path, name)
+            if os.path.isdir(path) and not os.path.islink(path):
+                answer = lifecycle.safe_remove_tree(path)
+                if not answer["success"]:
+                    return self._owed(operation, answer)
+            # What says that all is to go goes last.
+            elif os.path.lexists(path):
+                os.unlink(path)
+        return Done(operation, "done", operation.why)
 
     def _owe(self, operation: Operation, _: Optional[Source]) -> Done:
         found = lifecycle.inspect_install_root(operation.path)

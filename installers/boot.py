@@ -28,6 +28,8 @@ _MOST = 65536
 #: What may lie in a root; with anything else in it, it is not removed as a whole.
 NAMES = [
     "__pycache__",
+    # Of an archive that was unpacked by the host.
+    "README.txt",
     "boot.py",
     "bridge.py",
     "current.txt",

@@ -30,6 +30,7 @@ SENTENCES = {
     "keep": "Keep {path}: {why}",
     "mark": "Note in {path} that all of it is to go",
     "remove": "Remove {path}: {why}",
+    "clear": "Remove what is ours from {path}, and leave the rest: {why}",
     "unlink": "Delete {path}",
     "owe": "Have the next start of any host finish, should this be cut off: {path}",
     "forget": "Have no start remove {path} any more",
@@ -117,9 +118,6 @@ def plan_install(facts: Facts, wish: Wish) -> List[Operation]:
     """Return what installs, upgrades, downgrades or repairs, in order; nothing if all is there."""
     if facts.links:
         return [Operation("refuse", path, why=_LINK) for path in facts.links]
-    if facts.others and not facts.installed:
-        why = "{} in it is not ours; move it away, then install again".format(facts.others[0])
-        return [Operation("refuse", facts.root, why=why)]
     strangers = [
         path
         for path in (*wish.inside, *wish.outside)
@@ -192,12 +190,9 @@ def plan_uninstall(
     ours = [path for path in outside if facts.mark in facts.files.get(path, b"")]
     strangers = [path for path in outside if path in facts.files and path not in ours]
     planned = [Operation("refuse", path, why="it is not ours") for path in strangers]
-    if facts.others:
-        if not facts.installed and not facts.leaving:
-            # Somebody else has a folder of that name.
-            return planned
-        why = "{} in it is not ours; move it away, then uninstall again".format(facts.others[0])
-        return [Operation("refuse", facts.root, why=why)]
+    if facts.others and not facts.installed and not facts.leaving and not facts.files:
+        # Somebody else has a folder of that name.
+        return planned
     if not ours and not facts.there:
         # Of what an earlier removal has put beside it something may be left.
         left = Operation("remove", facts.root, why="an earlier removal was cut off")
@@ -214,6 +209,11 @@ def plan_uninstall(
             planned.append(Operation("remove", path, name, "it is not wanted any more"))
     if busy:
         return planned
+    if facts.others:
+        why = "{} in it is not ours".format(facts.others[0])
+        planned += [Operation("unlink", path) for path in ours]
+        planned.append(Operation("clear", facts.root, why=why))
+        return [*planned, *(Operation("prune", folder) for folder in made)]
     planned.append(Operation("owe", facts.root))
     planned += [Operation("unlink", path) for path in ours]
     planned.append(Operation("remove", facts.root, why="nothing of it is wanted any more"))

@@ -162,31 +162,20 @@ def test_a_folder_whose_name_is_no_text(tmp_path, capsys):
     assert not os.path.exists(target)
 
 
-def test_a_folder_of_somebody_elses_that_is_called_as_ours_is_left_alone(tmp_path):
+def test_a_folder_of_somebody_elses_that_is_called_as_ours_keeps_what_it_has(tmp_path):
     clone = tmp_path / "user" / "dcc_mcp_embed"
     clone.mkdir(parents=True)
     (clone / "mine.py").write_text("my own, about dcc_mcp_embed\n")
     before = picture(str(tmp_path / "user"))
-    for act in (api.install, api.repair):
-        with pytest.raises(ConfigError, match="mine.py in it is not ours"):
-            act("maya", target=str(tmp_path / "user"))
-    assert api.uninstall("maya", target=str(tmp_path / "user"))["folders"][0]["operations"] == []
-    assert picture(str(tmp_path / "user")) == before
-
-
-def test_what_a_user_has_put_into_our_folder_is_not_deleted(tmp_path):
-    target = tmp_path / "user"
-    api.install("maya", target=str(target))
-    notes = target / "dcc_mcp_embed" / "notes.txt"
-    notes.write_text("mine")
-    assert api.repair("maya", target=str(target))["success"]
-    with pytest.raises(ConfigError, match="notes.txt"):
-        api.uninstall("maya", target=str(target))
-    assert api.verify("maya", target=str(target))["success"]
-    notes.unlink()
-    (target / "dcc_mcp_embed" / ".DS_Store").write_text("")
-    api.uninstall("maya", target=str(target))
-    assert not target.exists()
+    target = str(tmp_path / "user")
+    assert api.uninstall("maya", target=target)["folders"][0]["operations"] == []
+    assert picture(target) == before
+    assert api.install("maya", target=target)["success"]
+    assert api.verify("maya", target=target)["success"]
+    report = api.uninstall("maya", target=target)
+    assert "mine.py in it is not ours" in json.dumps(report)
+    assert picture(target) == before
+    assert api.uninstall("maya", target=target)["folders"][0]["operations"] == []
 
 
 # Lists of what is to go.
