@@ -37,7 +37,7 @@ def installed(tmp_path):
 def run(*words):
     """Return the JSON that such a Python prints last."""
     command = [sys.executable, *words]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=900)
     assert done.returncode == 0, done.stderr.decode("utf-8", "replace")
     return json.loads(done.stdout.decode("utf-8").splitlines()[-1])
 
@@ -88,7 +88,7 @@ def test_a_damaged_root_is_one_line(installed):
     assert silent == [files[0] + " gone"]
 
 
-@pytest.mark.parametrize("stride", [23, pytest.param(1, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("stride", [23, pytest.param(3, marks=pytest.mark.heavy)])
 def test_a_damaged_version_is_one_line_at_most(installed, stride):
     harmed(installed, version_files(installed)[::stride], "gone,garbage")
 
