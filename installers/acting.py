@@ -6,23 +6,21 @@ What cannot be removed now because somebody holds it is owed: it goes into the j
 
 from __future__ import annotations
 
+import errno
 import os
-import sys
 import time
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from .. import install_lifecycle as lifecycle
 from .._compat import replace
 from ..errors import ConfigError
-from . import bootstraps, hosts, payload
-from .plan import Facts, Operation, Wish
+from . import boot, bootstraps, hosts, leases, payload
+from .plan import Facts, Operation, Wish, near, plan_uninstall
 from .root import FOLDER, Root
-from .startup import LEAVING
+from .startup import LEAVING, SHARED
 
 __all__ = ["Done", "Installation", "Source", "archive_source", "own_source"]
 
-#: Loaded in a process that has started a server.
-_SERVING = "dcc_mcp_embed.embed.place"
 MADE = "made.txt"
 _MOST = 1 << 20
 
@@ -115,38 +113,60 @@ class Installation:
             leaving_file=self.leaving,
             current=root.current(),
             installed=tuple(root.installed()),
-            staged=tuple(root.staged()),
+            staged=tuple(self._staged()),
             damaged=damaged,
             users=self._users(stopped),
             files=files,
             leaving=os.path.lexists(self.leaving),
-            owed=bool(self._entries()),
+            owed=bool(self._entries(root.path)),
+            links=tuple(one for one in (root.path, root.versions) if os.path.islink(one)),
+            there=os.path.isdir(root.path),
+            others=tuple(boot.strangers(root.path)) if os.path.isdir(root.path) else (),
+            shared=os.path.lexists(os.path.join(root.path, SHARED)),
             mark=bootstraps.MARK.encode("ascii"),
             separator=os.sep,
         )
 
     def _users(self, stopped: bool) -> Dict[str, str]:
-        """Return version -> who runs it: by the registry, and this process by what it has loaded.
+        """Return version -> who runs it: by the registry, by what starts hold, by what is loaded.
 
-        A server that runs here goes on loading modules when they are first needed.
+        Whatever has loaded a version goes on loading its modules when they are first needed.
         """
         found: Dict[str, str] = {}
-        serving: Any = None if stopped else sys.modules.get(_SERVING)
-        here = None if serving is None else _version_of(serving.__file__, self.root.versions)
-        if here is not None:
-            found[here] = "this {}".format(self.host.title)
-        state = lifecycle.query_runtime_state(install_root=self.root.versions, include_dead=False)
+        versions = self.root.versions
+        installed = self.root.installed()
+        if not installed:
+            return found
+        state = lifecycle.query_runtime_state(install_root=versions, include_dead=False)
+        if not state["success"]:
+            # It may be anybody's: what cannot be known is not removed.
+            return dict.fromkeys(installed, "perhaps a host: {}".format(state["message"]))
+        for name in installed:
+            folder = self.root.folder_of(name)
+            if leases.is_held(folder):
+                found[name] = "a program that is still open"
+            elif not stopped and leases.is_loaded_here(folder):
+                found[name] = "this {}".format(self.host.title)
         for entry in state["entries"]:
             process = entry.get("parent_pid") or entry.get("runtime_pid")
             if process == os.getpid():
                 continue
             for place in entry.get("install_roots") or ():
-                name = _version_of(place, self.root.versions)
-                if name is not None:
-                    found[name] = "{} (process {})".format(
+                used = _version_of(place, versions)
+                if used is not None:
+                    found[used] = "{} (process {})".format(
                         entry.get("dcc_type") or "a host", process
                     )
         return found
+
+    def _staged(self) -> List[str]:
+        """Return what was never finished, but for what the journal has still to put in place."""
+        staged = self.root.staged()
+        if not staged:
+            return []
+        entries = lifecycle.list_deferred().get("entries", ())
+        wanted = [os.path.basename(str(one["operation"].get("source"))) for one in entries]
+        return [name for name in staged if name not in wanted]
 
     # Doing.
 
@@ -169,8 +189,13 @@ class Installation:
                 )
             )
         done: List[Done] = []
+        leaving = any(one.kind == "mark" for one in planned)
         for operation in planned:
-            if operation.kind == "owe" and any(one.status == "owed" for one in done):
+            if (
+                leaving
+                and operation.kind in ("owe", "unlink", "clear")
+                and any(one.status == "owed" for one in done)
+            ):
                 # Somebody runs a version after all. What the host finds leads to the rest.
                 detail = "after what is above"
                 return [*done, *(Done(one, "owed", detail) for one in planned[len(done) :])]
@@ -183,9 +208,22 @@ class Installation:
                 ) from error
         return done
 
+    def undo(self, was_there: bool) -> None:
+        """Take back what an install has begun that failed; without anything before it, all."""
+        if was_there:
+            lifecycle.safe_remove_tree(self.root.staging())
+            return
+        facts = self.facts(thorough=False, stopped=True)
+        try:
+            self.carry_out(plan_uninstall(facts, self.texts()[1], self.made()), None)
+        except ConfigError:
+            # The disk that refused the install refuses this too; a second try goes on from here.
+            return
+
     def _stage(self, operation: Operation, source: Optional[Source]) -> Done:
         folder = self._put(operation, source)
-        os.rename(folder, operation.path)
+        # A virus scanner may be reading what is new.
+        replace(folder, operation.path, self._sleep)
         return Done(operation, "done")
 
     def _replace(self, operation: Operation, source: Optional[Source]) -> Done:
@@ -226,13 +264,36 @@ class Installation:
         return Done(operation, "kept")
 
     def _remove(self, operation: Operation, _: Optional[Source]) -> Done:
-        answer = lifecycle.safe_remove_tree(operation.path)
-        if not answer["success"]:
-            return self._owed(operation, answer)
         if operation.path == self.root.path:
+            answer = lifecycle.safe_remove_tree(operation.path)
+            if not answer["success"]:
+                return self._owed(operation, answer)
             # It is not owed any more.
             lifecycle.schedule_deferred_cleanup(answer)
+            return Done(operation, "done")
+        with leases.Taking(operation.path) as alone:
+            if not alone:
+                return Done(operation, "owed", "a program that is still open runs it")
+            answer = lifecycle.safe_remove_tree(operation.path)
+        if not answer["success"]:
+            # Not noted in the journal: it may be current again by the next start, which sweeps.
+            return Done(operation, "owed", str(answer.get("message") or answer.get("reason") or ""))
+        if answer.get("deferred_operation"):
+            lifecycle.schedule_deferred_cleanup(answer)
         return Done(operation, "done")
+
+    def _clear(self, operation: Operation, _: Optional[Source]) -> Done:
+        names = [name for name in boot.NAMES if name not in ("README.txt", LEAVING)]
+        for name in (*names, LEAVING):
+            path = os.path.join(operation.path, name)
+            if os.path.isdir(path) and not os.path.islink(path):
+                answer = lifecycle.safe_remove_tree(path)
+                if not answer["success"]:
+                    return self._owed(operation, answer)
+            # What says that all is to go goes last.
+            elif os.path.lexists(path):
+                os.unlink(path)
+        return Done(operation, "done", operation.why)
 
     def _owe(self, operation: Operation, _: Optional[Source]) -> Done:
         found = lifecycle.inspect_install_root(operation.path)
@@ -240,14 +301,14 @@ class Installation:
         return Done(operation, "done" if noted["success"] else "kept", noted.get("message", ""))
 
     def _forget(self, operation: Operation, _: Optional[Source]) -> Done:
-        for entry in self._entries():
+        for entry in self._entries(operation.path):
             lifecycle.drop_deferred(entry)
         return Done(operation, "done")
 
-    def _entries(self) -> List[str]:
-        """Return the ids of what the journal has of our root."""
+    def _entries(self, path: str) -> List[str]:
+        """Return the ids of what the journal has of ``path``."""
         entries = lifecycle.list_deferred().get("entries", ())
-        return [one["id"] for one in entries if one["operation"].get("path") == self.root.path]
+        return [one["id"] for one in entries if one["operation"].get("path") == path]
 
     def _unlink(self, operation: Operation, _: Optional[Source]) -> Done:
         try:
@@ -275,12 +336,19 @@ class Installation:
     def made(self) -> Tuple[str, ...]:
         """Return the folders outside our root that an install has made, the lower ones first."""
         data = _read(os.path.join(self.root.path, MADE)) or b""
-        return tuple(line for line in data.decode("utf-8", "replace").splitlines() if line)
+        lines = data.decode("ascii", "replace").splitlines()
+        return tuple(
+            os.path.normpath(os.path.join(self.user, *line.split("/")))
+            for line in lines
+            if line and boot.is_within(line)
+        )
 
     def _make(self, folder: str) -> None:
         """Make a folder and those above it, and remember those that are not in our root."""
         missing = []
         while not os.path.isdir(folder):
+            if os.path.dirname(folder) == folder:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
             missing.append(folder)
             folder = os.path.dirname(folder)
         outside = [
@@ -288,13 +356,22 @@ class Installation:
             for one in missing
             if one != self.root.path and not one.startswith(self.root.path + os.sep)
         ]
-        for one in reversed(missing):
-            os.mkdir(one)
+        for number, one in enumerate(reversed(missing)):
+            try:
+                os.mkdir(one)
+            except OSError:
+                # Nothing that leads nowhere is left.
+                for made in missing[len(missing) - number :]:
+                    os.rmdir(made)
+                raise
         if outside:
             lines = dict.fromkeys((*outside, *self.made()))
             self._make(self.root.path)
-            text = "".join(line + "\n" for line in sorted(lines, key=len, reverse=True))
-            self._write_whole(os.path.join(self.root.path, MADE), text.encode("utf-8"))
+            text = "".join(
+                near(self.user, line, os.sep) + "\n"
+                for line in sorted(lines, key=len, reverse=True)
+            )
+            self._write_whole(os.path.join(self.root.path, MADE), text.encode("ascii"))
 
     def _write_whole(self, path: str, data: bytes) -> None:
         """Put ``data`` at ``path`` in one step. What it is made of first is in our own folder.
@@ -308,11 +385,22 @@ class Installation:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
-            replace(scratch, path, self._sleep)
+            self._put_in_place(scratch, path, data)
         except BaseException:
             if os.path.exists(scratch):
                 os.unlink(scratch)
             raise
+
+    def _put_in_place(self, scratch: str, path: str, data: bytes) -> None:
+        try:
+            replace(scratch, path, self._sleep)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            # A folder in the user folder may be a link to another volume. The texts are small.
+            with open(path, "wb") as stream:
+                stream.write(data)
+            os.unlink(scratch)
 
 
 def _read(path: str) -> Optional[bytes]:
@@ -327,6 +415,8 @@ def _barrier(path: str) -> Optional[str]:
     """Return what keeps ``path`` from being written, None if nothing is seen that does."""
     above = os.path.dirname(path)
     while not os.path.lexists(above):
+        if os.path.dirname(above) == above:
+            return above
         above = os.path.dirname(above)
     effective = os.access in os.supports_effective_ids
     if not os.path.isdir(above) or not os.access(above, os.W_OK, effective_ids=effective):

@@ -9,17 +9,23 @@ what to change.
 from __future__ import annotations
 
 import os
+import sys
+import time
 from typing import Any, Callable, Dict, List, Optional
 
 from .. import install_lifecycle as lifecycle
 from ..errors import ConfigError
 from . import hosts, plan
 from .acting import Installation, Source, archive_source, own_source
+from .alone import alone
 from .doctor import examine
 
 __all__ = ["doctor", "install", "repair", "status", "uninstall", "upgrade", "verify"]
 
 Report = Dict[str, Any]
+
+#: Seconds that another installation may take.
+_PATIENCE = 30.0
 
 
 def install(
@@ -85,17 +91,47 @@ def uninstall(
     version: Optional[str] = None,
     target: Optional[str] = None,
     dry_run: bool = False,
+    clients: bool = False,
     stopped: bool = False,
 ) -> Report:
     """Remove everything of ours. What somebody runs goes at the next start of the host.
 
-    ``stopped``: the server of this process has ended for good, so what it has loaded may go, too.
+    ``clients``: also every server of ours, of whatever host, from the files of MCP clients; what
+    was done there is at ``clients``, a list of operations. ``stopped``: the server of this process
+    has ended for good, so what it has loaded may go, too.
     """
 
     def planned(ours: Installation, facts: plan.Facts) -> List[plan.Operation]:
         return plan.plan_uninstall(facts, ours.texts()[1], ours.made())
 
-    return _change("uninstall", host, version, target, dry_run, planned, None, stopped)
+    # First: what would fail there is told, and keeps nothing from being removed.
+    unlisted = _unlist(dry_run) if clients else []
+    report = _change("uninstall", host, version, target, dry_run, planned, None, stopped)
+    if clients:
+        report["clients"] = unlisted
+        report["success"] = report["success"] and all(one["status"] != "kept" for one in unlisted)
+    return report
+
+
+def _unlist(dry_run: bool) -> List[Report]:
+    """Take our servers out of the files of all clients; return what became of each."""
+    from . import client_files
+
+    done = []
+    for one in client_files.listed(os.environ, sys.platform, os.path.expanduser("~")):
+        if one.problem:
+            why = plan.Operation("keep", one.path, why=one.problem)
+            done.append(dict(why.public(), status="kept"))
+        for name in one.names:
+            shown = plan.Operation("unlist", one.path, name).public()
+            try:
+                if not dry_run:
+                    client_files.take_out(one.client, one.path, [name], time.sleep)
+            except ConfigError as error:
+                done.append(dict(shown, status="kept", detail=str(error)))
+            else:
+                done.append(dict(shown, status="planned" if dry_run else "done"))
+    return done
 
 
 def status(host: str, version: Optional[str] = None, target: Optional[str] = None) -> Report:
@@ -156,17 +192,22 @@ def _change(
     source: Optional[Source],
     stopped: bool = False,
 ) -> Report:
+    installations = _installations(host, version, target)
     folders, success = [], True
-    for ours in _installations(host, version, target):
-        facts = ours.facts(stopped=stopped)
-        planned = planned_for(ours, facts)
-        if dry_run:
-            operations = [dict(one.public(), status="planned") for one in planned]
-        else:
-            done = ours.carry_out(planned, source)
-            operations = [one.public() for one in done]
-            success = success and all(one.status != "failed" for one in done)
-        folders.append(_folder(ours, operations, []))
+    with alone(0.0 if dry_run else _PATIENCE) as nobody_else:
+        if not nobody_else and not dry_run:
+            raise ConfigError("Another installation is going on; try again when it has ended")
+        for ours in installations:
+            try:
+                operations = _change_one(ours, planned_for, source, dry_run, stopped)
+            except ConfigError as error:
+                if len(installations) == 1:
+                    raise
+                # The other folders have nothing to do with it.
+                folders.append(_folder(ours, [], [str(error)]))
+                success = False
+            else:
+                folders.append(_folder(ours, operations, []))
     return {
         "success": success,
         "action": action,
@@ -174,6 +215,28 @@ def _change(
         "dry_run": dry_run,
         "folders": folders,
     }
+
+
+def _change_one(
+    ours: Installation,
+    planned_for: Callable[[Installation, plan.Facts], List[plan.Operation]],
+    source: Optional[Source],
+    dry_run: bool,
+    stopped: bool,
+) -> List[Report]:
+    try:
+        facts = ours.facts(stopped=stopped)
+    except OSError as error:
+        raise ConfigError("It cannot be looked at: {}".format(error)) from error
+    planned = planned_for(ours, facts)
+    if dry_run:
+        return [dict(one.public(), status="planned") for one in planned]
+    try:
+        return [one.public() for one in ours.carry_out(planned, source)]
+    except (ConfigError, OSError):
+        if source is not None and not any(one.kind == "refuse" for one in planned):
+            ours.undo(bool(facts.installed))
+        raise
 
 
 def _look(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence, TextIO
 
 from ..errors import ConfigError
 from . import api, hosts
@@ -45,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
         if changes and name != "uninstall":
             one.add_argument("--archive", metavar="FILE", help="a payload; else this very version")
             one.add_argument("--digest", help="that the archive's payload must have")
+        if name == "uninstall":
+            help_clients = "also take every server of ours out of the files of MCP clients"
+            one.add_argument("--clients", action="store_true", help=help_clients)
     bundling = actions.add_parser(
         "bundle", help="make what is handed out: one file for each host", description=_BUNDLE
     )
@@ -59,18 +62,31 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     action, as_json = options.pop("action"), options.pop("json")
     function = _bundle if action == "bundle" else _ACTIONS[action][0]
     sure = options.pop("yes", True)
+    if action == "uninstall":
+        # What this very command has loaded may be what is to go; nothing is served from here.
+        options["stopped"] = True
     try:
         if not sure and not options["dry_run"] and not _agreed(function, options):
-            return 1
+            raise ConfigError("Nothing was done. Call it again with --yes to do that")
         report = function(**options)
     except (ConfigError, OSError) as error:
         if as_json:
             print(json.dumps({"success": False, "action": action, "message": str(error)}))
         else:
-            print("{}: {}".format(action, error), file=sys.stderr)
+            _say("{}: {}".format(action, error), sys.stderr)
         return 1
-    print(json.dumps(report, indent=1) if as_json else "\n".join(_lines(report)))
+    if as_json:
+        print(json.dumps(report, indent=1))
+    else:
+        _say("\n".join(_lines(report)), sys.stdout)
     return 0 if report["success"] else 1
+
+
+def _say(text: str, stream: Optional[TextIO]) -> None:
+    """Print paths that may hold what is no text, in whatever encoding there is."""
+    if stream is not None:
+        encoding = getattr(stream, "encoding", None) or "ascii"
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
 def _bundle(out: str) -> Dict[str, Any]:
@@ -82,24 +98,31 @@ def _bundle(out: str) -> Dict[str, Any]:
 
 def _agreed(function: Callable[..., Any], options: Dict[str, Any]) -> bool:
     planned = function(**dict(options, dry_run=True))
-    if not any(folder["operations"] for folder in planned["folders"]):
+    if not any(folder["operations"] for folder in planned["folders"]) and not planned.get(
+        "clients"
+    ):
         return True
-    print("\n".join(_lines(planned)), file=sys.stderr)
-    if not sys.stdin or not sys.stdin.isatty():
-        print("Nothing was done. Call it again with --yes to do that.", file=sys.stderr)
+    _say("\n".join(_lines(planned)), sys.stderr)
+    if not sys.stdin or not sys.stdin.isatty() or not sys.stderr:
         return False
     print("Do that? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
+def _line(operation: Dict[str, Any]) -> str:
+    detail = " ({})".format(operation["detail"]) if operation.get("detail") else ""
+    return _SIGNS[operation["status"]] + str(operation["text"]) + detail
+
+
 def _lines(report: Dict[str, Any]) -> List[str]:
     lines = ["{sha256}  {path}".format(**one) for one in report.get("files", ())]
+    for one in report.get("clients", ()):
+        lines.append(_line(one))
     for folder in report["folders"]:
         state = folder["current"] or "nothing of ours"
         lines.append("{}: {}".format(folder["path"], state))
         for one in folder["operations"]:
-            detail = " ({})".format(one["detail"]) if one.get("detail") else ""
-            lines.append(_SIGNS[one["status"]] + one["text"] + detail)
+            lines.append(_line(one))
         if "dry_run" in report and not folder["operations"]:
             lines.append("  Nothing is to be done.")
         for version in folder.get("versions", ()):

@@ -15,6 +15,7 @@ __all__ = [
     "Facts",
     "Operation",
     "Wish",
+    "near",
     "plan_install",
     "plan_sweep",
     "plan_uninstall",
@@ -29,10 +30,12 @@ SENTENCES = {
     "keep": "Keep {path}: {why}",
     "mark": "Note in {path} that all of it is to go",
     "remove": "Remove {path}: {why}",
+    "clear": "Remove what is ours from {path}, and leave the rest: {why}",
     "unlink": "Delete {path}",
     "owe": "Have the next start of any host finish, should this be cut off: {path}",
     "forget": "Have no start remove {path} any more",
     "prune": "Remove {path} if nothing else is in it",
+    "unlist": "Take the server {name} out of {path}",
     "refuse": "Leave {path} alone: {why}",
 }
 
@@ -53,7 +56,7 @@ class Operation(NamedTuple):
         """Return it as JSON has it."""
         shown = {"operation": self.kind, "path": self.path, "text": str(self)}
         if self.name:
-            shown["version"] = self.name
+            shown["server" if self.kind == "unlist" else "version"] = self.name
         return shown
 
 
@@ -83,15 +86,38 @@ class Facts(NamedTuple):
     leaving: bool
     #: Whether the journal has it that the root is to go.
     owed: bool
+    #: Folders of ours that are links.
+    links: Tuple[str, ...]
+    #: Whether there is a root, and what lies in it that is not ours.
+    there: bool
+    others: Tuple[str, ...]
+    #: Whether it is a studio's, which other machines run.
+    shared: bool
     mark: bytes
     separator: str
 
     def below(self, *parts: str) -> str:
         return self.separator.join((self.versions, *parts))
 
+    def near(self, path: str) -> str:
+        """Return ``path`` as it is seen from the user folder, which may be moved meanwhile."""
+        return near(self.root.rpartition(self.separator)[0], path, self.separator)
+
+
+def near(user: str, path: str, separator: str) -> str:
+    """Return ``path``, below the folder ``user`` or one of those that it is in, from there."""
+    if path == user:
+        return "."
+    if path.startswith(user + separator):
+        return path[len(user) + 1 :].replace(separator, "/")
+    above = user[len(path) :].strip(separator).split(separator)
+    return "/".join([".."] * len(above))
+
 
 def plan_install(facts: Facts, wish: Wish) -> List[Operation]:
     """Return what installs, upgrades, downgrades or repairs, in order; nothing if all is there."""
+    if facts.links:
+        return [Operation("refuse", path, why=_LINK) for path in facts.links]
     strangers = [
         path
         for path in (*wish.inside, *wish.outside)
@@ -106,8 +132,9 @@ def plan_install(facts: Facts, wish: Wish) -> List[Operation]:
         planned.append(Operation("stage", folder, wish.name))
     elif wish.name in facts.damaged:
         planned.append(Operation("replace", folder, wish.name, facts.damaged[wish.name]))
-    if facts.leaving:
+    if facts.leaving or facts.owed:
         planned.append(Operation("forget", facts.root))
+    if facts.leaving:
         planned.append(Operation("unlink", facts.leaving_file))
     for files in (wish.inside, wish.outside):
         for path, data in files.items():
@@ -121,13 +148,19 @@ def plan_install(facts: Facts, wish: Wish) -> List[Operation]:
     return planned + _sweep(facts, wish.name)
 
 
+_LINK = "it is a link, and nothing of ours is put or removed where that leads"
+
+
 def plan_sweep(facts: Facts) -> List[Operation]:
     """Return what a start cleans up: versions that are neither current nor run by anybody."""
-    return [] if facts.current is None else _sweep(facts, facts.current)
+    return [] if facts.current is None or facts.links else _sweep(facts, facts.current)
 
 
 def _sweep(facts: Facts, current: str) -> List[Operation]:
-    planned = []
+    planned: List[Operation] = []
+    if facts.shared:
+        # Who runs which version is known on each machine only.
+        return planned
     for name in facts.installed:
         if name == current:
             continue
@@ -149,14 +182,22 @@ def plan_uninstall(
 
     Versions that somebody runs stay, and what the host finds with them, until the next start.
     """
+    if facts.links:
+        return [Operation("refuse", path, why=_LINK) for path in facts.links]
+    if facts.shared:
+        why = "it is a studio's, and other machines may run it; delete the folder once none does"
+        return [Operation("refuse", facts.root, why=why)]
     ours = [path for path in outside if facts.mark in facts.files.get(path, b"")]
     strangers = [path for path in outside if path in facts.files and path not in ours]
     planned = [Operation("refuse", path, why="it is not ours") for path in strangers]
-    if not ours and not facts.installed and not facts.staged and not facts.files:
+    if facts.others and not facts.installed and not facts.leaving and not facts.files:
+        # Somebody else has a folder of that name.
+        return planned
+    if not ours and not facts.there:
         # Of what an earlier removal has put beside it something may be left.
         left = Operation("remove", facts.root, why="an earlier removal was cut off")
         return [*planned, left] if facts.owed else planned
-    lines = "".join(path + "\n" for path in (*ours, *made)).encode("utf-8")
+    lines = "".join(facts.near(path) + "\n" for path in (*ours, *made)).encode("ascii")
     planned.append(Operation("mark", facts.leaving_file, data=lines))
     busy = [name for name in facts.installed if name in facts.users]
     for name in (*facts.installed, *facts.staged):
@@ -168,6 +209,11 @@ def plan_uninstall(
             planned.append(Operation("remove", path, name, "it is not wanted any more"))
     if busy:
         return planned
+    if facts.others:
+        why = "{} in it is not ours".format(facts.others[0])
+        planned += [Operation("unlink", path) for path in ours]
+        planned.append(Operation("clear", facts.root, why=why))
+        return [*planned, *(Operation("prune", folder) for folder in made)]
     planned.append(Operation("owe", facts.root))
     planned += [Operation("unlink", path) for path in ours]
     planned.append(Operation("remove", facts.root, why="nothing of it is wanted any more"))

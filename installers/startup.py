@@ -31,47 +31,43 @@ def begin(host: str, root: str, package: ModuleType, say: Callable[[str], None])
 
     ``say`` takes the one line about it. Raises what importing the adapter raises.
     """
-    # Loaded only where there is something to do: a host is waiting to start.
-    from .. import install_lifecycle
-
-    if os.path.lexists(os.path.join(root, LEAVING)):
-        from . import hosts
-        from .acting import Installation
-
-        # What is owed may be the very version that this is loaded from: nothing is begun yet, but
-        # all that does it is loaded, and then it goes by the plan.
-        install_lifecycle.run_deferred_cleanup(budget_secs=0.0)
-        _leave(Installation(hosts.find(host), os.path.dirname(root)), say)
-        install_lifecycle.run_deferred_cleanup(budget_secs=_BUDGET)
-        return False
-    install_lifecycle.run_deferred_cleanup(budget_secs=_BUDGET)
-    if not os.path.lexists(os.path.join(root, SHARED)) and len(os.listdir(_versions(root))) > 1:
-        from . import hosts
-        from .acting import Installation
-
-        _sweep(Installation(hosts.find(host), os.path.dirname(root)))
+    more = ""
+    try:
+        if _clean_up(host, root, say):
+            return False
+    except Exception as error:
+        # What could not be cleaned up is no reason for the server not to start.
+        more = "; could not clean up: {}: {}".format(type(error).__name__, error)
     adapter = import_module("{}.adapters.{}".format(package.__name__, _FOLDERS.get(host, host)))
 
     def start() -> None:
         try:
             server: Any = package.start(host)
-        except Exception as error:
-            say("did not start: {}".format(error))
-        else:
-            say("{} serves {} at {}".format(package.__version__, server.dcc_type, server.plain_url))
-        _show_menu(host, adapter, say)
+            where = "{} serves {} at {}"
+            told = where.format(package.__version__, server.dcc_type, server.plain_url)
+        except (Exception, SystemExit) as error:
+            told = "did not start: {}: {}".format(type(error).__name__, error)
+        say(told + more + _show_menu(host, adapter))
 
-    return bool(adapter.when_ready(start))
+    if adapter.when_ready(start):
+        return True
+    if more:
+        say("does not serve here" + more)
+    return False
 
 
-def _show_menu(host: str, adapter: ModuleType, say: Callable[[str], None]) -> None:
-    """Show our menu, where the host has a place for one. Without it all else works."""
-    from . import menu_entries
+def _show_menu(host: str, adapter: ModuleType) -> str:
+    """Show our menu, where the host has a place for one; return what is to be said of it.
 
+    Without it all else works.
+    """
     try:
+        from . import menu_entries
+
         menu_entries.put_up(host, adapter.__name__ + ".menu")
     except Exception as error:
-        say("has no menu here: {}".format(error))
+        return "; has no menu here: {}".format(error)
+    return ""
 
 
 #: Host -> the folder of its adapter, where it is called otherwise.
@@ -82,11 +78,36 @@ def _versions(root: str) -> str:
     return os.path.join(root, "versions")
 
 
-def _sweep(ours: Installation) -> None:
-    """Remove versions that nobody uses, and what was never finished."""
-    from . import plan
+def _clean_up(host: str, root: str, say: Callable[[str], None]) -> bool:
+    """Do what is to be done; return whether all of it is to go, so that nothing is started."""
+    # Loaded only where there is something to do: a host is waiting to start.
+    from .. import install_lifecycle
 
-    ours.carry_out(plan.plan_sweep(ours.facts(thorough=False)), None)
+    leaving = os.path.lexists(os.path.join(root, LEAVING))
+    shared = os.path.lexists(os.path.join(root, SHARED))
+    if not leaving or shared:
+        install_lifecycle.run_deferred_cleanup(budget_secs=_BUDGET)
+        if shared or len(os.listdir(_versions(root))) < 2:
+            return False
+    from . import hosts, plan
+    from .acting import Installation
+    from .alone import alone
+
+    ours = Installation(hosts.find(host), os.path.dirname(root))
+    if leaving:
+        # What is owed may be the very version that this is loaded from. Nothing of it is begun
+        # yet, but all that does it is loaded; then it goes by the plan.
+        install_lifecycle.run_deferred_cleanup(budget_secs=0.0)
+    with alone(0.0) as nobody_else:
+        if leaving and nobody_else:
+            _leave(ours, say)
+        elif leaving:
+            say("is being uninstalled just now")
+        elif nobody_else:
+            ours.carry_out(plan.plan_sweep(ours.facts(thorough=False)), None)
+    if leaving:
+        install_lifecycle.run_deferred_cleanup(budget_secs=_BUDGET)
+    return leaving
 
 
 def _leave(ours: Installation, say: Callable[[str], None]) -> None:
@@ -94,7 +115,7 @@ def _leave(ours: Installation, say: Callable[[str], None]) -> None:
 
     _, outside = ours.texts()
     done = ours.carry_out(
-        plan.plan_uninstall(ours.facts(thorough=False), outside, ours.made()), None
+        plan.plan_uninstall(ours.facts(False, stopped=True), outside, ours.made()), None
     )
     owed = [one for one in done if one.status != "done"]
     if owed:

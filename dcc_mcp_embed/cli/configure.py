@@ -43,7 +43,7 @@ def configure(options: Any) -> int:
             "--instance is only for a new entry with --http: it changes with each start of a host"
         )
     if options.remove:
-        return _remove(clients, client, path, _name(options.name, options.dcc))
+        return _remove(client, path, _name(options.name, options.dcc))
     kind = options.dcc
     if options.http:
         kind, server = _endpoint(clients, options)
@@ -71,22 +71,21 @@ def _command(clients: Any, client: Any, options: Any) -> Any:
     """Return the command that starts a bridge. Raises ConfigError."""
     python = interpreter.look_at(interpreter.choose(options.python))
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    variables: Dict[str, str] = interpreter.environment(python, os.path.dirname(package))
+    stable = _stable_bridge(package)
+    variables: Dict[str, str] = (
+        interpreter.environment(python, os.path.dirname(package))
+        if stable is None
+        else dict(interpreter.ALONE)
+    )
     for name in _PASSED_ON:
         if os.environ.get(name):
             variables[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
     if options.registry_dir:
         variables["DCC_MCP_REGISTRY_DIR"] = os.path.abspath(options.registry_dir)
-    used = package if python.package is None else python.package
-    if not os.path.isdir(os.path.join(used, "bridge")):
-        complain(
-            "Note: dcc_mcp_embed in {} has no bridge yet; a client cannot start this command "
-            "before there is a version that has one. Until then use --http.".format(used)
-        )
-    args: Tuple[str, ...] = ("-m", "dcc_mcp_embed")
-    if "PYTHONPATH" in variables and not client.passes_pythonpath:
-        args = ("-c", _START.format(variables.pop("PYTHONPATH")))
-    args += ("bridge",)
+    if stable is None:
+        args = _module(client, package if python.package is None else python.package, variables)
+    else:
+        args = (stable,)
     if options.dcc is not None:
         args += ("--dcc", options.dcc)
     words = [python.program, *args, *variables.values()]
@@ -95,6 +94,30 @@ def _command(clients: Any, client: Any, options: Any) -> Any:
     except UnicodeEncodeError:
         raise ConfigError("{!r} is no text, and cannot be written down".format(words)) from None
     return clients.Command(python.program, args, variables)
+
+
+def _stable_bridge(package: str) -> Optional[str]:
+    """Return the file that leads to whatever version is installed, if this is an installed one.
+
+    What it is called stays through upgrades; where this version lies does not.
+    """
+    version = os.path.dirname(package)
+    root = os.path.dirname(os.path.dirname(version))
+    bridge = os.path.join(root, "bridge.py")
+    installed = os.path.basename(os.path.dirname(version)) == "versions"
+    return bridge if installed and os.path.isfile(bridge) else None
+
+
+def _module(client: Any, used: str, variables: Dict[str, str]) -> Tuple[str, ...]:
+    """Return the arguments that start this package as a bridge."""
+    if not os.path.isdir(os.path.join(used, "bridge")):
+        complain(
+            "Note: dcc_mcp_embed in {} has no bridge yet; a client cannot start this command "
+            "before there is a version that has one. Until then use --http.".format(used)
+        )
+    if "PYTHONPATH" in variables and not client.passes_pythonpath:
+        return ("-c", _START.format(variables.pop("PYTHONPATH")), "bridge")
+    return ("-m", "dcc_mcp_embed", "bridge")
 
 
 def _endpoint(clients: Any, options: Any) -> Tuple[str, Any]:
@@ -135,50 +158,26 @@ def _write(clients: Any, client: Any, path: str, name: str, server: Any) -> int:
         say("{} already has the server {!r} in {}.".format(client.title, name, path))
         return 0
     private = isinstance(server, clients.Endpoint)
-    keep = _is_original(clients, client, before, rewriting.backup_of(path))
+    files = importlib.import_module("...installers.client_files", __name__)
+    keep = files.is_original(client, before, rewriting.backup_of(path))
     backup = rewriting.rewrite(path, before, after, SystemClock().sleep, private, keep)
     say("{} has the server {!r} now, in {}.".format(client.title, name, path))
     _tell(backup, client.reread, client.seen)
     return 0
 
 
-def _remove(clients: Any, client: Any, path: str, name: str) -> int:
-    rewriting = importlib.import_module("...installers.rewriting", __name__)
-    before: Optional[bytes] = rewriting.read(path)
+def _remove(client: Any, path: str, name: str) -> int:
+    files = importlib.import_module("...installers.client_files", __name__)
     try:
-        after = None if before is None else clients.remove(before, client, name)
+        had, backup = files.take_out(client, path, [name], SystemClock().sleep)
     except ConfigError as error:
         raise ConfigError("{} was left as it is: {}".format(path, error)) from error
-    if before is None or after == before:
+    if not had:
         say("{} has no server {!r} in {}.".format(client.title, name, path))
         return 0
-    # Without a backup there was no file before we wrote one.
-    kept = rewriting.backup_of(path)
-    gone = not os.path.exists(kept) and clients.is_blank(after, client)
-    others = clients.ours(after, client)
-    keep = bool(others) and _is_original(clients, client, before, kept)
-    backup = rewriting.rewrite(
-        path, before, None if gone else after, SystemClock().sleep, keep=keep
-    )
-    if not others:
-        # It may hold a token, and there is nothing of ours left to be taken back.
-        rewriting.forget(path)
     say("{} no longer has the server {!r}, in {}.".format(client.title, name, path))
     _tell(backup, client.reread)
     return 0
-
-
-def _is_original(clients: Any, client: Any, before: Optional[bytes], kept: str) -> bool:
-    """Return whether ``before`` is to be kept: what the user had before we first changed it.
-
-    ``kept`` is the path of the backup, which may be there already. Of a file that holds servers of
-    ours only there is nothing to keep.
-    """
-    if before is None:
-        return False
-    if not clients.ours(before, client):
-        return True
-    return not os.path.exists(kept) and clients.holds_more(before, client)
 
 
 def _tell(backup: Optional[str], *advice: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Dict, NamedTuple, Optional
 
 from ..errors import ConfigError
 
-__all__ = ["Interpreter", "choose", "environment", "look_at", "refusal"]
+__all__ = ["ALONE", "Interpreter", "choose", "environment", "look_at", "refusal"]
 
 #: Programs with a window, by how their names begin, and the Python that comes with each.
 _HOSTS = (
@@ -31,6 +31,9 @@ _HOSTS = (
 )
 _PYTHON = re.compile(r"(?:python|pypy|mayapy|hython|mobupy)(?!w)[\d.]*(?:[-_].*)?")
 _OLDEST = (3, 7)
+#: A client may start us in the folder of somebody else's project; what lies there must not be taken
+#: for a module (3.11 and newer).
+ALONE = {"PYTHONSAFEPATH": "1"}
 #: A host's own Python may ask a licence server first, seconds.
 _PATIENCE = 60.0
 #: Says what a client's start would find: the folder that we happen to be in does not count.
@@ -125,9 +128,7 @@ def environment(python: Interpreter, root: str) -> Dict[str, str]:
 
     Raises ConfigError if ``root`` holds the packages of another Python, which must not be mixed.
     """
-    # A client may start us in the folder of somebody else's project; what lies there must not be
-    # taken for a module (3.11 and newer).
-    variables = {"PYTHONSAFEPATH": "1"}
+    variables = dict(ALONE)
     if python.package is None:
         if os.path.basename(root) in ("site-packages", "dist-packages"):
             raise ConfigError(

@@ -104,7 +104,9 @@ def test_one_drop_serves_at_once_and_newer_ones_wait_for_the_next_start(
     assert api.status("maya", target=str(user))["folders"][0]["current"] == new
     assert modules_of(user) == [str(user / "dcc_mcp_embed" / "module" / "scripts")]
     assert api.uninstall("maya", target=str(user))["success"]
-    assert not (user / "modules").exists() and not (user / "dcc_mcp_embed").exists()
+    assert not (user / "modules").exists()
+    # What the user has put there is not ours to delete.
+    assert os.listdir(str(user / "dcc_mcp_embed")) == [own.name]
 
 
 def test_every_start_serves_from_a_folder_of_any_name_until_it_is_uninstalled_inside(

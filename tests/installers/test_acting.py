@@ -93,6 +93,10 @@ def another_interpreter():
     try:
         yield
     finally:
+        if "dcc_mcp_embed" in sys.modules:
+            handle, _ = sys.modules["dcc_mcp_embed"].__dict__.get("_lease", (None, ""))
+            if handle is not None:
+                os.close(handle)
         for name in ours():
             del sys.modules[name]
         sys.modules.update(before)

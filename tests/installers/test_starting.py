@@ -1,0 +1,133 @@
+"""What a start of a host costs, and that nothing in a damaged installation disturbs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from dcc_mcp_embed.installers import api, bootstraps, hosts
+from dcc_mcp_embed.installers.acting import Installation
+
+import helpers
+
+HERE = os.path.join(helpers.TESTS, "installers")
+#: ms of the host's main thread, and how many starts are tried: the machine does other things, too.
+LIMIT, TRIES = 30.0, 7
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("DCC_MCP_EMBED_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DCC_MCP_REGISTRY_DIR", str(tmp_path / "registry"))
+    for name in ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """Return an installation whose host is the one without an application."""
+    ours = Installation(hosts.find("blender"), str(tmp_path / "user"))
+    api.install("blender", target=ours.user)
+    return ours
+
+
+def run(*words):
+    """Return the JSON that such a Python prints last."""
+    command = [sys.executable, *words]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=900)
+    assert done.returncode == 0, done.stderr.decode("utf-8", "replace")
+    return json.loads(done.stdout.decode("utf-8").splitlines()[-1])
+
+
+def harmed(ours, files, harms, host="standalone"):
+    """Return what each start said whose file was damaged, each in each way."""
+    entry = os.path.join(ours.user, "entry.py")
+    text = bootstraps.text("blender_startup").decode("utf-8").replace("'blender'", repr(host))
+    # Two folders up, as Blender's own; here beside our root.
+    text = text.replace("os.pardir, os.pardir, ", "")
+    with open(entry, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    found = run("-B", os.path.join(HERE, "starting_damaged.py"), entry, json.dumps(files), harms)
+    whole = found.pop("whole")
+    assert whole["raised"] == "" and len(whole["said"]) == 1, whole
+    assert " serves standalone at http://" in whole["said"][0], "it was put right again"
+    for name, start in found.items():
+        assert start["raised"] == "", name + start["raised"]
+        assert len(start["said"]) <= 1, (name, start["said"])
+        assert all(line.startswith("dcc_mcp_embed ") for line in start["said"]), (name, start)
+    return found
+
+
+def version_files(ours):
+    """Return every Python file of the version, but those of other hosts and of no start."""
+    found = []
+    for folder, _, names in os.walk(ours.root.folder_of(ours.root.current())):
+        found += [os.path.join(folder, name) for name in names if name.endswith(".py")]
+    return sorted(found)
+
+
+def test_a_damaged_root_is_one_line(installed):
+    root = installed.root
+    files = [
+        os.path.join(root.path, "boot.py"),
+        root.current_file,
+        os.path.join(root.folder_of(root.current()), "payload.json"),
+        os.path.join(root.folder_of(root.current()), "dcc_mcp_embed", "__init__.py"),
+        os.path.join(root.folder_of(root.current()), "dcc_mcp_embed", "installers", "startup.py"),
+        os.path.join(
+            root.folder_of(root.current()), "dcc_mcp_embed", "adapters", "standalone", "adapter.py"
+        ),
+        os.path.join(root.folder_of(root.current()), "dcc_mcp_embed", "embed", "server.py"),
+    ]
+    found = harmed(installed, files, "gone,empty,cut,garbage,raises,exits")
+    silent = [name for name, start in found.items() if not start["said"]]
+    # Without boot.py the file that the host finds ends quietly: there is nothing of ours any more.
+    assert silent == [files[0] + " gone"]
+
+
+@pytest.mark.parametrize("stride", [23, pytest.param(3, marks=pytest.mark.heavy)])
+def test_a_damaged_version_is_one_line_at_most(installed, stride):
+    harmed(installed, version_files(installed)[::stride], "gone,garbage")
+
+
+MEASURE = """
+import json, sys, time
+# What every host has loaded by the time that it runs start-up scripts (or loads for its own).
+import ctypes, encodings.idna, http.client, importlib.util, inspect, json, logging, random, runpy
+import shutil, socket, subprocess, tempfile, threading, typing, urllib.parse, uuid, zipfile
+root = sys.argv[1]
+scope = {"__name__": "dcc_mcp_embed_boot", "__file__": root + "/boot.py"}
+class Quiet:
+    def write(self, text): pass
+    def flush(self): pass
+out, sys.stdout = sys.stdout, Quiet()
+began = time.thread_time()
+with open(root + "/boot.py", "rb") as stream:
+    exec(compile(stream.read(), root + "/boot.py", "exec"), scope)
+package = scope["load"](root)
+startup = __import__("dcc_mcp_embed.installers.startup", fromlist=["startup"])
+import dcc_mcp_embed.adapters.standalone as adapter
+waiting = []
+adapter.when_ready = lambda start: waiting.append(start) or True
+assert scope["boot"]("standalone", root) and waiting
+hook = time.thread_time() - began
+waiting[0]()
+whole = time.thread_time() - began
+sys.stdout = out
+running = sys.modules["dcc_mcp_embed.embed.place"].PLACE.server is not None
+print(json.dumps({"hook": hook * 1000, "whole": whole * 1000, "running": running}), flush=True)
+package.stop()
+"""
+
+
+def test_a_start_takes_little_of_the_hosts_main_thread(installed, capsys):
+    """Measure the hook and ``start()`` of an adapter without an application, compiled before."""
+    taken = [run("-c", MEASURE, installed.root.path) for _ in range(TRIES)]
+    assert all(one["running"] for one in taken)
+    hook, whole = (min(one[key] for one in taken[1:]) for key in ("hook", "whole"))
+    with capsys.disabled():
+        print("\nstart-up hook: {:.1f} ms, with start(): {:.1f} ms of CPU".format(hook, whole))
+    assert hook <= LIMIT
