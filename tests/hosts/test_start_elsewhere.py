@@ -72,6 +72,7 @@ def test_houdini():
         assert refused(elsewhere())
 
 
+@pytest.mark.qt
 @pytest.mark.parametrize("batch", [True, False])
 def test_maya(batch):
     from fakes.maya_host.host import MayaHost
