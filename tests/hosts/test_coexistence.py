@@ -14,6 +14,7 @@ import types
 
 import pytest
 from dcc_mcp_embed.adapters.standalone import create
+from dcc_mcp_embed.installers import payload
 
 import dcc_mcp_embed
 from dcc_mcp_embed import embed
@@ -224,10 +225,10 @@ LOADS = {
 def test_a_second_copy_in_one_process_starts_nothing(load, tmp_path):
     there = tmp_path / "there"
     for root in (there, there / "beside" / "other" / "_vendor"):
-        package = root / "dcc_mcp_embed"
-        shutil.copytree(os.path.join(ROOT, "dcc_mcp_embed"), str(package))
-        for name, folder in (("adapters", "adapters"), ("_vendor", "vendor")):
-            shutil.copytree(os.path.join(ROOT, folder), str(package / name))
+        # Whole below its name, wherever the parts of this one lie.
+        for path, source in payload.own_files().items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, str(root / path))
     scripts = [textwrap.dedent(one) for one in (TWICE, LOADS[load])]
     environ = dict(os.environ, DCC_MCP_EMBED_HOME=str(tmp_path))
     environ["DCC_MCP_REGISTRY_DIR"] = str(tmp_path / "registry")
