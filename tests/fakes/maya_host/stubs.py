@@ -31,9 +31,13 @@ class Command(NamedTuple):
         return frozenset(flag for flags in self.modes.values() for flag in flags)
 
 
+#: As they were when this was loaded: a host that is played takes some away.
+_FOLDERS = tuple(sys.path)
+
+
 def stub_path(*parts: str) -> Optional[str]:
     """Return a file of the stubs, None where they are not installed."""
-    for folder in sys.path:
+    for folder in _FOLDERS:
         path = os.path.join(folder or ".", "maya-stubs", *parts)
         if os.path.isfile(path):
             return path
