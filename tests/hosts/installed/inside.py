@@ -111,5 +111,7 @@ if __name__ == "__main__":
     except BaseException:
         result = {"error": traceback.format_exc()}
     print("RESULT " + json.dumps(result), flush=True)
+    # Before Python 3.9 it keeps what is written to a pipe.
+    sys.stderr.flush()
     # What is asked is what was found; how the fakes end is not.
     os._exit(0)
