@@ -578,7 +578,7 @@ def test_waiting_for_a_person_is_not_running_out_of_time(start, stage):
 
 
 def test_whoever_was_answered_has_only_the_time_of_any_call(start, stage):
-    live = start(call_timeout=0.5)
+    live = start(call_timeout=2.0)
     with Streaming(live) as wire, Streaming(live) as other:
         session = initialize(wire, ALL)
         call(wire, session, "endless")
