@@ -200,15 +200,15 @@ def left(tmp_path, lines):
 
 
 def test_a_damaged_list_deletes_nothing_of_others(tmp_path):
-    work, user = tmp_path / "work", tmp_path / "user"
+    work, user = tmp_path / "mine", tmp_path / "user"
     work.mkdir()
     (work / "dcc_mcp_embed_scene.py").write_text("my scene, about dcc_mcp_embed\n")
     (work / "empty").mkdir()
     lines = [
         str(work / "dcc_mcp_embed_scene.py"),
-        "../work/dcc_mcp_embed_scene.py",
-        "modules/../../work/dcc_mcp_embed_scene.py",
-        "../work/empty",
+        "../mine/dcc_mcp_embed_scene.py",
+        "modules/../../mine/dcc_mcp_embed_scene.py",
+        "../mine/empty",
         str(work / "empty"),
         "scenes/dcc_mcp_embed.ma",
         "scenes/other.mod",
