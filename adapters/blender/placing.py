@@ -15,25 +15,19 @@ from ...tools import matrix as m
 
 __all__ = ["local_of", "place_local", "place_world", "world_of"]
 
-#: A parent whose axes span less than this part of a box of their lengths flattens space.
-FLAT = 1e-6
-
 
 def world_of(item: Any) -> Dict[str, Any]:
     """Return where ``item`` is in the world, as evaluated."""
-    return _split(item.matrix_world)
+    return _described(item.matrix_world)
 
 
 def local_of(item: Any) -> Dict[str, Any]:
     """Return where ``item`` is in the space of its parent."""
     if not _is_direct(item):
-        return _split(item.matrix_local)
-    return {
-        "translate": list(item.location),
-        "rotate": [math.degrees(x) for x in _rotation(item)],
-        "scale": list(item.scale),
-        "matrix": [list(row) for row in _rows(item.matrix_basis)],
-    }
+        return _described(item.matrix_local)
+    x, y, z = (math.degrees(angle) for angle in _rotation(item))
+    parts = m.Parts(tuple(item.location), (x, y, z), tuple(item.scale))
+    return m.described(parts, _rows(item.matrix_basis))
 
 
 def place_local(
@@ -51,7 +45,7 @@ def place_local(
         if scale is not None:
             item.scale = scale
         return
-    item.matrix_local = _join(_split(item.matrix_local), translate, rotate, scale)
+    item.matrix_local = _joined(item.matrix_local, (translate, rotate, scale))
 
 
 def place_world(
@@ -66,7 +60,7 @@ def place_world(
     above = mathutils.Matrix.Identity(4)
     if item.parent is not None:
         above = _above(item)
-        if _is_flat(above):
+        if m.is_flat(_rows(above)):
             raise InvalidArgument(
                 "The parent of {!r} flattens space; world values cannot be met below it.".format(
                     item.name
@@ -79,7 +73,7 @@ def place_world(
             place = above.inverted() @ mathutils.Vector(translate)
             item.location = place - mathutils.Vector(item.delta_location)
         return
-    wanted = _join(_split(item.matrix_world), translate, rotate, scale)
+    wanted = _joined(item.matrix_world, (translate, rotate, scale))
     if _has_deltas(item):
         item.matrix_world = wanted
         return
@@ -96,13 +90,6 @@ def _above(item: Any) -> Any:
         return item.parent.matrix_world @ item.matrix_parent_inverse
     # Below a bone or vertices only the result tells; it does not where the object itself is flat.
     return item.matrix_world @ item.matrix_basis.inverted_safe()
-
-
-def _is_flat(matrix: Any) -> bool:
-    """Return whether space is flattened, whatever its scale: single precision, so nearly."""
-    axes = [column.to_3d().length for column in matrix.col[:3]]
-    volume = axes[0] * axes[1] * axes[2]
-    return volume == 0.0 or bool(abs(matrix.to_3x3().determinant()) < FLAT * volume)
 
 
 def _is_direct(item: Any) -> bool:
@@ -155,29 +142,13 @@ def _rows(matrix: Any) -> Any:
     return tuple(tuple(float(x) for x in row) for row in matrix)
 
 
-def _split(matrix: Any) -> Dict[str, Any]:
+def _described(matrix: Any) -> Dict[str, Any]:
     rows = _rows(matrix)
-    parts = m.decompose(rows)
-    return {
-        "translate": list(parts.translate),
-        "rotate": list(parts.rotate),
-        "scale": list(parts.scale),
-        "matrix": [list(row) for row in rows],
-    }
+    return m.described(m.decompose(rows), rows)
 
 
-def _join(
-    now: Dict[str, Any],
-    translate: Optional[Sequence[float]],
-    rotate: Optional[Sequence[float]],
-    scale: Optional[Sequence[float]],
-) -> Any:
+def _joined(matrix: Any, given: m.Given) -> Any:
+    """Return the matrix with the parts that are given in their places."""
     import mathutils
 
-    return mathutils.Matrix(
-        m.compose(
-            now["translate"] if translate is None else translate,
-            now["rotate"] if rotate is None else rotate,
-            now["scale"] if scale is None else scale,
-        )
-    )
+    return mathutils.Matrix(m.compose(*m.overlay(m.decompose(_rows(matrix)), given)))

@@ -9,7 +9,7 @@ and the uniform scale, which are taken into account here. Other orders are left 
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict
 
 from ...errors import InvalidArgument, TypeMismatch
 from ...tools import matrix as m
@@ -19,8 +19,6 @@ __all__ = ["CHANNELS", "column", "local_of", "place_local", "place_world", "worl
 
 #: Part of a transform -> the parameter tuple.
 CHANNELS = {"translate": "t", "rotate": "r", "scale": "s"}
-
-Given = Tuple[Optional[Sequence[float]], Optional[Sequence[float]], Optional[Sequence[float]]]
 
 #: Two matrices that differ by less, relative to their largest number, are one.
 SAME = 1e-9
@@ -47,18 +45,16 @@ def local_of(node: Any) -> Dict[str, Any]:
     return _split(node, column(node.localTransform()))
 
 
-def place_local(hou: Any, node: Any, given: Given) -> None:
+def place_local(hou: Any, node: Any, given: m.Given) -> None:
     """Set parts of the transform in the space of the parent; the others stay."""
     local = column(node.localTransform())
     if _is_plain(node):
         put(node, {name: v for name, v in zip(CHANNELS.values(), given) if v is not None})
         return
-    parts = _parts(node, local)
-    wanted = m.compose(*[p if g is None else g for p, g in zip(parts, given)])
-    _place(hou, node, wanted)
+    _place(hou, node, m.compose(*m.overlay(_parts(node, local), given)))
 
 
-def place_world(hou: Any, node: Any, given: Given) -> None:
+def place_world(hou: Any, node: Any, given: m.Given) -> None:
     """Set parts of the transform in the world. Raises InvalidArgument below a flattened parent."""
     above = column(node.parentAndSubnetTransform())
     back = m.inverse(above)
@@ -71,7 +67,7 @@ def place_world(hou: Any, node: Any, given: Given) -> None:
         )
     translate, rotate, scale = given
     now = _parts(node, column(node.worldTransform()))
-    whole = m.compose(*[p if g is None else g for p, g in zip(now, given)])
+    whole = m.compose(*m.overlay(now, given))
     found = m.decompose(m.multiply(back, whole))
     turned = rotate is not None or scale is not None
     place_local(
@@ -89,13 +85,7 @@ def place_world(hou: Any, node: Any, given: Given) -> None:
 
 
 def _split(node: Any, matrix: m.Matrix) -> Dict[str, Any]:
-    parts = _parts(node, matrix)
-    return {
-        "translate": list(parts.translate),
-        "rotate": list(parts.rotate),
-        "scale": list(parts.scale),
-        "matrix": [list(row) for row in matrix],
-    }
+    return m.described(_parts(node, matrix), matrix)
 
 
 def _parts(node: Any, matrix: m.Matrix) -> m.Parts:

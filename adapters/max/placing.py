@@ -14,28 +14,15 @@ from ...tools import matrix as m
 
 __all__ = ["local_of", "place_local", "place_world", "world_of"]
 
-#: Volume of a parent's axes, as part of a box of their lengths, below which it flattens space.
-FLAT = 1e-6
-
 
 def world_of(node: Any) -> Dict[str, Any]:
     """Return where ``node`` is in the world."""
-    return _split(_matrix(node))
+    return _described(_matrix(node))
 
 
 def local_of(node: Any) -> Dict[str, Any]:
     """Return where ``node`` is in the space of its parent. Raises HostError below a flat one."""
-    if node.parent is None:
-        return world_of(node)
-    inward = _inward(node.parent)
-    if inward is None:
-        raise HostError(
-            "The parent of '{}' flattens space; 3ds Max tells only its place in the world.".format(
-                node.name
-            ),
-            hint="Pass space='world'.",
-        )
-    return _split(m.multiply(inward, _matrix(node)))
+    return _described(_local(node))
 
 
 def place_local(
@@ -52,8 +39,8 @@ def place_local(
             shift = m.multiply(above, m.compose(translate, (0, 0, 0), (1, 1, 1)))
             _move(rt, node, [row[3] for row in shift[:3]])
         return
-    wanted = _join(local_of(node), translate, rotate, scale)
-    node.transform = _matrix3(rt, m.multiply(above, wanted))
+    wanted = m.overlay(m.decompose(_local(node)), (translate, rotate, scale))
+    node.transform = _matrix3(rt, m.multiply(above, m.compose(*wanted)))
 
 
 def place_world(
@@ -76,7 +63,8 @@ def place_world(
         if translate is not None:
             _move(rt, node, translate)
         return
-    node.transform = _matrix3(rt, _join(world_of(node), translate, rotate, scale))
+    wanted = m.overlay(m.decompose(_matrix(node)), (translate, rotate, scale))
+    node.transform = _matrix3(rt, m.compose(*wanted))
 
 
 def _move(rt: Any, node: Any, place: Sequence[float]) -> None:
@@ -103,35 +91,25 @@ def _matrix3(rt: Any, matrix: m.Matrix) -> Any:
     return rt.Matrix3(*[rt.Point3(*[row[column] for row in matrix[:3]]) for column in range(4)])
 
 
+def _local(node: Any) -> m.Matrix:
+    if node.parent is None:
+        return _matrix(node)
+    inward = _inward(node.parent)
+    if inward is None:
+        raise HostError(
+            "The parent of '{}' flattens space; 3ds Max tells only its place in the world.".format(
+                node.name
+            ),
+            hint="Pass space='world'.",
+        )
+    return m.multiply(inward, _matrix(node))
+
+
 def _inward(parent: Any) -> Optional[m.Matrix]:
     """Return the way from the world into a parent's space, None if that is flat, or nearly."""
     above = _matrix(parent)
-    volume = 1.0
-    for column in range(3):
-        volume *= sum(row[column] ** 2 for row in above[:3]) ** 0.5
-    if volume == 0.0 or abs(m.determinant(above)) < FLAT * volume:
-        return None
-    return m.inverse(above)
+    return None if m.is_flat(above) else m.inverse(above)
 
 
-def _split(matrix: m.Matrix) -> Dict[str, Any]:
-    parts = m.decompose(matrix)
-    return {
-        "translate": list(parts.translate),
-        "rotate": list(parts.rotate),
-        "scale": list(parts.scale),
-        "matrix": [list(row) for row in matrix],
-    }
-
-
-def _join(
-    now: Dict[str, Any],
-    translate: Optional[Sequence[float]],
-    rotate: Optional[Sequence[float]],
-    scale: Optional[Sequence[float]],
-) -> m.Matrix:
-    return m.compose(
-        now["translate"] if translate is None else translate,
-        now["rotate"] if rotate is None else rotate,
-        now["scale"] if scale is None else scale,
-    )
+def _described(matrix: m.Matrix) -> Dict[str, Any]:
+    return m.described(m.decompose(matrix), matrix)

@@ -44,12 +44,7 @@ def transform_of(path: str, space: str) -> Dict[str, Any]:
     parts = _channels(path, units)
     if not _agree(m.compose(*parts), whole):
         parts = m.decompose(whole)
-    return {
-        "translate": list(parts.translate),
-        "rotate": list(parts.rotate),
-        "scale": list(parts.scale),
-        "matrix": [list(row) for row in whole],
-    }
+    return m.described(parts, whole)
 
 
 def place(
@@ -76,10 +71,10 @@ def place(
         )
     seen = transform_of(path, space)
     current = m.Parts(*(tuple(seen[part]) for part in PARTS))
-    wanted = m.multiply(back, m.compose(*_overlay(current, given)))
+    wanted = m.multiply(back, m.compose(*m.overlay(current, given)))
     if above == m.IDENTITY and _agree(m.compose(*now), _matrix(path + ".matrix", units)):
         # Nothing shows between the channels and the space; what a turn brings out is seen after.
-        plain = m.Parts(*_overlay(now, given))
+        plain = m.overlay(now, given)
         if rotate is None or not cmds().getAttr(path + ".rotateOrder"):
             _write(path, now, plain, units)
             if _agree(m.compose(*plain), _matrix(path + ".matrix", units)):
@@ -96,10 +91,6 @@ def place(
     shift = [wanted[axis][3] - found[axis][3] for axis in range(3)]
     moved = [old if abs(by) <= SAME * size else old + by for old, by in zip(now.translate, shift)]
     _write(path, now, now._replace(translate=(moved[0], moved[1], moved[2])), units)
-
-
-def _overlay(now: m.Parts, given: Sequence[Optional[Triple]]) -> List[Any]:
-    return [old if new is None else tuple(new) for old, new in zip(now, given)]
 
 
 # -- reading ----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 
 from ...errors import Unsupported
 from ...tools.backend import Row, SceneBackend, SceneError, Transform
+from ...tools.matrix import described
 from .items import Seen
 from .scene import ROOT, Scene
 from .shapes import KINDS
@@ -56,12 +57,7 @@ class StandaloneBackend(SceneBackend):
 
     def transform(self, path: str, space: str) -> Transform:
         parts, matrix = self.scene.transform(path, space == "world")
-        return {
-            "translate": list(parts.translate),
-            "rotate": list(parts.rotate),
-            "scale": list(parts.scale),
-            "matrix": [list(row) for row in matrix],
-        }
+        return described(parts, matrix)
 
     def set_transform(
         self,

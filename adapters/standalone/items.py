@@ -9,7 +9,7 @@ from ...errors import InvalidArgument
 from ...records import NamedTuple
 from ...tools import matrix as m
 
-__all__ = ["Item", "Seen", "checked_name", "overlay", "vector"]
+__all__ = ["Item", "Seen", "checked_name", "vector"]
 
 MAX_NAME = 200
 
@@ -56,15 +56,3 @@ def vector(values: Optional[Sequence[float]]) -> Optional[m.Vector]:
     if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)):
         raise InvalidArgument("A transform takes finite numbers, not {!r}.".format(list(values)))
     return (x, y, z)
-
-
-def overlay(
-    parts: m.Parts, given: Tuple[Optional[m.Vector], Optional[m.Vector], Optional[m.Vector]]
-) -> m.Parts:
-    """Return ``parts`` with those that are given in their places."""
-    translate, rotate, scale = given
-    return m.Parts(
-        parts.translate if translate is None else translate,
-        parts.rotate if rotate is None else rotate,
-        parts.scale if scale is None else scale,
-    )

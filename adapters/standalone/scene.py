@@ -24,7 +24,7 @@ from typing import (
 from ...errors import InvalidArgument, NotFound, Unsupported
 from ...tools import matrix as m
 from ...tools.backend import check_params, did_you_mean, find_path, nearest
-from .items import Item, Seen, checked_name, overlay, vector
+from .items import Item, Seen, checked_name, vector
 from .journal import Journal
 from .shapes import KINDS, Box, bounds, union
 
@@ -234,7 +234,7 @@ class Scene:
         item = self._item(key)
         above = self._above(cast(str, item.parent))[1]
         if not world or above == m.IDENTITY:
-            self._set(key, item._replace(local=overlay(item.local, given)))
+            self._set(key, item._replace(local=m.overlay(item.local, given)))
             return
         back = m.inverse(above)
         if back is None:
@@ -243,7 +243,7 @@ class Scene:
                 hint="Give the parent a scale other than zero, or pass space='local'.",
             )
         whole = m.multiply(above, m.compose(*item.local))
-        wanted = overlay(m.decompose(whole), given)
+        wanted = m.overlay(m.decompose(whole), given)
         found = m.decompose(m.multiply(back, m.compose(*wanted)))
         turned = given[1] is not None or given[2] is not None
         local = m.Parts(

@@ -10,26 +10,32 @@ Pure functions; vectors are sequences of three floats, results are tuples.
 from __future__ import annotations
 
 import math
-from typing import Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 from ..records import NamedTuple
 
 __all__ = [
+    "Given",
     "IDENTITY",
     "Matrix",
     "Parts",
     "Vector",
     "compose",
     "decompose",
+    "described",
     "deviation",
     "inverse",
+    "is_flat",
     "multiply",
+    "overlay",
     "turn",
 ]
 
 Vector = Tuple[float, float, float]
 Row4 = Tuple[float, float, float, float]
 Matrix = Tuple[Row4, Row4, Row4, Row4]
+#: Translation, rotation and scale to be set; None: stays as it is.
+Given = Tuple[Optional[Sequence[float]], Optional[Sequence[float]], Optional[Sequence[float]]]
 
 IDENTITY: Matrix = (
     (1.0, 0.0, 0.0, 0.0),
@@ -37,6 +43,10 @@ IDENTITY: Matrix = (
     (0.0, 0.0, 1.0, 0.0),
     (0.0, 0.0, 0.0, 1.0),
 )
+
+#: Volume of a matrix's axes, as part of a box of their lengths, below which it flattens space for
+#: hosts that keep numbers in single precision.
+FLAT = 1e-6
 
 #: Sine and cosine of the right angles, which ``math`` returns with a rounding error.
 RIGHT_ANGLES = {0.0: (0.0, 1.0), 90.0: (1.0, 0.0), 180.0: (0.0, -1.0), 270.0: (-1.0, 0.0)}
@@ -113,6 +123,13 @@ def inverse(matrix: Matrix) -> Optional[Matrix]:
     return (with_shift(rows[0]), with_shift(rows[1]), with_shift(rows[2]), IDENTITY[3])
 
 
+def is_flat(matrix: Matrix) -> bool:
+    """Return whether a matrix flattens space, or nearly, whatever its scale."""
+    x, y, z, _ = zip(*matrix[:3])
+    volume = _length(x) * _length(y) * _length(z)
+    return volume == 0.0 or abs(determinant(matrix)) < FLAT * volume
+
+
 def decompose(matrix: Matrix) -> Parts:
     """Return the parts of a matrix.
 
@@ -128,6 +145,21 @@ def decompose(matrix: Matrix) -> Parts:
         _euler(*_frame(x[:3], y[:3], z[:3], sign)),
         (sign * lengths[0], sign * lengths[1], sign * lengths[2]),
     )
+
+
+def overlay(parts: Parts, given: Given) -> Parts:
+    """Return ``parts`` with what is given in its place."""
+    return Parts(*[old if new is None else _three(new) for old, new in zip(parts, given)])
+
+
+def described(parts: Parts, matrix: Matrix) -> Dict[str, Any]:
+    """Return a transform as backends report it: see ``tools.backend``."""
+    return {
+        "translate": list(parts.translate),
+        "rotate": list(parts.rotate),
+        "scale": list(parts.scale),
+        "matrix": [list(row) for row in matrix],
+    }
 
 
 def turn(rotate: Sequence[float], by: Sequence[float], own_axes: bool) -> Vector:
@@ -146,6 +178,11 @@ def deviation(wanted: Matrix, found: Sequence[Sequence[float]], columns: Sequenc
     pairs = [(wanted[row][column], found[row][column]) for row in range(3) for column in columns]
     size = max(max(abs(a), abs(b)) for a, b in pairs)
     return max(abs(a - b) for a, b in pairs) / max(size, 1.0)
+
+
+def _three(values: Sequence[float]) -> Vector:
+    x, y, z = values
+    return (x, y, z)
 
 
 def _length(v: Sequence[float]) -> float:

@@ -111,3 +111,39 @@ def test_deviation_is_relative_to_large_numbers_only():
     assert m.deviation(far, off, [3]) == pytest.approx(1e-6)
     assert m.deviation(far, off, [0, 1, 2]) == 0
     assert m.deviation(m.IDENTITY, m.compose((0.5, 0, 0), (0, 0, 0), (1, 1, 1)), [3]) == 0.5
+
+
+def test_overlay_puts_what_is_given_in_its_place():
+    parts = m.Parts((1.0, 2.0, 3.0), (10.0, 20.0, 30.0), (1.0, 1.0, 2.0))
+    assert m.overlay(parts, (None, None, None)) == parts
+    turned = m.overlay(parts, (None, [0, 370, 0], None))
+    assert turned == parts._replace(rotate=(0, 370, 0))
+    assert m.overlay(parts, ((4.0, 5.0, 6.0), None, (2.0, 2.0, 2.0))) == m.Parts(
+        (4.0, 5.0, 6.0), (10.0, 20.0, 30.0), (2.0, 2.0, 2.0)
+    )
+
+
+def test_described_is_what_json_can_hold():
+    parts = m.Parts((1.0, 2.0, 3.0), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    told = m.described(parts, m.compose(*parts))
+    assert told == {
+        "translate": [1.0, 2.0, 3.0],
+        "rotate": [0.0, 0.0, 0.0],
+        "scale": [1.0, 1.0, 1.0],
+        "matrix": [[1, 0, 0, 1], [0, 1, 0, 2], [0, 0, 1, 3], [0, 0, 0, 1]],
+    }
+
+
+@given(angles, factors)
+def test_only_a_scale_of_almost_zero_flattens_space(rotate, scale):
+    x, y, z = scale
+    assert not m.is_flat(m.compose((0, 0, 0), rotate, scale))
+    assert m.is_flat(m.compose((0, 0, 0), rotate, (x, 0, z)))
+
+
+@given(point, angles)
+def test_axes_that_lie_in_a_plane_flatten_space_whatever_their_length(shift, rotate):
+    frame = m.compose(shift, rotate, (1e-3, 1e-3, 1e-3))
+    # Z turned into the plane of X and Y, but for what single precision leaves of it.
+    sheared = ((1.0, 0.0, 1.0, 0.0), (0.0, 1.0, 1.0, 0.0), (0.0, 0.0, 1e-8, 0.0), m.IDENTITY[3])
+    assert m.is_flat(m.multiply(frame, sheared))
