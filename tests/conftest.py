@@ -26,7 +26,7 @@ if HERE not in sys.path:
     sys.path.insert(0, HERE)
 
 import helpers  # noqa: E402
-from examples import EXPECT, examples  # noqa: E402
+from examples import BETWEEN, EXPECT, examples  # noqa: E402
 
 #: Seconds until a test counts as hung: the whole process is ended with the stack of every thread.
 #: The slowest fast test takes some seconds on a busy machine; heavy ones install peers.
@@ -64,6 +64,11 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers", "qt: needs PySide2 or PySide6, types-maya or types-houdini; runs with --qt"
+    )
+    config.addinivalue_line(
+        "markers",
+        "edges: about time, sockets and processes, and slow; tox leaves it out on the Pythons "
+        "between the oldest and the newest",
     )
     config.addinivalue_line("markers", "limit(seconds): counts as hung after that time")
     if config.getoption("--require-real"):
@@ -121,10 +126,16 @@ def pytest_report_header(config: pytest.Config) -> List[str]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
     wanting = [mark for mark in ("heavy", "qt") if not config.getoption("--" + mark)]
-    left = [item for item in items if any(map(item.get_closest_marker, wanting))]
+
+    def is_left(item: pytest.Item) -> bool:
+        if BETWEEN and item.get_closest_marker("edges") and not item.get_closest_marker("heavy"):
+            return True
+        return any(map(item.get_closest_marker, wanting))
+
+    left = [item for item in items if is_left(item)]
     if left:
         config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if not any(map(item.get_closest_marker, wanting))]
+        items[:] = [item for item in items if not is_left(item)]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

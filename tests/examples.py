@@ -17,11 +17,12 @@ DEFAULT = 100
 
 #: The checkout's environments run the code that the wheel's run, on the same Pythons, and CI draws
 #: no lots: its examples would be the very same. What is tried there is whether anything differs.
-#: So it is with the Pythons between the oldest and the newest: what differs between any two of them
-#: differs between those mostly.
-_EDGES = (SUPPORTED[0], SUPPORTED[-1])
-_SHARES = {"checkout": 10, "wheel": 1 if sys.version_info[:2] in _EDGES else 10}
+#: So it is with all Pythons but the newest, of which the oldest differs most.
+_WHEEL = {SUPPORTED[0]: 3, SUPPORTED[-1]: 1}
+_SHARES = {"checkout": 10, "wheel": _WHEEL.get(sys.version_info[:2], 10)}
 SHARE = _SHARES.get(os.environ.get(EXPECT, ""), 1)
+#: Whether tox has this run on a Python that is neither the oldest nor the newest.
+BETWEEN = os.environ.get(EXPECT, "") in _SHARES and sys.version_info[:2] not in _WHEEL
 
 
 def examples(number: int = DEFAULT) -> int:
@@ -30,5 +31,5 @@ def examples(number: int = DEFAULT) -> int:
 
 
 def some(cases: List[T]) -> List[T]:
-    """Return ``cases``, or every tenth of them: see SHARE."""
+    """Return ``cases``, or one in SHARE of them."""
     return cases[::SHARE]

@@ -70,9 +70,11 @@ SYSTEM = {
     **{"qt{}{}".format(*minor): _QT for minor in WITH_QT},
 }
 
-#: Where Linux keeps files in memory, and the bytes that have to be free there.
+#: Where Linux keeps files in memory, and the bytes that have to be free there; for real hosts and
+#: peers, which write more.
 IN_MEMORY = "/dev/shm"
 ROOM = 1 << 30
+ROOM_OF_HEAVY = 6 << 30
 
 #: What a wheel is built from.
 SOURCES = ("dcc_mcp_embed", "adapters", "installers", "vendor")
@@ -266,9 +268,10 @@ def build_wheel(python: str) -> str:
 
 
 def make_scratch(where: str = IN_MEMORY, room: int = ROOM) -> str:
-    """Return a new folder for what the fast suite writes, in memory if there is a place for it.
+    """Return a new folder for what tests write, in memory if there is a place for it.
 
-    The registry has every row of it on the disk before it goes on; thousands of tests would wait.
+    What must be on the disk before anything goes on is most of what ours do: thousands of tests
+    would wait for it.
     """
     parent = None
     if os.path.isdir(where) and os.access(where, os.W_OK):
@@ -348,12 +351,10 @@ def run_all(
     shutil.rmtree(REPORTS, ignore_errors=True)
     os.makedirs(REPORTS)
     lock = threading.Lock()
-    scratch = make_scratch()
-    quick = dict(environ, TMPDIR=scratch)
+    scratch, large = make_scratch(), make_scratch(room=ROOM_OF_HEAVY)
 
     def one(name: str) -> Outcome:
-        # Real hosts and peers write more than a memory may hold.
-        where = environ if name == "heavy" else quick
+        where = dict(environ, TMPDIR=large if name == "heavy" else scratch)
         outcome = run_environment(name, python, wheel, where, pytest_options)
         with lock:
             say(
@@ -371,7 +372,8 @@ def run_all(
         with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
             return list(pool.map(one, names))
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        for folder in (scratch, large):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def summary(outcomes: Sequence[Outcome], absent: Sequence[str]) -> str:

@@ -24,6 +24,8 @@ from fakes import served
 from fakes.live import tries
 from fakes.served import Served, environment, run
 
+pytestmark = pytest.mark.edges
+
 PASS = {"owner": "o", "session": "s"}
 FIELDS = {"url", "plain_url", "port", "pid", "instance_id", "token", "dcc_type", "version"}
 

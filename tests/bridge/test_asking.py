@@ -14,6 +14,8 @@ from fakes.bridged import INITIALIZE, MODERN, Within
 from fakes.live import DEADLINE
 from fakes.served import Served
 
+pytestmark = pytest.mark.edges
+
 CAPABILITIES = {"elicitation": {}, "sampling": {}, "roots": {}}
 ASKING = dict(MODERN, **{"io.modelcontextprotocol/clientCapabilities": CAPABILITIES})
 NAME = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}

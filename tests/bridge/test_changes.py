@@ -12,6 +12,8 @@ from dcc_mcp_embed.bridge.service import MOST_LISTENERS
 from fakes.bridged import MODERN
 from fakes.served import Served
 
+pytestmark = pytest.mark.edges
+
 ACKNOWLEDGED = "subscriptions/acknowledged"
 KEY = "io.modelcontextprotocol/subscriptionId"
 TOOLS = '''

@@ -20,6 +20,7 @@ from dcc_mcp_embed.bridge.hosts import Host
 from dcc_mcp_embed.bridge.shelf import Shelf
 from dcc_mcp_embed.errors import HostBusy, InvalidArgument, NoHost, UnknownOutcome
 from dcc_mcp_embed.wire.mcp.machine import McpMachine
+from examples import examples
 from fakes.clock import FakeClock
 
 SERVER = {"name": "bridge", "version": "1"}
@@ -327,7 +328,7 @@ class Played(RuleBasedStateMachine):
 
 
 TestPlayed = Played.TestCase
-TestPlayed.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestPlayed.settings = settings(max_examples=examples(100), stateful_step_count=40, deadline=None)
 
 
 def given_up(begun):

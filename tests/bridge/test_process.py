@@ -15,6 +15,8 @@ from fakes.bridged import Bridged, Within
 from fakes.gate import PASS_GATE, Gate
 from fakes.served import DEADLINE, Served, environment
 
+pytestmark = pytest.mark.edges
+
 #: Seconds within which what needs no host is there, on a busy machine.
 AT_ONCE = 5.0
 LONG_ANSWER = b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}\n'

@@ -12,6 +12,8 @@ import dcc_mcp_embed
 from fakes.bridged import MODERN, Within
 from fakes.live import DEADLINE
 
+pytestmark = pytest.mark.edges
+
 LEVEL = "io.modelcontextprotocol/logLevel"
 #: Seconds between two steps of a tool that goes on until it is told to stop.
 STEP = 0.005

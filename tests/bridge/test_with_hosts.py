@@ -6,10 +6,14 @@ import threading
 import time
 from types import SimpleNamespace
 
+import pytest
+
 import dcc_mcp_embed
 from fakes.bridged import Within
 from fakes.live import DEADLINE
 from fakes.served import Served
+
+pytestmark = pytest.mark.edges
 
 
 def test_two_hosts_are_told_apart(home, monkeypatch, bridge, serve):

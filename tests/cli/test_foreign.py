@@ -15,6 +15,8 @@ from fakes.answering import Answering, foreign_row, http, rpc
 from fakes.live import DEADLINE
 from helpers import has_ipv6
 
+pytestmark = pytest.mark.edges
+
 PASS = {"owner": "a" * 32, "session": "b" * 32}
 #: Sets the title, rings, changes the colour, turns the text around, begins a line anew.
 EVIL = "x\x1b]0;title\x07\x1b[31m\x9b31m\u202ey\rz"

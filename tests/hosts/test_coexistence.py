@@ -25,6 +25,8 @@ from dcc_mcp_embed.registry.file_registry import open_registry
 from fakes.live import starting
 from fakes.served import Served, run
 
+pytestmark = pytest.mark.edges
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(dcc_mcp_embed.__file__)))
 DEADLINE = 60.0
 

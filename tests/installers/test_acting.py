@@ -18,6 +18,8 @@ from dcc_mcp_embed import install_lifecycle as lifecycle
 from dcc_mcp_embed.errors import ConfigError
 from fakes.trees import picture
 
+pytestmark = pytest.mark.edges
+
 HOSTS = sorted(hosts.HOSTS)
 
 #: A version of ours that says which one was started, without a server.

@@ -14,6 +14,8 @@ import zipfile
 import pytest
 from dcc_mcp_embed.installers import api, artefacts, cli, payload
 
+pytestmark = pytest.mark.edges
+
 HERE = os.path.dirname(os.path.abspath(artefacts.__file__))
 
 

@@ -14,6 +14,8 @@ from dcc_mcp_embed.installers.rewriting import BACKUP
 
 from fakes.trees import picture
 
+pytestmark = pytest.mark.edges
+
 OTHERS = '{"mcpServers": {"other": {"command": "other"}}}\n'
 
 #: What a menu in a host does, which runs from the installed version.

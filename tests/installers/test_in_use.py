@@ -16,6 +16,8 @@ from dcc_mcp_embed.installers.acting import Installation
 import helpers
 from dcc_mcp_embed.errors import ConfigError
 
+pytestmark = pytest.mark.edges
+
 PROGRAM = os.path.join(helpers.TESTS, "installers", "running.py")
 DEADLINE = 60
 #: Loaded by no start of a server, so it is read from the disk when it is asked for.

@@ -13,6 +13,8 @@ from dcc_mcp_embed.installers.acting import Installation
 
 import helpers
 
+pytestmark = pytest.mark.edges
+
 HERE = os.path.join(helpers.TESTS, "installers")
 #: ms of the host's main thread, and how many starts are tried: the machine does other things, too.
 LIMIT, TRIES = 30.0, 7

@@ -13,6 +13,7 @@ from dcc_mcp_embed.ipc import early, errands
 from dcc_mcp_embed.ipc.answers import NotConnected, NotSent, RequestFailed
 from dcc_mcp_embed.ipc.limits import MAX_FRAME
 from dcc_mcp_embed.transport_errors import CallTimeout
+from examples import examples
 from fakes.ipc_world import World
 from fakes.receipts import lines_of
 
@@ -817,7 +818,7 @@ def heal(world):
         world.run()
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(OPS)
 def test_whatever_is_cut_each_request_runs_once_and_is_answered(ops):
     world = World()
@@ -834,7 +835,7 @@ def test_whatever_is_cut_each_request_runs_once_and_is_answered(ops):
     assert world.session.tally.reconnects == breaks
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(OPS, OPS)
 def test_whatever_a_restart_cuts_runs_at_most_once_and_ends(ops, more):
     world = World()

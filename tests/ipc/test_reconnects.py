@@ -19,6 +19,8 @@ from fakes.ipc_raw import DEADLINE, until
 from fakes.waiting import becomes
 from ipc.stages import Stage, beside
 
+pytestmark = pytest.mark.edges
+
 SECRET = Secret(b"s" * 32, {})
 #: Seconds between two heartbeats, where one is waited for.
 BEAT = 0.5

@@ -27,6 +27,8 @@ from fakes.misbehaving import STDIO, Misbehaving
 from fakes.waiting import until
 from helpers import ROOT
 
+pytestmark = pytest.mark.edges
+
 USER, PLUGIN = "me", "peer"
 #: Seconds of a call that is to end by its time. The later ones are for a machine so busy that
 #: before that it had not even sent it.

@@ -27,6 +27,8 @@ from fakes.served import environment as of_a_process
 from fakes.turning import Turning
 from fakes.waiting import until
 
+pytestmark = pytest.mark.edges
+
 SERVER = os.path.join(
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fakes", "stdio_server.py"
 )

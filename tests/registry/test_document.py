@@ -284,6 +284,7 @@ def test_a_valid_row_may_be_as_large_as_the_file():
     assert len(document.rows) == 2
 
 
+@pytest.mark.edges
 def test_a_file_with_rows_beyond_number_is_damaged():
     document = parse(b"[" + b"{}," * 100_000 + b"{}]")
     assert "more than 100000 rows" in document.damage

@@ -436,6 +436,7 @@ def held():
     tracemalloc.stop()
 
 
+@pytest.mark.edges
 def test_what_is_finished_early_leaves_nothing_behind(held):
     it = Tracked(ttl=1e9)
     for number in range(10000):
@@ -445,6 +446,7 @@ def test_what_is_finished_early_leaves_nothing_behind(held):
     assert held() < 50_000  # 10 000 forgotten entries of any kind take half a megabyte
 
 
+@pytest.mark.edges
 def test_the_room_of_every_burst_is_given_back(it, held):
     for _ in range(2):
         for number in range(8000):

@@ -292,6 +292,7 @@ def test_one_line_too_many_costs_an_idle_one_without_running_calls():
 # Memory and time.
 
 
+@pytest.mark.edges
 def test_twenty_thousand_calls_leave_memory_flat():
     it = Served(entries=200)
     it.accept(0)  # and one that runs all the time

@@ -14,8 +14,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dcc_mcp_embed.config import Limits
+from examples import examples
 from fakes.live import Live, tries
 from fakes.served import Served
+
+pytestmark = pytest.mark.edges
 
 MIB = 1024 * 1024
 BIG = 100 * MIB
@@ -276,6 +279,7 @@ def resident(pid, field="VmHWM"):
     raise AssertionError(field)
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="memory is measured by /proc")
 def test_memory_stays_bounded_whatever_is_sent(tmp_path):
     with Served(str(tmp_path)) as served:
@@ -438,7 +442,7 @@ def count_answers(wire):
     return answers
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     st.sampled_from(
         [

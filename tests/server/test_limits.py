@@ -21,6 +21,8 @@ from fakes.framed import FramedWire, wire_key
 from fakes.live import starting, tries
 from fakes.served import Served
 
+pytestmark = pytest.mark.edges
+
 #: Short enough for a test, long enough for a busy machine.
 HEAD = 0.2
 NEXT = 1.0

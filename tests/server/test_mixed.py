@@ -14,6 +14,8 @@ from dcc_mcp_embed.mcp.http_client import HttpClient
 from fakes.framed import FramedWire, wire_key
 from fakes.live import DEADLINE, Live
 
+pytestmark = pytest.mark.edges
+
 #: Of each kind; the host's queue holds 64 calls, and none of these may be turned away.
 CLIENTS = 4
 CALLS = 200

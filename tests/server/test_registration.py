@@ -32,7 +32,7 @@ from fakes.live import DEADLINE, starting, tries
 from fakes.served import environment
 from fakes.stall import Stall
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="holds locks by flock")
+pytestmark = [pytest.mark.edges, pytest.mark.skipif(os.name == "nt", reason="holds locks by flock")]
 
 
 @pytest.fixture

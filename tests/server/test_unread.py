@@ -18,6 +18,8 @@ from dcc_mcp_embed.wire.mcp.outcomes import Listen
 from fakes.live import on_loop, starting, tries
 from fakes.streaming import connecting, initialize
 
+pytestmark = pytest.mark.edges
+
 MIB = 1024 * 1024
 READ = []
 

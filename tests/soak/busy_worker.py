@@ -25,6 +25,8 @@ sys.path.insert(1, _TESTS)
 from fakes.served import Served  # noqa: E402
 
 SECONDS = 60.0
+#: Seconds until the row is entered at the latest.
+DEADLINE = 20.0
 #: Seconds between two heartbeats, by default.
 INTERVAL = 5.0
 TOOL = '''
@@ -49,6 +51,14 @@ def row(home: str) -> Dict[str, Any]:
     return dict(found)
 
 
+def wait_for_row(home: str) -> None:
+    """Wait until the row is there: a thread enters it when the server serves already."""
+    end = time.monotonic() + DEADLINE
+    while not os.path.exists(os.path.join(home, "registry", "services.json")):
+        assert time.monotonic() < end, "no row was entered"
+        time.sleep(0.05)
+
+
 def run(seconds: float) -> int:
     """Call the tool, look at the row, print, and return the exit status."""
     with tempfile.TemporaryDirectory() as home:
@@ -60,6 +70,7 @@ def run(seconds: float) -> int:
             caller = threading.Thread(
                 target=lambda: answers.append(wire.tool("compute", {"seconds": seconds}))
             )
+            wait_for_row(home)
             caller.start()
             oldest, looks, unready = 0.0, 0, 0
             while caller.is_alive():

@@ -35,6 +35,8 @@ from fakes.interrupt import Interrupt
 from fakes.live import DEADLINE
 from fakes.stage import Stage
 
+pytestmark = pytest.mark.edges
+
 KIND = "standalone"
 
 
