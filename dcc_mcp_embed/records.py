@@ -59,8 +59,8 @@ else:
 
     def _constructor(kind):
         """Return ``__new__`` of a class: it takes the fields by place or name."""
-        names = ", ".join(kind._fields)
-        text = "lambda _cls, {0}: _new(_cls, ({0},))".format(names)
+        names = "".join(map("{}, ".format, kind._fields))
+        text = "lambda _cls, {0}: _new(_cls, ({0}))".format(names)
         made = eval(text, {"_new": tuple.__new__, "__builtins__": {}})
         made.__name__ = "__new__"
         made.__defaults__ = tuple(kind._field_defaults.values())
