@@ -31,7 +31,7 @@ else:
         def __new__(cls, *values, **named):
             """Return the first instance; from then on the class has a constructor of its own."""
             kind = next(one for one in cls.__mro__ if "_fields" in vars(one))
-            kind.__new__ = _constructor(kind)
+            kind.__new__ = staticmethod(_constructor(kind))
             return kind.__new__(cls, *values, **named)
 
         @classmethod

@@ -8,13 +8,14 @@ meanwhile: that takes four fifths of a start, and the host has more to do before
 from __future__ import annotations
 
 import os
-import threading
 from importlib import import_module
+
+from ..ahead import Loading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Any, Callable, Optional
+    from typing import Any, Callable
 
     from .acting import Installation
 
@@ -26,9 +27,6 @@ SHARED = "shared.txt"
 LEAVING = "leaving.txt"
 #: Seconds of a start that what is owed may take; the next one goes on.
 _BUDGET = 1.0
-#: Seconds that the host's main thread waits for what is being loaded before it loads it itself. It
-#: takes a twentieth of one; more only if it needs what this very thread is just importing.
-_PATIENCE = 1.0
 
 
 def begin(host: str, root: str, package: ModuleType, say: Callable[[str], None]) -> bool:
@@ -44,7 +42,7 @@ def begin(host: str, root: str, package: ModuleType, say: Callable[[str], None])
         # What could not be cleaned up is no reason for the server not to start.
         more = "; could not clean up: {}: {}".format(type(error).__name__, error)
     adapter = import_module("{}.adapters.{}".format(package.__name__, _FOLDERS.get(host, host)))
-    loading = _Loading(package.__name__ + ".embed", adapter.__name__ + ".adapter")
+    loading = Loading(package.__name__ + ".embed", adapter.__name__ + ".adapter")
 
     def start() -> None:
         loading.end()
@@ -62,54 +60,6 @@ def begin(host: str, root: str, package: ModuleType, say: Callable[[str], None])
     if more:
         say("does not serve here" + more)
     return False
-
-
-class _Loading:
-    """Load modules on a thread of its own, until somebody needs them. Host's main thread.
-
-    What cannot be loaded is left to whoever needs it: there it is raised and told.
-    """
-
-    def __init__(self, *names: str) -> None:
-        self._names = names
-        self._wanted = False
-        self._thread: Optional[threading.Thread] = None
-
-    def begin(self) -> None:
-        """Begin, unless they are needed by now."""
-        if self._wanted:
-            return
-        from .. import collector
-
-        # From here on some of our threads work beside a host, whatever modules it has.
-        collector.hold()
-        thread = threading.Thread(
-            target=self._load, args=(collector,), name="dcc-mcp-embed loading", daemon=True
-        )
-        try:
-            thread.start()
-        except RuntimeError:
-            # The system has no thread left.
-            return
-        self._thread = thread
-
-    def end(self) -> None:
-        """Wait until they are loaded, or could not be."""
-        self._wanted = True
-        if self._thread is not None:
-            self._thread.join(_PATIENCE)
-
-    def _load(self, collector: Any) -> None:
-        collector.guard()
-        collector.pause()
-        try:
-            for name in self._names:
-                import_module(name)
-        except (Exception, SystemExit):
-            return
-        finally:
-            collector.resume()
-            collector.unguard()
 
 
 def _show_menu(host: str, adapter: ModuleType) -> str:
