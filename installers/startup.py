@@ -1,13 +1,16 @@
 """What a start of a host does before the server: finish what is owed, sweep old versions.
 
 Called by ``boot.py`` on the host's main thread. Nothing here waits for anybody; when there is
-nothing to do it is some looks at the disk.
+nothing to do it is some looks at the disk. What the server is made of is loaded by a thread
+meanwhile: that takes four fifths of a start, and the host has more to do before it is ready.
 """
 
 from __future__ import annotations
 
 import os
 from importlib import import_module
+
+from ..ahead import Loading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,8 +42,10 @@ def begin(host: str, root: str, package: ModuleType, say: Callable[[str], None])
         # What could not be cleaned up is no reason for the server not to start.
         more = "; could not clean up: {}: {}".format(type(error).__name__, error)
     adapter = import_module("{}.adapters.{}".format(package.__name__, _FOLDERS.get(host, host)))
+    loading = Loading(package.__name__ + ".embed", adapter.__name__ + ".adapter")
 
     def start() -> None:
+        loading.end()
         try:
             server: Any = package.start(host)
             where = "{} serves {} at {}"
@@ -50,6 +55,7 @@ def begin(host: str, root: str, package: ModuleType, say: Callable[[str], None])
         say(told + more + _show_menu(host, adapter))
 
     if adapter.when_ready(start):
+        loading.begin()
         return True
     if more:
         say("does not serve here" + more)

@@ -29,6 +29,7 @@ LEVELS: Dict[str, int] = {
     "address": 0,
     "transport_errors": 0,
     "collector": 0,
+    "ahead": 0,
     "logbook": 0,
     "parsing": 0,
     "wire": 1,
@@ -50,7 +51,7 @@ LEVELS: Dict[str, int] = {
 #: Units with a closed list of what they may import (besides themselves).
 ONLY: Dict[str, Set[str]] = {
     "adapters": {"host", "tools"} | {unit for unit, level in LEVELS.items() if level == 0},
-    "installers": {"errors", "_compat", "install_lifecycle"},
+    "installers": {"ahead", "errors", "_compat", "install_lifecycle"},
     "install_lifecycle": {"_layout", "_compat"},
 }
 #: What the adapters of hosts share.

@@ -46,6 +46,10 @@ class Theirs(typing.NamedTuple):
     size: float = 1.0
 
 
+class Nothing(records.NamedTuple):
+    """A record without fields."""
+
+
 def test_fields_and_defaults_are_those_of_the_standard_library() -> None:
     assert Ours._fields == Theirs._fields
     assert Ours._field_defaults == Theirs._field_defaults
@@ -62,6 +66,27 @@ def test_what_is_defined_in_the_body_is_kept() -> None:
     assert Ours(3, []).double == 6
     assert Ours(3, []).moved(4) == (7, [], None, 1.0)
     assert Ours.origin() == (0, [], None, 1.0)
+
+
+def test_a_record_may_have_one_field_or_none() -> None:
+    class One(records.NamedTuple):
+        only: int
+
+    assert (One(1), One(only=2), Nothing()) == ((1,), (2,), ())
+    assert (repr(One(1)), repr(Nothing())) == ("One(only=1)", "Nothing()")
+    assert Nothing()._replace() == Nothing()
+
+
+def test_it_is_changed_and_shown_as_that_of_the_standard_library() -> None:
+    assert Ours(1, [])._replace(name="new") == Theirs(1, [])._replace(name="new")
+    assert dict(Ours(1, [])._asdict()) == dict(Theirs(1, [])._asdict())
+    assert Ours._make([1, 2, 3, 4]) == Theirs._make([1, 2, 3, 4])
+    with pytest.raises(TypeError):
+        Ours._make([1])
+    with pytest.raises((TypeError, ValueError)):
+        Ours(1, [])._replace(color="red")
+    assert Ours.size.__get__(Ours(1, [])) == 1.0  # type: ignore[attr-defined]
+    assert Ours(1, []) == Ours(1, []) and hash(Nothing()) == hash(())
 
 
 def test_missing_and_unknown_fields_are_type_errors() -> None:

@@ -20,7 +20,7 @@ _LOOPBACK_NAMES = frozenset(("localhost", "127.0.0.1", "[::1]"))
 _TOKEN_SHAPE = 40
 #: What may be most of a token in a path that was copied wrongly: no answer repeats it, since
 #: clients log their errors.
-_LIKE_A_TOKEN = re.compile(r"[0-9A-Fa-f]{16,}", re.ASCII)
+_LIKE_A_TOKEN = r"[0-9A-Fa-f]{16,}"
 
 
 class Admitted(NamedTuple):
@@ -89,7 +89,7 @@ class Admission:
         shown, path = self._split(head.target)
         asked, path = path, self._known_as(path)
         if not path:
-            told = _LIKE_A_TOKEN.sub("...", asked)[:200]
+            told = re.sub(_LIKE_A_TOKEN, "...", asked, flags=re.ASCII)[:200]
             return Refused(404, "There is nothing at {!r}; MCP is at /mcp.".format(told))
         if path in self._public:
             return Admitted(path)

@@ -41,7 +41,7 @@ MAX_HITS = 5000
 #: Characters of one line about a tool.
 _SUMMARY = 200
 _SCOPE = "system"
-_ESCAPE = re.compile(b"%([0-9A-Fa-f]{2})")
+_ESCAPE = b"%([0-9A-Fa-f]{2})"
 _NOT_HERE = "Refused through the gateway, only for clients of the host itself: "
 
 
@@ -151,7 +151,8 @@ def prompt_arguments(target: str) -> Dict[str, Any]:
 
 
 def _decoded(text: str) -> str:
-    data = _ESCAPE.sub(lambda found: bytes((int(found.group(1), 16),)), text.encode("utf-8"))
+    coded = text.encode("utf-8")
+    data = re.sub(_ESCAPE, lambda found: bytes((int(found.group(1), 16),)), coded)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

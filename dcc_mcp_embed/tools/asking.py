@@ -17,7 +17,7 @@ __all__ = ["Ask", "NotOffered", "elicitation", "roots", "sampling", "visit"]
 
 _ACTIONS = ("accept", "decline", "cancel")
 #: An absolute URI, of whatever scheme.
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s]+")
+_URL = r"[A-Za-z][A-Za-z0-9+.-]*:[^\s]+"
 #: Members of a sampling request -> the part of the capability that they need.
 _PARTS = {
     "tools": "sampling.tools",
@@ -99,7 +99,7 @@ def elicitation(key: str, message: str, schema: Mapping[str, Any]) -> Ask:
 
 def visit(key: str, message: str, url: str) -> Ask:
     """Ask the person at the client to go to a URL."""
-    if not _URL.fullmatch(url):
+    if not re.fullmatch(_URL, url):
         raise ValueError("elicit_url() takes a URL with its scheme, not {!r}".format(url))
     params = {"mode": "url", "message": str(message), "url": url}
     return Ask(key, ("elicitation.url",), "elicitation/create", params, _decided)

@@ -19,10 +19,9 @@ __all__ = ["CONVERTERS", "Misfit", "check_finite", "json_type", "to_list", "to_o
 Converter = Callable[[Any], Any]
 
 #: ASCII digits only: Python's own int() and float() also take "1_000", other scripts and "nan".
-_WHOLE = re.compile(r"\s*[+-]?[0-9]{1,300}\s*\Z")
-_NUMBER = re.compile(
-    r"\s*[+-]?(?:[0-9]{1,300}\.?[0-9]{0,300}|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,4})?\s*\Z"
-)
+#: Compiled when they are first needed: no start needs them.
+_WHOLE = r"\s*[+-]?[0-9]{1,300}\s*\Z"
+_NUMBER = r"\s*[+-]?(?:[0-9]{1,300}\.?[0-9]{0,300}|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,4})?\s*\Z"
 _FLAGS = {"true": True, "false": False}
 _INFINITY = float("inf")
 
@@ -97,9 +96,9 @@ def to_whole(value: Any) -> int:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, str):
-        if _WHOLE.match(value):
+        if re.match(_WHOLE, value):
             return int(value)
-        if _NUMBER.match(value):
+        if re.match(_NUMBER, value):
             number = float(value)
             if number.is_integer():
                 return int(number)
@@ -113,7 +112,7 @@ def to_number(value: Any) -> float:
         number = value
     elif isinstance(value, bool):
         raise unfit("a number", value)
-    elif isinstance(value, (int, float)) or isinstance(value, str) and _NUMBER.match(value):
+    elif isinstance(value, (int, float)) or isinstance(value, str) and re.match(_NUMBER, value):
         try:
             number = float(value)
         except OverflowError:

@@ -24,7 +24,7 @@ _MAX_WORDS = 12
 #: Shorter words stand for nothing but themselves.
 _MIN_PREFIX = 3
 
-_WORD = re.compile(r"[^\W_]+")
+_WORD = r"[^\W_]+"
 _EMPTY: FrozenSet[str] = frozenset(
     "a an and are as at be by can do for from how i in into is it its me my of on or please that"
     " the this to tool tools want what which with you".split()
@@ -89,7 +89,7 @@ def _fields(tool: Tool) -> Dict[str, FrozenSet[str]]:
 
 
 def _words(text: str) -> List[str]:
-    return [_stem(word) for word in _WORD.findall(text.lower())]
+    return [_stem(word) for word in re.findall(_WORD, text.lower())]
 
 
 def _stem(word: str) -> str:

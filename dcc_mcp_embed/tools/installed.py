@@ -60,9 +60,8 @@ def _distributions(place: object) -> Iterator[Tuple[str, str]]:
         # Not there, or an archive.
         return
     for name in names:
-        stem, kind = os.path.splitext(name)
-        if kind in _KINDS:
-            yield stem.partition("-")[0], os.path.join(place, name)
+        if name.endswith(_KINDS):
+            yield os.path.splitext(name)[0].partition("-")[0], os.path.join(place, name)
 
 
 def _normal(name: str) -> str:

@@ -16,7 +16,7 @@ __all__ = ["MAX_URI", "Template"]
 MAX_URI = 2048
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_OCTETS = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_OCTETS = r"(?:%[0-9A-Fa-f]{2})+"
 
 
 class Template:
@@ -71,8 +71,10 @@ class Template:
 def _decoded(text: str) -> Optional[str]:
     """Return percent-decoded text, None if that is not UTF-8."""
     try:
-        return _OCTETS.sub(
-            lambda found: bytes.fromhex(found.group().replace("%", "")).decode("utf-8"), text
+        return re.sub(
+            _OCTETS,
+            lambda found: bytes.fromhex(found.group().replace("%", "")).decode("utf-8"),
+            text,
         )
     except UnicodeDecodeError:
         return None

@@ -31,7 +31,8 @@ from .headers import Headers
 __all__ = ["RequestBody", "RequestHead", "RequestParser", "parse_head"]
 
 _LINE = re.compile("(" + TOKEN + r") (/[!-\"$-~]*|\*) HTTP/1\.([01])")
-_ANY_LINE = re.compile(TOKEN + r" ([!-~]+) HTTP/([0-9]\.[0-9])")
+#: Of what is refused; compiled when it is first needed.
+_ANY_LINE = TOKEN + r" ([!-~]+) HTTP/([0-9]\.[0-9])"
 #: What a peer may have sent ahead in one read beside the longest request.
 _AHEAD = 64 * 1024
 
@@ -95,7 +96,7 @@ def parse_head(block: bytes, max_line: int = MAX_LINE) -> RequestHead:
 
 
 def _explain(line: str) -> Malformed:
-    match = _ANY_LINE.fullmatch(line)
+    match = re.fullmatch(_ANY_LINE, line)
     if match is None:
         return Malformed(400, "the first line is not `METHOD /path HTTP/1.1`")
     target, version = match.groups()

@@ -66,7 +66,8 @@ _START: Dict[int, bytes] = {
 _BODILESS = frozenset((204, 304))
 _NAME = re.compile(TOKEN)
 _VALUE = re.compile(r"[\t -~\x80-\xff]*")
-_TARGET = re.compile(r"/[!-\"$-~]*|\*")
+#: Of a client only; compiled when it is first needed.
+_TARGET = r"/[!-\"$-~]*|\*"
 # The writers below say these themselves; said twice they could contradict each other.
 _FRAMING = frozenset(("content-length", "transfer-encoding"))
 _RESPONSE_FRAMING = _FRAMING | {"connection"}
@@ -175,7 +176,7 @@ def request(
     Raises LocalProtocolError.
     """
     headers = tuple(headers)
-    if not _NAME.fullmatch(method) or not _TARGET.fullmatch(target):
+    if not _NAME.fullmatch(method) or not re.fullmatch(_TARGET, target):
         raise LocalProtocolError("{!r} {!r} is no request".format(method, target))
     if [name.lower() for name, _ in headers].count("host") != 1:
         raise LocalProtocolError("a request names its Host exactly once")

@@ -18,11 +18,11 @@ __all__ = ["ParamHeader", "check_params", "param_headers", "repeated"]
 _KEY = "x-mcp-header"
 _PREFIX = "Mcp-Param-"
 #: RFC 9110, 5.6.2: what the name of a header is made of.
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z"
 #: Fractions may be written in more than one way.
 _TYPES = ("string", "integer", "boolean")
 #: A whole number, as far as anybody writes one out.
-_WHOLE = re.compile(r"([+-]?[0-9]{1,400})(?:\.0{1,400})?\Z")
+_WHOLE = r"([+-]?[0-9]{1,400})(?:\.0{1,400})?\Z"
 
 #: The way to a property from the root of the arguments, and its header.
 ParamHeader = Tuple[Tuple[str, ...], str]
@@ -49,7 +49,7 @@ def _collect(schema: Any, path: Tuple[str, ...], found: List[ParamHeader]) -> No
             continue
         if _KEY in one:
             header = one[_KEY]
-            if not isinstance(header, str) or not _TOKEN.match(header):
+            if not isinstance(header, str) or not re.match(_TOKEN, header):
                 raise ValueError("has the {} {!r}; it is the name of a header".format(_KEY, header))
             if one.get("type") not in _TYPES:
                 raise ValueError(
@@ -114,6 +114,6 @@ def _written(value: Any) -> str:
 
 def _counts(said: str, value: Any) -> bool:
     """Return whether a header names the very number that ``value`` is, however it is written."""
-    whole = _WHOLE.match(said) if type(value) in (int, float) else None
+    whole = re.match(_WHOLE, said) if type(value) in (int, float) else None
     # Python compares an integer and a float exactly.
     return whole is not None and int(whole.group(1)) == value

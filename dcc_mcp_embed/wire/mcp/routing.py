@@ -36,7 +36,7 @@ NAMED = {
 _PREFIX = "=?base64?"
 _SUFFIX = "?="
 #: What can stand in a header as it is: visible ASCII, with blanks between; also nothing at all.
-_PLAIN = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?\Z")
+_PLAIN = r"(?:[!-~](?:[ -~]*[!-~])?)?\Z"
 
 
 def is_stateless(params: Any, version_header: Optional[str]) -> bool:
@@ -59,7 +59,7 @@ def decode_header(value: str) -> Optional[str]:
 
 def encode_header(text: str) -> str:
     """Return what says ``text`` in a routing header, in its base64 form where it must."""
-    if _PLAIN.match(text) and not (text.startswith(_PREFIX) and text.endswith(_SUFFIX)):
+    if re.match(_PLAIN, text) and not (text.startswith(_PREFIX) and text.endswith(_SUFFIX)):
         return text
     coded = base64.b64encode(text.encode("utf-8", "surrogatepass")).decode("ascii")
     return _PREFIX + coded + _SUFFIX

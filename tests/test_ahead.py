@@ -1,0 +1,77 @@
+"""Modules are loaded by a thread until somebody needs them; what cannot be is nobody's trouble."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import pytest
+
+from dcc_mcp_embed import ahead, collector
+
+TELLING = "import threading\nname = threading.current_thread().name\n"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(collector, "_held", False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    for name in ("ahead_first", "ahead_second"):
+        sys.modules.pop(name, None)
+
+
+def test_modules_are_loaded_by_a_thread(folder) -> None:
+    for name in ("ahead_first", "ahead_second"):
+        (folder / (name + ".py")).write_text(TELLING, encoding="utf-8")
+    loading = ahead.Loading("ahead_first", "ahead_second")
+    loading.begin()
+    loading.end()
+    assert sys.modules["ahead_first"].name == "dcc-mcp-embed loading"
+    assert sys.modules["ahead_second"].name == "dcc-mcp-embed loading"
+    assert collector.held()
+
+
+@pytest.mark.parametrize("text", ["raise RuntimeError('spoilt')", "import sys; sys.exit(1)", "((("])
+def test_what_cannot_be_loaded_is_left_to_whoever_needs_it(folder, text, capsys) -> None:
+    (folder / "ahead_first.py").write_text(text, encoding="utf-8")
+    loading = ahead.Loading("ahead_first", "ahead_second")
+    loading.begin()
+    loading.end()
+    assert not {"ahead_first", "ahead_second"} & set(sys.modules)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_host_that_is_ready_at_once_loads_for_itself(folder) -> None:
+    (folder / "ahead_first.py").write_text(TELLING, encoding="utf-8")
+    loading = ahead.Loading("ahead_first")
+    loading.end()
+    loading.begin()
+    assert "ahead_first" not in sys.modules
+    assert not [one for one in threading.enumerate() if one.name == "dcc-mcp-embed loading"]
+
+
+def test_no_thread_is_no_error(folder, monkeypatch) -> None:
+    def start(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    loading = ahead.Loading("ahead_first")
+    loading.begin()
+    loading.end()
+
+
+def test_the_wait_for_what_does_not_come_has_an_end(folder, monkeypatch) -> None:
+    text = "import sys, threading\nsys.ahead_gate.wait(60)\n"
+    (folder / "ahead_first.py").write_text(text, encoding="utf-8")
+    gate = threading.Event()
+    monkeypatch.setattr(sys, "ahead_gate", gate, raising=False)
+    monkeypatch.setattr(ahead, "_PATIENCE", 0.01)
+    loading = ahead.Loading("ahead_first")
+    loading.begin()
+    loading.end()
+    assert not gate.is_set()
+    gate.set()
+    for one in threading.enumerate():
+        if one.name == "dcc-mcp-embed loading":
+            one.join(60)
