@@ -143,6 +143,30 @@ def test_a_damaged_version_is_put_right(tmp_path, version):
     assert install(ours, source) == []
 
 
+@pytest.mark.parametrize("content", [b"", b"1.0+", b"\0" * 17, b"\xff\xfe1", b"..", b"9.9\n", None])
+def test_a_name_of_the_current_version_that_is_none_is_put_right(tmp_path, version, content):
+    ours = installation(tmp_path)
+    source = version("1.0")
+    install(ours, source)
+    os.unlink(ours.root.current_file)
+    if content is None:
+        os.mkdir(ours.root.current_file)
+    else:
+        with open(ours.root.current_file, "wb") as stream:
+            stream.write(content)
+    assert started(ours) == "1.0"
+    (folder,) = api.status("maya", target=ours.user)["folders"]
+    assert [one for one in folder["problems"] if "names no version" in one]
+    if content is None:
+        with pytest.raises(ConfigError, match=r"current\.txt cannot be written"):
+            install(ours, source)
+    else:
+        install(ours, source)
+        assert api.verify("maya", target=ours.user)["success"]
+    uninstall(ours)
+    assert not os.path.exists(ours.user)
+
+
 def test_a_file_of_somebody_elses_is_left_alone_and_nothing_is_done(tmp_path, version):
     ours = installation(tmp_path)
     path = os.path.join(ours.user, "modules", "dcc_mcp_embed.mod")
