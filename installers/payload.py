@@ -19,6 +19,7 @@ from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple,
 
 from .. import __version__
 from ..errors import ConfigError
+from ..install_lifecycle.results import is_link
 
 __all__ = [
     "MANIFEST",
@@ -112,13 +113,14 @@ def own_files() -> Dict[str, str]:
     return found
 
 
-def _collect(folder: str, prefix: str, found: Dict[str, str]) -> None:
+def _collect(folder: str, prefix: str, found: Dict[str, str], links: bool = True) -> None:
+    """Add path -> file of what is below ``folder``; without ``links`` one to a folder is a file."""
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)
         if name in _LEFT_OUT or name.startswith(".") or name.endswith((".pyc", ".pyo")):
             continue
-        if os.path.isdir(path):
-            _collect(path, "{}/{}".format(prefix, name), found)
+        if os.path.isdir(path) and (links or not is_link(os.lstat(path))):
+            _collect(path, "{}/{}".format(prefix, name), found, links)
         else:
             found.setdefault("{}/{}".format(prefix, name), path)
 
@@ -183,7 +185,11 @@ def verify(folder: str, digest: Optional[str] = None) -> List[str]:
     if NAME.match(os.path.basename(folder)) and os.path.basename(folder) != payload.name:
         problems.append("its manifest is that of {}".format(payload.name))
     there: Dict[str, str] = {}
-    _collect(folder, "", there)
+    try:
+        # What a link leads to may be another tomorrow.
+        _collect(folder, "", there, links=False)
+    except OSError as error:
+        return [*problems, "it cannot be read: {}".format(error)]
     known = {path.lstrip("/"): source for path, source in there.items()}
     known.pop(MANIFEST, None)
     for path in sorted(set(payload.files) | set(known)):
@@ -357,13 +363,25 @@ def unpack(source: Any, folder: str, digest: Optional[str] = None) -> Payload:
 
 @contextmanager
 def _refusing() -> Iterator[None]:
-    """Turn what reading a zip raises into PayloadError; RuntimeError: a member with a password."""
+    """Turn what reading a zip raises into PayloadError.
+
+    RuntimeError: a member with a password; ValueError: a place before its beginning.
+    """
     import zipfile
     import zlib
 
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except PayloadError:
+        raise
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+    ) as error:
         raise PayloadError("It is no archive of ours, or damaged: {}".format(error)) from error
 
 
@@ -374,6 +392,8 @@ def _expected(payload: Payload, digest: Optional[str]) -> Payload:
 
 
 def _listed_in(archive: Any) -> Payload:
+    import zipfile
+
     members = archive.infolist()
     names = [info.filename for info in members]
     if len(names) > _MOST_FILES + 1:
@@ -382,7 +402,8 @@ def _listed_in(archive: Any) -> Payload:
         raise PayloadError("It is no payload: there is no {} in it".format(MANIFEST))
     for info in members:
         kind = stat.S_IFMT(info.external_attr >> 16)
-        if info.file_size > _MOST_OF_ONE or kind not in (0, stat.S_IFREG):
+        packed = info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        if info.file_size > _MOST_OF_ONE or kind not in (0, stat.S_IFREG) or packed:
             raise PayloadError("{!r} is no file of ours".format(info.filename[:200]))
     with archive.open(MANIFEST) as stream:
         payload = _parse(stream.read(_MOST_OF_ONE))
