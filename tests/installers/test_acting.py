@@ -7,6 +7,7 @@ import io
 import json
 import os
 import runpy
+import subprocess
 import sys
 import types
 
@@ -165,6 +166,58 @@ def test_a_name_of_the_current_version_that_is_none_is_put_right(tmp_path, versi
         assert api.verify("maya", target=ours.user)["success"]
     uninstall(ours)
     assert not os.path.exists(ours.user)
+
+
+def test_what_was_changed_is_not_installed_as_a_version_of_its_own(tmp_path):
+    target = str(tmp_path / "user")
+    api.install("maya", target=target)
+    ours = Installation(hosts.find("maya"), target)
+    folder = ours.root.folder_of(ours.root.current())
+    with open(os.path.join(folder, "dcc_mcp_embed", "digest.py"), "a") as stream:
+        stream.write("# changed\n")
+    before = picture(target)
+    for action in ("install", "upgrade", "repair"):
+        command = [sys.executable, "-B", "-m", "dcc_mcp_embed.installers", action, "--yes"]
+        command += ["--host", "maya", "--target", target]
+        done = subprocess.run(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 1 and "digest.py: changed" in done.stderr, done.stderr
+    assert picture(target) == before
+    assert api.repair("maya", target=target)["success"]
+    assert api.verify("maya", target=target)["success"]
+
+
+@pytest.mark.parametrize("act", [api.upgrade, api.repair])
+def test_where_nothing_is_installed_an_upgrade_or_a_repair_installs_nothing(tmp_path, act):
+    target = tmp_path / "user"
+    (target / "dcc_mcp_embed").mkdir(parents=True)
+    before = picture(str(target))
+    assert act("maya", target=str(target))["folders"][0]["operations"] == []
+    assert picture(str(target)) == before
+
+
+@pytest.mark.parametrize("act", [api.upgrade, api.repair])
+def test_what_is_being_uninstalled_is_not_upgraded_or_repaired(tmp_path, version, monkeypatch, act):
+    ours, source = installation(tmp_path), version("1.0")
+    install(ours, source)
+    serving = types.ModuleType("dcc_mcp_embed.embed.place")
+    serving.__file__ = os.path.join(ours.root.folder_of(source.payload.name), "place.py")
+    monkeypatch.setitem(sys.modules, "dcc_mcp_embed.embed.place", serving)
+    uninstall(ours)
+    before = picture(ours.user)
+    (one,) = act("maya", target=ours.user)["folders"][0]["operations"]
+    assert one["status"] == "kept" and "install it again" in one["text"]
+    assert picture(ours.user) == before
+
+
+def test_what_is_of_one_host_is_not_touched_for_another(tmp_path, version):
+    ours = installation(tmp_path)
+    install(ours, version("1.0"))
+    before = picture(ours.user)
+    for act in (api.install, api.upgrade, api.repair, api.uninstall):
+        for key in set(HOSTS) - {"maya"}:
+            with pytest.raises(ConfigError, match=r"modules.dcc_mcp_embed\.mod .*--host maya"):
+                act(key, target=ours.user)
+    assert picture(ours.user) == before
 
 
 def test_a_file_of_somebody_elses_is_left_alone_and_nothing_is_done(tmp_path, version):
@@ -338,7 +391,7 @@ def test_this_very_version_is_installed_looked_at_and_removed(tmp_path):
     assert api.verify("houdini", target=target)["success"]
     (folder,) = api.status("houdini", target=target)["folders"]
     assert folder["current"] == acting.own_source().payload.name
-    assert api.upgrade("maya", target=target)["folders"][0]["operations"] != [], "one is there"
+    assert api.upgrade("houdini", target=target)["folders"][0]["operations"] == []
     assert api.uninstall("houdini", target=target)["success"]
 
 

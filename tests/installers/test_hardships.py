@@ -87,6 +87,21 @@ def test_on_a_full_disk_the_old_version_goes_on(tmp_path, monkeypatch, small):
     assert api.upgrade("maya", target=target)["success"]
 
 
+def test_one_folder_that_cannot_be_looked_at_does_not_hide_the_others(tmp_path, monkeypatch):
+    first, second = str(tmp_path / "houdini20.0"), str(tmp_path / "houdini20.5")
+    for one in (first, second):
+        api.install("houdini", target=one)
+    shut = os.path.join(first, "dcc_mcp_embed", "versions")
+    monkeypatch.setattr(hosts, "user_folders", lambda *_: [first, second])
+    failing(monkeypatch, "listdir", lambda path: path == shut, errno.EACCES)
+    for look in (api.status, api.verify, api.doctor, api.install):
+        report = look("houdini")
+        assert not report["success"]
+        shown, other = report["folders"]
+        assert "cannot be looked at" in shown["problems"][0] and shut in shown["problems"][0]
+        assert (other["problems"], bool(other["current"])) == ([], True)
+
+
 def test_a_drive_that_is_not_there_is_told_at_once(tmp_path, monkeypatch):
     ours = ours_in(tmp_path / "user")
     monkeypatch.setattr(os.path, "isdir", lambda path: False)
@@ -136,7 +151,10 @@ def test_a_user_folder_may_be_a_link(tmp_path):
 
 
 @needs_links
-@pytest.mark.parametrize("part", ["dcc_mcp_embed", "dcc_mcp_embed/versions"])
+@pytest.mark.parametrize(
+    "part",
+    ["dcc_mcp_embed" + one for one in ("", "/versions", "/module", "/module/scripts")],
+)
 def test_nothing_is_put_or_removed_where_a_link_of_ours_leads(tmp_path, part):
     user, elsewhere = tmp_path / "user", tmp_path / "elsewhere"
     (user / part).parent.mkdir(parents=True)
