@@ -62,8 +62,12 @@ def own_source() -> Source:
 
 
 def archive_source(path: str, digest: Optional[str] = None) -> Source:
-    """Return the version in an archive. Raises PayloadError, OSError."""
-    listed = payload.inspect(path, digest)
+    """Return the version in an archive. Raises PayloadError."""
+    try:
+        listed = payload.inspect(path, digest)
+    except (payload.PayloadError, OSError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise payload.PayloadError("Nothing is installed from {}: {}".format(path, why)) from error
     return Source(listed, lambda folder: payload.unpack(path, folder, listed.digest))
 
 

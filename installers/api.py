@@ -41,7 +41,7 @@ def install(
     ``version``: of the host, where each has a user folder of its own; None: every one that is
     there. ``target``: the user folder itself. ``digest``: that the archive's payload must have.
     """
-    source = own_source() if archive is None else archive_source(archive, digest)
+    source = _source(archive, digest)
 
     def planned(ours: Installation, facts: plan.Facts) -> List[plan.Operation]:
         return plan.plan_install(facts, ours.wish(source.payload.name))
@@ -61,7 +61,7 @@ def upgrade(
 
     What is being uninstalled is none any more.
     """
-    source = own_source() if archive is None else archive_source(archive, digest)
+    source = _source(archive, digest)
 
     def planned(ours: Installation, facts: plan.Facts) -> List[plan.Operation]:
         return plan.plan_change(facts, ours.wish(source.payload.name))
@@ -81,7 +81,7 @@ def repair(
 
     Where nothing is installed, or is being uninstalled, nothing is.
     """
-    source = own_source() if archive is None else archive_source(archive, digest)
+    source = _source(archive, digest)
 
     def planned(ours: Installation, facts: plan.Facts) -> List[plan.Operation]:
         current, at_hand = facts.current, source.payload.name
@@ -120,6 +120,14 @@ def uninstall(
         report["clients"] = unlisted
         report["success"] = report["success"] and all(one["status"] != "kept" for one in unlisted)
     return report
+
+
+def _source(archive: Optional[str], digest: Optional[str]) -> Source:
+    if archive is not None:
+        return archive_source(archive, digest)
+    if digest is not None:
+        raise ConfigError("A digest is that of an archive: name it as well (--archive)")
+    return own_source()
 
 
 def _unlist(dry_run: bool) -> List[Report]:

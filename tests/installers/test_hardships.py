@@ -331,8 +331,19 @@ def test_every_answer_is_one_object_and_its_status(tmp_path, capsys):
         yes = ("--yes",) if action in ("install", "uninstall") else ()
         status, answer = told(capsys, action, *where, *yes)
         assert status == (1 if action == "install" else 0), action
-    status, answer = told(capsys, "install", "--host", "maya", "--archive", "/nowhere", "--yes")
-    assert (status, answer["success"]) == (1, False)
+
+
+def test_an_archive_that_cannot_be_taken_is_named(tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("mine")
+    where = ("--host", "maya", "--target", str(tmp_path / "user"), "--yes")
+    for name, why in (("nowhere", "No such file"), (".", "directory"), ("notes.txt", "zip file")):
+        path = str(tmp_path / name)
+        for action in ("install", "upgrade", "repair"):
+            status, answer = told(capsys, action, *where, "--archive", path)
+            assert status == 1 and path in answer["message"] and why in answer["message"]
+    status, answer = told(capsys, "install", *where, "--digest", "0" * 64)
+    assert status == 1 and "--archive" in answer["message"], "it would be proven by nothing"
+    assert not (tmp_path / "user").exists()
 
 
 def test_a_wrong_call_is_2():
