@@ -119,7 +119,8 @@ def _lines(report: Dict[str, Any]) -> List[str]:
     for one in report.get("clients", ()):
         lines.append(_line(one))
     for folder in report["folders"]:
-        state = folder["current"] or "nothing of ours"
+        nothing = "no version is started" if folder["problems"] else "nothing of ours"
+        state = folder["current"] or nothing
         lines.append("{}: {}".format(folder["path"], state))
         for one in folder["operations"]:
             lines.append(_line(one))

@@ -117,8 +117,10 @@ def near(user: str, path: str, separator: str) -> str:
     """Return ``path``, below the folder ``user`` or one of those that it is in, from there."""
     if path == user:
         return "."
-    if path.startswith(user + separator):
-        return path[len(user) + 1 :].replace(separator, "/")
+    # The root of a drive has its separator.
+    below = user.rstrip(separator) + separator
+    if path.startswith(below):
+        return path[len(below) :].replace(separator, "/")
     above = user[len(path) :].strip(separator).split(separator)
     return "/".join([".."] * len(above))
 

@@ -87,7 +87,9 @@ def test_on_a_full_disk_the_old_version_goes_on(tmp_path, monkeypatch, small):
     assert api.upgrade("maya", target=target)["success"]
 
 
-def test_one_folder_that_cannot_be_looked_at_does_not_hide_the_others(tmp_path, monkeypatch):
+def test_one_folder_that_cannot_be_looked_at_does_not_hide_the_others(
+    tmp_path, monkeypatch, capsys
+):
     first, second = str(tmp_path / "houdini20.0"), str(tmp_path / "houdini20.5")
     for one in (first, second):
         api.install("houdini", target=one)
@@ -100,6 +102,9 @@ def test_one_folder_that_cannot_be_looked_at_does_not_hide_the_others(tmp_path, 
         shown, other = report["folders"]
         assert "cannot be looked at" in shown["problems"][0] and shut in shown["problems"][0]
         assert (other["problems"], bool(other["current"])) == ([], True)
+    os.unlink(os.path.join(first, "dcc_mcp_embed", "current.txt"))
+    assert cli.main(["status", "--host", "houdini"]) == 1
+    assert "nothing of ours" not in capsys.readouterr().out, "nobody knows that"
 
 
 def test_a_drive_that_is_not_there_is_told_at_once(tmp_path, monkeypatch):
@@ -276,6 +281,8 @@ def test_a_list_is_as_seen_from_the_user_folder(tmp_path):
     assert facts.near(str(tmp_path / "a" / "b")) == ".."
     assert facts.near(str(tmp_path / "a")) == "../.."
     assert facts.near(os.path.join(ours.user, "modules", "x")) == "modules/x"
+    assert plan.near("/", "/modules/x", "/") == "modules/x"
+    assert plan.near("D:\\", "D:\\modules", "\\") == "modules", "the folder is a drive"
     for line in (".", "..", "../..", "modules/x"):
         assert boot.is_within(line)
     for line in ("/", "/x", "../x", "x/..", "a//b", "c:\\x", "c:/x", "a\\b", ""):
