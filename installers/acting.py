@@ -263,6 +263,14 @@ class Installation:
 
     def _replace(self, operation: Operation, source: Optional[Source]) -> Done:
         folder = self._put(operation, source)
+        try:
+            payload.mend(operation.path, folder, lambda new, old: replace(new, old, self._sleep))
+        except (payload.PayloadError, OSError):
+            # Not where its manifest is damaged, or nothing can be written: then as a whole.
+            folder = self._put(operation, source)
+        else:
+            lifecycle.safe_remove_tree(folder)
+            return Done(operation, "done")
         answer = lifecycle.safe_replace_tree(folder, operation.path)
         if not answer["success"]:
             return self._owed(operation, answer)

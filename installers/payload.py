@@ -12,10 +12,23 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import stat
 import sys
 from contextlib import contextmanager
-from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import (
+    IO,
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+)
 
 from .. import __version__
 from ..errors import ConfigError
@@ -30,6 +43,7 @@ __all__ = [
     "add",
     "describe",
     "inspect",
+    "mend",
     "own_files",
     "pack",
     "read",
@@ -184,33 +198,65 @@ def verify(folder: str, digest: Optional[str] = None) -> List[str]:
         problems.append("it is another payload: {}".format(payload.name))
     if NAME.match(os.path.basename(folder)) and os.path.basename(folder) != payload.name:
         problems.append("its manifest is that of {}".format(payload.name))
-    there: Dict[str, str] = {}
     try:
-        # What a link leads to may be another tomorrow.
-        _collect(folder, "", there, links=False)
+        wrong = _wrong(payload, folder)
     except OSError as error:
         return [*problems, "it cannot be read: {}".format(error)]
+    return problems + ["{}: {}".format(path, wrong[path]) for path in wrong]
+
+
+_STRANGE = "not ours"
+
+
+def _wrong(payload: Payload, folder: str) -> Dict[str, str]:
+    """Return path -> what is wrong with it, in the payload's folder. Raises OSError."""
+    there: Dict[str, str] = {}
+    # What a link leads to may be another tomorrow.
+    _collect(folder, "", there, links=False)
     known = {path.lstrip("/"): source for path, source in there.items()}
     known.pop(MANIFEST, None)
+    found = {}
     for path in sorted(set(payload.files) | set(known)):
         if path not in known:
-            problems.append("{}: missing".format(path))
+            found[path] = "missing"
         elif path not in payload.files:
-            problems.append("{}: not ours".format(path))
+            found[path] = _STRANGE
         else:
-            problems += _differs(path, known[path], payload.files[path])
-    return problems
+            found[path] = _differs(known[path], payload.files[path])
+    return {path: found[path] for path in found if found[path]}
 
 
-def _differs(path: str, source: str, wanted: File) -> List[str]:
+def _differs(source: str, wanted: File) -> str:
     try:
         if not stat.S_ISREG(os.lstat(source).st_mode):
-            return ["{}: not a file".format(path)]
+            return "not a file"
         with open(source, "rb") as stream:
             found = _measure(stream)
     except OSError as error:
-        return ["{}: {}".format(path, error.strerror or error)]
-    return [] if found == wanted else ["{}: changed".format(path)]
+        return error.strerror or str(error)
+    return "" if found == wanted else "changed"
+
+
+def mend(folder: str, whole: str, move: Callable[[str, str], None]) -> None:
+    """Put right what is wrong in ``folder``, a file at a time, with those of ``whole``.
+
+    The manifest stays as the file that it is: whoever runs the payload holds it. ``move`` replaces
+    a file by another. Raises PayloadError where it is the manifest that is wrong, OSError.
+    """
+    payload = read(folder)
+    if payload != read(whole):
+        raise PayloadError("its manifest is that of {}".format(payload.name))
+    wrong = _wrong(payload, folder)
+    # First what is in the way.
+    for path in sorted(wrong, key=lambda one: wrong[one] != _STRANGE):
+        target = os.path.join(folder, *path.split("/"))
+        # What was compiled of it may look as if it were of what it is now.
+        shutil.rmtree(os.path.join(os.path.dirname(target), "__pycache__"), ignore_errors=True)
+        if wrong[path] == _STRANGE:
+            os.unlink(target)
+        else:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            move(os.path.join(whole, *path.split("/")), target)
 
 
 def _copy(stream: IO[bytes], folder: str, path: str) -> File:

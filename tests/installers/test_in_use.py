@@ -150,6 +150,36 @@ def test_what_is_in_no_registry_keeps_its_version_too(tmp_path, run, small):
     assert ours.root.installed() == [new.payload.name], "a killed process keeps nothing"
 
 
+@pytest.mark.parametrize("harm", ["changed", "gone", "more", "a folder", "another's folder"])
+def test_what_was_repaired_while_it_ran_keeps_its_version_too(tmp_path, run, small, harm):
+    ours, old, new = installation(tmp_path), small("1.0"), small("2.0")
+    install(ours, old)
+    bridge = run(ours, "load")
+    package = os.path.join(ours.root.folder_of(old.payload.name), "dcc_mcp_embed")
+    first = os.path.join(package, "__init__.py")
+    if harm == "changed":
+        with open(first, "w") as stream:
+            stream.write("x = 1\n")
+    elif harm == "more":
+        shutil.copyfile(first, os.path.join(package, "more.py"))
+    elif harm == "another's folder":
+        os.rename(package, str(tmp_path / "elsewhere"))
+        os.symlink(str(tmp_path / "elsewhere"), package)
+    else:
+        os.unlink(first)
+    if harm == "a folder":
+        os.mkdir(first)
+    install(ours, old)
+    assert ours.root.damaged() == [] and ours.root.staged() == []
+    install(ours, new)
+    if harm != "a folder":
+        assert old.payload.name in ours.root.installed()
+        assert old.payload.name in bridge.told("later")
+    bridge.end()
+    sweep(ours)
+    assert ours.root.installed() == [new.payload.name]
+
+
 def test_an_uninstall_waits_for_what_runs_and_the_next_one_ends_clean(tmp_path, run, small):
     ours = installation(tmp_path)
     install(ours, small("1.0"))
