@@ -15,6 +15,7 @@ from dcc_mcp_embed.installers.acting import Installation
 
 import helpers
 from dcc_mcp_embed.errors import ConfigError
+from dcc_mcp_embed.install_lifecycle.exclusive import Exclusive
 
 PROGRAM = os.path.join(helpers.TESTS, "installers", "running.py")
 DEADLINE = 60
@@ -277,6 +278,36 @@ def test_two_installers_at_once_both_succeed(tmp_path):
         one.join()
     assert failed == []
     assert api.verify("maya", target=target)["success"]
+
+
+def test_who_makes_the_folder_of_the_lock_first_is_not_passed_by(tmp_path, monkeypatch):
+    real = os.makedirs
+    other = Exclusive(str(tmp_path / "home" / "installing.lock"), vanishing=True)
+
+    def second(path, *arguments, **named):
+        if not os.path.isdir(path):
+            real(path)
+            assert other.acquire(0.0, lambda: 0.0, None)
+        real(path, *arguments, **named)
+
+    monkeypatch.setattr(os, "makedirs", second)
+    with alone.alone(0.0) as nobody_else:
+        other.release()
+        assert not nobody_else
+
+
+def test_a_folder_of_the_lock_that_is_taken_away_is_made_again(tmp_path, monkeypatch):
+    real, todo = os.makedirs, [os.rmdir]
+
+    def vanishing(path, *arguments, **named):
+        real(path, *arguments, **named)
+        if todo:
+            # Whoever had it alone until now has made it as well.
+            todo.pop()(path)
+
+    monkeypatch.setattr(os, "makedirs", vanishing)
+    with alone.alone(0.0) as nobody_else, alone.alone(0.0) as another:
+        assert (nobody_else, another) == (True, False)
 
 
 def test_whoever_starts_does_not_sweep_what_is_being_installed(tmp_path, run):
