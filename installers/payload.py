@@ -178,6 +178,8 @@ def write(files: Mapping[str, str], folder: str, version: str = __version__) -> 
 def read(folder: str) -> Payload:
     """Return the manifest of the payload in ``folder``. Raises PayloadError."""
     try:
+        if is_link(os.lstat(folder)):
+            raise PayloadError("{} is a link; what that leads to is not ours".format(folder))
         with open(os.path.join(folder, MANIFEST), "rb") as stream:
             return _parse(stream.read(_MOST_OF_ONE))
     except OSError as error:

@@ -84,6 +84,17 @@ def test_what_lies_behind_a_link_is_not_of_the_payload(folder, tmp_path):
     ]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_a_payload_is_no_link_and_is_not_mended_through_one(folder, tmp_path):
+    spoil(folder, "changed")
+    link = str(tmp_path / "link")
+    os.symlink(folder, link)
+    (problem,) = payload.verify(link)
+    assert "is a link" in problem
+    with pytest.raises(PayloadError, match="is a link"):
+        payload.mend(link, folder, os.replace)
+
+
 def test_a_folder_that_cannot_be_read_is_told(folder, monkeypatch):
     real = os.listdir
 
