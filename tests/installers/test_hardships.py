@@ -353,6 +353,33 @@ def test_an_archive_that_cannot_be_taken_is_named(tmp_path, capsys):
     assert not (tmp_path / "user").exists()
 
 
+class Asked:
+    """Somebody at a terminal."""
+
+    def __init__(self, answer):
+        self._answer = answer
+
+    def isatty(self):
+        return True
+
+    def readline(self):
+        if self._answer is None:
+            raise KeyboardInterrupt
+        return self._answer
+
+
+@pytest.mark.parametrize("answer", ["y\n", " YES\n", "n\n", "\n", "", None])
+def test_who_is_asked_may_say_no(tmp_path, capsys, monkeypatch, answer):
+    monkeypatch.setattr(sys, "stdin", Asked(answer))
+    target = str(tmp_path / "user")
+    agreed = answer is not None and "y" in answer.lower()
+    assert cli.main(["install", "--host", "maya", "--target", target]) == (0 if agreed else 1)
+    assert os.path.exists(target) == agreed
+    told = capsys.readouterr().err
+    assert "Do that? [y/N]" in told and "Traceback" not in told
+    assert ("install: It was stopped" in told) == (answer is None)
+
+
 def test_a_wrong_call_is_2():
     done = subprocess.run(
         [sys.executable, "-m", "dcc_mcp_embed.installers", "install"],
