@@ -7,6 +7,7 @@ import io
 import json
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 import types
@@ -166,6 +167,20 @@ def test_a_name_of_the_current_version_that_is_none_is_put_right(tmp_path, versi
         assert api.verify("maya", target=ours.user)["success"]
     uninstall(ours)
     assert not os.path.exists(ours.user)
+
+
+def test_what_is_not_put_there_as_it_is_listed_is_not_installed(tmp_path, version):
+    ours, old, new = installation(tmp_path), version("1.0"), version("2.0")
+    wrong = Source(new.payload, old.put)
+    with pytest.raises(ConfigError, match="it is another payload"):
+        install(ours, wrong)
+    assert (ours.root.installed(), started(ours)) == ([], "")
+    install(ours, old)
+    with pytest.raises(ConfigError, match="it is another payload"):
+        install(ours, wrong)
+    assert started(ours) == "1.0"
+    install(ours, old)
+    assert ours.root.staged() == []
 
 
 def test_what_was_changed_is_not_installed_as_a_version_of_its_own(tmp_path):
@@ -360,13 +375,18 @@ def test_an_uninstall_cut_off_anywhere_is_finished_by_the_next(tmp_path, version
     assert lifecycle.list_deferred()["total"] == 0
 
 
-def test_what_is_installed_again_is_not_removed_by_what_was_owed(tmp_path, version):
+@pytest.mark.parametrize("gone", [False, True])
+def test_what_is_installed_again_is_not_removed_by_what_was_owed(tmp_path, version, gone):
     ours, source = installation(tmp_path), version("1.0")
     install(ours, source)
     planned = plan.plan_uninstall(ours.facts(), ours.texts()[1], ours.made())
     last = [one.kind for one in planned].index("unlink")
     ours.carry_out(planned[:last], None)
+    if gone:
+        shutil.rmtree(ours.root.path)
+    assert lifecycle.list_deferred()["total"] == 1
     install(ours, source)
+    assert lifecycle.list_deferred()["total"] == 0
     lifecycle.run_deferred_cleanup()
     assert started(ours) == "1.0"
     assert install(ours, source) == []
