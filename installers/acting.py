@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tup
 from .. import install_lifecycle as lifecycle
 from .._compat import replace
 from ..errors import ConfigError
+from ..install_lifecycle.results import is_link
 from . import boot, bootstraps, hosts, leases, payload
 from .plan import Facts, Operation, Wish, near, plan_uninstall
 from .root import FOLDER, Root
@@ -47,14 +48,26 @@ class Done(NamedTuple):
 
 
 def own_source() -> Source:
-    """Return the version that this code belongs to."""
+    """Return the version that this code belongs to. Raises PayloadError if that is damaged."""
+    folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    problems = payload.verify(folder) if payload.NAME.match(os.path.basename(folder)) else []
+    if problems:
+        # Else what was done to it would be listed as if it were so made.
+        raise payload.PayloadError(
+            "{}, which this runs from, is damaged ({}): take the archive that it came from, or "
+            "another version".format(folder, problems[0])
+        )
     files = payload.own_files()
     return Source(payload.describe(files), lambda folder: payload.write(files, folder))
 
 
 def archive_source(path: str, digest: Optional[str] = None) -> Source:
-    """Return the version in an archive. Raises PayloadError, OSError."""
-    listed = payload.inspect(path, digest)
+    """Return the version in an archive. Raises PayloadError."""
+    try:
+        listed = payload.inspect(path, digest)
+    except (payload.PayloadError, OSError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise payload.PayloadError("Nothing is installed from {}: {}".format(path, why)) from error
     return Source(listed, lambda folder: payload.unpack(path, folder, listed.digest))
 
 
@@ -119,13 +132,35 @@ class Installation:
             files=files,
             leaving=os.path.lexists(self.leaving),
             owed=bool(self._entries(root.path)),
-            links=tuple(one for one in (root.path, root.versions) if os.path.islink(one)),
+            links=self._links(inside),
+            foreign=self._foreign(),
             there=os.path.isdir(root.path),
             others=tuple(boot.strangers(root.path)) if os.path.isdir(root.path) else (),
             shared=os.path.lexists(os.path.join(root.path, SHARED)),
             mark=bootstraps.MARK.encode("ascii"),
             separator=os.sep,
         )
+
+    def _links(self, inside: Mapping[str, bytes]) -> Tuple[str, ...]:
+        """Return the folders of ours that lead elsewhere."""
+        folders = {self.root.path, self.root.versions}
+        for path in inside:
+            folder = os.path.dirname(path)
+            while folder not in folders:
+                folders.add(folder)
+                folder = os.path.dirname(folder)
+        return tuple(one for one in sorted(folders) if _leads_elsewhere(one))
+
+    def _foreign(self) -> Dict[str, str]:
+        """Return what other hosts find in this user folder and is ours -> the host's key."""
+        found = {}
+        for host in hosts.HOSTS.values():
+            path = os.path.join(self.user, *host.files[-1].path.split("/"))
+            if host.key != self.host.key and bootstraps.MARK.encode("ascii") in (
+                _read(path) or b""
+            ):
+                found[path] = host.key
+        return found
 
     def _users(self, stopped: bool) -> Dict[str, str]:
         """Return version -> who runs it: by the registry, by what starts hold, by what is loaded.
@@ -213,10 +248,10 @@ class Installation:
         if was_there:
             lifecycle.safe_remove_tree(self.root.staging())
             return
-        facts = self.facts(thorough=False, stopped=True)
         try:
+            facts = self.facts(thorough=False, stopped=True)
             self.carry_out(plan_uninstall(facts, self.texts()[1], self.made()), None)
-        except ConfigError:
+        except (ConfigError, OSError):
             # The disk that refused the install refuses this too; a second try goes on from here.
             return
 
@@ -228,6 +263,14 @@ class Installation:
 
     def _replace(self, operation: Operation, source: Optional[Source]) -> Done:
         folder = self._put(operation, source)
+        try:
+            payload.mend(operation.path, folder, lambda new, old: replace(new, old, self._sleep))
+        except (payload.PayloadError, OSError):
+            # Not where its manifest is damaged, or nothing can be written: then as a whole.
+            folder = self._put(operation, source)
+        else:
+            lifecycle.safe_remove_tree(folder)
+            return Done(operation, "done")
         answer = lifecycle.safe_replace_tree(folder, operation.path)
         if not answer["success"]:
             return self._owed(operation, answer)
@@ -409,6 +452,13 @@ def _read(path: str) -> Optional[bytes]:
             return stream.read(_MOST)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
+
+
+def _leads_elsewhere(path: str) -> bool:
+    try:
+        return is_link(os.lstat(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _barrier(path: str) -> Optional[str]:

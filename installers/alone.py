@@ -14,6 +14,8 @@ from ..install_lifecycle.home import data_directory
 __all__ = ["alone"]
 
 _LOCK = "installing.lock"
+#: More often than that nobody takes a folder away between two steps.
+_TRIES = 50
 
 
 @contextmanager
@@ -24,20 +26,30 @@ def alone(patience: float) -> Iterator[bool]:
     """
     folder = data_directory(os.environ, sys.platform)
     lock = Exclusive(os.path.join(folder, _LOCK), vanishing=True)
-    made = False
+    there = os.path.isdir(folder)
     try:
-        if not os.path.isdir(folder):
-            os.makedirs(folder, 0o700)
-            made = True
-        ours = lock.acquire(patience, time.monotonic, time.sleep)
+        ours = _acquire(lock, folder, patience)
     except OSError:
         ours = True
     try:
         yield ours
     finally:
         lock.release()
-        if made:
+        if not there:
             _unmake(folder)
+
+
+def _acquire(lock: Exclusive, folder: str, patience: float) -> bool:
+    """Lock in a folder that others make for their lock, too, and take away again meanwhile."""
+    deadline = time.monotonic() + patience
+    for left in reversed(range(_TRIES)):
+        try:
+            os.makedirs(folder, 0o700, exist_ok=True)
+            return lock.acquire(deadline - time.monotonic(), time.monotonic, time.sleep)
+        except (FileExistsError, FileNotFoundError):
+            if not left:
+                raise
+    return False
 
 
 def _unmake(folder: str) -> None:

@@ -41,8 +41,12 @@ def install(
     ``version``: of the host, where each has a user folder of its own; None: every one that is
     there. ``target``: the user folder itself. ``digest``: that the archive's payload must have.
     """
-    source = own_source() if archive is None else archive_source(archive, digest)
-    return _change("install", host, version, target, dry_run, _installing(source), source)
+    source = _source(archive, digest)
+
+    def planned(ours: Installation, facts: plan.Facts) -> List[plan.Operation]:
+        return plan.plan_install(facts, ours.wish(source.payload.name))
+
+    return _change("install", host, version, target, dry_run, planned, source)
 
 
 def upgrade(
@@ -53,12 +57,14 @@ def upgrade(
     archive: Optional[str] = None,
     digest: Optional[str] = None,
 ) -> Report:
-    """Do the same where some version is installed; elsewhere nothing. Also back to an older one."""
-    source = own_source() if archive is None else archive_source(archive, digest)
-    plan_for = _installing(source)
+    """Do the same where some version is installed; elsewhere nothing. Also back to an older one.
+
+    What is being uninstalled is none any more.
+    """
+    source = _source(archive, digest)
 
     def planned(ours: Installation, facts: plan.Facts) -> List[plan.Operation]:
-        return plan_for(ours, facts) if facts.installed else []
+        return plan.plan_change(facts, ours.wish(source.payload.name))
 
     return _change("upgrade", host, version, target, dry_run, planned, source)
 
@@ -71,8 +77,11 @@ def repair(
     archive: Optional[str] = None,
     digest: Optional[str] = None,
 ) -> Report:
-    """Put right what is damaged or missing, if the current version is the one at hand."""
-    source = own_source() if archive is None else archive_source(archive, digest)
+    """Put right what is damaged or missing, if the current version is the one at hand.
+
+    Where nothing is installed, or is being uninstalled, nothing is.
+    """
+    source = _source(archive, digest)
 
     def planned(ours: Installation, facts: plan.Facts) -> List[plan.Operation]:
         current, at_hand = facts.current, source.payload.name
@@ -81,7 +90,7 @@ def repair(
                 "{} is damaged, and this is {}: upgrade to it, or repair with the archive that "
                 "{} came from".format(current, at_hand, current)
             )
-        return plan.plan_install(facts, ours.wish(current or at_hand))
+        return plan.plan_change(facts, ours.wish(current or at_hand))
 
     return _change("repair", host, version, target, dry_run, planned, source)
 
@@ -111,6 +120,14 @@ def uninstall(
         report["clients"] = unlisted
         report["success"] = report["success"] and all(one["status"] != "kept" for one in unlisted)
     return report
+
+
+def _source(archive: Optional[str], digest: Optional[str]) -> Source:
+    if archive is not None:
+        return archive_source(archive, digest)
+    if digest is not None:
+        raise ConfigError("A digest is that of an archive: name it as well (--archive)")
+    return own_source()
 
 
 def _unlist(dry_run: bool) -> List[Report]:
@@ -158,13 +175,6 @@ def doctor(host: str, version: Optional[str] = None, target: Optional[str] = Non
         folders.append(told)
     success = not any(one["problems"] for one in folders)
     return {"success": success, "action": "doctor", "host": host, "folders": folders}
-
-
-def _installing(source: Source) -> Callable[[Installation, plan.Facts], List[plan.Operation]]:
-    def planned(ours: Installation, facts: plan.Facts) -> List[plan.Operation]:
-        return plan.plan_install(facts, ours.wish(source.payload.name))
-
-    return planned
 
 
 def _installations(host: str, version: Optional[str], target: Optional[str]) -> List[Installation]:
@@ -224,10 +234,7 @@ def _change_one(
     dry_run: bool,
     stopped: bool,
 ) -> List[Report]:
-    try:
-        facts = ours.facts(stopped=stopped)
-    except OSError as error:
-        raise ConfigError("It cannot be looked at: {}".format(error)) from error
+    facts = _facts(ours, stopped=stopped)
     planned = planned_for(ours, facts)
     if dry_run:
         return [dict(one.public(), status="planned") for one in planned]
@@ -244,19 +251,12 @@ def _look(
 ) -> Report:
     folders = []
     for ours in _installations(host, version, target):
-        facts = ours.facts(thorough)
-        inside, outside = ours.texts()
-        problems = ["{}: {}".format(name, why) for name, why in sorted(facts.damaged.items())]
-        if facts.installed:
-            if facts.current is None:
-                problems.append("{} names no version that is there".format(facts.current_file))
-            for path, data in (*inside.items(), *outside.items()):
-                if facts.files.get(path) != data:
-                    state = "changed" if path in facts.files else "missing"
-                    problems.append("{}: {}".format(path, state))
-        if facts.leaving:
-            problems.append("it is being uninstalled; the next start of the host finishes that")
-        told = _folder(ours, [], problems)
+        try:
+            facts = _facts(ours, thorough)
+        except ConfigError as error:
+            folders.append(_folder(ours, [], [str(error)]))
+            continue
+        told = _folder(ours, [], _problems(ours, facts))
         told["versions"] = [
             {"name": name, "current": name == facts.current, "run_by": facts.users.get(name)}
             for name in facts.installed
@@ -271,11 +271,38 @@ def _look(
     }
 
 
+def _facts(ours: Installation, thorough: bool = True, stopped: bool = False) -> plan.Facts:
+    try:
+        return ours.facts(thorough, stopped)
+    except OSError as error:
+        raise ConfigError("{} cannot be looked at: {}".format(ours.root.path, error)) from error
+
+
+def _problems(ours: Installation, facts: plan.Facts) -> List[str]:
+    inside, outside = ours.texts()
+    problems = ["{}: {}".format(name, why) for name, why in sorted(facts.damaged.items())]
+    if facts.installed:
+        if facts.current is None:
+            problems.append("{} names no version that is there".format(facts.current_file))
+        for path, data in (*inside.items(), *outside.items()):
+            if facts.files.get(path) != data:
+                state = "changed" if path in facts.files else "missing"
+                problems.append("{}: {}".format(path, state))
+    if facts.leaving:
+        problems.append("it is being uninstalled; the next start of the host finishes that")
+    return problems
+
+
 def _folder(ours: Installation, operations: List[Any], problems: List[str]) -> Report:
+    try:
+        current = ours.root.current()
+    except OSError:
+        # That is among the problems.
+        current = None
     return {
         "path": ours.user,
         "root": ours.root.path,
-        "current": ours.root.current(),
+        "current": current,
         "operations": operations,
         "problems": problems,
     }

@@ -203,7 +203,11 @@ def _age(name):
 def _is_whole(folder):
     # type: (str) -> bool
     # Written last when a version is put together, and the folder has its name only then.
-    return os.path.isfile(os.path.join(folder, "payload.json"))
+    try:
+        return os.path.isfile(os.path.join(folder, "payload.json"))
+    except ValueError:
+        # Python 3.7 takes no zero byte, of which a file may be full after a power cut.
+        return False
 
 
 def leave(root):

@@ -69,17 +69,23 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         if not sure and not options["dry_run"] and not _agreed(function, options):
             raise ConfigError("Nothing was done. Call it again with --yes to do that")
         report = function(**options)
+    except KeyboardInterrupt:
+        return _failed(action, "It was stopped; the same command goes on from here", as_json)
     except (ConfigError, OSError) as error:
-        if as_json:
-            print(json.dumps({"success": False, "action": action, "message": str(error)}))
-        else:
-            _say("{}: {}".format(action, error), sys.stderr)
-        return 1
+        return _failed(action, str(error), as_json)
     if as_json:
         print(json.dumps(report, indent=1))
     else:
         _say("\n".join(_lines(report)), sys.stdout)
     return 0 if report["success"] else 1
+
+
+def _failed(action: str, message: str, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"success": False, "action": action, "message": message}))
+    else:
+        _say("{}: {}".format(action, message), sys.stderr)
+    return 1
 
 
 def _say(text: str, stream: Optional[TextIO]) -> None:
@@ -119,7 +125,8 @@ def _lines(report: Dict[str, Any]) -> List[str]:
     for one in report.get("clients", ()):
         lines.append(_line(one))
     for folder in report["folders"]:
-        state = folder["current"] or "nothing of ours"
+        nothing = "no version is started" if folder["problems"] else "nothing of ours"
+        state = folder["current"] or nothing
         lines.append("{}: {}".format(folder["path"], state))
         for one in folder["operations"]:
             lines.append(_line(one))

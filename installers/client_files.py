@@ -50,6 +50,10 @@ def take_out(
     # Without a backup there was no file before we wrote one.
     kept = rewriting.backup_of(path)
     gone = not os.path.exists(kept) and clients.is_blank(after, client)
+    first = rewriting.read(kept)
+    if first is not None and clients.is_blank(after, client) and clients.is_blank(first, client):
+        # It said nothing before us either, perhaps not even that in braces.
+        after = first
     others = clients.ours(after, client)
     keep = bool(others) and is_original(client, before, kept)
     backup = rewriting.rewrite(path, before, None if gone else after, sleep, keep=keep)

@@ -40,7 +40,12 @@ def examine(ours: Installation, environ: Mapping[str, str]) -> List[Finding]:
 
     Reads every file of every version.
     """
-    if not ours.root.installed():
+    try:
+        installed = ours.root.installed()
+    except OSError as error:
+        text = "{} cannot be looked at: {}".format(ours.root.versions, error)
+        return [Finding("problem", text, "Have it be readable for you.")]
+    if not installed:
         text = "Nothing of ours is installed in {}.".format(ours.user)
         return [Finding("note", text, "python3 -m dcc_mcp_embed.installers install")]
     found: List[Finding] = []

@@ -41,8 +41,9 @@ def install(target=None):
     import shutil
     import tempfile
 
-    scratch = tempfile.mkdtemp("-dcc_mcp_embed")
+    scratch = ""
     try:
+        scratch = tempfile.mkdtemp("-dcc_mcp_embed")
         return _install(scratch, target)
     except Exception as error:
         say("was not installed: {}: {}".format(type(error).__name__, error))
@@ -55,7 +56,11 @@ def install(target=None):
 def say(text):
     # type: (str) -> None
     """Write a line where the host shows what scripts write."""
-    sys.stdout.write("dcc_mcp_embed {}\n".format(text))
+    try:
+        sys.stdout.write("dcc_mcp_embed {}\n".format(text))
+    except Exception:
+        # No stream, a closed one, or one that cannot write a path: that must not end the install.
+        return
 
 
 #: What the payload's own code is called while it installs itself.

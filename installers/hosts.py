@@ -40,8 +40,8 @@ class File(NamedTuple):
 class Host(NamedTuple):
     """One kind of host.
 
-    ``pattern`` matches the part of a user folder's name that is the host's version; None where all
-    versions share one folder. ``variable`` names an environment variable that has the user folder.
+    ``pattern`` matches a version, which is part of a user folder's name unless all versions share
+    one. ``variable`` names an environment variable that has the user folder.
     ``pythons``: version -> Python, as far as known. ``files``: in the order in which they are
     written; the host starts nothing of ours before the last one is there.
     """
@@ -50,7 +50,7 @@ class Host(NamedTuple):
     title: str
     places: Places
     variable: str
-    pattern: Optional[str]
+    pattern: str
     pythons: Mapping[str, str]
     files: Tuple[File, ...]
     #: What the user does, one line; "{artefact}" is the file to do it with.
@@ -70,7 +70,7 @@ HOSTS: Mapping[str, Host] = {
         "Maya",
         Places("{home}/maya", "{home}/Library/Preferences/Autodesk/maya", "{documents}/maya"),
         "MAYA_APP_DIR",
-        None,
+        r"20[0-9][0-9]",
         {
             "2022": "3.7",
             "2023": "3.9",
@@ -200,9 +200,9 @@ def user_folders(
     template = host.places.on(platform)
     if not template:
         raise ConfigError("{} does not run on {}".format(host.title, platform))
-    if version is not None and host.pattern and not re.fullmatch(host.pattern, version):
+    if version is not None and not re.fullmatch(host.pattern, version):
         raise ConfigError(
-            "{!r} is no version of {} as its user folders have it; they are like {}".format(
+            "{!r} is no version of {} as --version takes it; they are like {}".format(
                 version, host.title, " and ".join(sorted(host.pythons)[-2:])
             )
         )
@@ -213,7 +213,7 @@ def user_folders(
         template = escaped.replace(host.token, "{version}")
     elif given and not host.token:
         return [os.path.abspath(os.path.expanduser(given))]
-    if host.pattern is None:
+    if "{version}" not in template:
         return [os.path.normpath(template.format(**words))]
     ways = [dict(words, language=one) for one in host.languages]
     also = host.also.on(platform) if words["shell"] else ""
@@ -235,7 +235,7 @@ def others(
     host: Host, user: str, environ: Mapping[str, str], platform: str = sys.platform
 ) -> List[str]:
     """Return the other user folders, of those that are there, of the version that has ``user``."""
-    version = re.search((host.pattern or "\\Z.") + r"\Z", os.path.basename(user))
+    version = re.search(host.pattern + r"\Z", os.path.basename(user))
     if version is None or not host.also.on(platform):
         return []
     every = user_folders(host, version.group(), environ, platform)

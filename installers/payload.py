@@ -12,13 +12,27 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import stat
 import sys
 from contextlib import contextmanager
-from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import (
+    IO,
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+)
 
 from .. import __version__
 from ..errors import ConfigError
+from ..install_lifecycle.results import is_link
 
 __all__ = [
     "MANIFEST",
@@ -29,6 +43,7 @@ __all__ = [
     "add",
     "describe",
     "inspect",
+    "mend",
     "own_files",
     "pack",
     "read",
@@ -112,13 +127,14 @@ def own_files() -> Dict[str, str]:
     return found
 
 
-def _collect(folder: str, prefix: str, found: Dict[str, str]) -> None:
+def _collect(folder: str, prefix: str, found: Dict[str, str], links: bool = True) -> None:
+    """Add path -> file of what is below ``folder``; without ``links`` one to a folder is a file."""
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)
         if name in _LEFT_OUT or name.startswith(".") or name.endswith((".pyc", ".pyo")):
             continue
-        if os.path.isdir(path):
-            _collect(path, "{}/{}".format(prefix, name), found)
+        if os.path.isdir(path) and (links or not is_link(os.lstat(path))):
+            _collect(path, "{}/{}".format(prefix, name), found, links)
         else:
             found.setdefault("{}/{}".format(prefix, name), path)
 
@@ -162,6 +178,8 @@ def write(files: Mapping[str, str], folder: str, version: str = __version__) -> 
 def read(folder: str) -> Payload:
     """Return the manifest of the payload in ``folder``. Raises PayloadError."""
     try:
+        if is_link(os.lstat(folder)):
+            raise PayloadError("{} is a link; what that leads to is not ours".format(folder))
         with open(os.path.join(folder, MANIFEST), "rb") as stream:
             return _parse(stream.read(_MOST_OF_ONE))
     except OSError as error:
@@ -182,29 +200,65 @@ def verify(folder: str, digest: Optional[str] = None) -> List[str]:
         problems.append("it is another payload: {}".format(payload.name))
     if NAME.match(os.path.basename(folder)) and os.path.basename(folder) != payload.name:
         problems.append("its manifest is that of {}".format(payload.name))
+    try:
+        wrong = _wrong(payload, folder)
+    except OSError as error:
+        return [*problems, "it cannot be read: {}".format(error)]
+    return problems + ["{}: {}".format(path, wrong[path]) for path in wrong]
+
+
+_STRANGE = "not ours"
+
+
+def _wrong(payload: Payload, folder: str) -> Dict[str, str]:
+    """Return path -> what is wrong with it, in the payload's folder. Raises OSError."""
     there: Dict[str, str] = {}
-    _collect(folder, "", there)
+    # What a link leads to may be another tomorrow.
+    _collect(folder, "", there, links=False)
     known = {path.lstrip("/"): source for path, source in there.items()}
     known.pop(MANIFEST, None)
+    found = {}
     for path in sorted(set(payload.files) | set(known)):
         if path not in known:
-            problems.append("{}: missing".format(path))
+            found[path] = "missing"
         elif path not in payload.files:
-            problems.append("{}: not ours".format(path))
+            found[path] = _STRANGE
         else:
-            problems += _differs(path, known[path], payload.files[path])
-    return problems
+            found[path] = _differs(known[path], payload.files[path])
+    return {path: found[path] for path in found if found[path]}
 
 
-def _differs(path: str, source: str, wanted: File) -> List[str]:
+def _differs(source: str, wanted: File) -> str:
     try:
         if not stat.S_ISREG(os.lstat(source).st_mode):
-            return ["{}: not a file".format(path)]
+            return "not a file"
         with open(source, "rb") as stream:
             found = _measure(stream)
     except OSError as error:
-        return ["{}: {}".format(path, error.strerror or error)]
-    return [] if found == wanted else ["{}: changed".format(path)]
+        return error.strerror or str(error)
+    return "" if found == wanted else "changed"
+
+
+def mend(folder: str, whole: str, move: Callable[[str, str], None]) -> None:
+    """Put right what is wrong in ``folder``, a file at a time, with those of ``whole``.
+
+    The manifest stays as the file that it is: whoever runs the payload holds it. ``move`` replaces
+    a file by another. Raises PayloadError where it is the manifest that is wrong, OSError.
+    """
+    payload = read(folder)
+    if payload != read(whole):
+        raise PayloadError("its manifest is that of {}".format(payload.name))
+    wrong = _wrong(payload, folder)
+    # First what is in the way.
+    for path in sorted(wrong, key=lambda one: wrong[one] != _STRANGE):
+        target = os.path.join(folder, *path.split("/"))
+        # What was compiled of it may look as if it were of what it is now.
+        shutil.rmtree(os.path.join(os.path.dirname(target), "__pycache__"), ignore_errors=True)
+        if wrong[path] == _STRANGE:
+            os.unlink(target)
+        else:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            move(os.path.join(whole, *path.split("/")), target)
 
 
 def _copy(stream: IO[bytes], folder: str, path: str) -> File:
@@ -357,13 +411,25 @@ def unpack(source: Any, folder: str, digest: Optional[str] = None) -> Payload:
 
 @contextmanager
 def _refusing() -> Iterator[None]:
-    """Turn what reading a zip raises into PayloadError; RuntimeError: a member with a password."""
+    """Turn what reading a zip raises into PayloadError.
+
+    RuntimeError: a member with a password; ValueError: a place before its beginning.
+    """
     import zipfile
     import zlib
 
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except PayloadError:
+        raise
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+    ) as error:
         raise PayloadError("It is no archive of ours, or damaged: {}".format(error)) from error
 
 
@@ -374,6 +440,8 @@ def _expected(payload: Payload, digest: Optional[str]) -> Payload:
 
 
 def _listed_in(archive: Any) -> Payload:
+    import zipfile
+
     members = archive.infolist()
     names = [info.filename for info in members]
     if len(names) > _MOST_FILES + 1:
@@ -382,7 +450,8 @@ def _listed_in(archive: Any) -> Payload:
         raise PayloadError("It is no payload: there is no {} in it".format(MANIFEST))
     for info in members:
         kind = stat.S_IFMT(info.external_attr >> 16)
-        if info.file_size > _MOST_OF_ONE or kind not in (0, stat.S_IFREG):
+        packed = info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        if info.file_size > _MOST_OF_ONE or kind not in (0, stat.S_IFREG) or packed:
             raise PayloadError("{!r} is no file of ours".format(info.filename[:200]))
     with archive.open(MANIFEST) as stream:
         payload = _parse(stream.read(_MOST_OF_ONE))

@@ -16,6 +16,7 @@ __all__ = [
     "Operation",
     "Wish",
     "near",
+    "plan_change",
     "plan_install",
     "plan_sweep",
     "plan_uninstall",
@@ -88,6 +89,8 @@ class Facts(NamedTuple):
     owed: bool
     #: Folders of ours that are links.
     links: Tuple[str, ...]
+    #: What another host finds in this user folder and is ours -> what that host is called here.
+    foreign: Mapping[str, str]
     #: Whether there is a root, and what lies in it that is not ours.
     there: bool
     others: Tuple[str, ...]
@@ -95,6 +98,12 @@ class Facts(NamedTuple):
     shared: bool
     mark: bytes
     separator: str
+
+    @property
+    def installed_here(self) -> bool:
+        """Whether something was installed, of which at least a part is left."""
+        ours = any(self.mark in data for data in self.files.values())
+        return bool(self.installed) or ours
 
     def below(self, *parts: str) -> str:
         return self.separator.join((self.versions, *parts))
@@ -108,16 +117,19 @@ def near(user: str, path: str, separator: str) -> str:
     """Return ``path``, below the folder ``user`` or one of those that it is in, from there."""
     if path == user:
         return "."
-    if path.startswith(user + separator):
-        return path[len(user) + 1 :].replace(separator, "/")
+    # The root of a drive has its separator.
+    below = user.rstrip(separator) + separator
+    if path.startswith(below):
+        return path[len(below) :].replace(separator, "/")
     above = user[len(path) :].strip(separator).split(separator)
     return "/".join([".."] * len(above))
 
 
 def plan_install(facts: Facts, wish: Wish) -> List[Operation]:
     """Return what installs, upgrades, downgrades or repairs, in order; nothing if all is there."""
-    if facts.links:
-        return [Operation("refuse", path, why=_LINK) for path in facts.links]
+    refused = _refused(facts)
+    if refused:
+        return refused
     strangers = [
         path
         for path in (*wish.inside, *wish.outside)
@@ -148,7 +160,29 @@ def plan_install(facts: Facts, wish: Wish) -> List[Operation]:
     return planned + _sweep(facts, wish.name)
 
 
+def plan_change(facts: Facts, wish: Wish) -> List[Operation]:
+    """Return what upgrades or repairs what is installed; where nothing is, nothing."""
+    refused = _refused(facts)
+    if refused:
+        return refused
+    if facts.leaving:
+        why = "it is being uninstalled; install it again to keep it"
+        return [Operation("keep", facts.root, why=why)]
+    return plan_install(facts, wish) if facts.installed_here else []
+
+
 _LINK = "it is a link, and nothing of ours is put or removed where that leads"
+
+
+def _refused(facts: Facts) -> List[Operation]:
+    refused = [Operation("refuse", path, why=_LINK) for path in facts.links]
+    if not facts.shared:
+        # All of them have one root, so what is done for one would be done to the others.
+        why = "it was installed for another host, whose user folder this is: --host {}"
+        refused += [
+            Operation("refuse", path, why=why.format(key)) for path, key in facts.foreign.items()
+        ]
+    return refused
 
 
 def plan_sweep(facts: Facts) -> List[Operation]:
@@ -182,8 +216,9 @@ def plan_uninstall(
 
     Versions that somebody runs stay, and what the host finds with them, until the next start.
     """
-    if facts.links:
-        return [Operation("refuse", path, why=_LINK) for path in facts.links]
+    refused = _refused(facts)
+    if refused:
+        return refused
     if facts.shared:
         why = "it is a studio's, and other machines may run it; delete the folder once none does"
         return [Operation("refuse", facts.root, why=why)]

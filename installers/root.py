@@ -57,7 +57,7 @@ class Root:
         try:
             with open(self.current_file, "rb") as stream:
                 name = stream.read(_MOST).decode("utf-8", "replace").strip()
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
         return name if NAME.match(name) and os.path.isdir(self.folder_of(name)) else None
 

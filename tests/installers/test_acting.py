@@ -7,6 +7,8 @@ import io
 import json
 import os
 import runpy
+import shutil
+import subprocess
 import sys
 import types
 
@@ -143,6 +145,96 @@ def test_a_damaged_version_is_put_right(tmp_path, version):
     install(ours, source)
     assert (started(ours), ours.root.damaged()) == ("1.0", [])
     assert install(ours, source) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"1.0+", b"\0" * 17, b"\xff\xfe1", b"..", b"9.9\n", None])
+def test_a_name_of_the_current_version_that_is_none_is_put_right(tmp_path, version, content):
+    ours = installation(tmp_path)
+    source = version("1.0")
+    install(ours, source)
+    os.unlink(ours.root.current_file)
+    if content is None:
+        os.mkdir(ours.root.current_file)
+    else:
+        with open(ours.root.current_file, "wb") as stream:
+            stream.write(content)
+    assert started(ours) == "1.0"
+    (folder,) = api.status("maya", target=ours.user)["folders"]
+    assert [one for one in folder["problems"] if "names no version" in one]
+    if content is None:
+        with pytest.raises(ConfigError, match=r"current\.txt cannot be written"):
+            install(ours, source)
+    else:
+        install(ours, source)
+        assert api.verify("maya", target=ours.user)["success"]
+    uninstall(ours)
+    assert not os.path.exists(ours.user)
+
+
+def test_what_is_not_put_there_as_it_is_listed_is_not_installed(tmp_path, version):
+    ours, old, new = installation(tmp_path), version("1.0"), version("2.0")
+    wrong = Source(new.payload, old.put)
+    with pytest.raises(ConfigError, match="it is another payload"):
+        install(ours, wrong)
+    assert (ours.root.installed(), started(ours)) == ([], "")
+    install(ours, old)
+    with pytest.raises(ConfigError, match="it is another payload"):
+        install(ours, wrong)
+    assert started(ours) == "1.0"
+    install(ours, old)
+    assert ours.root.staged() == []
+
+
+def test_what_was_changed_is_not_installed_as_a_version_of_its_own(tmp_path):
+    target = str(tmp_path / "user")
+    api.install("maya", target=target)
+    ours = Installation(hosts.find("maya"), target)
+    folder = ours.root.folder_of(ours.root.current())
+    with open(os.path.join(folder, "dcc_mcp_embed", "digest.py"), "a") as stream:
+        stream.write("# changed\n")
+    before = picture(target)
+    for action in ("install", "upgrade", "repair"):
+        command = [sys.executable, "-B", "-m", "dcc_mcp_embed.installers", action, "--yes"]
+        command += ["--host", "maya", "--target", target]
+        done = subprocess.run(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 1 and "digest.py: changed" in done.stderr, done.stderr
+    assert picture(target) == before
+    assert api.repair("maya", target=target)["success"]
+    assert api.verify("maya", target=target)["success"]
+
+
+@pytest.mark.parametrize("act", [api.upgrade, api.repair])
+def test_where_nothing_is_installed_an_upgrade_or_a_repair_installs_nothing(tmp_path, act):
+    target = tmp_path / "user"
+    (target / "dcc_mcp_embed").mkdir(parents=True)
+    before = picture(str(target))
+    assert act("maya", target=str(target))["folders"][0]["operations"] == []
+    assert picture(str(target)) == before
+
+
+@pytest.mark.parametrize("act", [api.upgrade, api.repair])
+def test_what_is_being_uninstalled_is_not_upgraded_or_repaired(tmp_path, version, monkeypatch, act):
+    ours, source = installation(tmp_path), version("1.0")
+    install(ours, source)
+    serving = types.ModuleType("dcc_mcp_embed.embed.place")
+    serving.__file__ = os.path.join(ours.root.folder_of(source.payload.name), "place.py")
+    monkeypatch.setitem(sys.modules, "dcc_mcp_embed.embed.place", serving)
+    uninstall(ours)
+    before = picture(ours.user)
+    (one,) = act("maya", target=ours.user)["folders"][0]["operations"]
+    assert one["status"] == "kept" and "install it again" in one["text"]
+    assert picture(ours.user) == before
+
+
+def test_what_is_of_one_host_is_not_touched_for_another(tmp_path, version):
+    ours = installation(tmp_path)
+    install(ours, version("1.0"))
+    before = picture(ours.user)
+    for act in (api.install, api.upgrade, api.repair, api.uninstall):
+        for key in set(HOSTS) - {"maya"}:
+            with pytest.raises(ConfigError, match=r"modules.dcc_mcp_embed\.mod .*--host maya"):
+                act(key, target=ours.user)
+    assert picture(ours.user) == before
 
 
 def test_a_file_of_somebody_elses_is_left_alone_and_nothing_is_done(tmp_path, version):
@@ -285,13 +377,18 @@ def test_an_uninstall_cut_off_anywhere_is_finished_by_the_next(tmp_path, version
     assert lifecycle.list_deferred()["total"] == 0
 
 
-def test_what_is_installed_again_is_not_removed_by_what_was_owed(tmp_path, version):
+@pytest.mark.parametrize("gone", [False, True])
+def test_what_is_installed_again_is_not_removed_by_what_was_owed(tmp_path, version, gone):
     ours, source = installation(tmp_path), version("1.0")
     install(ours, source)
     planned = plan.plan_uninstall(ours.facts(), ours.texts()[1], ours.made())
     last = [one.kind for one in planned].index("unlink")
     ours.carry_out(planned[:last], None)
+    if gone:
+        shutil.rmtree(ours.root.path)
+    assert lifecycle.list_deferred()["total"] == 1
     install(ours, source)
+    assert lifecycle.list_deferred()["total"] == 0
     lifecycle.run_deferred_cleanup()
     assert started(ours) == "1.0"
     assert install(ours, source) == []
@@ -316,7 +413,7 @@ def test_this_very_version_is_installed_looked_at_and_removed(tmp_path):
     assert api.verify("houdini", target=target)["success"]
     (folder,) = api.status("houdini", target=target)["folders"]
     assert folder["current"] == acting.own_source().payload.name
-    assert api.upgrade("maya", target=target)["folders"][0]["operations"] != [], "one is there"
+    assert api.upgrade("houdini", target=target)["folders"][0]["operations"] == []
     assert api.uninstall("houdini", target=target)["success"]
 
 

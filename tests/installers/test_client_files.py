@@ -8,7 +8,17 @@ import subprocess
 import sys
 
 import pytest
-from dcc_mcp_embed.installers import acting, api, cli, hosts, payload, plan
+from dcc_mcp_embed.installers import (
+    acting,
+    api,
+    cli,
+    client_files,
+    clients,
+    hosts,
+    payload,
+    plan,
+    rewriting,
+)
 from dcc_mcp_embed.installers.acting import Installation
 from dcc_mcp_embed.installers.rewriting import BACKUP
 
@@ -139,6 +149,18 @@ def test_the_clients_files_are_as_before_when_that_is_wished(user, ours, capsys)
     assert picture(str(user / ".cursor")) == before
     assert picture(str(user / ".codex")) == {}
     assert not os.path.exists(ours.user)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xef\xbb\xbf", b"{}", b"{\r\n}\r\n"])
+def test_a_file_that_says_nothing_is_afterwards_as_it_was(user, content):
+    (user / ".cursor").mkdir()
+    path = user / ".cursor" / "mcp.json"
+    path.write_bytes(content)
+    client = clients.find("cursor")
+    server = clients.Command("python", ("dcc_mcp_embed",))
+    rewriting.rewrite(str(path), content, clients.add(content, client, "dcc", server), None)
+    assert client_files.take_out(client, str(path), ["dcc"], None)[0]
+    assert picture(str(user / ".cursor")) == {"mcp.json": content}
 
 
 def test_a_file_that_cannot_be_read_is_told_and_keeps_nothing(user, ours):

@@ -87,6 +87,26 @@ def test_on_a_full_disk_the_old_version_goes_on(tmp_path, monkeypatch, small):
     assert api.upgrade("maya", target=target)["success"]
 
 
+def test_one_folder_that_cannot_be_looked_at_does_not_hide_the_others(
+    tmp_path, monkeypatch, capsys
+):
+    first, second = str(tmp_path / "houdini20.0"), str(tmp_path / "houdini20.5")
+    for one in (first, second):
+        api.install("houdini", target=one)
+    shut = os.path.join(first, "dcc_mcp_embed", "versions")
+    monkeypatch.setattr(hosts, "user_folders", lambda *_: [first, second])
+    failing(monkeypatch, "listdir", lambda path: path == shut, errno.EACCES)
+    for look in (api.status, api.verify, api.doctor, api.install):
+        report = look("houdini")
+        assert not report["success"]
+        shown, other = report["folders"]
+        assert "cannot be looked at" in shown["problems"][0] and shut in shown["problems"][0]
+        assert (other["problems"], bool(other["current"])) == ([], True)
+    os.unlink(os.path.join(first, "dcc_mcp_embed", "current.txt"))
+    assert cli.main(["status", "--host", "houdini"]) == 1
+    assert "nothing of ours" not in capsys.readouterr().out, "nobody knows that"
+
+
 def test_a_drive_that_is_not_there_is_told_at_once(tmp_path, monkeypatch):
     ours = ours_in(tmp_path / "user")
     monkeypatch.setattr(os.path, "isdir", lambda path: False)
@@ -136,7 +156,10 @@ def test_a_user_folder_may_be_a_link(tmp_path):
 
 
 @needs_links
-@pytest.mark.parametrize("part", ["dcc_mcp_embed", "dcc_mcp_embed/versions"])
+@pytest.mark.parametrize(
+    "part",
+    ["dcc_mcp_embed" + one for one in ("", "/versions", "/module", "/module/scripts")],
+)
 def test_nothing_is_put_or_removed_where_a_link_of_ours_leads(tmp_path, part):
     user, elsewhere = tmp_path / "user", tmp_path / "elsewhere"
     (user / part).parent.mkdir(parents=True)
@@ -258,6 +281,8 @@ def test_a_list_is_as_seen_from_the_user_folder(tmp_path):
     assert facts.near(str(tmp_path / "a" / "b")) == ".."
     assert facts.near(str(tmp_path / "a")) == "../.."
     assert facts.near(os.path.join(ours.user, "modules", "x")) == "modules/x"
+    assert plan.near("/", "/modules/x", "/") == "modules/x"
+    assert plan.near("D:\\", "D:\\modules", "\\") == "modules", "the folder is a drive"
     for line in (".", "..", "../..", "modules/x"):
         assert boot.is_within(line)
     for line in ("/", "/x", "../x", "x/..", "a//b", "c:\\x", "c:/x", "a\\b", ""):
@@ -313,8 +338,46 @@ def test_every_answer_is_one_object_and_its_status(tmp_path, capsys):
         yes = ("--yes",) if action in ("install", "uninstall") else ()
         status, answer = told(capsys, action, *where, *yes)
         assert status == (1 if action == "install" else 0), action
-    status, answer = told(capsys, "install", "--host", "maya", "--archive", "/nowhere", "--yes")
-    assert (status, answer["success"]) == (1, False)
+
+
+def test_an_archive_that_cannot_be_taken_is_named(tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("mine")
+    where = ("--host", "maya", "--target", str(tmp_path / "user"), "--yes")
+    for name, why in (("nowhere", "No such file"), (".", "directory"), ("notes.txt", "zip file")):
+        path = str(tmp_path / name)
+        for action in ("install", "upgrade", "repair"):
+            status, answer = told(capsys, action, *where, "--archive", path)
+            assert status == 1 and path in answer["message"] and why in answer["message"]
+    status, answer = told(capsys, "install", *where, "--digest", "0" * 64)
+    assert status == 1 and "--archive" in answer["message"], "it would be proven by nothing"
+    assert not (tmp_path / "user").exists()
+
+
+class Asked:
+    """Somebody at a terminal."""
+
+    def __init__(self, answer):
+        self._answer = answer
+
+    def isatty(self):
+        return True
+
+    def readline(self):
+        if self._answer is None:
+            raise KeyboardInterrupt
+        return self._answer
+
+
+@pytest.mark.parametrize("answer", ["y\n", " YES\n", "n\n", "\n", "", None])
+def test_who_is_asked_may_say_no(tmp_path, capsys, monkeypatch, answer):
+    monkeypatch.setattr(sys, "stdin", Asked(answer))
+    target = str(tmp_path / "user")
+    agreed = answer is not None and "y" in answer.lower()
+    assert cli.main(["install", "--host", "maya", "--target", target]) == (0 if agreed else 1)
+    assert os.path.exists(target) == agreed
+    told = capsys.readouterr().err
+    assert "Do that? [y/N]" in told and "Traceback" not in told
+    assert ("install: It was stopped" in told) == (answer is None)
 
 
 def test_a_wrong_call_is_2():

@@ -15,6 +15,7 @@ from dcc_mcp_embed.installers.acting import Installation
 
 import helpers
 from dcc_mcp_embed.errors import ConfigError
+from dcc_mcp_embed.install_lifecycle.exclusive import Exclusive
 
 pytestmark = pytest.mark.edges
 
@@ -152,6 +153,36 @@ def test_what_is_in_no_registry_keeps_its_version_too(tmp_path, run, small):
     assert ours.root.installed() == [new.payload.name], "a killed process keeps nothing"
 
 
+@pytest.mark.parametrize("harm", ["changed", "gone", "more", "a folder", "another's folder"])
+def test_what_was_repaired_while_it_ran_keeps_its_version_too(tmp_path, run, small, harm):
+    ours, old, new = installation(tmp_path), small("1.0"), small("2.0")
+    install(ours, old)
+    bridge = run(ours, "load")
+    package = os.path.join(ours.root.folder_of(old.payload.name), "dcc_mcp_embed")
+    first = os.path.join(package, "__init__.py")
+    if harm == "changed":
+        with open(first, "w") as stream:
+            stream.write("x = 1\n")
+    elif harm == "more":
+        shutil.copyfile(first, os.path.join(package, "more.py"))
+    elif harm == "another's folder":
+        os.rename(package, str(tmp_path / "elsewhere"))
+        os.symlink(str(tmp_path / "elsewhere"), package)
+    else:
+        os.unlink(first)
+    if harm == "a folder":
+        os.mkdir(first)
+    install(ours, old)
+    assert ours.root.damaged() == [] and ours.root.staged() == []
+    install(ours, new)
+    if harm != "a folder":
+        assert old.payload.name in ours.root.installed()
+        assert old.payload.name in bridge.told("later")
+    bridge.end()
+    sweep(ours)
+    assert ours.root.installed() == [new.payload.name]
+
+
 def test_an_uninstall_waits_for_what_runs_and_the_next_one_ends_clean(tmp_path, run, small):
     ours = installation(tmp_path)
     install(ours, small("1.0"))
@@ -249,6 +280,36 @@ def test_two_installers_at_once_both_succeed(tmp_path):
         one.join()
     assert failed == []
     assert api.verify("maya", target=target)["success"]
+
+
+def test_who_makes_the_folder_of_the_lock_first_is_not_passed_by(tmp_path, monkeypatch):
+    real = os.makedirs
+    other = Exclusive(str(tmp_path / "home" / "installing.lock"), vanishing=True)
+
+    def second(path, *arguments, **named):
+        if not os.path.isdir(path):
+            real(path)
+            assert other.acquire(0.0, lambda: 0.0, None)
+        real(path, *arguments, **named)
+
+    monkeypatch.setattr(os, "makedirs", second)
+    with alone.alone(0.0) as nobody_else:
+        other.release()
+        assert not nobody_else
+
+
+def test_a_folder_of_the_lock_that_is_taken_away_is_made_again(tmp_path, monkeypatch):
+    real, todo = os.makedirs, [os.rmdir]
+
+    def vanishing(path, *arguments, **named):
+        real(path, *arguments, **named)
+        if todo:
+            # Whoever had it alone until now has made it as well.
+            todo.pop()(path)
+
+    monkeypatch.setattr(os, "makedirs", vanishing)
+    with alone.alone(0.0) as nobody_else, alone.alone(0.0) as another:
+        assert (nobody_else, another) == (True, False)
 
 
 def test_whoever_starts_does_not_sweep_what_is_being_installed(tmp_path, run):

@@ -73,6 +73,41 @@ def spoil(folder, how):
             json.dump(content, stream)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_what_lies_behind_a_link_is_not_of_the_payload(folder, tmp_path):
+    adapters = os.path.join(folder, "dcc_mcp_embed", "adapters")
+    os.rename(adapters, str(tmp_path / "elsewhere"))
+    os.symlink(str(tmp_path / "elsewhere"), adapters)
+    assert payload.verify(folder) == [
+        "dcc_mcp_embed/adapters: not ours",
+        "dcc_mcp_embed/adapters/maya/adapter.py: missing",
+    ]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_a_payload_is_no_link_and_is_not_mended_through_one(folder, tmp_path):
+    spoil(folder, "changed")
+    link = str(tmp_path / "link")
+    os.symlink(folder, link)
+    (problem,) = payload.verify(link)
+    assert "is a link" in problem
+    with pytest.raises(PayloadError, match="is a link"):
+        payload.mend(link, folder, os.replace)
+
+
+def test_a_folder_that_cannot_be_read_is_told(folder, monkeypatch):
+    real = os.listdir
+
+    def refusing(path):
+        if os.path.basename(path) == "adapters":
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", refusing)
+    (problem,) = payload.verify(folder)
+    assert "cannot be read" in problem and "adapters" in problem
+
+
 @pytest.mark.parametrize("how", ["changed", "missing", "not ours", "not a file"])
 def test_every_damage_is_told_with_its_file(folder, how):
     spoil(folder, how)
@@ -189,6 +224,31 @@ def test_an_archive_is_refused_at_every_length_it_can_be_cut_to(files, tmp_path)
     for length in range(0, len(data), 7):
         with pytest.raises(PayloadError):
             payload.unpack(io.BytesIO(data[:length]), str(tmp_path / str(length)))
+
+
+@pytest.mark.parametrize("value", [0x00, 0x0C, 0x0E, 0x80, 0xFF])
+def test_an_archive_with_one_byte_that_is_another_is_refused_or_whole(files, tmp_path, value):
+    listed, data = packed(files)
+    # The directory of the archive, in which nothing has a checksum.
+    for place in range(data.index(b"PK\x01\x02"), len(data)):
+        bad = data[:place] + bytes([value]) + data[place + 1 :]
+        try:
+            assert payload.inspect(io.BytesIO(bad)) == listed
+        except PayloadError:
+            continue
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_is_compressed_as_nothing_of_ours_is_refused(files, tmp_path, how):
+    _, data = packed(files)
+
+    def change(members):
+        for info, _ in members:
+            info.compress_type = how
+        return members
+
+    with pytest.raises(PayloadError, match="is no file of ours"):
+        payload.unpack(io.BytesIO(rebuilt(data, change)), str(tmp_path / "there"))
 
 
 def test_one_of_another_digest_is_refused_before_anything_is_written(files, tmp_path):
