@@ -41,21 +41,31 @@ def install(target=None):
     import shutil
     import tempfile
 
-    scratch = tempfile.mkdtemp("-dcc_mcp_embed")
+    scratch = None
     try:
+        scratch = tempfile.mkdtemp("-dcc_mcp_embed")
         return _install(scratch, target)
     except Exception as error:
         say("was not installed: {}: {}".format(type(error).__name__, error))
         return False
     finally:
         _forget()
-        shutil.rmtree(scratch, True)
+        if scratch is not None:
+            shutil.rmtree(scratch, True)
 
 
 def say(text):
     # type: (str) -> None
-    """Write a line where the host shows what scripts write."""
-    sys.stdout.write("dcc_mcp_embed {}\n".format(text))
+    """Write a line where the host shows what scripts write, with escapes for what it cannot."""
+    line = "dcc_mcp_embed {}\n".format(text)
+    try:
+        try:
+            sys.stdout.write(line)
+        except UnicodeError:
+            sys.stdout.write(line.encode("ascii", "backslashreplace").decode("ascii"))
+    except Exception:
+        # A host without a console may have no stream, or a closed one: there is nobody to tell.
+        return
 
 
 #: What the payload's own code is called while it installs itself.

@@ -9,6 +9,7 @@ import json
 import os
 import runpy
 import sys
+import tempfile
 import zipfile
 
 import pytest
@@ -85,6 +86,32 @@ def test_a_front_installs_what_lies_beside_it(made, tmp_path, host):
         done and "is installed in {} already".format(os.path.join(target, "dcc_mcp_embed")) in said
     )
     assert not [name for name in sys.modules if "installing" in name], "nothing of it stays loaded"
+
+
+@pytest.mark.parametrize("stream", ["narrow", "none", "closed"])
+def test_a_host_that_shows_little_gets_it_all_the_same(made, tmp_path, monkeypatch, stream):
+    place = unpacked(of(made, "houdini"), tmp_path / "download (1)")
+    target = tmp_path / "\u65e5\u672c"
+    shown = io.TextIOWrapper(io.BytesIO(), "ascii", write_through=True)
+    if stream == "closed":
+        shown.close()
+    monkeypatch.setattr(sys, "stdout", None if stream == "none" else shown)
+    done = runpy.run_path(found(place, "install.py"))["install"](str(target))
+    monkeypatch.undo()
+    assert done and (target / "dcc_mcp_embed" / "current.txt").is_file()
+    if stream == "narrow":
+        (line,) = shown.buffer.getvalue().decode("ascii").splitlines()
+        assert "was installed in" in line and "\\u65e5\\u672c" in line
+
+
+def test_without_a_folder_for_temporary_files_it_says_so_and_raises_nothing(
+    made, tmp_path, monkeypatch
+):
+    place = unpacked(of(made, "maya"), tmp_path / "download")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    done, said = run(found(place, "install_"), str(tmp_path / "user"))
+    assert done is False and said.count("\n") == 1 and "was not installed: " in said
+    assert not (tmp_path / "user").exists()
 
 
 def test_a_changed_payload_is_refused_before_any_of_it_runs(made, tmp_path):
