@@ -74,9 +74,11 @@ def _houdini(call: str, arguments: str, unless: str = "") -> str:
 
 
 def _blender() -> str:
-    # Blender imports every file of this folder and calls register() when it has started.
+    # Blender imports every file of this folder and calls register() when it has started. A studio
+    # may have it run by --python instead.
     body = _python("Blender", 2, "boot", "'blender'", "dcc_mcp_embed")
-    return body + "def register():\n    _dcc_mcp_embed()\n\n\ndef unregister():\n    pass\n"
+    body += "def register():\n    _dcc_mcp_embed()\n\n\ndef unregister():\n    pass\n"
+    return body + '\n\nif __name__ == "__main__":\n    register()\n'
 
 
 _PACKAGE = """\

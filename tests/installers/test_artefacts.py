@@ -143,6 +143,45 @@ def test_a_studio_runs_it_from_a_folder_that_nobody_can_write(made, tmp_path):
     assert os.path.isfile(os.path.join(hooks, "python3.11libs", "uiready.py"))
 
 
+class RezVariable:
+    """One of Rez's: what a package appends comes after what others have, what it sets replaces."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def append(self, value):
+        self.values.append(value)
+
+
+class RezEnvironment:
+    def __init__(self, others):
+        self.__dict__["found"] = {name: RezVariable([value]) for name, value in others.items()}
+
+    def __getattr__(self, name):
+        return self.found.setdefault(name, RezVariable([]))
+
+    def __setattr__(self, name, value):
+        self.found[name] = RezVariable([value])
+
+
+def test_rez_keeps_what_other_packages_have_in_the_same_variables(made):
+    with zipfile.ZipFile(of(made, "studio")) as archive:
+        (name,) = [one for one in archive.namelist() if one.endswith("studio/package.py")]
+        text = archive.read(name).decode("utf-8")
+    expected = {
+        "MAYA_MODULE_PATH": "{root}/modules",
+        "HOUDINI_PACKAGE_DIR": "{root}/packages",
+        "ADSK_3DSMAX_STARTUPSCRIPTS_ADDON_DIR": "{root}/scripts/startup",
+    }
+    env = RezEnvironment(dict.fromkeys(expected, "/other"))
+    package = {"env": env}
+    exec(compile(text, name, "exec"), package)
+    package["commands"]()
+    assert {name: one.values for name, one in env.found.items()} == {
+        name: ["/other", value] for name, value in expected.items()
+    }
+
+
 def open_text(path):
     with open(path, encoding="utf-8") as stream:
         return stream.read()

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import zipfile
 
 import pytest
 from dcc_mcp_embed.installers import api, artefacts
@@ -144,3 +145,18 @@ def test_an_enabled_add_on_serves_also_in_a_blender_that_is_started_with_a_file(
     blender(tmp_path, "-b", "--python-expr", ENABLE, "--", archive)
     said = blender(tmp_path, file, "--python-expr", SERVES)
     assert "RESULT blender {}".format(file) in said, said[-3000:]
+
+
+def test_a_studios_blender_keeps_the_folder_of_the_users_own_scripts(tmp_path):
+    made = artefacts.bundle(str(tmp_path / "dist"))
+    (archive,) = [path for path, _ in made if "-studio." in path]
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(str(tmp_path / "a share"))
+    (top,) = (tmp_path / "a share").iterdir()
+    user = tmp_path / ".config" / "blender" / "3.4" / "scripts" / "startup"
+    user.mkdir(parents=True)
+    (user / "theirs.py").write_text("def register():\n    print('THEIRS', flush=True)\n")
+    script = str(top / "scripts" / "startup" / "dcc_mcp_embed_startup.py")
+    said = blender(tmp_path, saved(tmp_path), "--python", script, "--python-expr", SERVES)
+    assert "RESULT blender " in said and "THEIRS" in said, said[-3000:]
+    assert [one.name for one in user.iterdir() if one.suffix] == ["theirs.py"]
