@@ -142,15 +142,18 @@ _ARCHIVE = """\
 """
 
 # The path goes to Python as a value, so that no folder's name can break a line of code. That our
-# server knows where it is, pymxs has to be loaded: nothing else may have done so yet.
+# server knows where it is, pymxs has to be loaded: nothing else may have done so yet. One line,
+# which leaves no name; what it raised would be a dialog, or the end of 3ds Max.
 _STARTUP_MS = """\
 -- Starts dcc_mcp_embed in 3ds Max. Written by its installer, which takes it away again.
 (
     global dccMcpEmbedHere = getFilenamePath (getSourceFileName())
     if isProperty python "execute" and \
 doesFileExist (dccMcpEmbedHere + "..\\\\..\\\\dcc_mcp_embed\\\\max_start.py") do
-        python.execute "__import__('runpy').run_path(__import__('pymxs').runtime.dccMcpEmbedHere + \
-'../../dcc_mcp_embed/max_start.py')"
+        python.execute "exec('try:\\\\n __import__(\\"runpy\\").run_path(\
+__import__(\\"pymxs\\").runtime.dccMcpEmbedHere + \\"../../dcc_mcp_embed/max_start.py\\")\
+\\\\nexcept (Exception, SystemExit) as error:\
+\\\\n print(\\"dcc_mcp_embed did not start: {}\\".format(error))')"
 )
 """
 

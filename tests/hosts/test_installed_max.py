@@ -116,6 +116,13 @@ def test_a_root_that_is_gone_or_damaged_keeps_nobody_from_starting(made, tmp_pat
     (root / "boot.py").write_text("raise SystemExit(0)\n")
     found = tell(MAX, STORIES + "quiet", user=str(user))
     assert found["messages"] == ["a_other", "z_other"] and not found["server"]
+    for harm in ("raise SystemExit('spoilt')\n", "spoilt(\n"):
+        (root / "max_start.py").write_text(harm)
+        found = tell(MAX, STORIES + "quiet", user=str(user))
+        assert found["messages"] == ["a_other", "z_other"] and found["left"] == []
+        assert found["ran"][-1] == "z_other.ms", "3ds Max goes on"
+        (line,) = [one for one in found["listener"].splitlines() if "dcc_mcp_embed" in one]
+        assert line.startswith("dcc_mcp_embed did not start: ")
     root.rename(tmp_path / "elsewhere")
     found = tell(MAX, STORIES + "quiet", user=str(user))
     assert found["messages"] == ["a_other", "z_other"] and not found["loaded"]
