@@ -74,9 +74,11 @@ def test_one_drop_serves_at_once_and_after_each_start(made, temp, tmp_path):
         len([one for one in again["listener"].splitlines() if one.startswith("dcc_mcp_embed")]) == 1
     )
 
-    alone = tell(BATCH, STORIES + "quiet", user=str(user))
-    assert alone["ran"] == again["ran"] and not alone["server"]
-    assert "dcc_mcp_embed" not in alone["listener"] + alone["errors"], "a farm's logs stay clean"
+    for player, rendering in ((BATCH, False), (MAX, True)):
+        alone = tell(player, STORIES + "quiet", user=str(user), rendering=rendering)
+        assert alone["ran"] == again["ran"] and not alone["server"]
+        said = alone["listener"] + alone["errors"]
+        assert "dcc_mcp_embed" not in said, "a farm's logs stay clean"
 
     assert api.uninstall("3dsmax", target=str(user))["success"]
     assert picture(str(user)) == before
