@@ -173,3 +173,17 @@ def test_a_studio_shares_one_folder_that_nobody_can_write_to(made, tmp_path):
     finally:
         for folder, _, _ in os.walk(str(shared)):
             os.chmod(folder, stat.S_IRWXU)
+
+
+def test_with_a_studios_and_the_users_own_one_of_them_starts_and_says_so_once(made, tmp_path):
+    (path,) = [one for one in made if one.endswith("studio.zip")]
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(str(tmp_path / "share"))
+    (shared,) = (tmp_path / "share").iterdir()
+    user = tmp_path / "ENU"
+    api.install("3dsmax", target=str(user))
+    addon = str(shared / "scripts" / "startup")
+    found = tell(MAX, STORIES + "started", user=str(user), addon=addon)
+    assert found["ran"] == ["dcc_mcp_embed.ms"] * 2 and found["file"].startswith(str(user))
+    lines = [one for one in found["listener"].splitlines() if one.startswith("dcc_mcp_embed")]
+    assert len(lines) == 1 and "serves 3dsmax at http://" in lines[0], lines
