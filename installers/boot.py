@@ -90,9 +90,13 @@ _NO_WINDOW = {
 
 def say(text):
     # type: (str) -> None
-    """Write one line where the host shows what scripts write."""
+    """Write one line where the host shows what scripts write, with escapes for what it cannot."""
+    line = "dcc_mcp_embed {}\n".format(text)
     try:
-        sys.stdout.write("dcc_mcp_embed {}\n".format(text))
+        try:
+            sys.stdout.write(line)
+        except UnicodeError:
+            sys.stdout.write(line.encode("ascii", "backslashreplace").decode("ascii"))
     except Exception:
         # A host without a console may have no stream, or a closed one: there is nobody to tell.
         return

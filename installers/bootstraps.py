@@ -22,7 +22,7 @@ def _dcc_mcp_embed():
 
     here = os.path.dirname(os.path.abspath(sys._getframe().f_code.co_filename))
     path = os.path.abspath(os.path.join(here, {steps}))
-    try:
+{find}    try:
         if os.path.isfile(path):
             with open(path, "rb") as stream:
                 code = compile(stream.read(), path, "exec")
@@ -30,27 +30,60 @@ def _dcc_mcp_embed():
             exec(code, scope)
             scope[{call!r}]({arguments})
     except (Exception, SystemExit) as error:
-        sys.stderr.write("dcc_mcp_embed did not start: {{}}\\n".format(error))
+        try:
+{unless}            sys.stderr.write("dcc_mcp_embed did not start: {{}}\\n".format(error))
+        except Exception:
+            # There is no stream, or a closed one.
+            return
 
 
+"""
+#: Nothing says that Houdini tells a hook where it lies; what its package says, it does.
+_FIND_HOUDINI = """\
+    package = os.environ.get("DCC_MCP_EMBED_PACKAGE", here)
+    for above in (os.path.join(package, os.pardir), package):
+        if not os.path.isfile(path):
+            path = os.path.abspath(os.path.join(above, "dcc_mcp_embed", "boot.py"))
+"""
+#: One line is enough: with a window ``uiready.py`` fails for the same reason, and says it.
+_UNLESS_WINDOW = """\
+            if sys.modules["hou"].isUIAvailable():
+                return
 """
 _CALL = "_dcc_mcp_embed()\ndel _dcc_mcp_embed\n"
 
 
-def _python(title: str, up: int, call: str, arguments: str, below: str = "") -> str:
+def _python(
+    title: str,
+    up: int,
+    call: str,
+    arguments: str,
+    below: str = "",
+    find: str = "",
+    unless: str = "",
+) -> str:
     parts = ["{!r}".format(one) for one in below.split("/") if one]
     steps = ", ".join(["os.pardir"] * up + parts + ['"boot.py"'])
-    return _RUN.format(title=title, steps=steps, call=call, arguments=arguments)
+    return _RUN.format(
+        title=title, steps=steps, call=call, arguments=arguments, find=find, unless=unless
+    )
+
+
+def _houdini(call: str, arguments: str, unless: str = "") -> str:
+    return _python("Houdini", 2, call, arguments, "", _FIND_HOUDINI, unless) + _CALL
 
 
 def _blender() -> str:
-    # Blender imports every file of this folder and calls register() when it has started.
+    # Blender imports every file of this folder and calls register() when it has started. A studio
+    # may have it run by --python instead.
     body = _python("Blender", 2, "boot", "'blender'", "dcc_mcp_embed")
-    return body + "def register():\n    _dcc_mcp_embed()\n\n\ndef unregister():\n    pass\n"
+    body += "def register():\n    _dcc_mcp_embed()\n\n\ndef unregister():\n    pass\n"
+    return body + '\n\nif __name__ == "__main__":\n    register()\n'
 
 
 _PACKAGE = """\
 {
+    "env": [{"DCC_MCP_EMBED_PACKAGE": "$HOUDINI_PACKAGE_PATH"}],
     "hpath": "$HOUDINI_PACKAGE_PATH/../dcc_mcp_embed/houdini",
     "load_package_once": true
 }
@@ -99,6 +132,7 @@ def _escaped(label: str) -> str:
 #: or beside the folder that it was moved to.
 _ARCHIVE = """\
 {
+    "env": [{"DCC_MCP_EMBED_PACKAGE": "$HOUDINI_PACKAGE_PATH"}],
     "hpath": [
         "$HOUDINI_PACKAGE_PATH/dcc_mcp_embed/houdini",
         "$HOUDINI_PACKAGE_PATH/../dcc_mcp_embed/houdini"
@@ -108,15 +142,18 @@ _ARCHIVE = """\
 """
 
 # The path goes to Python as a value, so that no folder's name can break a line of code. That our
-# server knows where it is, pymxs has to be loaded: nothing else may have done so yet.
+# server knows where it is, pymxs has to be loaded: nothing else may have done so yet. One line,
+# which leaves no name; what it raised would be a dialog, or the end of 3ds Max.
 _STARTUP_MS = """\
 -- Starts dcc_mcp_embed in 3ds Max. Written by its installer, which takes it away again.
 (
     global dccMcpEmbedHere = getFilenamePath (getSourceFileName())
     if isProperty python "execute" and \
 doesFileExist (dccMcpEmbedHere + "..\\\\..\\\\dcc_mcp_embed\\\\max_start.py") do
-        python.execute "__import__('runpy').run_path(__import__('pymxs').runtime.dccMcpEmbedHere + \
-'../../dcc_mcp_embed/max_start.py')"
+        python.execute "exec('try:\\\\n __import__(\\"runpy\\").run_path(\
+__import__(\\"pymxs\\").runtime.dccMcpEmbedHere + \\"../../dcc_mcp_embed/max_start.py\\")\
+\\\\nexcept (Exception, SystemExit) as error:\
+\\\\n print(\\"dcc_mcp_embed did not start: {}\\".format(error))')"
 )
 """
 
@@ -125,8 +162,8 @@ _TEXTS: Mapping[str, Callable[[], str]] = {
     "maya_user_setup": lambda: _python("Maya", 2, "boot", "'maya'") + _CALL,
     # A blank line or a comment would end it; Maya completes relative paths from where it stands.
     "maya_module": lambda: "+ dcc_mcp_embed 1.0 ../dcc_mcp_embed/module\n",
-    "houdini_import": lambda: _python("Houdini", 2, "load", "os.path.dirname(path)") + _CALL,
-    "houdini_start": lambda: _python("Houdini", 2, "boot", "'houdini'") + _CALL,
+    "houdini_import": lambda: _houdini("load", "os.path.dirname(path)", _UNLESS_WINDOW),
+    "houdini_start": lambda: _houdini("boot", "'houdini'"),
     "houdini_package": lambda: _PACKAGE,
     "houdini_archive": lambda: _ARCHIVE,
     "houdini_menu": _houdini_menu,

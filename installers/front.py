@@ -41,7 +41,7 @@ def install(target=None):
     import shutil
     import tempfile
 
-    scratch = ""
+    scratch = None
     try:
         scratch = tempfile.mkdtemp("-dcc_mcp_embed")
         return _install(scratch, target)
@@ -50,16 +50,21 @@ def install(target=None):
         return False
     finally:
         _forget()
-        shutil.rmtree(scratch, True)
+        if scratch is not None:
+            shutil.rmtree(scratch, True)
 
 
 def say(text):
     # type: (str) -> None
-    """Write a line where the host shows what scripts write."""
+    """Write a line where the host shows what scripts write, with escapes for what it cannot."""
+    line = "dcc_mcp_embed {}\n".format(text)
     try:
-        sys.stdout.write("dcc_mcp_embed {}\n".format(text))
+        try:
+            sys.stdout.write(line)
+        except UnicodeError:
+            sys.stdout.write(line.encode("ascii", "backslashreplace").decode("ascii"))
     except Exception:
-        # No stream, a closed one, or one that cannot write a path: that must not end the install.
+        # A host without a console may have no stream, or a closed one: there is nobody to tell.
         return
 
 

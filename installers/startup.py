@@ -25,6 +25,8 @@ __all__ = ["LEAVING", "SHARED", "begin"]
 SHARED = "shared.txt"
 #: A root with this file is to go.
 LEAVING = "leaving.txt"
+#: In the package: that one start in this process has had it started.
+_BEGUN = "_begun"
 #: Seconds of a start that what is owed may take; the next one goes on.
 _BUDGET = 1.0
 
@@ -41,6 +43,11 @@ def begin(host: str, root: str, package: ModuleType, say: Callable[[str], None])
     except Exception as error:
         # What could not be cleaned up is no reason for the server not to start.
         more = "; could not clean up: {}: {}".format(type(error).__name__, error)
+    if package.__dict__.get(_BEGUN):
+        # A studio's and the user's own, or start-up files that are run again: once is enough.
+        if more:
+            say("was started already" + more)
+        return True
     adapter = import_module("{}.adapters.{}".format(package.__name__, _FOLDERS.get(host, host)))
     loading = Loading(package.__name__ + ".embed", adapter.__name__ + ".adapter")
 
@@ -55,6 +62,7 @@ def begin(host: str, root: str, package: ModuleType, say: Callable[[str], None])
         say(told + more + _show_menu(host, adapter))
 
     if adapter.when_ready(start):
+        package.__dict__[_BEGUN] = True
         loading.begin()
         return True
     if more:

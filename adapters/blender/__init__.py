@@ -33,5 +33,6 @@ def when_ready(start: Callable[[], None]) -> bool:
     bpy = sys.modules["bpy"]
     if bpy.app.background:
         return False
-    bpy.app.timers.register(start, first_interval=0.0)
+    # Opening a file, also the one that Blender is started with, drops all other timers.
+    bpy.app.timers.register(start, first_interval=0.0, persistent=True)
     return True

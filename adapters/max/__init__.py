@@ -33,13 +33,13 @@ def create() -> HostAdapter:
 def when_ready(start: Callable[[], None]) -> bool:
     """Call ``start`` in the first round of Qt's loop; return whether it will: batch serves nobody.
 
-    Main thread, from a start-up script or a dropped file. 3ds Max runs start-up scripts before its
-    window is complete.
+    Nor does one that renders for a network, which is 3dsmax.exe as well. Main thread, from a
+    start-up script or a dropped file. 3ds Max runs start-up scripts before its window is complete.
     """
     from ..qt import application, binding
-    from .headless import is_batch
+    from .headless import is_unattended
 
-    qt = None if is_batch() else binding()
+    qt = None if is_unattended() else binding()
     if qt is None or application() is None:
         return False
     qt.QtCore.QTimer.singleShot(0, start)

@@ -87,7 +87,8 @@ def register():
         print("dcc_mcp_embed could not be loaded: {}".format(error))
         return
     if not bpy.app.background:
-        bpy.app.timers.register(_start, first_interval=0.0)
+        # Opening a file, also the one that Blender is started with, drops all other timers.
+        bpy.app.timers.register(_start, first_interval=0.0, persistent=True)
 
 
 def _start():

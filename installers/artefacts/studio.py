@@ -28,7 +28,7 @@ def make(parts: Parts) -> Files:
         for file in host.files:
             files[top + file.path] = bootstraps.text(file.text)
     files[top + "package.py"] = text(_REZ.format(version=parts.version))
-    files[top + "README.txt"] = text(_README)
+    files[top + "README.txt"] = text(_README.format(version=parts.version))
     return files
 
 
@@ -53,19 +53,28 @@ description = "An MCP server inside Maya, Houdini, 3ds Max and Blender"
 
 def commands():
     env.MAYA_MODULE_PATH.append("{{root}}/modules")
-    env.HOUDINI_PACKAGE_DIR = "{{root}}/packages"
+    env.HOUDINI_PACKAGE_DIR.append("{{root}}/packages")
     env.ADSK_3DSMAX_STARTUPSCRIPTS_ADDON_DIR.append("{{root}}/scripts/startup")
 """
 _README = """\
-Put this folder where every machine can read it, and have each host find it by its variable:
+Put this folder where every machine can read it, and add to a variable of each host:
 
     Maya       MAYA_MODULE_PATH                       <this folder>/modules
     Houdini    HOUDINI_PACKAGE_DIR                    <this folder>/packages
     3ds Max    ADSK_3DSMAX_STARTUPSCRIPTS_ADDON_DIR   <this folder>/scripts/startup
-    Blender    BLENDER_USER_SCRIPTS                   <this folder>/scripts
 
-Rez: package.py sets those of the first three. Nothing is written here by any host. An upgrade is
-another folder, or another version beside this one and another name in dcc_mcp_embed/current.txt.
+Blender has no such variable in all versions; whatever starts it adds the arguments
+
+    --python <this folder>/scripts/startup/dcc_mcp_embed_startup.py
+
+or, for Blender 4.2 and later, sets BLENDER_SYSTEM_SCRIPTS to <this folder>/scripts. (With
+BLENDER_USER_SCRIPTS it would start as well, but without the add-ons and presets of each user.)
+
+Rez: rename this folder to {version}, put it into a folder "dcc_mcp_embed" of your repository of
+packages, and request dcc_mcp_embed; package.py adds to the three variables.
+
+Nothing is written here by any host. An upgrade is another folder, or another version beside this
+one and another name in dcc_mcp_embed/current.txt.
 
 Start each kind of host once while the folder can be written: Python keeps there what it compiles.
 Without that each start takes a third of a second longer.

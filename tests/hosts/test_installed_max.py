@@ -74,9 +74,11 @@ def test_one_drop_serves_at_once_and_after_each_start(made, temp, tmp_path):
         len([one for one in again["listener"].splitlines() if one.startswith("dcc_mcp_embed")]) == 1
     )
 
-    alone = tell(BATCH, STORIES + "quiet", user=str(user))
-    assert alone["ran"] == again["ran"] and not alone["server"]
-    assert "dcc_mcp_embed" not in alone["listener"] + alone["errors"], "a farm's logs stay clean"
+    for player, rendering in ((BATCH, False), (MAX, True)):
+        alone = tell(player, STORIES + "quiet", user=str(user), rendering=rendering)
+        assert alone["ran"] == again["ran"] and not alone["server"]
+        said = alone["listener"] + alone["errors"]
+        assert "dcc_mcp_embed" not in said, "a farm's logs stay clean"
 
     assert api.uninstall("3dsmax", target=str(user))["success"]
     assert picture(str(user)) == before
@@ -116,6 +118,13 @@ def test_a_root_that_is_gone_or_damaged_keeps_nobody_from_starting(made, tmp_pat
     (root / "boot.py").write_text("raise SystemExit(0)\n")
     found = tell(MAX, STORIES + "quiet", user=str(user))
     assert found["messages"] == ["a_other", "z_other"] and not found["server"]
+    for harm in ("raise SystemExit('spoilt')\n", "spoilt(\n"):
+        (root / "max_start.py").write_text(harm)
+        found = tell(MAX, STORIES + "quiet", user=str(user))
+        assert found["messages"] == ["a_other", "z_other"] and found["left"] == []
+        assert found["ran"][-1] == "z_other.ms", "3ds Max goes on"
+        (line,) = [one for one in found["listener"].splitlines() if "dcc_mcp_embed" in one]
+        assert line.startswith("dcc_mcp_embed did not start: ")
     root.rename(tmp_path / "elsewhere")
     found = tell(MAX, STORIES + "quiet", user=str(user))
     assert found["messages"] == ["a_other", "z_other"] and not found["loaded"]
@@ -164,3 +173,17 @@ def test_a_studio_shares_one_folder_that_nobody_can_write_to(made, tmp_path):
     finally:
         for folder, _, _ in os.walk(str(shared)):
             os.chmod(folder, stat.S_IRWXU)
+
+
+def test_with_a_studios_and_the_users_own_one_of_them_starts_and_says_so_once(made, tmp_path):
+    (path,) = [one for one in made if one.endswith("studio.zip")]
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(str(tmp_path / "share"))
+    (shared,) = (tmp_path / "share").iterdir()
+    user = tmp_path / "ENU"
+    api.install("3dsmax", target=str(user))
+    addon = str(shared / "scripts" / "startup")
+    found = tell(MAX, STORIES + "started", user=str(user), addon=addon)
+    assert found["ran"] == ["dcc_mcp_embed.ms"] * 2 and found["file"].startswith(str(user))
+    lines = [one for one in found["listener"].splitlines() if one.startswith("dcc_mcp_embed")]
+    assert len(lines) == 1 and "serves 3dsmax at http://" in lines[0], lines

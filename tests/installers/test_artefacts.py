@@ -9,6 +9,7 @@ import json
 import os
 import runpy
 import sys
+import tempfile
 import zipfile
 
 import pytest
@@ -89,6 +90,32 @@ def test_a_front_installs_what_lies_beside_it(made, tmp_path, host):
     assert not [name for name in sys.modules if "installing" in name], "nothing of it stays loaded"
 
 
+@pytest.mark.parametrize("stream", ["narrow", "none", "closed"])
+def test_a_host_that_shows_little_gets_it_all_the_same(made, tmp_path, monkeypatch, stream):
+    place = unpacked(of(made, "houdini"), tmp_path / "download (1)")
+    target = tmp_path / "\u65e5\u672c"
+    shown = io.TextIOWrapper(io.BytesIO(), "ascii", write_through=True)
+    if stream == "closed":
+        shown.close()
+    monkeypatch.setattr(sys, "stdout", None if stream == "none" else shown)
+    done = runpy.run_path(found(place, "install.py"))["install"](str(target))
+    monkeypatch.undo()
+    assert done and (target / "dcc_mcp_embed" / "current.txt").is_file()
+    if stream == "narrow":
+        (line,) = shown.buffer.getvalue().decode("ascii").splitlines()
+        assert "was installed in" in line and "\\u65e5\\u672c" in line
+
+
+def test_without_a_folder_for_temporary_files_it_says_so_and_raises_nothing(
+    made, tmp_path, monkeypatch
+):
+    place = unpacked(of(made, "maya"), tmp_path / "download")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    done, said = run(found(place, "install_"), str(tmp_path / "user"))
+    assert done is False and said.count("\n") == 1 and "was not installed: " in said
+    assert not (tmp_path / "user").exists()
+
+
 def test_a_changed_payload_is_refused_before_any_of_it_runs(made, tmp_path):
     place = unpacked(of(made, "maya"), tmp_path / "download")
     archive = found(place, "dcc_mcp_embed-")
@@ -116,6 +143,45 @@ def test_a_studio_runs_it_from_a_folder_that_nobody_can_write(made, tmp_path):
     package = json.loads(open_text(os.path.join(place, top, "packages", "dcc_mcp_embed.json")))
     hooks = package["hpath"].replace("$HOUDINI_PACKAGE_PATH", os.path.join(place, top, "packages"))
     assert os.path.isfile(os.path.join(hooks, "python3.11libs", "uiready.py"))
+
+
+class RezVariable:
+    """One of Rez's: what a package appends comes after what others have, what it sets replaces."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def append(self, value):
+        self.values.append(value)
+
+
+class RezEnvironment:
+    def __init__(self, others):
+        self.__dict__["found"] = {name: RezVariable([value]) for name, value in others.items()}
+
+    def __getattr__(self, name):
+        return self.found.setdefault(name, RezVariable([]))
+
+    def __setattr__(self, name, value):
+        self.found[name] = RezVariable([value])
+
+
+def test_rez_keeps_what_other_packages_have_in_the_same_variables(made):
+    with zipfile.ZipFile(of(made, "studio")) as archive:
+        (name,) = [one for one in archive.namelist() if one.endswith("studio/package.py")]
+        text = archive.read(name).decode("utf-8")
+    expected = {
+        "MAYA_MODULE_PATH": "{root}/modules",
+        "HOUDINI_PACKAGE_DIR": "{root}/packages",
+        "ADSK_3DSMAX_STARTUPSCRIPTS_ADDON_DIR": "{root}/scripts/startup",
+    }
+    env = RezEnvironment(dict.fromkeys(expected, "/other"))
+    package = {"env": env}
+    exec(compile(text, name, "exec"), package)
+    package["commands"]()
+    assert {name: one.values for name, one in env.found.items()} == {
+        name: ["/other", value] for name, value in expected.items()
+    }
 
 
 def open_text(path):

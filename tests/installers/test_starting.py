@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import runpy
 import subprocess
 import sys
 
 import pytest
-from dcc_mcp_embed.installers import api, bootstraps, hosts
+from dcc_mcp_embed.installers import api, boot, bootstraps, hosts
 from dcc_mcp_embed.installers.acting import Installation
 
 import helpers
@@ -96,6 +98,32 @@ def test_a_damaged_root_is_one_line(installed):
 @pytest.mark.parametrize("stride", [97, pytest.param(11, marks=pytest.mark.heavy)])
 def test_a_damaged_version_is_one_line_at_most(installed, stride):
     harmed(installed, version_files(installed)[::stride], "gone,garbage")
+
+
+@pytest.mark.parametrize("stream", ["none", "closed"])
+@pytest.mark.parametrize("name", ["maya_user_setup", "houdini_start", "max_start"])
+def test_what_a_host_finds_raises_nothing_where_there_is_no_stream(
+    tmp_path, monkeypatch, name, stream
+):
+    script = tmp_path / "dcc_mcp_embed" / "module" / "scripts" / "found.py"
+    script.parent.mkdir(parents=True)
+    script.write_bytes(bootstraps.text(name))
+    for place in (script.parent, script.parent.parent.parent):
+        (place / "boot.py").write_text("raise RuntimeError('spoilt')\n")
+    shown = io.StringIO()
+    shown.close()
+    monkeypatch.setattr(sys, "stderr", None if stream == "none" else shown)
+    runpy.run_path(str(script))
+
+
+def test_what_a_stream_cannot_show_is_escaped(monkeypatch):
+    shown = io.TextIOWrapper(io.BytesIO(), "ascii", write_through=True)
+    monkeypatch.setattr(sys, "stdout", shown)
+    boot.say("is not installed in \u65e5\u672c any more")
+    monkeypatch.undo()
+    assert shown.buffer.getvalue() == (
+        b"dcc_mcp_embed is not installed in \\u65e5\\u672c any more\n"
+    )
 
 
 MEASURE = """

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import zipfile
 
 import pytest
 from dcc_mcp_embed.installers import api, artefacts
@@ -26,7 +27,7 @@ def blender(home, *arguments):
     command = ["xvfb-run", "-a", "-s", "-screen 0 1280x720x24", "blender", *arguments]
     environ = dict(os.environ, HOME=str(home), DCC_MCP_EMBED_HOME=str(home / "ours"))
     environ["DCC_MCP_REGISTRY_DIR"] = str(home / "registry")
-    for name in ("XDG_CONFIG_HOME", "BLENDER_USER_SCRIPTS"):
+    for name in ("XDG_CONFIG_HOME", "BLENDER_USER_SCRIPTS", "BLENDER_SYSTEM_SCRIPTS"):
         environ.pop(name, None)
     process = subprocess.Popen(
         command,
@@ -88,13 +89,25 @@ bpy.app.timers.register(look)
 """
 
 
+#: A file that somebody double-clicks: Blender reads it after its start-up files.
+SAVED = "import bpy; bpy.ops.wm.save_as_mainfile(filepath={!r}); bpy.ops.wm.quit_blender()"
+
+
+def saved(home):
+    """Return the path of a file that a Blender has saved."""
+    path = str(home / "a file.blend")
+    blender(home, "--factory-startup", "--python-expr", SAVED.format(path))
+    return path
+
+
 def test_the_start_up_file_starts_what_was_installed_and_its_menu_removes_it(tmp_path):
+    file = saved(tmp_path)
     user = tmp_path / ".config" / "blender" / "3.4"
     script = tmp_path / "look.py"
     script.write_text(STARTED)
     api.install("blender", target=str(user))
     current = api.status("blender", target=str(user))["folders"][0]["current"]
-    said = blender(tmp_path, "--python", str(script))
+    said = blender(tmp_path, file, "--python", str(script))
     lines = [line for line in said.splitlines() if line.startswith("RESULT ")]
     assert lines, said[-3000:]
     kind, path = lines[0].split(" ")[1:]
@@ -104,3 +117,46 @@ def test_the_start_up_file_starts_what_was_installed_and_its_menu_removes_it(tmp
     assert "LEFT False" in said, said[-3000:]
     assert not (user / "dcc_mcp_embed").exists()
     assert not (user / "scripts" / "startup" / "dcc_mcp_embed_startup.py").exists()
+
+
+ENABLE = """
+import sys, bpy
+bpy.ops.preferences.addon_install(filepath=sys.argv[-1], overwrite=True)
+bpy.ops.preferences.addon_enable(module="dcc_mcp_embed_blender")
+bpy.ops.wm.save_userpref()
+bpy.ops.wm.quit_blender()
+"""
+SERVES = """
+import sys, bpy
+def look():
+    place = sys.modules.get("dcc_mcp_embed.embed.place")
+    if place is None or place.PLACE.server is None:
+        return 0.05
+    print("RESULT", place.PLACE.server.dcc_type, bpy.data.filepath, flush=True)
+    bpy.ops.wm.quit_blender()
+bpy.app.timers.register(look)
+"""
+
+
+def test_an_enabled_add_on_serves_also_in_a_blender_that_is_started_with_a_file(tmp_path):
+    made = artefacts.bundle(str(tmp_path / "dist"))
+    (archive,) = [path for path, _ in made if "blender-addon" in path]
+    file = saved(tmp_path)
+    blender(tmp_path, "-b", "--python-expr", ENABLE, "--", archive)
+    said = blender(tmp_path, file, "--python-expr", SERVES)
+    assert "RESULT blender {}".format(file) in said, said[-3000:]
+
+
+def test_a_studios_blender_keeps_the_folder_of_the_users_own_scripts(tmp_path):
+    made = artefacts.bundle(str(tmp_path / "dist"))
+    (archive,) = [path for path, _ in made if "-studio." in path]
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(str(tmp_path / "a share"))
+    (top,) = (tmp_path / "a share").iterdir()
+    user = tmp_path / ".config" / "blender" / "3.4" / "scripts" / "startup"
+    user.mkdir(parents=True)
+    (user / "theirs.py").write_text("def register():\n    print('THEIRS', flush=True)\n")
+    script = str(top / "scripts" / "startup" / "dcc_mcp_embed_startup.py")
+    said = blender(tmp_path, saved(tmp_path), "--python", script, "--python-expr", SERVES)
+    assert "RESULT blender " in said and "THEIRS" in said, said[-3000:]
+    assert [one.name for one in user.iterdir() if one.suffix] == ["theirs.py"]

@@ -161,9 +161,20 @@ def hooks(path: List[str], interactive: bool) -> Iterator[str]:
                     yield script
 
 
-def start(user: str, interactive: bool, environ: Mapping[str, str], version: str = "21.0") -> Start:
-    """Start with this user folder, with or without a window."""
+def start(
+    user: str,
+    interactive: bool,
+    environ: Mapping[str, str],
+    version: str = "21.0",
+    named: bool = True,
+) -> Start:
+    """Start with this user folder, with or without a window.
+
+    ``named``: whether the code of a hook knows the path of its file; SideFX says nothing of it.
+    """
     path, variables = process(scan(folders(user, environ, version), version), user)
+    # They are variables of the process, for as long as it lives.
+    os.environ.update(variables)
     libraries = [os.path.join(folder, LIBS) for folder in path]
     # Houdini looks for modules there, as long as it runs.
     sys.path.extend(one for one in libraries if os.path.isdir(one))
@@ -174,7 +185,7 @@ def start(user: str, interactive: bool, environ: Mapping[str, str], version: str
         with open(script, "rb") as stream:
             source = stream.read()
         try:
-            exec(compile(source, script, "exec"), namespace)
+            exec(compile(source, script if named else "<string>", "exec"), namespace)
         except Exception:
             traceback.print_exc(file=sys.stderr)
     return Start(path, variables, ran, namespace)

@@ -38,7 +38,8 @@ _KNOWN = {
 def drop(host: Any, package: str, temp: str) -> None:
     """Drop it on the viewport: what ``drop`` names is dropped, and what ``run`` names is run.
 
-    The help does not say that the second is left out where there is the first, so both happen.
+    The help does not say that the second is left out where there is the first, so both happen;
+    nor that one of them is enough, so there have to be both.
     """
     _carry_out(host, package, temp, ("run", "drop"))
 
@@ -54,13 +55,17 @@ def _carry_out(host: Any, package: str, temp: str, wanted: Any) -> None:
         archive.extractall(folder)
     with open(os.path.join(folder, "mzp.run"), encoding="ascii") as stream:
         lines = stream.read().splitlines()
+    done = set()
     for line in lines:
         words = [quoted or plain for quoted, plain in _WORDS.findall(line)]
         key = words[0].lower() if words[0].lower() in _KNOWN else line.strip().lower()
         if _KNOWN.get(key) not in (len(words) - 1, 0):
             raise host.faults.wrong("mzp.run: {}".format(line))
         if key in wanted:
+            done.add(key)
             _run(host, os.path.join(folder, words[1]))
+    if done != set(wanted):
+        raise host.faults.wrong("mzp.run: with {} alone nothing happens".format(sorted(done)))
 
 
 def start(host: Any, user: str, addon: str = "") -> List[str]:

@@ -46,9 +46,9 @@ def shell(stage, found, line, user, environ=None, already=False):
     return go_on
 
 
-def started(stage, found, user, environ=None, version="21.0"):
+def started(stage, found, user, environ=None, version="21.0", named=True):
     """Start with a window; what is somebody else's says ``other_<hook>``."""
-    begun = _begin(stage, found, user, environ, version)
+    begun = _begin(stage, found, user, environ, version, named)
 
     def go_on():
         found.update(served())
@@ -103,10 +103,10 @@ def quiet(stage, found, user, environ=None, version="21.0"):
     return lambda: found.update(server=server() is not None)
 
 
-def _begin(stage, found, user, environ, version):
+def _begin(stage, found, user, environ, version, named=True):
     stage.host.hou._home = user
     before = time.thread_time()
-    begun = starting.start(user, stage.host.hou.isUIAvailable(), environ or {}, version)
+    begun = starting.start(user, stage.host.hou.isUIAvailable(), environ or {}, version, named)
     found["hooks_ms"] = (time.thread_time() - before) * 1000.0
     found["hooks"] = [os.path.basename(one) for one in begun.hooks]
     found["others"] = sorted(name for name in begun.namespace if name.startswith("other"))

@@ -34,9 +34,17 @@ def started(stage, found, user, addon=""):
     return lambda: _serve(stage, found)
 
 
-def quiet(stage, found, user, addon=""):
-    """Start where nothing of ours is to serve: it is damaged, or there is no window."""
+def quiet(stage, found, user, addon="", rendering=False):
+    """Start where nothing of ours is to serve: it is damaged, or nobody sits before it.
+
+    ``rendering``: 3dsmax.exe itself, as what renders on a network starts it.
+    """
+    stage.host.batch = stage.host.batch or rendering
     _start(stage, found, user, addon)
+    if rendering:
+        # What was put off has its turn.
+        for _ in range(3):
+            stage.spin()
     return lambda: _look(stage, found)
 
 
