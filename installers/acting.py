@@ -16,9 +16,9 @@ from .._compat import replace
 from ..errors import ConfigError
 from ..install_lifecycle.results import is_link
 from . import boot, bootstraps, hosts, leases, payload
+from .boot import LEAVING, SHARED
 from .plan import Facts, Operation, Wish, near, plan_uninstall
 from .root import FOLDER, Root
-from .startup import LEAVING, SHARED
 
 __all__ = ["Done", "Installation", "Source", "archive_source", "own_source"]
 

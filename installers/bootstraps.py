@@ -118,7 +118,7 @@ else:
 
 
 def _houdini_menu() -> str:
-    from .menu_entries import ENTRIES, TITLE
+    from .menu_labels import ENTRIES, TITLE
 
     items = [_ITEM.format(key=key, label=_escaped(label)) for key, label in ENTRIES.items()]
     return _MENU.format(title=_escaped(TITLE), items="".join(items))

@@ -16,19 +16,10 @@ from importlib import import_module
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 from . import hosts
+from .menu_labels import ENTRIES, TITLE
 
-__all__ = ["ENTRIES", "TITLE", "entries", "put_up", "run", "take_down"]
+__all__ = ["entries", "put_up", "run", "take_down"]
 
-#: What the menu is called.
-TITLE = "MCP"
-#: Key -> label, in the order of the menu.
-ENTRIES: Mapping[str, str] = {
-    "switch": "Start or Stop the Server",
-    "status": "Status",
-    "copy": "Copy Client Configuration",
-    "log": "Log",
-    "uninstall": "Uninstall...",
-}
 #: Lines of the log that are shown.
 LINES = 40
 #: Whose way of writing is copied: most clients take a server as this one does.
@@ -200,8 +191,8 @@ def _installation(host: str) -> Any:
     A studio's is not the user's to change.
     """
     from .acting import Installation
+    from .boot import SHARED
     from .root import FOLDER, VERSIONS
-    from .startup import SHARED
 
     here = os.path.dirname(os.path.abspath(sys.modules[_PACKAGE].__file__ or ""))
     versions = os.path.dirname(os.path.dirname(here))

@@ -11,6 +11,7 @@ import os
 from importlib import import_module
 
 from ..ahead import Loading
+from .boot import LEAVING, SHARED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,12 +20,8 @@ if TYPE_CHECKING:
 
     from .acting import Installation
 
-__all__ = ["LEAVING", "SHARED", "begin"]
+__all__ = ["begin"]
 
-#: A root with this file is a studio's: no start sweeps it.
-SHARED = "shared.txt"
-#: A root with this file is to go.
-LEAVING = "leaving.txt"
 #: In the package: that one start in this process has had it started.
 _BEGUN = "_begun"
 #: Seconds of a start that what is owed may take; the next one goes on.

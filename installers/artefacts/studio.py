@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Dict
 
 from .. import bootstraps, hosts, payload
-from ..startup import SHARED
+from ..boot import SHARED
 from .parts import Files, Parts, text
 
 __all__ = ["make"]

@@ -7,7 +7,7 @@ import shutil
 import zipfile
 
 import pytest
-from dcc_mcp_embed.installers import api, artefacts, hosts, menu_entries
+from dcc_mcp_embed.installers import api, artefacts, hosts, menu_labels
 
 from fakes.maya_host import starting
 from fakes.trees import picture
@@ -20,7 +20,7 @@ MAYAPY = "fakes.maya_host.stage:MayapyStage"
 STORIES = "hosts.installed.maya_stories:"
 #: In its own start until it is idle.
 STARTING = {"gated": True}
-MENU = {menu_entries.TITLE: list(menu_entries.ENTRIES.values())}
+MENU = {menu_labels.TITLE: list(menu_labels.ENTRIES.values())}
 
 
 @pytest.fixture(scope="session")
@@ -121,7 +121,7 @@ def test_every_start_serves_from_a_folder_of_any_name_until_it_is_uninstalled_in
     api.install("maya", target=str(user))
     # A damaged name is none: the version that is there is started.
     (user / "dcc_mcp_embed" / "current.txt").write_text("raise SystemExit(0)\n")
-    labels = menu_entries.ENTRIES
+    labels = menu_labels.ENTRIES
     chosen = [labels[one] for one in ("status", "uninstall", "uninstall")]
     found = start(user, others, choose=chosen, answers=["No", "Yes"])
     assert found["kind"] == "maya" and found["others"] and found["menu"] == MENU
@@ -189,7 +189,7 @@ def test_a_studio_serves_from_a_folder_that_stays_as_it_is(made, others, tmp_pat
         os.chmod(folder, 0o555)
     user = tmp_path / "maya"
     user.mkdir()
-    labels = menu_entries.ENTRIES
+    labels = menu_labels.ENTRIES
     found = start(
         user, others, shared=[str(top / "modules")], choose=[labels["uninstall"]], answers=["Yes"]
     )

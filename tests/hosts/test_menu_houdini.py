@@ -6,7 +6,7 @@ import xml.etree.ElementTree
 
 import pytest
 from dcc_mcp_embed.adapters.houdini import menu
-from dcc_mcp_embed.installers import bootstraps, menu_entries
+from dcc_mcp_embed.installers import bootstraps, menu_labels
 
 from fakes.houdini_host.install import install
 
@@ -63,7 +63,7 @@ def test_the_file_that_houdini_reads_has_every_entry_once():
     # As SideFX's page on menus has it: mainMenu, menuBar, subMenu, scriptItem with an id each.
     root = xml.etree.ElementTree.fromstring(bootstraps.text("houdini_menu"))
     items = root.findall("menuBar/subMenu/scriptItem")
-    assert [one.findtext("label") for one in items] == list(menu_entries.ENTRIES.values())
+    assert [one.findtext("label") for one in items] == list(menu_labels.ENTRIES.values())
     assert len({one.get("id") for one in items}) == len(items)
     assert all(one.get("id").startswith("h.") for one in items)
     for one in items:

@@ -7,7 +7,7 @@ import sys
 import types
 
 import pytest
-from dcc_mcp_embed.installers import menu_entries
+from dcc_mcp_embed.installers import menu_entries, menu_labels
 
 import dcc_mcp_embed
 from dcc_mcp_embed.embed.place import PLACE
@@ -50,10 +50,10 @@ def run(key, services):
 
 
 def test_every_entry_can_be_chosen_where_nothing_runs(services):
-    for key in menu_entries.ENTRIES:
+    for key in menu_labels.ENTRIES:
         if key != "switch":
             run(key, services)
-    assert len(services.shown) == len(menu_entries.ENTRIES) - 1
+    assert len(services.shown) == len(menu_labels.ENTRIES) - 1
     assert "No server runs in this host." in services.shown[0][1]
     assert services.copied == []
 
@@ -124,4 +124,4 @@ def test_one_menu_is_put_up_however_often_and_taken_down_once(monkeypatch):
     menu_entries.take_down("maya")
     menu_entries.take_down("maya")
     assert len(made) == 1 and closed == made
-    assert made[0].labels == list(menu_entries.ENTRIES.values())
+    assert made[0].labels == list(menu_labels.ENTRIES.values())

@@ -64,10 +64,10 @@ def in_the_bar():
 
 
 def choose(label):
-    from dcc_mcp_embed.installers import menu_entries
+    from dcc_mcp_embed.installers import menu_labels
 
     numbers = sorted(bpy.types.DCC_MCP_OT_choose.calls)
-    bpy.ops.dcc_mcp.choose(number=numbers[list(menu_entries.ENTRIES.values()).index(label)])
+    bpy.ops.dcc_mcp.choose(number=numbers[list(menu_labels.ENTRIES.values()).index(label)])
 
 
 def when_it_was_called():
