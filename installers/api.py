@@ -19,6 +19,7 @@ from . import hosts, plan
 from .acting import Installation, Source, archive_source, own_source
 from .alone import alone
 from .doctor import examine
+from .root import FOLDER, VERSIONS
 
 __all__ = ["doctor", "install", "repair", "status", "uninstall", "upgrade", "verify"]
 
@@ -182,6 +183,13 @@ def _installations(host: str, version: Optional[str], target: Optional[str]) -> 
     if target is not None:
         if not str(target).strip():
             raise ConfigError("--target names no folder")
+        inner = os.path.abspath(os.path.expanduser(target))
+        if os.path.basename(inner) == FOLDER and os.path.isdir(os.path.join(inner, VERSIONS)):
+            raise ConfigError(
+                "--target is the user folder of {}, not our folder in it: {}".format(
+                    known.title, os.path.dirname(inner)
+                )
+            )
         return [Installation(known, os.path.expanduser(target))]
     folders = hosts.user_folders(known, version, os.environ)
     if not folders:
@@ -254,7 +262,7 @@ def _look(
         try:
             facts = _facts(ours, thorough)
         except ConfigError as error:
-            folders.append(_folder(ours, [], [str(error)]))
+            folders.append(dict(_folder(ours, [], [str(error)]), versions=[]))
             continue
         told = _folder(ours, [], _problems(ours, facts))
         told["versions"] = [

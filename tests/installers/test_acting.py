@@ -433,6 +433,53 @@ def test_who_runs_a_version_keeps_it(tmp_path, version, monkeypatch):
     assert not os.path.exists(ours.user)
 
 
+def test_a_version_that_is_removed_while_a_start_takes_it_is_not_started(
+    tmp_path, version, monkeypatch
+):
+    ours, old, new = installation(tmp_path), version("1.0"), version("2.0")
+    install(ours, old)
+    new.put(ours.root.folder_of(new.payload.name))
+    real, folder = os.open, ours.root.folder_of(old.payload.name)
+
+    def removing(path, *arguments, **named):
+        handle = real(path, *arguments, **named)
+        if str(path).startswith(folder) and os.path.exists(folder):
+            # Between the look at current.txt and the lock somebody has upgraded.
+            os.rename(folder, str(tmp_path / "gone"))
+            with open(ours.root.current_file, "w") as stream:
+                stream.write(new.payload.name)
+        return handle
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", removing)
+        assert started(ours) == "2.0"
+
+
+def test_what_was_loaded_of_a_damaged_version_is_not_used_when_it_is_whole(tmp_path, version):
+    ours, source = installation(tmp_path), version("1.0")
+    install(ours, source)
+    package = os.path.join(ours.root.folder_of(source.payload.name), "dcc_mcp_embed")
+    spoilt = {
+        "__init__.py": "from . import installers\nraise RuntimeError('spoilt')\n",
+        os.path.join("installers", "__init__.py"): "def record(text):\n    print('spoilt')\n",
+    }
+    whole = {}
+    for name, text in spoilt.items():
+        with open(os.path.join(package, name), "r+") as stream:
+            whole[name] = stream.read()
+            stream.seek(0)
+            stream.write(text + "#" * len(whole[name]))
+    said = io.StringIO()
+    with another_interpreter(), contextlib.redirect_stdout(said):
+        boot = runpy.run_path(os.path.join(ours.root.path, "boot.py"))["boot"]
+        assert not boot("maya")
+        for name, text in whole.items():
+            with open(os.path.join(package, name), "w") as stream:
+                stream.write(text)
+        assert boot("maya")
+    assert said.getvalue().split("\n")[1:] == ["1.0", ""]
+
+
 def test_the_version_that_this_process_serves_with_is_kept_until_it_has_stopped(
     tmp_path, version, monkeypatch
 ):

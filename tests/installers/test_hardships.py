@@ -353,6 +353,18 @@ def test_an_archive_that_cannot_be_taken_is_named(tmp_path, capsys):
     assert not (tmp_path / "user").exists()
 
 
+def test_our_own_folder_is_no_user_folder(tmp_path, capsys):
+    target = str(tmp_path / "user")
+    api.install("maya", target=target)
+    before = picture(target)
+    for action in ("install", "upgrade", "repair", "uninstall", "status", "verify", "doctor"):
+        where = ("--host", "maya", "--target", os.path.join(target, "dcc_mcp_embed", ""))
+        yes = () if action in ("status", "verify", "doctor") else ("--yes",)
+        status, answer = told(capsys, action, *where, *yes)
+        assert status == 1 and answer["message"].endswith(target)
+    assert picture(target) == before
+
+
 class Asked:
     """Somebody at a terminal."""
 

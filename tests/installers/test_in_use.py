@@ -14,6 +14,7 @@ from dcc_mcp_embed.installers import acting, alone, api, hosts, payload, plan
 from dcc_mcp_embed.installers.acting import Installation
 
 import helpers
+from dcc_mcp_embed import install_lifecycle as lifecycle
 from dcc_mcp_embed.errors import ConfigError
 from dcc_mcp_embed.install_lifecycle.exclusive import Exclusive
 
@@ -324,6 +325,30 @@ def test_whoever_starts_does_not_sweep_what_is_being_installed(tmp_path, run):
         assert os.path.isdir(begun)
     host.told("boot")
     assert not os.path.exists(begun)
+
+
+def test_every_start_finishes_what_is_owed_elsewhere(tmp_path, run, small):
+    ours = installation(tmp_path)
+    install(ours, source("1.0"))
+    owed = tmp_path / "another" / "dcc_mcp_embed"
+    owed.mkdir(parents=True)
+    noted = lifecycle.schedule_deferred_cleanup(lifecycle.inspect_install_root(str(owed)))
+    assert noted["status"] == "scheduled"
+    run(ours, "load").told("boot")
+    assert not owed.exists() and lifecycle.list_deferred()["total"] == 0
+
+
+def test_whoever_starts_does_not_join_in_an_uninstall_that_goes_on(tmp_path, run):
+    ours = installation(tmp_path)
+    install(ours, source("1.0"))
+    host = run(ours, "load")
+    uninstall(ours)
+    with alone.alone(0.0) as nobody_else:
+        assert nobody_else
+        assert host.told("boot") == "dcc_mcp_embed is being uninstalled just now"
+        assert len(ours.root.installed()) == 1
+    assert "was uninstalled; nothing is left of it" in host.told("boot")
+    assert not os.path.exists(ours.user)
 
 
 def test_nothing_is_left_of_the_lock(tmp_path):

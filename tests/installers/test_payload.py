@@ -251,6 +251,32 @@ def test_what_is_compressed_as_nothing_of_ours_is_refused(files, tmp_path, how):
         payload.unpack(io.BytesIO(rebuilt(data, change)), str(tmp_path / "there"))
 
 
+def test_what_is_larger_than_anything_of_ours_fills_no_disk(files, tmp_path):
+    with open(files["dcc_mcp_embed/py.typed"], "wb") as stream:
+        stream.truncate((8 << 20) + 1)
+    with pytest.raises(PayloadError, match=r"py\.typed. is no file of ours"):
+        payload.unpack(io.BytesIO(packed(files)[1]), str(tmp_path / "there"))
+    assert not (tmp_path / "there").exists()
+    names = ["dcc_mcp_embed/{}.py".format(number) for number in range(9)]
+    listed = payload.Payload("1", {name: payload.File(8 << 20, "0" * 64) for name in names})
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(MANIFEST, payload.render(listed))
+        for name in names:
+            archive.writestr(name, b"")
+    with pytest.raises(PayloadError, match="larger than any payload"):
+        payload.inspect(stream)
+
+
+def test_what_was_compiled_of_a_damaged_file_goes_with_it(folder, files, tmp_path):
+    payload.write(files, str(tmp_path / "whole"), "1.2.3")
+    spoil(folder, "changed")
+    cache = os.path.join(folder, "dcc_mcp_embed", "__pycache__")
+    os.mkdir(cache)
+    payload.mend(folder, str(tmp_path / "whole"), os.replace)
+    assert payload.verify(folder) == [] and not os.path.exists(cache)
+
+
 def test_one_of_another_digest_is_refused_before_anything_is_written(files, tmp_path):
     _, data = packed(files)
     with pytest.raises(PayloadError, match="another payload"):
