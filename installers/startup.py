@@ -1,8 +1,8 @@
 """What a start of a host does before the server: finish what is owed, sweep old versions.
 
 Called by ``boot.py`` on the host's main thread. Nothing here waits for anybody; when there is
-nothing to do it is some looks at the disk. What the server is made of is loaded by a thread
-meanwhile: that takes four fifths of a start, and the host has more to do before it is ready.
+nothing to do it is some looks at the disk. A thread loads what the server is made of, which takes
+four fifths of a start, and deletes old versions: the host has more to do before it is ready.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .boot import LEAVING, SHARED
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Any, Callable
+    from typing import Any, Callable, List
 
     from .acting import Installation
 
@@ -33,20 +33,21 @@ def begin(host: str, root: str, package: ModuleType, say: Callable[[str], None])
 
     ``say`` takes the one line about it. Raises what importing the adapter raises.
     """
-    more = ""
-    try:
-        if _clean_up(host, root, say):
-            return False
-    except Exception as error:
-        # What could not be cleaned up is no reason for the server not to start.
-        more = "; could not clean up: {}: {}".format(type(error).__name__, error)
+    troubles: List[str] = []
+    if _tried(lambda: _clean_up(host, root, say), troubles):
+        return False
     if package.__dict__.get(_BEGUN):
         # A studio's and the user's own, or start-up files that are run again: once is enough.
-        if more:
-            say("was started already" + more)
+        _tried(lambda: _sweep(host, root), troubles)
+        if troubles:
+            say("was started already" + troubles[0])
         return True
-    adapter = import_module("{}.adapters.{}".format(package.__name__, _FOLDERS.get(host, host)))
-    loading = Loading(package.__name__ + ".embed", adapter.__name__ + ".adapter")
+    name = "{}.adapters.{}".format(package.__name__, _FOLDERS.get(host, host))
+    loading = Loading(
+        package.__name__ + ".embed",
+        name + ".adapter",
+        then=lambda: _tried(lambda: _sweep(host, root), troubles),
+    )
 
     def start() -> None:
         loading.end()
@@ -56,18 +57,33 @@ def begin(host: str, root: str, package: ModuleType, say: Callable[[str], None])
             told = where.format(package.__version__, server.dcc_type, server.plain_url)
         except (Exception, SystemExit) as error:
             told = "did not start: {}: {}".format(type(error).__name__, error)
-        say(told + more + _show_menu(host, adapter))
+        say(told + "".join(troubles[:1]) + _show_menu(host, name))
 
-    if adapter.when_ready(start):
-        package.__dict__[_BEGUN] = True
+    begun = False
+    try:
+        begun = import_module(name).when_ready(start)
+    finally:
+        if not begun:
+            # Nobody will need it.
+            loading.end()
         loading.begin()
-        return True
-    if more:
-        say("does not serve here" + more)
-    return False
+    if begun:
+        package.__dict__[_BEGUN] = True
+    elif troubles:
+        say("does not serve here" + troubles[0])
+    return begun
 
 
-def _show_menu(host: str, adapter: ModuleType) -> str:
+def _tried(do: Callable[[], bool], troubles: List[str]) -> bool:
+    """Clean up; what cannot be is no reason for the server not to start."""
+    try:
+        return do()
+    except Exception as error:
+        troubles.append("; could not clean up: {}: {}".format(type(error).__name__, error))
+        return False
+
+
+def _show_menu(host: str, adapter: str) -> str:
     """Show our menu, where the host has a place for one; return what is to be said of it.
 
     Without it all else works.
@@ -75,7 +91,7 @@ def _show_menu(host: str, adapter: ModuleType) -> str:
     try:
         from . import menu_entries
 
-        menu_entries.put_up(host, adapter.__name__ + ".menu")
+        menu_entries.put_up(host, adapter + ".menu")
     except Exception as error:
         return "; has no menu here: {}".format(error)
     return ""
@@ -89,36 +105,48 @@ def _versions(root: str) -> str:
     return os.path.join(root, "versions")
 
 
+def _is_shared(root: str) -> bool:
+    return os.path.lexists(os.path.join(root, SHARED))
+
+
 def _clean_up(host: str, root: str, say: Callable[[str], None]) -> bool:
-    """Do what is to be done; return whether all of it is to go, so that nothing is started."""
-    # Loaded only where there is something to do: a host is waiting to start.
+    """Do what is owed; return whether all of it is to go, so that nothing is started."""
     from .. import install_lifecycle
 
-    leaving = os.path.lexists(os.path.join(root, LEAVING))
-    shared = os.path.lexists(os.path.join(root, SHARED))
-    if not leaving or shared:
+    if _is_shared(root) or not os.path.lexists(os.path.join(root, LEAVING)):
         install_lifecycle.run_deferred_cleanup(budget_secs=_BUDGET)
-        if shared or len(os.listdir(_versions(root))) < 2:
-            return False
+        return False
+    # Loaded only where there is something to do: a host is waiting to start.
+    from . import hosts
+    from .acting import Installation
+    from .alone import alone
+
+    ours = Installation(hosts.find(host), os.path.dirname(root))
+    # What is owed may be the very version that this is loaded from. Nothing of it is begun yet,
+    # but all that does it is loaded; then it goes by the plan.
+    install_lifecycle.run_deferred_cleanup(budget_secs=0.0)
+    with alone(0.0) as nobody_else:
+        if nobody_else:
+            _leave(ours, say)
+        else:
+            say("is being uninstalled just now")
+    install_lifecycle.run_deferred_cleanup(budget_secs=_BUDGET)
+    return True
+
+
+def _sweep(host: str, root: str) -> bool:
+    """Delete the versions that nobody runs; return whether it could be tried. Any thread."""
+    if _is_shared(root) or len(os.listdir(_versions(root))) < 2:
+        return False
     from . import hosts, plan
     from .acting import Installation
     from .alone import alone
 
     ours = Installation(hosts.find(host), os.path.dirname(root))
-    if leaving:
-        # What is owed may be the very version that this is loaded from. Nothing of it is begun
-        # yet, but all that does it is loaded; then it goes by the plan.
-        install_lifecycle.run_deferred_cleanup(budget_secs=0.0)
     with alone(0.0) as nobody_else:
-        if leaving and nobody_else:
-            _leave(ours, say)
-        elif leaving:
-            say("is being uninstalled just now")
-        elif nobody_else:
+        if nobody_else:
             ours.carry_out(plan.plan_sweep(ours.facts(thorough=False)), None)
-    if leaving:
-        install_lifecycle.run_deferred_cleanup(budget_secs=_BUDGET)
-    return leaving
+    return nobody_else
 
 
 def _leave(ours: Installation, say: Callable[[str], None]) -> None:

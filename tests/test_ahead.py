@@ -51,11 +51,12 @@ def test_a_host_that_is_ready_at_once_loads_for_itself(folder) -> None:
     assert not [one for one in threading.enumerate() if one.name == "dcc-mcp-embed loading"]
 
 
-def test_no_thread_is_no_error(folder, monkeypatch) -> None:
-    def start(self: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+def no_thread(self: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading.Thread, "start", start)
+
+def test_no_thread_is_no_error(folder, monkeypatch) -> None:
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
     loading = ahead.Loading("ahead_first")
     loading.begin()
     loading.end()
@@ -75,3 +76,28 @@ def test_the_wait_for_what_does_not_come_has_an_end(folder, monkeypatch) -> None
     for one in threading.enumerate():
         if one.name == "dcc-mcp-embed loading":
             one.join(60)
+
+
+@pytest.mark.parametrize("needed", ["afterwards", "before", "without a thread"])
+def test_what_is_to_be_done_then_is_done_once(folder, monkeypatch, needed) -> None:
+    (folder / "ahead_first.py").write_text(TELLING, encoding="utf-8")
+    done = []
+    loading = ahead.Loading("ahead_first", then=lambda: done.append(threading.current_thread()))
+    if needed == "before":
+        loading.end()
+    elif needed == "without a thread":
+        monkeypatch.setattr(threading.Thread, "start", no_thread)
+    loading.begin()
+    loading.end()
+    (thread,) = done
+    assert (thread is threading.current_thread()) == (needed != "afterwards")
+    assert ("ahead_first" in sys.modules) == (needed == "afterwards")
+
+
+def test_what_cannot_be_loaded_keeps_nothing_from_being_done(folder) -> None:
+    (folder / "ahead_first.py").write_text("raise RuntimeError('spoilt')", encoding="utf-8")
+    done = []
+    loading = ahead.Loading("ahead_first", then=lambda: done.append(1))
+    loading.begin()
+    loading.end()
+    assert done == [1]

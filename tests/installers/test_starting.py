@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from dcc_mcp_embed.installers import api, boot, bootstraps, hosts
+from dcc_mcp_embed.installers import api, boot, bootstraps, hosts, payload
 from dcc_mcp_embed.installers.acting import Installation
 
 import helpers
@@ -131,7 +131,7 @@ import json, sys, time
 # What every host has loaded by the time that it runs start-up scripts (or loads for its own).
 import ctypes, encodings.idna, http.client, importlib.util, inspect, json, logging, random, runpy
 import shutil, socket, subprocess, tempfile, threading, typing, urllib.parse, uuid, zipfile
-root = sys.argv[1]
+root, host = sys.argv[1:]
 scope = {"__name__": "dcc_mcp_embed_boot", "__file__": root + "/boot.py"}
 class Quiet:
     def write(self, text): pass
@@ -142,10 +142,10 @@ with open(root + "/boot.py", "rb") as stream:
     exec(compile(stream.read(), root + "/boot.py", "exec"), scope)
 package = scope["load"](root)
 startup = __import__("dcc_mcp_embed.installers.startup", fromlist=["startup"])
-import dcc_mcp_embed.adapters.standalone as adapter
+adapter = __import__("dcc_mcp_embed.adapters." + host, fromlist=["adapter"])
 waiting = []
 adapter.when_ready = lambda start: waiting.append(start) or True
-assert scope["boot"]("standalone", root) and waiting
+assert scope["boot"](host, root) and waiting
 hook = time.thread_time() - began
 # A host goes on starting meanwhile.
 for thread in threading.enumerate():
@@ -167,7 +167,7 @@ def test_a_start_takes_little_of_the_hosts_main_thread(installed, capsys):
 
     Four fifths of it are loading, which a thread has done by the time that a host is ready.
     """
-    taken = [run("-c", MEASURE, installed.root.path) for _ in range(TRIES)]
+    taken = [run("-c", MEASURE, installed.root.path, "standalone") for _ in range(TRIES)]
     assert all(one["running"] for one in taken)
     hook, whole = (min(one[key] for one in taken[1:]) for key in ("hook", "whole"))
     with capsys.disabled():
@@ -175,6 +175,18 @@ def test_a_start_takes_little_of_the_hosts_main_thread(installed, capsys):
     assert whole <= LIMIT
     for one in taken:
         assert {*LOADED} <= {*one["loaded"]}, "the host's main thread had to load it"
+
+
+def test_the_first_start_after_an_upgrade_takes_no_more_of_it(installed):
+    run("-c", MEASURE, installed.root.path, "blender")
+    files = payload.own_files()
+    taken = []
+    for number in range(TRIES):
+        old = payload.describe(files, "0.0.{}".format(number)).name
+        payload.write(files, installed.root.folder_of(old), "0.0.{}".format(number))
+        taken.append(run("-c", MEASURE, installed.root.path, "blender")["hook"])
+        assert len(installed.root.installed()) == 1, "it was not swept by the time of the start"
+    assert min(taken) <= LIMIT
 
 
 DEFERRED = """
