@@ -17,20 +17,15 @@ from ..errors import ConfigError
 from ..install_lifecycle.results import is_link
 from . import boot, bootstraps, hosts, leases, payload
 from .boot import LEAVING, SHARED
+from .manifest import PayloadError
 from .plan import Facts, Operation, Wish, near, plan_uninstall
 from .root import FOLDER, Root
+from .sources import Source
 
-__all__ = ["Done", "Installation", "Source", "archive_source", "own_source"]
+__all__ = ["Done", "Installation"]
 
 MADE = "made.txt"
 _MOST = 1 << 20
-
-
-class Source(NamedTuple):
-    """A version that can be installed: its manifest, and what puts it into a new folder."""
-
-    payload: payload.Payload
-    put: Callable[[str], Any]
 
 
 class Done(NamedTuple):
@@ -45,30 +40,6 @@ class Done(NamedTuple):
         if self.detail:
             shown["detail"] = self.detail
         return shown
-
-
-def own_source() -> Source:
-    """Return the version that this code belongs to. Raises PayloadError if that is damaged."""
-    folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    problems = payload.verify(folder) if payload.NAME.match(os.path.basename(folder)) else []
-    if problems:
-        # Else what was done to it would be listed as if it were so made.
-        raise payload.PayloadError(
-            "{}, which this runs from, is damaged ({}): take the archive that it came from, or "
-            "another version".format(folder, problems[0])
-        )
-    files = payload.own_files()
-    return Source(payload.describe(files), lambda folder: payload.write(files, folder))
-
-
-def archive_source(path: str, digest: Optional[str] = None) -> Source:
-    """Return the version in an archive. Raises PayloadError."""
-    try:
-        listed = payload.inspect(path, digest)
-    except (payload.PayloadError, OSError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise payload.PayloadError("Nothing is installed from {}: {}".format(path, why)) from error
-    return Source(listed, lambda folder: payload.unpack(path, folder, listed.digest))
 
 
 class Installation:
@@ -265,7 +236,7 @@ class Installation:
         folder = self._put(operation, source)
         try:
             payload.mend(operation.path, folder, lambda new, old: replace(new, old, self._sleep))
-        except (payload.PayloadError, OSError):
+        except (PayloadError, OSError):
             # Not where its manifest is damaged, or nothing can be written: then as a whole.
             folder = self._put(operation, source)
         else:
@@ -286,7 +257,7 @@ class Installation:
         source.put(folder)
         problems = payload.verify(folder, source.payload.digest)
         if problems:
-            raise payload.PayloadError("{}: {}".format(operation.name, problems[0]))
+            raise PayloadError("{}: {}".format(operation.name, problems[0]))
         return folder
 
     def _write(self, operation: Operation, _: Optional[Source]) -> Done:

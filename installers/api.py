@@ -16,10 +16,11 @@ from typing import Any, Callable, Dict, List, Optional
 from .. import install_lifecycle as lifecycle
 from ..errors import ConfigError
 from . import hosts, plan
-from .acting import Installation, Source, archive_source, own_source
+from .acting import Installation
 from .alone import alone
 from .doctor import examine
 from .root import FOLDER, VERSIONS
+from .sources import Source, archive_source, own_source
 
 __all__ = ["doctor", "install", "repair", "status", "uninstall", "upgrade", "verify"]
 

@@ -12,7 +12,7 @@ import sys
 from typing import Optional
 
 from ..install_lifecycle.exclusive import open_plain, try_lock
-from .payload import MANIFEST, PACKAGE
+from .manifest import MANIFEST, PACKAGE
 
 __all__ = ["Taking", "is_held", "is_loaded_here"]
 

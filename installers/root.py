@@ -15,7 +15,7 @@ import os
 from typing import List, NamedTuple, Optional, Tuple
 
 from . import payload
-from .payload import NAME
+from .manifest import NAME
 
 __all__ = ["CURRENT", "FOLDER", "Root", "VERSIONS"]
 

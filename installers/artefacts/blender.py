@@ -6,7 +6,7 @@ of ours is anywhere else.
 
 from __future__ import annotations
 
-from .. import payload
+from .. import manifest
 from .parts import Files, Parts, text
 
 __all__ = ["make_addon", "make_extension"]
@@ -29,7 +29,7 @@ def _inside(parts: Parts) -> Files:
     for path, source in parts.files.items():
         with open(source, "rb") as stream:
             files[path] = stream.read()
-    files[payload.MANIFEST] = payload.render(parts.listed)
+    files[manifest.MANIFEST] = manifest.render(parts.listed)
     numbers = (parts.version.split(".") + ["0", "0"])[:3]
     version = ", ".join(number if number.isdigit() else "0" for number in numbers)
     files["__init__.py"] = text(_ADDON.replace("VERSION", version))

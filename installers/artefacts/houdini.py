@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import bootstraps, hosts, payload
+from .. import bootstraps, hosts, manifest
 from .parts import Files, Parts, front, text
 
 __all__ = ["make", "make_package"]
@@ -29,7 +29,7 @@ def make_package(parts: Parts) -> Files:
     """
     folder = "{}/versions/{}/".format(ROOT, parts.listed.name)
     files: Files = {folder + path: _read(source) for path, source in parts.files.items()}
-    files[folder + payload.MANIFEST] = payload.render(parts.listed)
+    files[folder + manifest.MANIFEST] = manifest.render(parts.listed)
     files[ROOT + "/current.txt"] = text(parts.listed.name + "\n")
     files[ROOT + "/README.txt"] = text(_PACKAGE_README)
     for name, data in bootstraps.in_root("houdini").items():

@@ -8,7 +8,7 @@ import os
 import re
 from typing import Dict, Mapping, NamedTuple
 
-from .. import payload
+from .. import archive, manifest
 
 __all__ = ["Files", "Parts", "front", "parts_of", "stem", "text", "zipped"]
 
@@ -20,7 +20,7 @@ class Parts(NamedTuple):
     """The payload: path -> file, its manifest, and the bytes of its archive."""
 
     files: Mapping[str, str]
-    listed: payload.Payload
+    listed: manifest.Payload
     archive: bytes
 
     @property
@@ -39,7 +39,7 @@ class Parts(NamedTuple):
 def parts_of(files: Mapping[str, str], version: str) -> Parts:
     """Return the parts of a payload of these files. Raises OSError, PayloadError."""
     stream = io.BytesIO()
-    listed = payload.pack(files, stream, version)
+    listed = archive.pack(files, stream, version)
     return Parts(files, listed, stream.getvalue())
 
 
@@ -48,9 +48,9 @@ def zipped(files: Mapping[str, bytes]) -> bytes:
     import zipfile
 
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
+    with zipfile.ZipFile(stream, "w") as opened:
         for path in sorted(files):
-            payload.add(archive, path, files[path])
+            archive.add(opened, path, files[path])
     return stream.getvalue()
 
 

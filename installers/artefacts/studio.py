@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Dict
 
-from .. import bootstraps, hosts, payload
+from .. import bootstraps, hosts, manifest
 from ..boot import SHARED
 from .parts import Files, Parts, text
 
@@ -20,7 +20,7 @@ def make(parts: Parts) -> Files:
     root = top + "dcc_mcp_embed/"
     folder = "{}versions/{}/".format(root, parts.listed.name)
     files: Files = {folder + path: _read(source) for path, source in parts.files.items()}
-    files[folder + payload.MANIFEST] = payload.render(parts.listed)
+    files[folder + manifest.MANIFEST] = manifest.render(parts.listed)
     files[root + "current.txt"] = text(parts.listed.name + "\n")
     files[root + SHARED] = text(_SHARED)
     files.update({root + path: data for path, data in _in_root().items()})

@@ -13,8 +13,9 @@ import sys
 import types
 
 import pytest
-from dcc_mcp_embed.installers import acting, api, hosts, payload, plan
-from dcc_mcp_embed.installers.acting import Installation, Source
+from dcc_mcp_embed.installers import api, hosts, payload, plan
+from dcc_mcp_embed.installers.acting import Installation
+from dcc_mcp_embed.installers.sources import Source, own_source
 
 from dcc_mcp_embed import install_lifecycle as lifecycle
 from dcc_mcp_embed.errors import ConfigError
@@ -412,7 +413,7 @@ def test_this_very_version_is_installed_looked_at_and_removed(tmp_path):
     api.install("houdini", target=target)
     assert api.verify("houdini", target=target)["success"]
     (folder,) = api.status("houdini", target=target)["folders"]
-    assert folder["current"] == acting.own_source().payload.name
+    assert folder["current"] == own_source().payload.name
     assert api.upgrade("houdini", target=target)["folders"][0]["operations"] == []
     assert api.uninstall("houdini", target=target)["success"]
 

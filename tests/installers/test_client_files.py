@@ -9,7 +9,6 @@ import sys
 
 import pytest
 from dcc_mcp_embed.installers import (
-    acting,
     api,
     cli,
     client_files,
@@ -21,6 +20,7 @@ from dcc_mcp_embed.installers import (
 )
 from dcc_mcp_embed.installers.acting import Installation
 from dcc_mcp_embed.installers.rewriting import BACKUP
+from dcc_mcp_embed.installers.sources import Source
 
 from fakes.trees import picture
 
@@ -59,7 +59,7 @@ def ours(user):
 def install(ours, version):
     files = payload.own_files()
     listed = payload.describe(files, version)
-    source = acting.Source(listed, lambda folder: payload.write(files, folder, version))
+    source = Source(listed, lambda folder: payload.write(files, folder, version))
     ours.carry_out(plan.plan_install(ours.facts(), ours.wish(listed.name)), source)
 
 

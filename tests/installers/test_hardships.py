@@ -80,7 +80,7 @@ def test_on_a_full_disk_the_old_version_goes_on(tmp_path, monkeypatch, small):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched:
-        patched.setattr(payload, "_write_manifest", full)
+        patched.setattr(payload, "write_manifest", full)
         with pytest.raises(ConfigError, match="No space left"):
             api.upgrade("maya", target=target)
     assert picture(target) == before

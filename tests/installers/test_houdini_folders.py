@@ -6,7 +6,7 @@ import os
 import sys
 
 import pytest
-from dcc_mcp_embed.installers import api, fronting, hosts, payload
+from dcc_mcp_embed.installers import api, archive, fronting, hosts, payload
 
 from fakes.houdini_host import starting
 
@@ -68,10 +68,10 @@ def test_hython_in_git_bash_installs_for_both(home, monkeypatch):
         "others",
         lambda host, user, _, others=hosts.others: others(host, user, environ, "win32"),
     )
-    archive = str(home / "archive")
-    digest = payload.pack(payload.own_files(), archive).digest
+    path = str(home / "archive")
+    digest = archive.pack(payload.own_files(), path).digest
     said = []
-    assert fronting.install("houdini", archive, digest, None, said.append)
+    assert fronting.install("houdini", path, digest, None, said.append)
     for folder in (desktop, bash):
         assert api.verify("houdini", target=folder)["success"]
         assert any("was installed in " + folder in line for line in said)

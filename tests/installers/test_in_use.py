@@ -10,8 +10,9 @@ import sys
 import threading
 
 import pytest
-from dcc_mcp_embed.installers import acting, alone, api, hosts, payload, plan
+from dcc_mcp_embed.installers import alone, api, hosts, payload, plan
 from dcc_mcp_embed.installers.acting import Installation
+from dcc_mcp_embed.installers.sources import Source
 
 import helpers
 from dcc_mcp_embed import install_lifecycle as lifecycle
@@ -89,7 +90,7 @@ def source(version):
     """Return this very code as a version of that number."""
     files = payload.own_files()
     listed = payload.describe(files, version)
-    return acting.Source(listed, lambda folder: payload.write(files, folder, version))
+    return Source(listed, lambda folder: payload.write(files, folder, version))
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def small(tmp_path):
             file.write_text("")
             files[path] = str(file)
         listed = payload.describe(files, version)
-        return acting.Source(listed, lambda folder: payload.write(files, folder, version))
+        return Source(listed, lambda folder: payload.write(files, folder, version))
 
     return make
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 
 import pytest
-from dcc_mcp_embed.installers import api, hosts, payload
+from dcc_mcp_embed.installers import api, archive, hosts, payload
 
 from dcc_mcp_embed.install_lifecycle import list_deferred
 from fakes.trees import picture
@@ -30,7 +30,7 @@ def newer(place):
     """Return the archive of a version that follows."""
     path = os.path.join(place, "newer.payload")
     with open(path, "wb") as stream:
-        payload.pack(payload.own_files(), stream, "99.0")
+        archive.pack(payload.own_files(), stream, "99.0")
     return path
 
 
