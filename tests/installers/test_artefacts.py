@@ -189,7 +189,7 @@ def open_text(path):
         return stream.read()
 
 
-@pytest.mark.parametrize("name", ["boot", "front"])
+@pytest.mark.parametrize("name", ["boot", "dropped", "front"])
 def test_what_older_hosts_may_run_has_nothing_that_they_cannot_parse(name):
     tree = ast.parse(open_text(os.path.join(os.path.dirname(HERE), name + ".py")))
     for node in ast.walk(tree):
