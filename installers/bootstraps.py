@@ -167,6 +167,7 @@ _TEXTS: Mapping[str, Callable[[], str]] = {
     "houdini_package": lambda: _PACKAGE,
     "houdini_archive": lambda: _ARCHIVE,
     "houdini_menu": _houdini_menu,
+    "houdini_drop": lambda: _file("dropped.py").decode("utf-8"),
     "max_startup": lambda: _STARTUP_MS,
     "max_start": lambda: _python("3ds Max", 0, "boot", "'3dsmax'") + _CALL,
     "blender_startup": _blender,
@@ -202,7 +203,11 @@ def bridge_text() -> bytes:
 
 def boot_text() -> bytes:
     """Return ``boot.py``, which is a module of ours as well. Raises OSError."""
-    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "boot.py"), "rb") as stream:
+    return _file("boot.py")
+
+
+def _file(name: str) -> bytes:
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), name), "rb") as stream:
         return stream.read().replace(b"\r\n", b"\n")
 
 

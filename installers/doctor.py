@@ -118,6 +118,18 @@ _HINDRANCES: Mapping[str, Tuple[Tuple[str, str], ...]] = {
 }
 
 
+def _elsewhere(ours: Installation, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield what has Blender look for start-up files in another folder than the user's."""
+    if ours.host.key != "blender":
+        return
+    given, own = environ.get("BLENDER_USER_SCRIPTS", ""), os.path.join(ours.user, "scripts")
+    # Blender takes no notice of one that is not there.
+    if os.path.isdir(given) and _real(given) != _real(own):
+        text = "BLENDER_USER_SCRIPTS is set: Blender runs the start-up files of {}, not of {}."
+        advice = "Unset it, or install the extension or the add-on in the preferences instead."
+        yield Finding("problem", text.format(given, own), advice)
+
+
 def _doubles(ours: Installation, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Yield copies of ours that the same host finds somewhere else, or under another name."""
     (name, folders) = _PLACES.get(ours.host.key, ("", ()))
@@ -190,6 +202,10 @@ def _owed(ours: Installation, _: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding("note", text, "The next start of a host tries again.")
 
 
+def _real(path: str) -> str:
+    return os.path.normcase(os.path.realpath(path))
+
+
 def _content(path: str) -> Optional[bytes]:
     try:
         with open(path, "rb") as stream:
@@ -211,6 +227,7 @@ _LOOKS: Tuple[Callable[[Installation, Mapping[str, str]], Any], ...] = (
     _package,
     _leaving,
     _hindered,
+    _elsewhere,
     _doubles,
     _documents,
     _length,

@@ -110,6 +110,8 @@ HOSTS: Mapping[str, Host] = {
                 for hook, text in (("pythonrc", "houdini_import"), ("uiready", "houdini_start"))
             ),
             File("dcc_mcp_embed/houdini/MainMenuCommon.xml", "houdini_menu"),
+            # All lower case; from our own folder, so that nobody's in the user folder is replaced.
+            File("dcc_mcp_embed/houdini/scripts/externaldragdrop.py", "houdini_drop"),
             File("packages/dcc_mcp_embed.json", "houdini_package"),
         ),
         "Run {artefact} with hython, or paste its line into the Python shell.",

@@ -37,7 +37,10 @@ def _bound(key: str, host: str, services: Any) -> Callable[[], bool]:
 
 
 def run(key: str, host: str, services: Any) -> bool:
-    """Do what the entry ``key`` says; return whether it was done or asked. What fails is shown."""
+    """Do what the entry ``key`` says; return whether it was done or asked. What fails is shown.
+
+    Where it cannot be shown, it is a line of the host's console.
+    """
     title = "dcc_mcp_embed: {}".format(ENTRIES[key].rstrip("."))
     return _tried(lambda: _DO[key](host, services, title), services, title)
 
@@ -48,8 +51,20 @@ def _tried(do: Callable[[], Any], services: Any, title: str) -> bool:
         return True
     except Exception as error:
         hint = getattr(error, "hint", None)
-        services.show(title, "{}\n{}".format(error, hint) if hint else str(error))
+        text = "{}\n{}".format(error, hint) if hint else str(error)
+        try:
+            services.show(title, text)
+        except Exception as also:
+            _say("{}: {} ({})".format(title, text, also))
         return False
+
+
+def _say(text: str) -> None:
+    try:
+        sys.stderr.write(" ".join(text.split()) + "\n")
+    except Exception:
+        # There is no stream, or a closed one: there is nobody to tell.
+        return
 
 
 def put_up(host: str, name: str) -> None:

@@ -279,7 +279,10 @@ def make_scratch(where: str = IN_MEMORY, room: int = ROOM) -> str:
         linux = hasattr(os, "ST_NOEXEC")
         runs = not (linux and os.statvfs(where).f_flag & os.ST_NOEXEC)
         parent = where if runs and shutil.disk_usage(where).free >= room else None
-    return tempfile.mkdtemp(prefix="dcc", dir=parent)
+    scratch = tempfile.mkdtemp(prefix="dcc", dir=parent)
+    # Some tests become another user, who has to find the way.
+    os.chmod(scratch, 0o711)
+    return scratch
 
 
 # Running.

@@ -42,13 +42,13 @@ ARTEFACTS: Tuple[Artefact, ...] = (
 def bundle(out: str, version: str = __version__) -> List[Tuple[str, str]]:
     """Write every artefact and ``SHA256SUMS`` into the folder ``out``; return (path, SHA-256) each.
 
-    Raises OSError.
+    Raises OSError; ConfigError, with nothing written, for a version that a host does not take.
     """
     parts = parts_of(payload.own_files(), version)
+    zips = [(artefact, zipped(artefact.make(parts))) for artefact in ARTEFACTS]
     os.makedirs(out, exist_ok=True)
     made = []
-    for artefact in ARTEFACTS:
-        data = zipped(artefact.make(parts))
+    for artefact, data in zips:
         path = os.path.join(out, artefact.name.format(version=version))
         with open(path, "wb") as target:
             target.write(data)

@@ -6,17 +6,26 @@ of ours is anywhere else.
 
 from __future__ import annotations
 
+import re
+from typing import Tuple
+
+from ...errors import ConfigError
 from .. import manifest
 from .parts import Files, Parts, text
 
 __all__ = ["make_addon", "make_extension"]
 
 FOLDER = "dcc_mcp_embed_blender"
+#: Of PEP 440 what a semantic version can say in the same order.
+_VERSION = re.compile(r"([0-9]+(?:\.[0-9]+){0,2})(?:(a|b|rc|\.dev)([0-9]+))?\Z")
 
 
 def make_extension(parts: Parts) -> Files:
+    """Return the files. Raises ConfigError for a version that Blender takes in no form."""
     files = _inside(parts)
-    files["blender_manifest.toml"] = text(_MANIFEST.format(version=parts.version))
+    numbers, before = _semantic(parts.version)
+    version = ".".join(str(number) for number in numbers) + before
+    files["blender_manifest.toml"] = text(_MANIFEST.format(version=version))
     return files
 
 
@@ -30,10 +39,24 @@ def _inside(parts: Parts) -> Files:
         with open(source, "rb") as stream:
             files[path] = stream.read()
     files[manifest.MANIFEST] = manifest.render(parts.listed)
-    numbers = (parts.version.split(".") + ["0", "0"])[:3]
-    version = ", ".join(number if number.isdigit() else "0" for number in numbers)
+    version = "{}, {}, {}".format(*_semantic(parts.version)[0])
     files["__init__.py"] = text(_ADDON.replace("VERSION", version))
     return files
+
+
+def _semantic(version: str) -> Tuple[Tuple[int, ...], str]:
+    """Return a version's three numbers, and what follows them in a semantic version."""
+    match = _VERSION.match(version)
+    if match is None:
+        raise ConfigError(
+            "Blender takes semantic versions only, and {!r} is none, nor like 1.2.3, 1.2.3rc1 or "
+            "1.2.3.dev1".format(version)
+        )
+    numbers = [int(number) for number in match.group(1).split(".")]
+    kind, number = match.group(2), match.group(3)
+    # A number sorts before every word: what is developed comes before its first release.
+    before = "-{}.{}".format(kind.replace(".dev", "0.dev"), int(number)) if kind else ""
+    return tuple((numbers + [0, 0])[:3]), before
 
 
 _MANIFEST = """\

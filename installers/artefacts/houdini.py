@@ -59,7 +59,10 @@ after which the server runs at once. Run it again with a newer one to upgrade: t
 open goes on with the version it has, the next start takes the new one.
 
 Houdini cannot be made to install something by a drop alone: of a file that it does not know it
-tries to make a scene. Nothing of your own files is changed.
+tries to make a scene. Once it is installed, and Houdini was started again, a newer install.py that
+is dropped on the window upgrades it, unless a tool has an externaldragdrop.py that comes before
+ours on Houdini's path; one that comes after ours goes on getting whatever else is dropped. Nothing
+of your own files is changed.
 
 Windows: a terminal of Git Bash sets HOME, and a Houdini started there has its user folder below it
 and not in your documents. The script installs into both if both are there.

@@ -116,3 +116,12 @@ def test_every_hook_of_this_python_runs_in_the_order_of_the_path(tmp_path, inter
         sys.path[:] = before
     expected = ["a pythonrc", "pythonrc", "ready"] + ["a uiready", "uiready"] * interactive
     assert begun.namespace["order"] == expected
+
+
+def test_only_the_first_hook_for_drops_is_asked_and_is_told_no_file(tmp_path):
+    answer = b"def dropAccept(files):\n    return ['%s', files, '__file__' in globals()]\n"
+    below = "scripts/externaldragdrop.py"
+    plant(tmp_path, {"a/readme": b"", "b/" + below: answer % b"b", "c/" + below: answer % b"c"})
+    path = [str(tmp_path / one) for one in "abc"]
+    assert starting.drop(path, ["/x"]) == ["b", ["/x"], False]
+    assert starting.drop(path[:1], ["/x"]) is None

@@ -123,6 +123,100 @@ def test_upgrade_in_a_running_houdini_repair_and_the_way_back(made, newer, tmp_p
     assert not user.exists()
 
 
+HOOK = "scripts/externaldragdrop.py"
+#: Somebody else's: says what it was asked, and answers what it is called.
+OTHER = """
+import sys
+
+def dropAccept(files):
+    sys.__dict__.setdefault("others_asked", []).append([NAME] + list(files))
+    if files[0].endswith(".bad"):
+        raise ValueError("by the other")
+    return NAME
+"""
+
+
+def other(name):
+    return OTHER.replace("NAME", repr(name)).encode("utf-8")
+
+
+def test_a_newer_one_that_is_dropped_upgrades_and_the_running_one_goes_on(made, newer, tmp_path):
+    user = tmp_path / FOLDER
+    plant(user, {"houdini.env": b"A = 1\n"})
+    api.install("houdini", target=str(user))
+    new = download(newer, "houdini", tmp_path / "new \u65e5\u672c")
+    beside = [os.path.join(os.path.dirname(new), one) for one in os.listdir(os.path.dirname(new))]
+    (folder,) = os.listdir(str(user / "dcc_mcp_embed" / "versions"))
+    drops = [["/a/scene.hip"], ["/a/x.obj", "/a/y.obj"], [str(tmp_path)], [], beside]
+    maya = [download(made, "maya", tmp_path / "for another host")]
+    found = tell(HOUDINI, STORIES + "dropped", user=str(user), drops=[*drops, maya])
+    assert not any(found["answers"]) and len(found["answers"]) == 6
+    assert os.listdir(str(user / "dcc_mcp_embed" / "versions")) == [folder]
+
+    found = tell(HOUDINI, STORIES + "dropped", user=str(user), drops=[[new]])
+    assert found["answers"] == [True] and found["url"] == found["before"]
+    lines = [one for one in found["said"].splitlines() if "99.0" in one and "installed" in one]
+    assert len(lines) == 1 and "was installed in" in lines[0]
+    assert version_of(found, user) == folder and "goes on serving at" in found["said"]
+    assert found["left"] == [] and "dcc_mcp_embed" not in found["errors"]
+
+    again = tell(HOUDINI, STORIES + "started", user=str(user))
+    assert version_of(again, user).startswith("99.0+")
+    assert api.uninstall("houdini", target=str(user))["success"]
+    assert picture(user) == {"houdini.env": b"A = 1\n"}
+
+
+def test_another_tools_hook_has_what_is_not_ours_and_its_answer_counts(newer, tmp_path):
+    user = tmp_path / "houdini21.0"
+    plant(
+        user,
+        {
+            "packages/a.json": b'{"hpath": "$HOUDINI_PACKAGE_PATH/a"}',
+            "packages/a/" + HOOK: other("a"),
+            HOOK: other("the user's"),
+        },
+    )
+    before = picture(user)
+    api.install("houdini", target=str(user))
+    new = download(newer, "houdini", tmp_path / "new")
+    drops = [["/x.abc"], ["/x.bad"], [new]]
+    found = tell(HOUDINI, STORIES + "dropped", user=str(user), drops=drops)
+    assert found["answers"] == ["a", "raised by the other", True], "as it would without ours"
+    assert found["others_asked"] == [["a", "/x.abc"], ["a", "/x.bad"]]
+    assert api.uninstall("houdini", target=str(user))["success"]
+    assert picture(user) == before
+
+
+def test_a_hook_that_comes_first_is_the_one_that_runs(newer, tmp_path):
+    user = tmp_path / "houdini21.0"
+    calls_us = b"""
+def dropAccept(files):
+    import hou
+    later = hou.findFiles("scripts/externaldragdrop.py")[1:]
+    for one in later:
+        names = {}
+        with open(one) as stream:
+            exec(stream.read(), names)
+        if names["dropAccept"](files):
+            return "by another"
+    return "by nobody"
+"""
+    plant(
+        user,
+        {
+            "packages/z.json": b'{"hpath": "$HOUDINI_PACKAGE_PATH/z", "process_order": 200}',
+            "packages/z/" + HOOK: calls_us,
+        },
+    )
+    api.install("houdini", target=str(user))
+    new = download(newer, "houdini", tmp_path / "new")
+    found = tell(HOUDINI, STORIES + "dropped", user=str(user), drops=[["/x.abc"], [new]])
+    assert found["answers"] == ["by nobody", "by another"], "and may hand on, to ours as well"
+    (user / "packages" / "z" / HOOK).write_bytes(other("first"))
+    found = tell(HOUDINI, STORIES + "dropped", user=str(user), drops=[[new]])
+    assert found["answers"] == ["first"]
+
+
 def test_the_menu_stops_starts_copies_and_uninstalls(tmp_path):
     user = tmp_path / "houdini21.0"
     plant(user, {"houdini.env": b"A = 1\n"})

@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import runpy
 import sys
 import tempfile
@@ -14,8 +15,17 @@ import zipfile
 
 import pytest
 from dcc_mcp_embed.installers import api, artefacts, cli, payload
+from dcc_mcp_embed.installers.artefacts import blender, parts
+
+from dcc_mcp_embed.errors import ConfigError
 
 pytestmark = pytest.mark.edges
+
+#: What Blender takes (its blender_ext.py, RE_MANIFEST_SEMVER), but for what stands after a "+".
+SEMANTIC = re.compile(
+    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
+    r"(-(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?\Z"
+)
 
 HERE = os.path.dirname(os.path.abspath(artefacts.__file__))
 
@@ -130,6 +140,39 @@ def test_a_changed_payload_is_refused_before_any_of_it_runs(made, tmp_path):
     assert not done and "must lie beside" in said
 
 
+@pytest.mark.parametrize(
+    ("version", "semantic", "numbers"),
+    [
+        ("0.1.0", "0.1.0", (0, 1, 0)),
+        ("99.0", "99.0.0", (99, 0, 0)),
+        ("1", "1.0.0", (1, 0, 0)),
+        ("0.2.0rc1", "0.2.0-rc.1", (0, 2, 0)),
+        ("1.2.3a10", "1.2.3-a.10", (1, 2, 3)),
+        ("1.2.3b0", "1.2.3-b.0", (1, 2, 3)),
+        # "Numeric identifiers always have lower precedence": before each of the others.
+        ("0.2.0.dev4", "0.2.0-0.dev.4", (0, 2, 0)),
+        ("1.02.0", "1.2.0", (1, 2, 0)),
+    ],
+)
+def test_blender_is_told_a_semantic_version(version, semantic, numbers):
+    payload_of = payload.describe(payload.own_files())
+    told = parts.Parts({}, payload_of._replace(version=version), b"")
+    manifest = blender.make_extension(told)["blender_manifest.toml"].decode("utf-8")
+    assert '\nversion = "{}"\n'.format(semantic) in manifest
+    assert SEMANTIC.match(semantic)
+    addon = blender.make_addon(told)["dcc_mcp_embed_blender/__init__.py"].decode("utf-8")
+    assert '"version": {!r},'.format(numbers) in addon
+
+
+@pytest.mark.parametrize("version", ["0.2.0.post1", "1.2.3.4", "0.2.0a1.dev2", "1!2.0", "x", ""])
+def test_a_version_that_blender_has_no_way_to_write_is_refused(version):
+    payload_of = payload.describe(payload.own_files())
+    told = parts.Parts({}, payload_of._replace(version=version), b"")
+    with pytest.raises(ConfigError, match="semantic") as refused:
+        blender.make_extension(told)
+    assert repr(version) in str(refused.value)
+
+
 def test_a_studio_runs_it_from_a_folder_that_nobody_can_write(made, tmp_path):
     place = unpacked(of(made, "studio"), tmp_path / "share")
     (top,) = os.listdir(place)
@@ -189,7 +232,7 @@ def open_text(path):
         return stream.read()
 
 
-@pytest.mark.parametrize("name", ["boot", "front"])
+@pytest.mark.parametrize("name", ["boot", "dropped", "front"])
 def test_what_older_hosts_may_run_has_nothing_that_they_cannot_parse(name):
     tree = ast.parse(open_text(os.path.join(os.path.dirname(HERE), name + ".py")))
     for node in ast.walk(tree):

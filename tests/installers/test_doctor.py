@@ -16,9 +16,9 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """Return a folder with our files in it, for each of two hosts."""
+    """Return a folder with our files in it, for each of some hosts."""
     place = tmp_path_factory.mktemp("users")
-    for host in ("maya", "houdini"):
+    for host in ("maya", "houdini", "blender"):
         api.install(host, target=str(place / host))
     return place
 
@@ -94,6 +94,24 @@ def test_a_variable_that_keeps_maya_from_it_is_named(user, monkeypatch):
     monkeypatch.setenv("MAYA_SKIP_USERSETUP_PY", "1")
     (one,) = problems("maya", folder)
     assert "MAYA_SKIP_USERSETUP_PY" in one
+
+
+def test_a_folder_of_scripts_that_blender_takes_in_place_of_the_users_is_named(
+    user, monkeypatch, tmp_path
+):
+    folder = user("blender")
+    assert problems("blender", folder) == []
+    for harmless in ("", str(tmp_path / "nowhere"), os.path.join(folder, "scripts") + os.sep):
+        monkeypatch.setenv("BLENDER_USER_SCRIPTS", harmless)
+        assert problems("blender", folder) == [], "Blender takes no notice, or finds ours"
+    monkeypatch.setenv("BLENDER_USER_SCRIPTS", str(tmp_path))
+    (one,) = [
+        one
+        for one in api.doctor("blender", target=folder)["folders"][0]["findings"]
+        if one["level"] == "problem"
+    ]
+    assert "BLENDER_USER_SCRIPTS" in one["text"] and os.path.join(folder, "scripts") in one["text"]
+    assert "Unset it" in one["advice"]
 
 
 def test_another_copy_on_the_hosts_path_is_named(user, monkeypatch, tmp_path):

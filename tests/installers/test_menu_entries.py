@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import types
@@ -94,6 +95,25 @@ def test_what_fails_is_shown_and_not_raised(services, monkeypatch):
     monkeypatch.setenv("DCC_MCP_EMBED_PORT", "none")
     assert not run("switch", services)
     assert PLACE.server is None and "DCC_MCP_EMBED_PORT" in services.shown[0][1]
+
+
+class Shut(Services):
+    """A host whose window is gone, or that refuses a box."""
+
+    def show(self, title, text):
+        raise RuntimeError("there is no window")
+
+
+def test_a_host_that_cannot_show_what_failed_has_it_on_its_console(capsys, monkeypatch):
+    assert not run("log", Shut())
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and said.startswith("dcc_mcp_embed: ")
+    assert "No server runs in this host." in said and "there is no window" in said
+    closed = io.StringIO()
+    closed.close()
+    for stream in (None, closed):
+        monkeypatch.setattr(sys, "stderr", stream)
+        assert not run("log", Shut())
 
 
 def test_a_copy_that_no_installer_put_here_is_not_removed(server, services):

@@ -67,6 +67,14 @@ class Functions:
     def homeHoudiniDirectory(self) -> str:
         return self._hou._home
 
+    def findFiles(self, file_name: str) -> Tuple[str, ...]:
+        """ "If the file cannot be found on the Houdini path, OperationFailed is raised" (stubs)."""
+        every = [os.path.join(folder, *file_name.split("/")) for folder in self._hou._path]
+        found = tuple(one.replace("\\", "/") for one in every if os.path.isfile(one))
+        if not found:
+            raise errors.OperationFailed("Could not find the file {}".format(file_name))
+        return found
+
     def exit(self, exit_code: int = 0, suppress_save_prompt: bool = False) -> None:
         """ "if the user chose to exit, this function will raise a Python SystemExit exception"."""
         loop = self._hou._loop
@@ -193,6 +201,8 @@ class Hou(types.ModuleType):
         self._loop = loop
         #: The user folder: tests put theirs here.
         self._home = os.path.join(os.path.expanduser("~"), "houdini21.0")
+        #: HOUDINI_PATH, as the packages have it: tests put that of a start here.
+        self._path: List[str] = [self._home]
         functions = Functions(self)
         for name in vars(Functions):
             if not name.startswith("_"):

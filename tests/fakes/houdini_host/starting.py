@@ -18,7 +18,7 @@ import xml.etree.ElementTree
 import zipfile
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
-__all__ = ["Start", "load_package_archive", "menu", "scan", "start", "user_folder"]
+__all__ = ["Start", "drop", "load_package_archive", "menu", "scan", "start", "user_folder"]
 
 #: Of this Python only: the name has to match exactly.
 LIBS = "python{}.{}libs".format(*sys.version_info[:2])
@@ -189,6 +189,28 @@ def start(
         except Exception:
             traceback.print_exc(file=sys.stderr)
     return Start(path, variables, ran, namespace)
+
+
+def drop(path: List[str], files: List[str], named: bool = False) -> Any:
+    """Drop files on the window; return what the hook answers, None without one.
+
+    No page of SideFX has it; as those describe it who have such hooks (you-can-call-me-houdini's
+    documentation, and others'): the first ``scripts/externaldragdrop.py`` on the path is run anew,
+    without a ``__file__``, and its ``dropAccept`` called. With what is falsy, or an error, Houdini
+    tries to load the files as scenes.
+    """
+    for folder in path:
+        script = os.path.join(folder, "scripts", "externaldragdrop.py")
+        if not os.path.isfile(script):
+            continue
+        # All lower case on every platform.
+        assert "externaldragdrop.py" in os.listdir(os.path.dirname(script))
+        with open(script, "rb") as stream:
+            source = stream.read()
+        names: Dict[str, Any] = {"__name__": "__main__"}
+        exec(compile(source, script if named else "<stdin>", "exec"), names)
+        return names["dropAccept"](files)
+    return None
 
 
 class Item(NamedTuple):

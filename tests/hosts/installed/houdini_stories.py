@@ -95,6 +95,29 @@ def chosen(stage, found, user):
     return go_on
 
 
+def dropped(stage, found, user, drops, environ=None):
+    """Start; drop on the window what each of ``drops`` lists, then look whether it serves on."""
+    begun = _begin(stage, found, user, environ, "21.0")
+    stage.host.hou._path = begun.path
+
+    def drop(files):
+        try:
+            found["answers"].append(starting.drop(begun.path, files))
+        except Exception as error:
+            found["answers"].append("raised {}".format(error))
+
+    def go_on():
+        found["before"] = wait_for(server, "no server was started").url
+        found["answers"] = []
+        for files in drops:
+            qtloop.on_main(partial(drop, files))
+        found.update(served())
+        found["url"] = server().url
+        found["others_asked"] = getattr(sys, "others_asked", [])
+
+    return go_on
+
+
 def quiet(stage, found, user, environ=None, version="21.0"):
     """Start where nothing of ours is to serve: it is damaged, or there is no window."""
     _begin(stage, found, user, environ, version)
