@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from types import GeneratorType
 
 import pytest
 from dcc_mcp_embed.adapters.standalone.adapter import SceneChunk
@@ -135,15 +136,28 @@ def cancelled_jobs_run(patch, stage):
     patch.setattr(dispatch.Dispatcher, "cancel", cancel)
 
 
+class Unclosed:
+    """A generator that cannot be closed."""
+
+    def __init__(self, steps):
+        self._steps = steps
+        self.send, self.throw = steps.send, steps.throw
+
+    def __next__(self):
+        return next(self._steps)
+
+    def close(self):
+        pass
+
+
 @breaks("cancel: between two steps")
 def steps_not_closed(patch, stage):
     advance = pump._advance
 
     def leave_open(job):
-        if job.cancel_requested and job.stepper is not None:
+        if type(job.stepper) is GeneratorType:
             kept.append(job.stepper)
-            job.stepper = None
-            raise dispatch.refusals.cancelled_in_time()
+            job.stepper = Unclosed(job.stepper)
         return advance(job)
 
     kept = []
