@@ -18,7 +18,7 @@ DEFAULT = 100
 #: The checkout's environments run the code that the wheel's run, on the same Pythons, and CI draws
 #: no lots: its examples would be the very same. What is tried there is whether anything differs.
 #: So it is with all Pythons but the newest, of which the oldest differs most.
-_WHEEL = {SUPPORTED[0]: 3, SUPPORTED[-1]: 1}
+_WHEEL = {SUPPORTED[0]: 5, SUPPORTED[-1]: 1}
 _SHARES = {"checkout": 10, "wheel": _WHEEL.get(sys.version_info[:2], 10)}
 SHARE = _SHARES.get(os.environ.get(EXPECT, ""), 1)
 #: Whether tox has this run on a Python that is neither the oldest nor the newest.

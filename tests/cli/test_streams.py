@@ -10,6 +10,8 @@ import pytest
 
 from fakes.served import DEADLINE, environment
 
+pytestmark = pytest.mark.edges
+
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n'
 CLOSED = ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"]
 

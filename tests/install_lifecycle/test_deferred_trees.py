@@ -27,6 +27,8 @@ from dcc_mcp_embed.install_lifecycle.loaded import Loaded
 from dcc_mcp_embed.install_lifecycle.trees import Trees
 from fakes.trees import Crash, FaultyDisk, crash_at, nth, picture, plant, posix_error, windows_error
 
+pytestmark = pytest.mark.edges
+
 OLD = {"__init__.py": b"1", "core/a.pyd": b"2"}
 NEW = {"__init__.py": b"one", "other/c.py": b"three"}
 

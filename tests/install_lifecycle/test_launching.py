@@ -23,7 +23,7 @@ from dcc_mcp_embed.install_lifecycle import launch_sidecar, launching, processes
 from fakes.answering import foreign_row
 from fakes.waiting import until
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX")
+pytestmark = [pytest.mark.edges, pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX")]
 
 HOST_RPC = "qtserver://127.0.0.1:7001"
 STAY = "exec sleep 600"

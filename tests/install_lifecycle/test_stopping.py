@@ -24,7 +24,7 @@ from dcc_mcp_embed.registry.locking import Sentinel
 from fakes.answering import Answering
 from fakes.registry import raw_row
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX")
+pytestmark = [pytest.mark.edges, pytest.mark.skipif(os.name == "nt", reason="POSIX")]
 
 IDS = ["{:08x}-0000-4000-8000-000000000000".format(number) for number in range(4)]
 DEAF = "import signal, sys; signal.signal(15, signal.SIG_IGN); print(1, flush=True); "

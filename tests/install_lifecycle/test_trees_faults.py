@@ -21,6 +21,8 @@ from fakes.trees import (
     windows_error,
 )
 
+pytestmark = pytest.mark.edges
+
 OLD = {"__init__.py": b"old", "a/x.pyd": b"old x", "a/gone.py": b"gone"}
 NEW = {"__init__.py": b"new!", "a/x.pyd": b"new x", "b/more.py": b"more"}
 ERRORS = [(windows_error, code) for code in (5, 32, 33, 145, 303, 1224)]

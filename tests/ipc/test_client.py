@@ -309,6 +309,7 @@ def test_a_request_that_is_cancelled_is_not_waited_for(bench):
 
 
 # What was just made when it came is left to the collector.
+@pytest.mark.edges
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_ctrl_c_at_any_line_leaves_a_client_that_can_be_used_and_ended(bench):
     # A client of another test that were collected in the middle would be who is interrupted.
@@ -946,6 +947,7 @@ def test_a_client_that_nobody_holds_ends(bench):
     until(lambda: bench.server.get_stats()["connections"] == 0)
 
 
+@pytest.mark.edges
 def test_errors_leave_nothing_for_the_collector(bench):
     """It may be off for as long as a host wants."""
     client = bench.connected()
@@ -1005,6 +1007,7 @@ def left_behind(action):
         gc.enable()
 
 
+@pytest.mark.edges
 def test_a_connection_leaves_nothing_for_the_collector(bench):
     client = bench.client()
 
@@ -1017,6 +1020,7 @@ def test_a_connection_leaves_nothing_for_the_collector(bench):
     assert left_behind(come_and_go) < ROUNDS // 2
 
 
+@pytest.mark.edges
 def test_a_connection_that_fails_leaves_nothing_for_the_collector(bench):
     client = bench.client(socket_path=bench.path + "-other")
 

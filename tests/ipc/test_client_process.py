@@ -14,6 +14,8 @@ from fakes.ipc_raw import until
 from fakes.served import environment
 from ipc.stages import same
 
+pytestmark = pytest.mark.edges
+
 DEADLINE = 30.0
 
 PRELUDE = """

@@ -15,6 +15,8 @@ from fakes.live import tries
 from fakes.served import environment
 from real.processes import Process
 
+pytestmark = pytest.mark.edges
+
 EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "examples")
 DEADLINE = 30.0
 #: Lines of a traceback that ends with Ctrl-C.

@@ -13,6 +13,8 @@ import pytest
 from fakes.ipc_raw import DEADLINE
 from helpers import ROOT
 
+pytestmark = pytest.mark.edges
+
 COMMON = r"""
 import asyncio, collections, gc, sys, threading, types
 if sys.argv[3] == "host":

@@ -25,6 +25,8 @@ from fakes.waiting import becomes
 from helpers import ROOT
 from ipc.stages import Gate, beside, posix, same, server
 
+pytestmark = pytest.mark.edges
+
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch):

@@ -1287,6 +1287,7 @@ def test_ctrl_c_when_a_call_has_just_begun_leaves_nothing_under_way(ready, peer,
     assert echo(ready) == "x"
 
 
+@pytest.mark.edges
 def test_ctrl_c_at_any_line_harms_nobody(ready):
     modules = [facade_module, engine_module]
     number = 0
@@ -1305,6 +1306,7 @@ def test_ctrl_c_at_any_line_harms_nobody(ready):
     until(lambda: not under_way(ready))
 
 
+@pytest.mark.edges
 def test_ctrl_c_at_any_line_leaves_no_thread(make, peer):
     modules = [facade_module, thread_module]
     number = 0
@@ -1405,10 +1407,12 @@ def test_a_bad_configuration_is_told_at_once():
 # Memory.
 
 
+@pytest.mark.edges
 def test_a_call_leaves_nothing_for_the_collector(ready):
     assert left_behind(lambda: echo(ready)) == 0
 
 
+@pytest.mark.edges
 def test_a_failed_call_leaves_nothing_for_the_collector(ready):
     def fail():
         for name, arguments in (("fail", {}), ("no_such_tool", {}), ("echo", {"text": object()})):
@@ -1420,6 +1424,7 @@ def test_a_failed_call_leaves_nothing_for_the_collector(ready):
     assert left_behind(fail) == 0
 
 
+@pytest.mark.edges
 def test_a_registration_leaves_nothing_for_the_collector(facade, peer):
     def story():
         facade.register_sync(peer.config())
@@ -1428,6 +1433,7 @@ def test_a_registration_leaves_nothing_for_the_collector(facade, peer):
     assert left_behind(story) == 0
 
 
+@pytest.mark.edges
 def test_awaited_a_call_leaves_nothing_for_the_collector(ready):
     loop = asyncio.new_event_loop()
     try:

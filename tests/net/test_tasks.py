@@ -639,6 +639,7 @@ def circle_cases(loop):
     }
 
 
+@pytest.mark.edges
 @pytest.mark.parametrize("name", sorted(circle_cases(None)))
 @pytest.mark.parametrize("way", ["cancel", "throw"])
 def test_no_circle_is_left_for_the_collector(it, name, way):

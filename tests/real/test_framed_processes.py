@@ -29,6 +29,8 @@ from fakes.channels import DEADLINE, PATIENCE, Helper, Wire, framed
 from helpers import TESTS, python
 from real.processes import Process
 
+pytestmark = pytest.mark.edges
+
 PEER = os.path.join(TESTS, "real", "framed_peer.py")
 KEY = b"k" * 32
 INSTANCE = "0f0e0d0c-0b0a-4908-8706-050403020100"

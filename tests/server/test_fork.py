@@ -10,7 +10,7 @@ import pytest
 from fakes.served import Served
 from server.forking import run
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+pytestmark = [pytest.mark.edges, pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")]
 
 #: ``child()`` is what the forked process does; it ends as any process does, by sys.exit.
 PROCESS = """

@@ -19,6 +19,8 @@ from fakes.framed import FramedWire, wire_key
 from fakes.live import Live, tries
 from fakes.streaming import Streaming, initialize
 
+pytestmark = pytest.mark.edges
+
 MODERN = "2026-07-28"
 META = {
     "io.modelcontextprotocol/protocolVersion": MODERN,

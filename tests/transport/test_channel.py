@@ -790,6 +790,7 @@ def test_ctrl_c_ends_the_wait_of_a_thread_that_does_not_lead(stage):
 WHOLE = 20
 
 
+@pytest.mark.edges
 def test_ctrl_c_at_any_line_of_waiting_is_just_that(stage):
     channel = stage.echo()
     number = 0
@@ -811,6 +812,7 @@ def test_ctrl_c_at_any_line_of_waiting_is_just_that(stage):
     assert number < 1000
 
 
+@pytest.mark.edges
 def test_ctrl_c_at_any_line_of_following_is_just_that(stage):
     channel = stage.echo()
     number = 0
@@ -958,6 +960,7 @@ def test_a_forked_child_lets_go_without_the_peer_noticing(stage):
     assert wire.hear().topic == "still here"
 
 
+@pytest.mark.edges
 def test_a_closed_channel_leaves_nothing_to_collect(stage):
     gc.collect()
     gc.disable()
@@ -1031,6 +1034,7 @@ def test_a_use_in_the_middle_of_another_is_an_error_and_no_hang():
     far.close()
 
 
+@pytest.mark.edges
 def test_a_finaliser_in_the_middle_of_a_use_hangs_nothing():
     near, far = socket.socketpair()
     clock = MeddlingClock()

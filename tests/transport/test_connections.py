@@ -709,6 +709,7 @@ def fail_to_reserve(bench, peer):
         return
 
 
+@pytest.mark.edges
 @pytest.mark.parametrize("scenario", [use_block, reserve, fail_to_reserve])
 @pytest.mark.parametrize("before", ["nothing", "idle", "dead"])
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
@@ -736,6 +737,7 @@ def test_ctrl_c_at_any_line_gives_the_place_back(peer, scenario, before):
     assert 20 < number < 1000
 
 
+@pytest.mark.edges
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_ctrl_c_at_any_line_of_giving_back_leaves_nobody_in_line(peer, monkeypatch):
     monkeypatch.setattr(connections, "_LOOK", 0.02)

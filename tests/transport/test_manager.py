@@ -472,6 +472,7 @@ def test_many_threads_share_few_connections(tmp_path, peer):
         assert manager.list_sessions()[0]["request_count"] == 160
 
 
+@pytest.mark.edges
 def test_no_call_leaves_anything_to_collect(tmp_path):
     """A host's idle main thread never collects, so what is left in a circle stays for ever."""
 

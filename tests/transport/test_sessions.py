@@ -364,6 +364,7 @@ def test_a_call_in_the_middle_of_another_is_an_error_and_no_hang(bench):
     assert bench.list(), "to forget everything under somebody's hands was left undone"
 
 
+@pytest.mark.edges
 def test_finaliser_in_the_middle_of_a_call_hangs_nothing():
     failed = []
 
