@@ -25,6 +25,8 @@ import bpy
 OPTIONS = json.loads(sys.argv[sys.argv.index("--") + 1])
 #: Seconds from a tool's answer to the stop, and from the start to a window that is drawn.
 SOON = 0.2
+#: Seconds until a thread that could not be waited for has ended.
+DEADLINE = 20.0
 
 # The checkout is run where it lies, and tests leave nothing there.
 sys.dont_write_bytecode = True
@@ -126,6 +128,10 @@ def finish() -> None:
     server.stop()
     kept = {"server": weakref.ref(server), "adapter": weakref.ref(server.adapter)}
     server = None
+    # stop() waits 300 ms for each of ours at the most; one that got no processor ends by itself.
+    for thread in threading.enumerate():
+        if thread.name.startswith("dcc-mcp-embed"):
+            thread.join(DEADLINE)
     cycles -= 1
     with socket.socket() as sock:
         refused = sock.connect_ex(("127.0.0.1", port)) != 0

@@ -102,6 +102,10 @@ def main(stage_path, story_path, given):
         finally:
             if server() is not None:
                 sys.modules[PACKAGE].stop()
+    # A host that lives for longer than a story deletes what nobody runs any more.
+    for thread in threading.enumerate():
+        if thread.name == "dcc-mcp-embed loading":
+            thread.join(DEADLINE)
     return found
 
 
