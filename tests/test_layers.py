@@ -89,7 +89,7 @@ NOT_SERVING = {"cli", "__main__", "bridge", "ipc", "mcp", "installers"} | {"inst
 #: Units that run where nothing else of ours does, and have time from the system itself.
 OWN_TIME = ("clock", "install_lifecycle", "installers")
 #: Parsed by hosts that still run Python 2, which are told so: they know no annotations.
-PARSED_BY_PYTHON_2 = {("installers", "boot"), ("installers", "front")}
+PARSED_BY_PYTHON_2 = {("installers", name) for name in ("boot", "dropped", "front")}
 #: What an installer does in a host's start-up hook must not wait for these to be imported.
 LATE = set("subprocess socket http ctypes tempfile shutil urllib.request ssl email".split()) | {
     "asyncio",
