@@ -67,8 +67,8 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        "edges: about time, sockets and processes, and slow; tox leaves it out on the Pythons "
-        "between the oldest and the newest",
+        "edges: slow, and about other things than Python (time, sockets, processes, our source); "
+        "tox leaves it out on the Pythons between the oldest and the newest",
     )
     config.addinivalue_line("markers", "limit(seconds): counts as hung after that time")
     if config.getoption("--require-real"):

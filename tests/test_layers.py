@@ -15,6 +15,8 @@ import pytest
 
 from helpers import ROOT
 
+pytestmark = pytest.mark.edges
+
 #: Unit (package or module right below dcc_mcp_embed) -> level. A module may import lower levels
 #: and its own unit. Level 0 is single modules, which may use each other as long as no cycle forms.
 LEVELS: Dict[str, int] = {
