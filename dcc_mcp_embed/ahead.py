@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from importlib import import_module
 from typing import Callable, Optional
@@ -43,6 +44,13 @@ class Loading:
             self._do_the_rest()
             return
         self._thread = thread
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(before=self._before_fork)
+
+    def _before_fork(self) -> None:
+        """Wait: what is half loaded then stays locked in the child, for whoever needs it there."""
+        if threading.current_thread() is not self._thread:
+            self.end()
 
     def end(self) -> None:
         """Wait until all of it is done, or could not be."""

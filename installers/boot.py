@@ -129,7 +129,7 @@ def load(root):
         spec.loader.exec_module(module)
     except BaseException:
         # Else what is put right meanwhile would find pieces of what was damaged.
-        for name in [one for one in sys.modules if one.partition(".")[0] == PACKAGE]:
+        for name in [one for one in list(sys.modules) if one.partition(".")[0] == PACKAGE]:
             del sys.modules[name]
         if lease is not None:
             os.close(lease)

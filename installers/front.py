@@ -106,7 +106,8 @@ def _install(scratch, target):
 
 def _forget():
     # type: () -> None
-    for name in [one for one in sys.modules if one.partition(".")[0] == NAME]:
+    # A server that starts loads modules on a thread meanwhile.
+    for name in [one for one in list(sys.modules) if one.partition(".")[0] == NAME]:
         del sys.modules[name]
 
 

@@ -106,7 +106,14 @@ def parse(data: bytes) -> Payload:
         digest = content["digest"]
     except PayloadError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise PayloadError("Its {} cannot be read: {!r}".format(MANIFEST, error)) from error
     if digest != payload.digest:
         raise PayloadError("Its {} was changed: the digest is another".format(MANIFEST))

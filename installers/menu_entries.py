@@ -226,7 +226,8 @@ def _loaded_version() -> str:
 
 def _forget() -> None:
     """Have nothing of ours loaded: what is installed next in this host starts afresh."""
-    for name in [one for one in sys.modules if one == _PACKAGE or one.startswith(_PACKAGE + ".")]:
+    ours = _PACKAGE + "."
+    for name in [one for one in list(sys.modules) if (one + ".").startswith(ours)]:
         del sys.modules[name]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
 
@@ -76,6 +78,24 @@ def test_the_wait_for_what_does_not_come_has_an_end(folder, monkeypatch) -> None
     for one in threading.enumerate():
         if one.name == "dcc-mcp-embed loading":
             one.join(60)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_process_that_is_forked_meanwhile_can_load_it(folder) -> None:
+    (folder / "ahead_first.py").write_text("import time\ntime.sleep(0.2)\n", encoding="utf-8")
+    loading = ahead.Loading("ahead_first")
+    loading.begin()
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(10)
+        try:
+            __import__("ahead_first")
+        finally:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    loading.end()
 
 
 @pytest.mark.parametrize("needed", ["afterwards", "before", "without a thread"])

@@ -142,7 +142,7 @@ def unregister():
         return
     _menu("take_down")
     package.stop()
-    for name in [one for one in sys.modules if one.partition(".")[0] == PACKAGE]:
+    for name in [one for one in list(sys.modules) if one.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 import zipfile
 
@@ -60,7 +61,13 @@ def _with(name, content=b"x"):
     return lambda members: [*members, (zipfile.ZipInfo(name), content)]
 
 
+def _endless(members):
+    (info, content), *others = members
+    return [(info, re.sub(rb"\[\s*[0-9]+", b"[1e999", content, count=1)), *others]
+
+
 ATTACKS = {
+    "a size without end": _endless,
     "foreign": lambda members: members[1:],
     "a member more": _with("dcc_mcp_embed/more.py"),
     "a member less": lambda members: members[:-1],
