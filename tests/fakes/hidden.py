@@ -95,6 +95,8 @@ def _spellings(value: bytes) -> Iterator[bytes]:
     yield quote(value, safe="").encode("ascii")
     yield quote(value).encode("ascii")
     yield repr(value)[2:-1].encode("ascii")
+    # A bytearray's has its quotes escaped, whichever stand around it.
+    yield repr(bytearray(value))[12:-2].encode("ascii")
     latin = value.decode("latin-1")
     yield latin.encode("utf-8")
     yield json.dumps(latin)[1:-1].encode("ascii")
