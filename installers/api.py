@@ -227,6 +227,8 @@ def _change(
                 success = False
             else:
                 folders.append(_folder(ours, operations, []))
+                # When it is carried out it raises.
+                success &= not any(one["operation"] == "refuse" for one in operations)
     return {
         "success": success,
         "action": action,

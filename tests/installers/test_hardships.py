@@ -170,6 +170,9 @@ def test_nothing_is_put_or_removed_where_a_link_of_ours_leads(tmp_path, part):
     for act in (api.install, api.repair, api.uninstall):
         with pytest.raises(ConfigError, match="it is a link"):
             act("maya", target=str(user))
+        planned = act("maya", target=str(user), dry_run=True)
+        assert not planned["success"], "what would be refused is no success"
+        assert planned["folders"][0]["operations"][0]["operation"] == "refuse"
     assert plan.plan_sweep(ours_in(user).facts()) == []
     assert picture(str(elsewhere)) == before
 
