@@ -1,4 +1,4 @@
-"""See how a user folder stands, and carry a plan out, an operation at a time.
+"""Carry a plan out in a user folder of a host, an operation at a time.
 
 What cannot be removed now because somebody holds it is owed: it goes into the journal of
 ``install_lifecycle``, and the next start of any host tries again.
@@ -9,23 +9,19 @@ from __future__ import annotations
 import errno
 import os
 import time
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
 
 from .. import install_lifecycle as lifecycle
 from .._compat import replace
 from ..errors import ConfigError
-from ..install_lifecycle.results import is_link
-from . import boot, bootstraps, hosts, leases, payload
-from .boot import LEAVING, SHARED
+from . import boot, hosts, leases, payload
+from .boot import LEAVING
 from .manifest import PayloadError
-from .plan import Facts, Operation, Wish, near, plan_uninstall
-from .root import FOLDER, Root
+from .plan import Operation, near, plan_uninstall
 from .sources import Source
+from .standing import MADE, Standing
 
 __all__ = ["Done", "Installation"]
-
-MADE = "made.txt"
-_MOST = 1 << 20
 
 
 class Done(NamedTuple):
@@ -42,139 +38,14 @@ class Done(NamedTuple):
         return shown
 
 
-class Installation:
-    """Ours in one user folder of one host. Made without looking."""
+class Installation(Standing):
+    """Ours in one user folder of one host, to be changed."""
 
     def __init__(
         self, host: hosts.Host, user: str, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        self.host = host
-        self.user = os.path.abspath(user)
-        self.root = Root(os.path.join(self.user, FOLDER))
+        super().__init__(host, user)
         self._sleep = sleep
-
-    # Seeing.
-
-    @property
-    def leaving(self) -> str:
-        return os.path.join(self.root.path, LEAVING)
-
-    def texts(self) -> Tuple[Dict[str, bytes], Dict[str, bytes]]:
-        """Return path -> content of what stands inside our root, and of what the host finds."""
-        inside = {
-            os.path.join(self.root.path, name): data
-            for name, data in bootstraps.in_root(self.host.key).items()
-        }
-        outside: Dict[str, bytes] = {}
-        for file in self.host.files:
-            path = os.path.join(self.user, *file.path.split("/"))
-            within = path.startswith(self.root.path + os.sep)
-            (inside if within else outside)[path] = bootstraps.text(file.text)
-        return inside, outside
-
-    def wish(self, name: str) -> Wish:
-        """Return what an install of the version ``name`` is to end in."""
-        inside, outside = self.texts()
-        return Wish(name, inside, outside)
-
-    def facts(self, thorough: bool = True, stopped: bool = False) -> Facts:
-        """Look at everything. ``thorough``: also at the content of every version's files.
-
-        ``stopped``: what this process has loaded of ours does nothing any more.
-        """
-        root = self.root
-        inside, outside = self.texts()
-        files = {}
-        for path in (*inside, *outside):
-            data = _read(path)
-            if data is not None:
-                files[path] = data
-        damaged = {one.name: one.problems[0] for one in root.damaged()} if thorough else {}
-        return Facts(
-            root=root.path,
-            versions=root.versions,
-            current_file=root.current_file,
-            leaving_file=self.leaving,
-            current=root.current(),
-            installed=tuple(root.installed()),
-            staged=tuple(self._staged()),
-            damaged=damaged,
-            users=self._users(stopped),
-            files=files,
-            leaving=os.path.lexists(self.leaving),
-            owed=bool(self._entries(root.path)),
-            links=self._links(inside),
-            foreign=self._foreign(),
-            there=os.path.isdir(root.path),
-            others=tuple(boot.strangers(root.path)) if os.path.isdir(root.path) else (),
-            shared=os.path.lexists(os.path.join(root.path, SHARED)),
-            mark=bootstraps.MARK.encode("ascii"),
-            separator=os.sep,
-        )
-
-    def _links(self, inside: Mapping[str, bytes]) -> Tuple[str, ...]:
-        """Return the folders of ours that lead elsewhere."""
-        folders = {self.root.path, self.root.versions}
-        for path in inside:
-            folder = os.path.dirname(path)
-            while folder not in folders:
-                folders.add(folder)
-                folder = os.path.dirname(folder)
-        return tuple(one for one in sorted(folders) if _leads_elsewhere(one))
-
-    def _foreign(self) -> Dict[str, str]:
-        """Return what other hosts find in this user folder and is ours -> the host's key."""
-        found = {}
-        for host in hosts.HOSTS.values():
-            path = os.path.join(self.user, *host.files[-1].path.split("/"))
-            if host.key != self.host.key and bootstraps.MARK.encode("ascii") in (
-                _read(path) or b""
-            ):
-                found[path] = host.key
-        return found
-
-    def _users(self, stopped: bool) -> Dict[str, str]:
-        """Return version -> who runs it: by the registry, by what starts hold, by what is loaded.
-
-        Whatever has loaded a version goes on loading its modules when they are first needed.
-        """
-        found: Dict[str, str] = {}
-        versions = self.root.versions
-        installed = self.root.installed()
-        if not installed:
-            return found
-        state = lifecycle.query_runtime_state(install_root=versions, include_dead=False)
-        if not state["success"]:
-            # It may be anybody's: what cannot be known is not removed.
-            return dict.fromkeys(installed, "perhaps a host: {}".format(state["message"]))
-        for name in installed:
-            folder = self.root.folder_of(name)
-            if leases.is_held(folder):
-                found[name] = "a program that is still open"
-            elif not stopped and leases.is_loaded_here(folder):
-                found[name] = "this {}".format(self.host.title)
-        for entry in state["entries"]:
-            process = entry.get("parent_pid") or entry.get("runtime_pid")
-            if process == os.getpid():
-                continue
-            for place in entry.get("install_roots") or ():
-                used = _version_of(place, versions)
-                if used is not None:
-                    found[used] = "{} (process {})".format(
-                        entry.get("dcc_type") or "a host", process
-                    )
-        return found
-
-    def _staged(self) -> List[str]:
-        """Return what was never finished, but for what the journal has still to put in place."""
-        staged = self.root.staged()
-        if not staged:
-            return []
-        entries = lifecycle.list_deferred().get("entries", ())
-        wanted = [os.path.basename(str(one["operation"].get("source"))) for one in entries]
-        return [name for name in staged if name not in wanted]
-
-    # Doing.
 
     def carry_out(self, planned: List[Operation], source: Optional[Source]) -> List[Done]:
         """Do it, in order. Raises ConfigError of an operation that is refused or fails.
@@ -315,14 +186,9 @@ class Installation:
         return Done(operation, "done" if noted["success"] else "kept", noted.get("message", ""))
 
     def _forget(self, operation: Operation, _: Optional[Source]) -> Done:
-        for entry in self._entries(operation.path):
+        for entry in self.entries(operation.path):
             lifecycle.drop_deferred(entry)
         return Done(operation, "done")
-
-    def _entries(self, path: str) -> List[str]:
-        """Return the ids of what the journal has of ``path``."""
-        entries = lifecycle.list_deferred().get("entries", ())
-        return [one["id"] for one in entries if one["operation"].get("path") == path]
 
     def _unlink(self, operation: Operation, _: Optional[Source]) -> Done:
         try:
@@ -344,18 +210,6 @@ class Installation:
         if not noted.get("success"):
             detail += "; it could not be noted for the next start: {}".format(noted.get("message"))
         return Done(operation, "owed", detail)
-
-    # Small things.
-
-    def made(self) -> Tuple[str, ...]:
-        """Return the folders outside our root that an install has made, the lower ones first."""
-        data = _read(os.path.join(self.root.path, MADE)) or b""
-        lines = data.decode("ascii", "replace").splitlines()
-        return tuple(
-            os.path.normpath(os.path.join(self.user, *line.split("/")))
-            for line in lines
-            if line and boot.is_within(line)
-        )
 
     def _make(self, folder: str) -> None:
         """Make a folder and those above it, and remember those that are not in our root."""
@@ -417,21 +271,6 @@ class Installation:
             os.unlink(scratch)
 
 
-def _read(path: str) -> Optional[bytes]:
-    try:
-        with open(path, "rb") as stream:
-            return stream.read(_MOST)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return None
-
-
-def _leads_elsewhere(path: str) -> bool:
-    try:
-        return is_link(os.lstat(path))
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-
-
 def _barrier(path: str) -> Optional[str]:
     """Return what keeps ``path`` from being written, None if nothing is seen that does."""
     above = os.path.dirname(path)
@@ -443,15 +282,3 @@ def _barrier(path: str) -> Optional[str]:
     if not os.path.isdir(above) or not os.access(above, os.W_OK, effective_ids=effective):
         return above
     return path if os.path.isdir(path) else None
-
-
-def _version_of(place: Any, versions: str) -> Optional[str]:
-    """Return which of ``versions`` a path belongs to, None if to none of them."""
-    path, above = (
-        os.path.normcase(os.path.realpath(str(place))),
-        os.path.normcase(os.path.realpath(versions)),
-    )
-    if not path.startswith(above + os.sep):
-        return None
-    start = os.path.realpath(str(place))[len(above) + 1 :]
-    return start.split(os.sep)[0]

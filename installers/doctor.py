@@ -13,8 +13,8 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Opt
 
 from .. import install_lifecycle as lifecycle
 from . import hosts, payload
-from .acting import Installation
 from .bootstraps import MARK
+from .standing import Standing
 
 __all__ = ["Finding", "examine"]
 
@@ -35,7 +35,7 @@ class Finding(NamedTuple):
         return {"level": self.level, "text": self.text, "advice": self.advice}
 
 
-def examine(ours: Installation, environ: Mapping[str, str]) -> List[Finding]:
+def examine(ours: Standing, environ: Mapping[str, str]) -> List[Finding]:
     """Return what was found, in the order in which a person would look. Raises nothing of the disk.
 
     Reads every file of every version.
@@ -57,7 +57,7 @@ def examine(ours: Installation, environ: Mapping[str, str]) -> List[Finding]:
     return found
 
 
-def _versions(ours: Installation, _: Mapping[str, str]) -> Iterator[Finding]:
+def _versions(ours: Standing, _: Mapping[str, str]) -> Iterator[Finding]:
     current = ours.root.current()
     if current is None:
         text = "{} names no version that is there.".format(ours.root.current_file)
@@ -72,7 +72,7 @@ def _versions(ours: Installation, _: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding("ok", "{}{}: every file is as it was made.".format(name, mark))
 
 
-def _files(ours: Installation, _: Mapping[str, str]) -> Iterator[Finding]:
+def _files(ours: Standing, _: Mapping[str, str]) -> Iterator[Finding]:
     inside, outside = ours.texts()
     for path, wanted in (*inside.items(), *outside.items()):
         there = _content(path)
@@ -92,13 +92,13 @@ def _files(ours: Installation, _: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("ok", "{} finds it when it starts.".format(ours.host.title))
 
 
-def _leaving(ours: Installation, _: Mapping[str, str]) -> Iterator[Finding]:
+def _leaving(ours: Standing, _: Mapping[str, str]) -> Iterator[Finding]:
     if os.path.lexists(ours.leaving):
         text = "It is being uninstalled; the next start of the host finishes that."
         yield Finding("note", text, "Install it again to keep it.")
 
 
-def _hindered(ours: Installation, environ: Mapping[str, str]) -> Iterator[Finding]:
+def _hindered(ours: Standing, environ: Mapping[str, str]) -> Iterator[Finding]:
     for variable, consequence in _HINDRANCES.get(ours.host.key, ()):
         if environ.get(variable):
             text = "{} is set: {}".format(variable, consequence)
@@ -118,7 +118,7 @@ _HINDRANCES: Mapping[str, Tuple[Tuple[str, str], ...]] = {
 }
 
 
-def _elsewhere(ours: Installation, environ: Mapping[str, str]) -> Iterator[Finding]:
+def _elsewhere(ours: Standing, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Yield what has Blender look for start-up files in another folder than the user's."""
     if ours.host.key != "blender":
         return
@@ -130,7 +130,7 @@ def _elsewhere(ours: Installation, environ: Mapping[str, str]) -> Iterator[Findi
         yield Finding("problem", text.format(given, own), advice)
 
 
-def _doubles(ours: Installation, environ: Mapping[str, str]) -> Iterator[Finding]:
+def _doubles(ours: Standing, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Yield copies of ours that the same host finds somewhere else, or under another name."""
     (name, folders) = _PLACES.get(ours.host.key, ("", ()))
     if not name:
@@ -154,7 +154,7 @@ _PLACES: Mapping[str, Tuple[str, Tuple[str, ...]]] = {
 }
 
 
-def _package(ours: Installation, _: Mapping[str, str]) -> Iterator[Finding]:
+def _package(ours: Standing, _: Mapping[str, str]) -> Iterator[Finding]:
     """Yield what is wrong with what Houdini reads as JSON."""
     if ours.host.key != "houdini":
         return
@@ -177,7 +177,7 @@ def _package(ours: Installation, _: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("problem", "{} is not there.".format(there), "Run repair.")
 
 
-def _length(ours: Installation, _: Mapping[str, str]) -> Iterator[Finding]:
+def _length(ours: Standing, _: Mapping[str, str]) -> Iterator[Finding]:
     if os.name == "nt" and len(ours.root.path) > _LONGEST_ROOT:
         text = "{} is so long that files below it are beyond what some programs take.".format(
             ours.root.path
@@ -185,7 +185,7 @@ def _length(ours: Installation, _: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("note", text, "If files are missing for a host, use a shorter user folder.")
 
 
-def _documents(ours: Installation, _: Mapping[str, str]) -> Iterator[Finding]:
+def _documents(ours: Standing, _: Mapping[str, str]) -> Iterator[Finding]:
     if sys.platform != "win32" or "{documents}" not in ours.host.places.win32:
         return
     there, usual = hosts.documents_folder(), os.path.join(os.path.expanduser("~"), "Documents")
@@ -194,7 +194,7 @@ def _documents(ours: Installation, _: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("note", text, "Hosts use the former, and so does the installer.")
 
 
-def _owed(ours: Installation, _: Mapping[str, str]) -> Iterator[Finding]:
+def _owed(ours: Standing, _: Mapping[str, str]) -> Iterator[Finding]:
     for entry in lifecycle.list_deferred().get("entries", ()):
         path = str(entry["operation"].get("path"))
         if os.path.normcase(path).startswith(os.path.normcase(ours.root.path)):
@@ -221,7 +221,7 @@ def _listed(folder: str) -> List[str]:
         return []
 
 
-_LOOKS: Tuple[Callable[[Installation, Mapping[str, str]], Any], ...] = (
+_LOOKS: Tuple[Callable[[Standing, Mapping[str, str]], Any], ...] = (
     _versions,
     _files,
     _package,
