@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from dcc_mcp_embed.installers import acting, api, boot, cli, hosts, payload, plan
+from dcc_mcp_embed.installers import acting, api, boot, bootstraps, cli, hosts, payload, plan
 from dcc_mcp_embed.installers.acting import Installation
 
 import helpers
@@ -220,7 +220,7 @@ def left(tmp_path, lines):
     """Return a root without a version that is to go, with those lines in its list."""
     root = tmp_path / "user" / "dcc_mcp_embed"
     root.mkdir(parents=True)
-    (root / "boot.py").write_bytes(acting.bootstraps.boot_text())
+    (root / "boot.py").write_bytes(bootstraps.boot_text())
     (root / "leaving.txt").write_bytes(lines)
     return root
 
