@@ -26,8 +26,8 @@ MODES = ("window", "background")
 CYCLES = 10
 #: After these, everything that is loaded once has been loaded.
 WARM = 3
-#: Debian's Blender allocates with jemalloc, which keeps what was freed for a time of its own: 2.5 MB
-#: more or less in such a test. So: back to the system at once, from one arena.
+#: Debian's Blender allocates with jemalloc, which keeps for a while what was freed: 2.5 MB more or
+#: less in such a test. So: back to the system at once, from one arena.
 ALLOCATOR = {"MALLOC_CONF": "narenas:1,dirty_decay_ms:0,muzzy_decay_ms:0"}
 #: Bytes after the warm cycles; measured: 0.1 MB, in a window 1.4 (undo steps and drawing).
 RSS_SLACK = {"window": 4 * 1024 * 1024, "background": 1024 * 1024}
