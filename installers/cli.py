@@ -104,9 +104,10 @@ def _bundle(out: str) -> Dict[str, Any]:
 
 def _agreed(function: Callable[..., Any], options: Dict[str, Any]) -> bool:
     planned = function(**dict(options, dry_run=True))
-    if not any(folder["operations"] for folder in planned["folders"]) and not planned.get(
-        "clients"
-    ):
+    operations = [one for folder in planned["folders"] for one in folder["operations"]]
+    operations += planned.get("clients", ())
+    if all(one["operation"] == "refuse" for one in operations):
+        # There is nothing to agree to. What is refused is told by whoever is to do it.
         return True
     _say("\n".join(_lines(planned)), sys.stderr)
     if not sys.stdin or not sys.stdin.isatty() or not sys.stderr:

@@ -395,6 +395,17 @@ def test_who_is_asked_may_say_no(tmp_path, capsys, monkeypatch, answer):
     assert ("install: It was stopped" in told) == (answer is None)
 
 
+@needs_links
+def test_nobody_is_asked_about_what_is_refused(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", Asked("y\n"))
+    (tmp_path / "user").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    os.symlink(str(tmp_path / "elsewhere"), str(tmp_path / "user" / "dcc_mcp_embed"))
+    assert cli.main(["install", "--host", "maya", "--target", str(tmp_path / "user")]) == 1
+    told = capsys.readouterr().err
+    assert "it is a link" in told and "Do that?" not in told
+
+
 def test_a_wrong_call_is_2():
     done = subprocess.run(
         [sys.executable, "-m", "dcc_mcp_embed.installers", "install"],
