@@ -16,7 +16,7 @@ from ..errors import HostShuttingDown, ToolError
 from . import refusals
 from .holder import STACK_AFTER, Holder, stack_of
 from .job import ABANDONED, CANCELLED, DETACHED, DROPPED, QUEUED, RUNNING, Job
-from .lane import KEPT_RESULTS, STALLED_AFTER, Hold, Lane
+from .lane import KEPT_RESULTS, Hold, Lane
 from .pump import Pump, closing, refuse
 
 __all__ = ["Dispatcher"]
@@ -115,7 +115,7 @@ class Dispatcher:
 
     def _add(self, job: Job, now: float) -> None:
         job.attach(self._lane.lock, now)
-        self._lane.queue.append(job)
+        self._lane.enqueue(job)
         self._lane.live[job.job_id] = job
 
     def _take_back(self, job: Job) -> bool:
@@ -157,18 +157,17 @@ class Dispatcher:
         now = self._clock.monotonic()
         error: Optional[ToolError] = None
         with self._lane.lock:
-            before = self._lane.timeouts
+            turned = False
             waited = now - job.created
             # Taken now: once it is detached its thread may end and release it at any moment.
             settled = job.settled
             if job.claim_locked(ABANDONED):
-                self._lane.timeouts += 1
+                turned = self._lane.count_timeout(job)
                 self._lane.forget(job)
                 error = refusals.timed_out_waiting(job.name, waited, self._who(now, job))
             elif job.claim_locked(DETACHED):
-                self._lane.timeouts += 1
+                turned = self._lane.count_timeout(job)
                 error = refusals.timed_out_running(job.name, waited, job.job_id)
-            turned = before < STALLED_AFTER <= self._lane.timeouts
         if turned:
             self._turned()
         if error is not None:
@@ -222,7 +221,7 @@ class Dispatcher:
 
     def _requeue(self, job: Job) -> None:
         job.parked = job.waits = False
-        self._lane.queue.append(job)
+        self._lane.enqueue(job)
 
     def find(self, job_id: str) -> Job:
         """Return a job that waits, runs or outlived its caller. Any thread. Raises NotFound."""

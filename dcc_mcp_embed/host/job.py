@@ -99,6 +99,7 @@ class Job:
         "ran",
         "read",
         "run",
+        "seen",
         "sent",
         "settled",
         "started",
@@ -152,6 +153,8 @@ class Job:
         self.state = QUEUED
         self.cancel_requested = False
         self.created = 0.0
+        #: How many steps its lane had ended when this began to wait for its thread, or to have it.
+        self.seen = 0
         self.started: Optional[float] = None
         self.ended: Optional[float] = None
         self.ran = 0.0

@@ -60,7 +60,9 @@ class Lane:
         #: The thread, and when it last began or ended a pump.
         self.thread_id = 0
         self.pumped_at: Optional[float] = None
-        #: Calls in a row that ran out of time.
+        #: Steps of jobs that came to their end.
+        self.steps = 0
+        #: Calls in a row that ran out of time with a thread that did not move meanwhile.
         self.timeouts = 0
         #: The peer that the thread itself waits for.
         self.held_by: Optional[str] = None
@@ -91,6 +93,35 @@ class Lane:
         stalled = self.stalled
         self.timeouts = 0
         return stalled
+
+    def enqueue(self, job: Job) -> None:
+        """Have a job wait for the thread behind the others."""
+        job.seen = self.steps
+        self.queue.append(job)
+
+    def begin_step(self, job: Job, now: float) -> None:
+        """Note that the thread is a job's from now on."""
+        job.seen = self.steps
+        self.current, self.current_since = job, now
+        if job.writes:
+            self.writer = job
+
+    def end_step(self) -> bool:
+        """Note that it no longer is; return whether the thread had been taken for stalled."""
+        self.current = None
+        self.steps += 1
+        return self.show_life()
+
+    def count_timeout(self, job: Job) -> bool:
+        """Count a job that ran out of time; return whether by it the thread is taken for stalled.
+
+        It says nothing of the thread if a step ended while the job waited, or if it waited for
+        something else (a client's answer, the next look).
+        """
+        if job.seen != self.steps:
+            return False
+        self.timeouts += 1
+        return self.timeouts == STALLED_AFTER
 
     def held(self) -> Tuple[Optional[Job], float]:
         """Return the job that has the thread, and since when."""

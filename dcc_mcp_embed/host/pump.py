@@ -92,7 +92,7 @@ class Pump:
             with self._lane.lock:
                 self._lane.pumped_at = self._clock.monotonic()
                 more = self._lane.runnable() is not None
-                # Calls may have run out of time while a job of this very run had the thread.
+                # What follows a step, a caller that is told or an object let go of, takes time too.
                 turned = self._lane.show_life()
             if turned:
                 self._turned()
@@ -148,9 +148,7 @@ class Pump:
             job.started = self._clock.monotonic()
         since = self._clock.monotonic()
         with self._lane.lock:
-            self._lane.current, self._lane.current_since = job, since
-            if job.writes:
-                self._lane.writer = job
+            self._lane.begin_step(job, since)
         suspended = False
         value: Any = None
         error: Optional[BaseException] = None
@@ -175,7 +173,10 @@ class Pump:
             if chunk is not None:
                 job.undo_steps += chunk.steps
             with self._lane.lock:
-                self._lane.current = None
+                turned = self._lane.end_step()
+        if turned:
+            # Calls had run out of time while this one had the thread.
+            self._turned()
         if suspended and error is None:
             self._suspend(job, value)
         else:
@@ -241,7 +242,7 @@ class Pump:
         with self._lane.lock:
             shut = self._lane.shut is not None
             if not shut and not polled:
-                self._lane.queue.append(job)
+                self._lane.enqueue(job)
         if shut:
             self._close(job)
             return
@@ -262,7 +263,7 @@ class Pump:
             if self._lane.writer is job:
                 self._lane.writer = None
             if not shut and cancelled:
-                self._lane.queue.append(job)
+                self._lane.enqueue(job)
             job.parked = not shut and not cancelled
         if shut:
             self._close(job)
@@ -278,7 +279,7 @@ class Pump:
         with self._lane.lock:
             job.waits = not job.cancel_requested
             if not job.waits and self._lane.shut is None:
-                self._lane.queue.append(job)
+                self._lane.enqueue(job)
         if job.waits:
             self._later(delay, self._look_again, job)
 
@@ -287,7 +288,7 @@ class Pump:
             if not job.waits or self._lane.shut is not None:
                 return
             job.waits = False
-            self._lane.queue.append(job)
+            self._lane.enqueue(job)
         self.wake()
 
     def _end(self, job: Job, value: Any, error: Optional[BaseException], now: float) -> None:

@@ -550,7 +550,6 @@ def native_code_holds_the_interpreter(stage: Any, start: Callable[..., Any]) -> 
         told: Dict[str, List[str]] = {"ran": [], "timeout_not_started": [], "timeout_running": []}
         for name, answer in outcomes.items():
             told[error(answer)["code"] if answer["isError"] else "ran"].append(name)
-        until(lambda: hosted.server.dispatch_status == "ready")
         # One that was told that it will not run does not run later either; one that began as its
         # time was over is told so.
         assert data(hosted.call("act", {"name": "after"}))

@@ -306,6 +306,67 @@ def test_two_time_outs_in_a_row_refuse_at_once_until_the_thread_shows_life():
     assert calls.effects == ["e"]
 
 
+def test_calls_that_ran_out_of_time_while_one_had_the_thread_are_forgotten_at_its_end():
+    """Whoever has its answer can make the next call: the thread is at the end of its turn still."""
+    turned = []
+    calls = Caller(turned=lambda: turned.append(calls.dispatcher.stalled))
+    waiting = []
+
+    def long():
+        waiting.extend(calls.submit(name) for name in "ab")
+        for one in waiting:
+            calls.dispatcher.expire(one)
+        assert calls.dispatcher.stalled
+
+    one = calls.job("long", long)
+    told = one.settled
+
+    def next_call(*answer):
+        told(*answer)
+        assert not calls.dispatcher.stalled
+        calls.submit("next")
+
+    one.settled = next_call
+    calls.dispatcher.submit(one)
+    calls.host.run()
+    assert calls.effects == ["next"]
+    assert turned == [True, False]
+
+
+def test_calls_whose_time_is_found_to_be_over_after_the_thread_moved_are_no_stall():
+    """A step ended while they waited; whoever looks at their time comes late, as loops do."""
+    calls = Caller()
+
+    def next_call(*_):
+        for name in "ab":
+            calls.dispatcher.expire(waiting[name])
+        calls.submit("next")
+
+    one = calls.job("long")
+    one.settled = next_call
+    calls.dispatcher.submit(one)
+    waiting = {name: calls.submit(name) for name in "ab"}
+    calls.host.run()
+    assert calls.told["a"] == calls.told["b"] == ["timeout_not_started"]
+    assert calls.effects == ["long", "next"]
+
+
+def test_the_one_that_has_the_thread_and_one_that_waits_for_it_are_a_stall():
+    calls = Caller()
+
+    def long():
+        calls.dispatcher.expire(one)
+        assert not calls.dispatcher.stalled
+        calls.dispatcher.expire(calls.submit("waits"))
+        assert calls.dispatcher.stalled
+
+    calls.submit("before")
+    one = calls.submit("long", long)
+    calls.host.run()
+    assert calls.told["long"] == ["timeout_running"]
+    assert not calls.dispatcher.stalled
+
+
 # -- the host is not available ----------------------------------------------------------------
 
 

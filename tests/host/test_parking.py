@@ -102,6 +102,30 @@ def test_others_write_while_it_waits(asker):
     assert asker.calls.told["ask"] == [("value", "done")]
 
 
+def test_users_who_do_not_answer_are_no_host_that_does_not(asker):
+    jobs = [asker.submit(name) for name in "abc"]
+    asker.run()
+    for one in jobs:
+        asker.calls.dispatcher.expire(one)
+    assert asker.calls.told == {name: ["timeout_running"] for name in "abc"}
+    assert asker.calls.dispatcher.status()["verdict"] == "healthy"
+    asker.calls.submit("next")
+    asker.run()
+    assert asker.calls.effects == ["next"]
+
+
+def test_a_host_that_does_not_go_on_with_what_was_answered_is(asker):
+    jobs = [asker.submit(name) for name in "ab"]
+    asker.run()
+    for one in jobs:
+        asker.resume(one, 1)
+        asker.calls.dispatcher.expire(one)
+    assert asker.calls.dispatcher.status()["verdict"] == "hung"
+    asker.run()
+    assert asker.calls.dispatcher.status()["verdict"] == "healthy"
+    assert ("b", 1) in asker.log
+
+
 def test_it_waits_its_turn_when_another_writer_is_between_two_steps(asker):
     one = asker.submit()
     asker.run()
