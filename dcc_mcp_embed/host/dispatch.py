@@ -162,11 +162,11 @@ class Dispatcher:
             # Taken now: once it is detached its thread may end and release it at any moment.
             settled = job.settled
             if job.claim_locked(ABANDONED):
-                turned = self._lane.count_timeout(job)
+                turned = self._lane.count_timeout(job, now)
                 self._lane.forget(job)
                 error = refusals.timed_out_waiting(job.name, waited, self._who(now, job))
             elif job.claim_locked(DETACHED):
-                turned = self._lane.count_timeout(job)
+                turned = self._lane.count_timeout(job, now)
                 error = refusals.timed_out_running(job.name, waited, job.job_id)
         if turned:
             self._turned()

@@ -34,6 +34,9 @@ _PLAIN = (dict, list, tuple, str, bytes)
 _OTHER = 32
 #: After so many time-outs in a row new calls are refused at once until the thread shows life.
 STALLED_AFTER = 2
+#: Seconds for which the end of a step shows that the thread moves: longer than our pauses between
+#: two steps (``pump.MODAL_EVERY``), far shorter than what a caller waits.
+MOVED_FOR = 1.0
 
 
 class Lane:
@@ -57,7 +60,7 @@ class Lane:
         #: The job whose step runs right now, and since when.
         self.current: Optional[Job] = None
         self.current_since = 0.0
-        #: The thread, and when it last began or ended a pump.
+        #: The thread, and when it last began or ended a pump or ended a step.
         self.thread_id = 0
         self.pumped_at: Optional[float] = None
         #: Steps of jobs that came to their end.
@@ -106,19 +109,23 @@ class Lane:
         if job.writes:
             self.writer = job
 
-    def end_step(self) -> bool:
+    def end_step(self, now: float) -> bool:
         """Note that it no longer is; return whether the thread had been taken for stalled."""
         self.current = None
         self.steps += 1
+        self.pumped_at = now
         return self.show_life()
 
-    def count_timeout(self, job: Job) -> bool:
+    def count_timeout(self, job: Job, now: float) -> bool:
         """Count a job that ran out of time; return whether by it the thread is taken for stalled.
 
-        It says nothing of the thread if a step ended while the job waited, or if it waited for
-        something else (a client's answer, the next look).
+        It says nothing of the thread if that ended a step just now while the job waited, or if the
+        job waited for something else (a client's answer, the next look).
         """
-        if job.seen != self.steps:
+        if job.parked or job.waits:
+            return False
+        moved = self.pumped_at
+        if job.seen != self.steps and moved is not None and now - moved < MOVED_FOR:
             return False
         self.timeouts += 1
         return self.timeouts == STALLED_AFTER

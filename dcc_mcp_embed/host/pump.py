@@ -173,7 +173,7 @@ class Pump:
             if chunk is not None:
                 job.undo_steps += chunk.steps
             with self._lane.lock:
-                turned = self._lane.end_step()
+                turned = self._lane.end_step(now)
         if turned:
             # Calls had run out of time while this one had the thread.
             self._turned()

@@ -316,14 +316,12 @@ def test_calls_that_ran_out_of_time_while_one_had_the_thread_are_forgotten_at_it
         waiting.extend(calls.submit(name) for name in "ab")
         for one in waiting:
             calls.dispatcher.expire(one)
-        assert calls.dispatcher.stalled
 
     one = calls.job("long", long)
     told = one.settled
 
     def next_call(*answer):
         told(*answer)
-        assert not calls.dispatcher.stalled
         calls.submit("next")
 
     one.settled = next_call
@@ -351,19 +349,51 @@ def test_calls_whose_time_is_found_to_be_over_after_the_thread_moved_are_no_stal
     assert calls.effects == ["long", "next"]
 
 
-def test_the_one_that_has_the_thread_and_one_that_waits_for_it_are_a_stall():
+def test_calls_that_waited_behind_others_are_a_stall_once_the_thread_has_not_moved_for_long():
+    calls = Caller(budget=0.0)
+    waiting = [calls.submit(name) for name in "abcd"]
+    calls.host.turn()
+    calls.clock.advance(0.9)
+    calls.dispatcher.expire(waiting[1])
+    calls.clock.advance(0.2)
+    calls.dispatcher.expire(waiting[2])
+    assert not calls.dispatcher.stalled
+    calls.dispatcher.expire(waiting[3])
+    assert calls.dispatcher.status()["verdict"] == "hung"
+
+
+def test_jobs_that_wait_for_their_next_look_are_no_stall():
     calls = Caller()
 
-    def long():
+    def look():
+        return None
+
+    look.every = 5.0
+    jobs = [calls.submit(name, lambda: look, writes=False) for name in "ab"]
+    calls.host.run()
+    for _ in range(3 * len(jobs)):
+        calls.later()
+        calls.host.run()
+    calls.clock.advance(3.0)
+    for one in jobs:
         calls.dispatcher.expire(one)
-        assert not calls.dispatcher.stalled
-        calls.dispatcher.expire(calls.submit("waits"))
-        assert calls.dispatcher.stalled
+    assert calls.dispatcher.status()["verdict"] == "healthy"
+
+
+def test_the_one_that_has_the_thread_and_one_that_waits_for_it_are_a_stall():
+    calls = Caller()
+    stalled = []
+
+    def long():
+        for one in (calls.dispatcher.find("id-long"), calls.submit("waits")):
+            calls.dispatcher.expire(one)
+            stalled.append(calls.dispatcher.stalled)
 
     calls.submit("before")
-    one = calls.submit("long", long)
+    calls.submit("long", long)
     calls.host.run()
     assert calls.told["long"] == ["timeout_running"]
+    assert stalled == [False, True]
     assert not calls.dispatcher.stalled
 
 

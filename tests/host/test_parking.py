@@ -105,6 +105,7 @@ def test_others_write_while_it_waits(asker):
 def test_users_who_do_not_answer_are_no_host_that_does_not(asker):
     jobs = [asker.submit(name) for name in "abc"]
     asker.run()
+    asker.calls.clock.advance(60.0)
     for one in jobs:
         asker.calls.dispatcher.expire(one)
     assert asker.calls.told == {name: ["timeout_running"] for name in "abc"}
