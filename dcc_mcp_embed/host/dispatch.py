@@ -115,7 +115,7 @@ class Dispatcher:
 
     def _add(self, job: Job, now: float) -> None:
         job.attach(self._lane.lock, now)
-        self._lane.enqueue(job)
+        self._lane.enqueue(job, now)
         self._lane.live[job.job_id] = job
 
     def _take_back(self, job: Job) -> bool:
@@ -221,7 +221,7 @@ class Dispatcher:
 
     def _requeue(self, job: Job) -> None:
         job.parked = job.waits = False
-        self._lane.enqueue(job)
+        self._lane.enqueue(job, self._clock.monotonic())
 
     def find(self, job_id: str) -> Job:
         """Return a job that waits, runs or outlived its caller. Any thread. Raises NotFound."""

@@ -96,10 +96,10 @@ class Job:
         "poll",
         "progress",
         "question",
+        "queued",
         "ran",
         "read",
         "run",
-        "seen",
         "sent",
         "settled",
         "started",
@@ -153,8 +153,8 @@ class Job:
         self.state = QUEUED
         self.cancel_requested = False
         self.created = 0.0
-        #: How many steps its lane had ended when this began to wait for its thread, or to have it.
-        self.seen = 0
+        #: When it last joined the queue.
+        self.queued = 0.0
         self.started: Optional[float] = None
         self.ended: Optional[float] = None
         self.ran = 0.0

@@ -34,8 +34,8 @@ _PLAIN = (dict, list, tuple, str, bytes)
 _OTHER = 32
 #: After so many time-outs in a row new calls are refused at once until the thread shows life.
 STALLED_AFTER = 2
-#: Seconds for which the end of a step shows that the thread moves: longer than our pauses between
-#: two steps (``pump.MODAL_EVERY``), far shorter than what a caller waits.
+#: Seconds for which a thread that ended a step counts as one that moves: longer than our pauses
+#: between two steps (``pump.MODAL_EVERY``), far shorter than what a caller waits.
 MOVED_FOR = 1.0
 
 
@@ -63,8 +63,6 @@ class Lane:
         #: The thread, and when it last began or ended a pump or ended a step.
         self.thread_id = 0
         self.pumped_at: Optional[float] = None
-        #: Steps of jobs that came to their end.
-        self.steps = 0
         #: Calls in a row that ran out of time with a thread that did not move meanwhile.
         self.timeouts = 0
         #: The peer that the thread itself waits for.
@@ -97,14 +95,13 @@ class Lane:
         self.timeouts = 0
         return stalled
 
-    def enqueue(self, job: Job) -> None:
+    def enqueue(self, job: Job, now: float) -> None:
         """Have a job wait for the thread behind the others."""
-        job.seen = self.steps
+        job.queued = now
         self.queue.append(job)
 
     def begin_step(self, job: Job, now: float) -> None:
         """Note that the thread is a job's from now on."""
-        job.seen = self.steps
         self.current, self.current_since = job, now
         if job.writes:
             self.writer = job
@@ -112,20 +109,21 @@ class Lane:
     def end_step(self, now: float) -> bool:
         """Note that it no longer is; return whether the thread had been taken for stalled."""
         self.current = None
-        self.steps += 1
         self.pumped_at = now
         return self.show_life()
 
     def count_timeout(self, job: Job, now: float) -> bool:
         """Count a job that ran out of time; return whether by it the thread is taken for stalled.
 
-        It says nothing of the thread if that ended a step just now while the job waited, or if the
-        job waited for something else (a client's answer, the next look).
+        It counts if the thread did not move in all of the job's time, or for MOVED_FOR while the
+        job waited for it. One that waits for something else, a client's answer or the next look,
+        says nothing of the thread.
         """
         if job.parked or job.waits:
             return False
-        moved = self.pumped_at
-        if job.seen != self.steps and moved is not None and now - moved < MOVED_FOR:
+        began = job.created if job.started is None else job.started
+        moved = began if self.pumped_at is None else self.pumped_at
+        if moved > began and now - max(moved, job.queued) < MOVED_FOR:
             return False
         self.timeouts += 1
         return self.timeouts == STALLED_AFTER

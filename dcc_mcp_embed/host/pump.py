@@ -242,7 +242,7 @@ class Pump:
         with self._lane.lock:
             shut = self._lane.shut is not None
             if not shut and not polled:
-                self._lane.enqueue(job)
+                self._lane.enqueue(job, self._clock.monotonic())
         if shut:
             self._close(job)
             return
@@ -263,7 +263,7 @@ class Pump:
             if self._lane.writer is job:
                 self._lane.writer = None
             if not shut and cancelled:
-                self._lane.enqueue(job)
+                self._lane.enqueue(job, self._clock.monotonic())
             job.parked = not shut and not cancelled
         if shut:
             self._close(job)
@@ -279,7 +279,7 @@ class Pump:
         with self._lane.lock:
             job.waits = not job.cancel_requested
             if not job.waits and self._lane.shut is None:
-                self._lane.enqueue(job)
+                self._lane.enqueue(job, self._clock.monotonic())
         if job.waits:
             self._later(delay, self._look_again, job)
 
@@ -288,7 +288,7 @@ class Pump:
             if not job.waits or self._lane.shut is not None:
                 return
             job.waits = False
-            self._lane.enqueue(job)
+            self._lane.enqueue(job, self._clock.monotonic())
         self.wake()
 
     def _end(self, job: Job, value: Any, error: Optional[BaseException], now: float) -> None:

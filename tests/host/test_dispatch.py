@@ -340,29 +340,31 @@ def test_calls_whose_time_is_found_to_be_over_after_the_thread_moved_are_no_stal
             calls.dispatcher.expire(waiting[name])
         calls.submit("next")
 
-    one = calls.job("long")
+    one = calls.job("long", lambda: calls.clock.advance(0.3))
     one.settled = next_call
     calls.dispatcher.submit(one)
     waiting = {name: calls.submit(name) for name in "ab"}
     calls.host.run()
     assert calls.told["a"] == calls.told["b"] == ["timeout_not_started"]
-    assert calls.effects == ["long", "next"]
+    assert calls.effects == ["next"]
 
 
 def test_calls_that_waited_behind_others_are_a_stall_once_the_thread_has_not_moved_for_long():
     calls = Caller(budget=0.0)
-    waiting = [calls.submit(name) for name in "abcd"]
+    calls.submit("a", lambda: calls.clock.advance(0.3))
+    waiting = [calls.submit(name) for name in "bcd"]
     calls.host.turn()
     calls.clock.advance(0.9)
-    calls.dispatcher.expire(waiting[1])
+    calls.dispatcher.expire(waiting[0])
     calls.clock.advance(0.2)
-    calls.dispatcher.expire(waiting[2])
+    calls.dispatcher.expire(waiting[1])
     assert not calls.dispatcher.stalled
-    calls.dispatcher.expire(waiting[3])
+    calls.dispatcher.expire(waiting[2])
     assert calls.dispatcher.status()["verdict"] == "hung"
 
 
-def test_jobs_that_wait_for_their_next_look_are_no_stall():
+@pytest.mark.parametrize("due", [False, True])
+def test_jobs_that_wait_for_their_next_look_are_no_stall(due):
     calls = Caller()
 
     def look():
@@ -375,13 +377,37 @@ def test_jobs_that_wait_for_their_next_look_are_no_stall():
         calls.later()
         calls.host.run()
     calls.clock.advance(3.0)
+    while due and calls.laters:
+        # The thread is told, and has no time to come.
+        calls.later()
     for one in jobs:
         calls.dispatcher.expire(one)
     assert calls.dispatcher.status()["verdict"] == "healthy"
 
 
-def test_the_one_that_has_the_thread_and_one_that_waits_for_it_are_a_stall():
+@pytest.mark.parametrize(("pause", "verdict"), [(0.1, "busy"), (2.0, "hung")])
+def test_jobs_that_take_steps_are_no_stall_while_these_end(pause, verdict):
     calls = Caller()
+    found = []
+
+    def walk():
+        for step in range(4):
+            calls.clock.advance(0.1)
+            if step == 3 and not found:
+                calls.clock.advance(pause)
+                for one in jobs:
+                    calls.dispatcher.expire(one)
+                found.append(calls.dispatcher.status()["verdict"])
+            yield step
+
+    jobs = [calls.submit(name, walk, writes=False) for name in "ab"]
+    calls.host.run()
+    assert found == [verdict]
+    assert calls.dispatcher.status()["verdict"] == "healthy"
+
+
+def test_the_one_that_has_the_thread_and_one_that_waits_for_it_are_a_stall():
+    calls = Caller(budget=1.0)
     stalled = []
 
     def long():
@@ -389,7 +415,7 @@ def test_the_one_that_has_the_thread_and_one_that_waits_for_it_are_a_stall():
             calls.dispatcher.expire(one)
             stalled.append(calls.dispatcher.stalled)
 
-    calls.submit("before")
+    calls.submit("before", lambda: calls.clock.advance(0.1), writes=False)
     calls.submit("long", long)
     calls.host.run()
     assert calls.told["long"] == ["timeout_running"]

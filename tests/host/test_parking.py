@@ -29,6 +29,7 @@ class Asker:
             try:
                 for _ in range(rounds):
                     self.log.append(("asks", name))
+                    self.calls.clock.advance(0.1)
                     try:
                         got = yield Question()
                     except errors.ToolError as error:
@@ -115,13 +116,17 @@ def test_users_who_do_not_answer_are_no_host_that_does_not(asker):
     assert asker.calls.effects == ["next"]
 
 
-def test_a_host_that_does_not_go_on_with_what_was_answered_is(asker):
+@pytest.mark.parametrize(("pause", "verdict"), [(0.9, "healthy"), (1.0, "hung")])
+def test_a_host_that_does_not_go_on_with_what_was_answered_is(asker, pause, verdict):
     jobs = [asker.submit(name) for name in "ab"]
     asker.run()
+    asker.calls.clock.advance(60.0)
     for one in jobs:
         asker.resume(one, 1)
+    asker.calls.clock.advance(pause)
+    for one in jobs:
         asker.calls.dispatcher.expire(one)
-    assert asker.calls.dispatcher.status()["verdict"] == "hung"
+    assert asker.calls.dispatcher.status()["verdict"] == verdict
     asker.run()
     assert asker.calls.dispatcher.status()["verdict"] == "healthy"
     assert ("b", 1) in asker.log
