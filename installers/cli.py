@@ -104,9 +104,8 @@ def _bundle(out: str) -> Dict[str, Any]:
 
 def _agreed(function: Callable[..., Any], options: Dict[str, Any]) -> bool:
     planned = function(**dict(options, dry_run=True))
-    operations = [one for folder in planned["folders"] for one in folder["operations"]]
-    operations += planned.get("clients", ())
-    if all(one["operation"] == "refuse" for one in operations):
+    parts = [folder["operations"] for folder in planned["folders"]]
+    if not any(map(_changes, [*parts, planned.get("clients", ())])):
         # There is nothing to agree to. What is refused is told by whoever is to do it.
         return True
     _say("\n".join(_lines(planned)), sys.stderr)
@@ -114,6 +113,12 @@ def _agreed(function: Callable[..., Any], options: Dict[str, Any]) -> bool:
         return False
     print("Do that? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _changes(operations: Sequence[Dict[str, Any]]) -> bool:
+    """Return whether anything will be other than before; what is refused is so as a whole."""
+    kinds = {one["operation"] for one in operations}
+    return "refuse" not in kinds and not kinds <= {"keep"}
 
 
 def _line(operation: Dict[str, Any]) -> str:

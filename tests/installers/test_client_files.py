@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -161,6 +162,31 @@ def test_a_file_that_says_nothing_is_afterwards_as_it_was(user, content):
     rewriting.rewrite(str(path), content, clients.add(content, client, "dcc", server), None)
     assert client_files.take_out(client, str(path), ["dcc"], None)[0]
     assert picture(str(user / ".cursor")) == {"mcp.json": content}
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_whoever_cannot_be_asked_has_to_say_so_before_a_clients_file_is_changed(
+    user, ours, installed, capsys, monkeypatch
+):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    where = ["uninstall", "--host", "maya", "--target", ours.user]
+    configure(ours, "cursor", "--write")
+    if not installed:
+        assert cli.main([*where, "--yes"]) == 0
+    before = picture(str(user))
+    assert cli.main([*where, "--clients"]) == 1
+    assert "again with --yes" in capsys.readouterr().err
+    assert picture(str(user)) == before
+
+
+def test_nobody_is_asked_about_what_is_left_as_it_is(user, ours, capsys):
+    where = ["uninstall", "--host", "maya", "--target", ours.user]
+    assert cli.main([*where, "--yes"]) == 0
+    (user / ".cursor").mkdir()
+    (user / ".cursor" / "mcp.json").write_text("{ no")
+    assert cli.main([*where, "--clients"]) == 1
+    told = capsys.readouterr()
+    assert "mcp.json" in told.out and told.err == ""
 
 
 def test_a_file_that_cannot_be_read_is_told_and_keeps_nothing(user, ours):

@@ -406,6 +406,21 @@ def test_nobody_is_asked_about_what_is_refused(tmp_path, capsys, monkeypatch):
     assert "it is a link" in told and "Do that?" not in told
 
 
+def test_nobody_is_asked_about_the_rest_of_a_folder_in_which_one_thing_is_refused(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(sys, "stdin", Asked("y\n"))
+    where = ["--host", "maya", "--target", str(tmp_path / "user")]
+    assert cli.main(["install", *where, "--yes"]) == 0
+    (tmp_path / "user" / "modules" / "dcc_mcp_embed.mod").write_text("of somebody else\n")
+    before = picture(str(tmp_path / "user"))
+    capsys.readouterr()
+    assert cli.main(["uninstall", *where]) == 1
+    told = capsys.readouterr().err
+    assert "it is not ours" in told and "Do that?" not in told
+    assert picture(str(tmp_path / "user")) == before
+
+
 def test_a_wrong_call_is_2():
     done = subprocess.run(
         [sys.executable, "-m", "dcc_mcp_embed.installers", "install"],
