@@ -331,6 +331,42 @@ def test_calls_that_ran_out_of_time_while_one_had_the_thread_are_forgotten_at_it
     assert turned == [True, False]
 
 
+def test_a_thread_that_comes_back_is_no_more_stalled_when_it_begins():
+    calls = Caller()
+    found = []
+    calls.submit("a", lambda: found.append(calls.dispatcher.stalled))
+    for name in "bc":
+        calls.dispatcher.expire(calls.submit(name))
+    found.append(calls.dispatcher.stalled)
+    calls.host.turn()
+    assert found == [True, False]
+
+
+def test_calls_that_ran_out_of_time_while_an_answer_was_handed_over_are_forgotten_too():
+    turned = []
+    calls = Caller(turned=lambda: turned.append(calls.dispatcher.stalled))
+    one = calls.job("long")
+
+    def handed_over(*_):
+        for name in "ab":
+            calls.dispatcher.expire(calls.submit(name))
+
+    one.settled = handed_over
+    calls.dispatcher.submit(one)
+    calls.host.turn()
+    assert turned == [True, False]
+
+
+def test_a_host_that_ran_something_and_then_hangs_is_found():
+    calls = Caller()
+    calls.submit("a", lambda: calls.clock.advance(0.3))
+    calls.host.run()
+    calls.clock.advance(0.1)
+    for name in "bc":
+        calls.dispatcher.expire(calls.submit(name))
+    assert calls.dispatcher.status()["verdict"] == "hung"
+
+
 def test_calls_whose_time_is_found_to_be_over_after_the_thread_moved_are_no_stall():
     """A step ended while they waited; whoever looks at their time comes late, as loops do."""
     calls = Caller()

@@ -150,14 +150,9 @@ def test_a_stall_is_told_once_with_stage_and_reason_and_so_is_its_end(booted):
 def test_a_thread_that_shows_life_at_the_end_of_a_job_is_back_without_another_wake():
     watched = Watched()
     watched.readiness.reached()
-
-    def run():
-        watched.time_out(2)
-        assert watched.states[-1].status == UNAVAILABLE
-
-    watched.caller.submit("long", run)
+    watched.caller.submit("long", lambda: watched.time_out(2))
     watched.caller.host.turn()
-    assert watched.states[-1] == State(READY)
+    assert [one.status for one in watched.states] == [READY, UNAVAILABLE, READY]
 
 
 def test_a_dispatcher_that_is_shut_is_not_ready():
