@@ -212,7 +212,9 @@ class TransportManager(Services):
         was started anew, or remembers nothing of it any more): UnknownOutcome.
 
         Raises Shutdown, ServiceNotFound, AcquireTimeout, PoolExhausted, WouldDeadlock, ConfigError
-        for the time or the secret, and what connecting raises.
+        for the time or the secret, and what connecting raises: ConnectionTimeout,
+        IpcConnectionFailed (there is no connection), ConnectionFailed (whoever answers over TCP is
+        not who was meant).
         """
 
         def lend(row: ServiceEntry) -> FramedChannel:

@@ -24,6 +24,7 @@ import pytest
 from dcc_mcp_embed import (
     ConnectionClosed,
     ConnectionFailed,
+    IpcConnectionFailed,
     PoolConfig,
     TransportAddress,
     TransportConfig,
@@ -205,7 +206,8 @@ def lend_each(crowd, manager, instance):
                 try:
                     channel = stack.enter_context(manager.connection("standalone", instance))
                     break
-                except (ConnectionFailed, ConnectionClosed):
+                # A proxy that resets at once may be told of while we still connect.
+                except (ConnectionFailed, IpcConnectionFailed, ConnectionClosed):
                     crowd.refused += 1
                     threading.Event().wait(0.01)
             yield channel
