@@ -103,13 +103,20 @@ class Front(Hall):
             sock.close()
 
     def _evict_stranger(self, age: float) -> bool:
-        """Drop the oldest connection without a token if it is at least ``age`` seconds old."""
-        for stream, opened in self._strangers.items():
+        """Drop the oldest connection without a token if it is at least ``age`` seconds old.
+
+        What has come from it is read first: where a host had the interpreter to itself for a while,
+        many may have shown their token, and nobody has looked yet.
+        """
+        for stream, opened in list(self._strangers.items()):
             if self.loop.clock.monotonic() - opened < age:
                 return False
-            self._tell_of_evicted()
-            stream.abort()
-            return True
+            stream.look()
+            if stream in self._strangers:
+                self._tell_of_evicted()
+                stream.abort()
+            if stream.closed:
+                return True
         return False
 
     def _evict_guest(self) -> bool:

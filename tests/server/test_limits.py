@@ -18,7 +18,7 @@ from dcc_mcp_embed.mcp.http_client import HttpClient
 from dcc_mcp_embed.server import front
 from dcc_mcp_embed.tools.declare import Progress
 from fakes.framed import FramedWire, wire_key
-from fakes.live import starting, tries
+from fakes.live import DEADLINE, on_loop, starting, tries
 from fakes.served import Served
 
 pytestmark = pytest.mark.edges
@@ -336,6 +336,36 @@ def test_a_few_silent_strangers_are_the_first_to_go(start):
         strangers[-1].send(post(live))
         assert strangers[-1].read().status == 200, "who has just come stays"
         for wire in strangers:
+            wire.close()
+
+
+def test_who_has_shown_a_token_that_nobody_has_read_yet_stays(start):
+    """So it is where a tool has kept the interpreter to itself while many came."""
+    live = start(head_timeout=20.0, connect_grace=0.0, unauthenticated=4)
+    wires = [live.connect() for _ in range(4)]
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold():
+        held.set()
+        assert go_on.wait(DEADLINE)
+
+    try:
+        for _ in tries():
+            if on_loop(live, lambda: len(live.server._server.front)) == 4:
+                break
+        holding = threading.Thread(target=on_loop, args=(live, hold))
+        holding.start()
+        assert held.wait(DEADLINE)
+        # First, so that it is the first that is looked at.
+        wires.append(live.connect())
+        for wire in wires:
+            wire.send(post(live))
+        go_on.set()
+        holding.join(DEADLINE)
+        assert [wire.read().status for wire in wires] == [200] * 5
+    finally:
+        go_on.set()
+        for wire in wires:
             wire.close()
 
 
