@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -91,6 +92,21 @@ class Outcome(NamedTuple):
     failed: int
     skipped: int
     output: str
+
+    @property
+    def ending(self) -> str:
+        """What its output says of what failed; all of it, if it never got to that.
+
+        The list of what was run before is longer than what CI keeps of an output.
+        """
+        found = re.search(r"^=+ (ERRORS|FAILURES) =+\r?$", self.output, re.MULTILINE)
+        return self.output[found.start() :] if found else self.output
+
+    @property
+    def failures(self) -> List[str]:
+        """One line for each test that failed, as pytest sums them up."""
+        lines = self.output.splitlines()
+        return [line for line in lines if line.startswith(("FAILED ", "ERROR "))]
 
 
 def say(text: str) -> None:
@@ -364,7 +380,7 @@ def run_all(
                 "\n{} {} ({:.0f} s)".format(name, "ok" if outcome.ok else "FAILED", outcome.seconds)
             )
             if not outcome.ok:
-                say(outcome.output)
+                say(outcome.ending)
             else:
                 for line in outcome.output.splitlines():
                     if line.startswith("SKIPPED"):
@@ -393,6 +409,9 @@ def summary(outcomes: Sequence[Outcome], absent: Sequence[str]) -> str:
         lines.append(row.format(o.name, o.passed, o.failed, o.skipped, o.seconds, verdict))
     for name in absent:
         lines.append("{:14} not run: that Python was not found on this machine".format(name))
+    failures = ["{:14} {}".format(o.name, line) for o in outcomes for line in o.failures]
+    if failures:
+        lines += ["", *failures]
     totals = [sum(getattr(o, key) for o in outcomes) for key in ("passed", "failed", "skipped")]
     lines.append("")
     lines.append("{} passed, {} failed, {} skipped".format(*totals))

@@ -129,6 +129,39 @@ def test_last_line_sums_up() -> None:
     assert any("py37" in line and "FAILED" in line for line in lines)
 
 
+FAILED = """collected 2 items
+tests/test_a.py .F                   [100%]
+=================== FAILURES ====================
+____________________ test_b _____________________
+E   assert False
+============ short test summary info ============
+FAILED tests/test_a.py::test_b - assert False
+ERROR tests/test_a.py::test_b - AssertionError
+========== 1 failed, 1 passed, 1 error ==========
+"""
+
+
+def test_what_failed_is_told_without_what_was_run_before_and_once_more_at_the_end() -> None:
+    outcome = run.Outcome("py37", False, 2.0, 1, 2, 0, FAILED)
+    assert outcome.ending.splitlines()[0] == "=================== FAILURES ===================="
+    assert outcome.ending.endswith("1 error ==========\n")
+    on_windows = outcome._replace(output=FAILED.replace("\n", "\r\n"))
+    assert on_windows.ending.startswith("=================== FAILURES")
+    lines = run.summary([outcome], []).splitlines()
+    assert lines[-4:] == [
+        "py37           FAILED tests/test_a.py::test_b - assert False",
+        "py37           ERROR tests/test_a.py::test_b - AssertionError",
+        "",
+        "1 passed, 2 failed, 0 skipped",
+    ]
+
+
+def test_a_run_that_ended_before_its_summary_is_told_whole() -> None:
+    outcome = run.Outcome("py37", False, 2.0, 0, 1, 0, "py37: no such Python\n")
+    assert outcome.ending == outcome.output
+    assert outcome.failures == []
+
+
 def test_setup_cfg_knows_every_environment_we_run() -> None:
     with open(run.os.path.join(run.ROOT, "setup.cfg"), encoding="utf-8") as stream:
         (line,) = [text for text in stream if text.startswith("env_list")]
