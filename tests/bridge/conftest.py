@@ -10,6 +10,7 @@ from conformance.watch import as_the_specification_says  # noqa: F401
 from fakes.bridged import Web, Within
 from fakes.live import starting
 from fakes.streaming import connecting
+from fakes.unhurried import no_beats  # noqa: F401
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 import dcc_mcp_embed
+from dcc_mcp_embed.server import beating
 from fakes.bridged import MODERN, Within
 from fakes.live import DEADLINE
 
@@ -99,7 +100,8 @@ def test_a_cancel_reaches_the_host(bridge, stage):
     assert len(bridge.notices) == after, "nothing more is said about it"
 
 
-def test_a_cancel_in_the_hosts_line_keeps_it_from_beginning(bridge, stage):
+def test_a_cancel_in_the_hosts_line_keeps_it_from_beginning(bridge, stage, monkeypatch):
+    monkeypatch.setattr(beating, "EVERY", 0.05)
     holding = begin(bridge, "hold", None, name="first")
     assert stage.entered.acquire(timeout=DEADLINE)
     waiting = begin(bridge, "hold", "w", name="second")

@@ -9,6 +9,7 @@ import pytest
 
 from conformance.watch import as_the_specification_says  # noqa: F401
 from fakes.streaming import connecting
+from fakes.unhurried import no_beats  # noqa: F401
 
 
 @pytest.fixture
