@@ -492,20 +492,24 @@ def event_loop_throttled(stage: Any, start: Callable[..., Any]) -> None:
     tools = Tools(stage)
     hosted = start(tools=[tools.module])
 
-    def body() -> float:
+    def body() -> int:
         stage.throttled(True)
         try:
-            since = time.monotonic()
+            blocked = hosted.later("block")
+            assert tools.entered.acquire(timeout=DEADLINE)
             calls = [hosted.later("act", {"name": str(number)}) for number in range(40)]
-            for call in calls:
-                assert data(call.get())
-            return time.monotonic() - since
+            until(lambda: hosted.server._lanes["main"].status()["queue_depth"] == 40)
+            before = qtloop.standstills()
+            tools.leave.set()
+            for call in [blocked, *calls]:
+                assert data(call.get()) is not None
+            return qtloop.standstills() - before
         finally:
             stage.throttled(False)
 
-    took = stage.run(body)
-    assert sorted(tools.ran) == sorted(str(number) for number in range(40))
-    assert took < 40 * qtloop.STANDSTILL, "one turn for each call"
+    turns = stage.run(body)
+    assert sorted(tools.ran) == sorted(["block", *map(str, range(40))])
+    assert turns < 30, "one turn for each call"
 
 
 def _times(hosted: Any, count: int) -> List[float]:

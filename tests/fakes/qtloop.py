@@ -241,19 +241,30 @@ def throttled(on: bool) -> None:
     So does a host that plays a scene back, or whose window is in the background.
     """
 
+    def stand_still() -> None:
+        _standstills.append(time.monotonic())
+        time.sleep(STANDSTILL)
+
     def switch() -> None:
         while _timers:
             _timers.pop().stop()
+        del _standstills[:]
         if on:
             timer = qt().QtCore.QTimer()
-            timer.timeout.connect(lambda: time.sleep(STANDSTILL))
+            timer.timeout.connect(stand_still)
             timer.start(0)
             _timers.append(timer)
 
     post(switch)
 
 
+def standstills() -> int:
+    """Return in how many turns the loop has stood still since it is throttled. Any thread."""
+    return len(_standstills)
+
+
 _timers: List[Any] = []
+_standstills: List[float] = []
 
 
 def tidy() -> None:
