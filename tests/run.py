@@ -104,9 +104,10 @@ class Outcome(NamedTuple):
 
     @property
     def failures(self) -> List[str]:
-        """One line for each test that failed, as pytest sums them up."""
-        lines = self.output.splitlines()
-        return [line for line in lines if line.startswith(("FAILED ", "ERROR "))]
+        """One line for each test that failed, as pytest sums them up; not all of a long one."""
+        # Before that, a line may be anything that a test has printed or logged.
+        lines = self.output.rpartition("short test summary info")[2].splitlines()
+        return [line[:200] for line in lines if line.startswith(("FAILED ", "ERROR "))]
 
 
 def say(text: str) -> None:
@@ -409,7 +410,9 @@ def summary(outcomes: Sequence[Outcome], absent: Sequence[str]) -> str:
         lines.append(row.format(o.name, o.passed, o.failed, o.skipped, o.seconds, verdict))
     for name in absent:
         lines.append("{:14} not run: that Python was not found on this machine".format(name))
-    failures = ["{:14} {}".format(o.name, line) for o in outcomes for line in o.failures]
+    failures = [
+        "{:14} {}".format(o.name, line) for o in outcomes if not o.ok for line in o.failures
+    ]
     if failures:
         lines += ["", *failures]
     totals = [sum(getattr(o, key) for o in outcomes) for key in ("passed", "failed", "skipped")]

@@ -134,6 +134,7 @@ tests/test_a.py .F                   [100%]
 =================== FAILURES ====================
 ____________________ test_b _____________________
 E   assert False
+ERROR    dcc_mcp_embed:server.py:1 what the test has logged
 ============ short test summary info ============
 FAILED tests/test_a.py::test_b - assert False
 ERROR tests/test_a.py::test_b - AssertionError

@@ -42,6 +42,8 @@ class Front(Hall):
         self.speakers = speakers
         # For a protocol that is not spoken yet.
         self._waiting: Dict[Stream, Arrival] = {}
+        # Whether strangers are to make room at the end of this turn.
+        self._crowded = False
         # Strangers that made room and were not logged yet; None: nobody has for a while.
         self._evicted: Optional[int] = None
 
@@ -53,7 +55,7 @@ class Front(Hall):
             # the next moment counts for more than the grace of each.
             full = not (self._evict_stranger(0.0) or self._evict_guest())
         elif len(self._strangers) >= self.limits.unauthenticated:
-            self._evict_stranger(self.limits.connect_grace)
+            self._make_room_later()
         if full and len(self._refused) >= self.limits.unauthenticated:
             self._turn_away(sock)
             return
@@ -103,21 +105,31 @@ class Front(Hall):
             sock.close()
 
     def _evict_stranger(self, age: float) -> bool:
-        """Drop the oldest connection without a token if it is at least ``age`` seconds old.
-
-        What has come from it is read first: where a host had the interpreter to itself for a while,
-        many may have shown their token, and nobody has looked yet.
-        """
-        for stream, opened in list(self._strangers.items()):
+        """Drop the oldest connection without a token if it is at least ``age`` seconds old."""
+        for stream, opened in self._strangers.items():
             if self.loop.clock.monotonic() - opened < age:
                 return False
-            stream.look()
-            if stream in self._strangers:
-                self._tell_of_evicted()
-                stream.abort()
-            if stream.closed:
-                return True
+            self._tell_of_evicted()
+            stream.abort()
+            return True
         return False
+
+    def _make_room_later(self) -> None:
+        """Have strangers make room once everything that has come by now is read.
+
+        Where a host had the interpreter to itself for a while, many may have come and shown their
+        token, and nobody has looked yet.
+        """
+        if not self._crowded:
+            self._crowded = True
+            # What comes from those who were let in just now is read in the next turn.
+            self.loop.call_soon(self.loop.call_soon, self._make_room)
+
+    def _make_room(self) -> None:
+        self._crowded = False
+        while len(self._strangers) > self.limits.unauthenticated:
+            if not self._evict_stranger(self.limits.connect_grace):
+                return
 
     def _evict_guest(self) -> bool:
         """Drop the connection that has been a guest's for the longest time, if there is one."""

@@ -255,6 +255,7 @@ def logging_handler_marshals_to_main(stage: Any, start: Callable[..., Any]) -> N
         hosted = start(tools=[tools.module])
 
         def body() -> None:
+            until(lambda: qtloop.standstills() > 0)
             blocked = hosted.later("block")
             assert tools.entered.acquire(timeout=DEADLINE)
             try:
@@ -495,6 +496,7 @@ def event_loop_throttled(stage: Any, start: Callable[..., Any]) -> None:
     def body() -> int:
         stage.throttled(True)
         try:
+            until(lambda: qtloop.standstills() > 0)
             blocked = hosted.later("block")
             assert tools.entered.acquire(timeout=DEADLINE)
             calls = [hosted.later("act", {"name": str(number)}) for number in range(40)]

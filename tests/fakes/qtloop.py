@@ -271,6 +271,7 @@ def tidy() -> None:
     """End what a test has left in the application. Main thread."""
     while _timers:
         _timers.pop().stop()
+    del _standstills[:]
     while _dialogs:
         _dialogs.pop().close()
     core = qt().QtCore

@@ -151,7 +151,7 @@ class Stage:
                 done.append("left")
                 ended.release()
 
-        @dcc_mcp_embed.tool(timeout=0.2)
+        @dcc_mcp_embed.tool(timeout=0.4)
         def late(ctx):
             """Ask when the caller has been told that it takes too long."""
             assert ended.acquire(timeout=DEADLINE)
@@ -565,7 +565,7 @@ def test_patience_has_an_end(start, stage):
 
 
 def test_waiting_for_a_person_is_not_running_out_of_time(start, stage):
-    live = start(call_timeout=0.2)
+    live = start(call_timeout=0.4)
     with Streaming(live) as wire, Streaming(live) as other:
         session = initialize(wire, ALL)
         call(wire, session, "greet")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 
 import pytest
 from dcc_mcp_embed.adapters.standalone.adapter import StandaloneAdapter
@@ -16,6 +17,7 @@ from fakes.streaming import Streaming, initialize
 
 #: Before any test changes it.
 EVERY = beating.EVERY
+FOR = re.compile(r"\bfor (\d+) s\b")
 
 
 class Stage:
@@ -116,9 +118,12 @@ def reports(wire, many):
     return found
 
 
-def untimed(reports):
-    """Return what the reports say, each once, whatever time it has taken."""
-    return {re.sub(r"\bfor \d+ s\b", "for N s", one["message"]) for one in reports}
+def untimed(reports, since):
+    """Return what the reports say, each once, without the time; that was no more than there was."""
+    texts = [one["message"] for one in reports]
+    there_was = round(time.monotonic() - since)
+    assert all(int(told) <= there_was for text in texts for told in FOR.findall(text))
+    return {FOR.sub("for N s", text) for text in texts}
 
 
 def result(wire):
@@ -149,10 +154,11 @@ def test_a_call_that_waits_is_reported_with_its_place(start, stage):
     with Streaming(live) as first, Streaming(live) as second, Streaming(live) as third:
         call(first, "block")
         assert stage.entered.acquire(timeout=20)
+        since = time.monotonic()
         call(second, "act")
         call(third, "act")
-        assert "queued for N s, 1 ahead" in untimed(reports(second, 2))
-        assert "queued for N s, 2 ahead" in untimed(reports(third, 2))
+        assert "queued for N s, 1 ahead" in untimed(reports(second, 2), since)
+        assert "queued for N s, 2 ahead" in untimed(reports(third, 2), since)
         stage.leave.set()
         assert result(third) == result(second) == {"acted": True}
         assert result(first) == {"blocked": True}
@@ -161,6 +167,7 @@ def test_a_call_that_waits_is_reported_with_its_place(start, stage):
 def test_what_the_tool_reports_stands_between_and_all_of_it_grows(start, stage):
     live = start()
     with Streaming(live) as wire:
+        since = time.monotonic()
         call(wire, "walk")
         found = reports(wire, 4)
         own = [one for one in found if one["progress"] in (10, 20)]
@@ -168,7 +175,7 @@ def test_what_the_tool_reports_stands_between_and_all_of_it_grows(start, stage):
         rest = [one for one in found if one["progress"] > 10]
         assert rest
         assert all(one["total"] == 30 and one["progress"] < 11 for one in rest)
-        assert untimed(rest) == {"running for N s: first"}
+        assert untimed(rest, since) == {"running for N s: first"}
         stage.next.release()
         messages = wire.messages()
         told = [one["params"]["message"] for one in messages if "params" in one]
@@ -197,7 +204,7 @@ def test_who_waits_for_a_job_hears_of_it_too(start, stage):
         with live.connect() as asking:
             status = data(call(asking, "get_status", token=None).json["result"])
         with Streaming(live) as waiting:
-            call(waiting, "get_job", {"job_id": status["holder"]["job_id"], "wait_ms": 300})
+            call(waiting, "get_job", {"job_id": status["holder"]["job_id"], "wait_ms": 1000})
             assert reports(waiting, 2)[0]["message"].startswith("waiting for ")
             assert result(waiting)["state"] == "running"
         stage.leave.set()

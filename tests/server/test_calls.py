@@ -17,7 +17,7 @@ from fakes.live import starting, tries
 from fakes.stage import declared_among
 
 DEADLINE = 10.0
-SOON = 0.15
+SOON = 0.4
 MODERN = "2026-07-28"
 META = {
     "io.modelcontextprotocol/protocolVersion": MODERN,

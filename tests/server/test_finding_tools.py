@@ -19,7 +19,7 @@ def find_thread(ctx) -> dict:
     return {"name": threading.current_thread().name}
 
 
-@dcc_mcp_embed.tool(timeout=0.05)
+@dcc_mcp_embed.tool(timeout=0.3)
 def wait_long(ctx) -> str:
     """Wait longer than its time."""
     for _ in range(2000):

@@ -280,7 +280,7 @@ class Busy:
         self.leave = threading.Event()
         entered, leave = self.entered, self.leave
 
-        @dcc_mcp_embed.tool(timeout=0.1, thread="worker")
+        @dcc_mcp_embed.tool(timeout=0.3, thread="worker")
         def long(secret: str) -> str:
             """Go on for long."""
             entered.release()

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.edges
 MIB = 1024 * 1024
 BIG = 100 * MIB
 #: Seconds in which the next well-formed request is answered, whatever came before.
-NEXT = 1.0
+NEXT = 3.0
 #: Mebibytes by which all of it together may make the process larger. Most of it is what 30 peers
 #: who do not read have been written: one high-water mark each, and their answers under way.
 BOUND_MIB = 80

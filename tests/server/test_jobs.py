@@ -24,14 +24,14 @@ class Stage:
         self.next = threading.Semaphore(0)
         entered, leave, go_on = self.entered, self.leave, self.next
 
-        @dcc_mcp_embed.tool(timeout=0.1)
+        @dcc_mcp_embed.tool(timeout=0.3)
         def block() -> dict:
             """Keep the main thread until the test lets go."""
             entered.release()
             assert leave.wait(20)
             return {"blocked": True}
 
-        @dcc_mcp_embed.tool(read_only=True, thread="worker", timeout=0.1)
+        @dcc_mcp_embed.tool(read_only=True, thread="worker", timeout=0.3)
         def walk() -> dict:
             """Report each step; the test allows each."""
             for step in range(3):
@@ -289,7 +289,7 @@ def test_of_a_call_in_this_process_that_outlived_its_time_nothing_is_kept(live, 
 
     live.server.register_tools(declared_among(locals()))
     with pytest.raises(TimeoutRunning) as raised:
-        live.server.call("hand_out", timeout=0.1)
+        live.server.call("hand_out", timeout=0.3)
     job = raised.value.details["job_id"]
     assert stage.entered.acquire(timeout=20)
     stage.leave.set()

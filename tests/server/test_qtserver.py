@@ -38,7 +38,7 @@ def wait() -> str:
     return threading.current_thread().name
 
 
-@dcc_mcp_embed.tool(timeout=0.1, thread="worker")
+@dcc_mcp_embed.tool(timeout=0.3, thread="worker")
 def long() -> str:
     """Go on past its time."""
     assert GO.wait(DEADLINE)

@@ -152,7 +152,7 @@ class Work:
             entered.set()
             return lambda: {"value": "over"} if leave.is_set() else None
 
-        @dcc_mcp_embed.tool(timeout=0.05)
+        @dcc_mcp_embed.tool(timeout=0.3)
         def outlives_its_caller() -> str:
             """Run on after its caller was told that it does."""
             entered.set()
