@@ -322,7 +322,7 @@ def test_strangers_that_made_room_are_summed_up(start, monkeypatch):
 
 
 def test_a_few_silent_strangers_are_the_first_to_go(start):
-    live = start(head_timeout=20.0)
+    live = start(head_timeout=3 * DEADLINE)
     with live.connect() as known:
         assert known.rpc("ping").status == 200
         strangers = [live.connect() for _ in range(32)]
