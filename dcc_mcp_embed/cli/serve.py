@@ -28,6 +28,10 @@ from .text import printable
 
 __all__ = ["StderrLog", "describe", "launch_command", "run"]
 
+#: How long the line waits for the row, seconds; one that cannot be written is not waited for. Where
+#: a machine was busy, a second was too little, and whoever had read the line found nobody.
+_REGISTERED_WITHIN = 10.0
+
 
 class StderrLog:
     """Print log lines to stderr from a thread of its own: the loop must not wait for a pipe.
@@ -176,7 +180,7 @@ def run(options: Any) -> int:
     try:
         with ends_on_signals(server, log.close):
             # Whoever has read the line may look for us in the registry at once.
-            server.wait_registered()
+            server.wait_registered(_REGISTERED_WITHIN)
             print(json.dumps(describe(server)), flush=True)
             server.serve_forever()
         server.logbook.info("serve", "stopping")

@@ -255,7 +255,6 @@ def logging_handler_marshals_to_main(stage: Any, start: Callable[..., Any]) -> N
         hosted = start(tools=[tools.module])
 
         def body() -> None:
-            until(lambda: qtloop.standstills() > 0)
             blocked = hosted.later("block")
             assert tools.entered.acquire(timeout=DEADLINE)
             try:
