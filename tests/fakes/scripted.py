@@ -93,6 +93,14 @@ class Line:
         except (ConnectionError, ssl.SSLError):
             raise Gone() from None
 
+    def end(self) -> None:
+        """Say that nothing more comes, and go on reading. Raises Gone."""
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            # The client has left, with something unread.
+            raise Gone() from None
+
     def drain(self) -> None:
         """Read until the client closes the connection, whatever it says."""
         while True:

@@ -247,7 +247,7 @@ def test_a_stream_that_is_none_is_told(talk, response, kind, text):
         line.request()
         line.send(response)
         # Not until it has been read: it could be lost otherwise.
-        line.sock.shutdown(1)
+        line.end()
         line.left()
 
     with Scripted(play) as server:
