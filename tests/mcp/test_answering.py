@@ -6,8 +6,7 @@ import asyncio
 import functools
 import sys
 import threading
-from contextlib import contextmanager
-from typing import Any, Iterator, List
+from typing import Any, List
 
 import pytest
 
@@ -15,6 +14,7 @@ from dcc_mcp_embed.mcp import calling
 from dcc_mcp_embed.mcp.answering import ELICITATION, ROOTS, SAMPLING, Answering, filled
 from dcc_mcp_embed.mcp.calling import Telling, called, run_here
 from dcc_mcp_embed.net.tasks import Cut
+from fakes.asyncio_thread import asyncio_running
 from fakes.driving import DEADLINE
 from fakes.turning import Turning
 
@@ -35,20 +35,6 @@ DEFAULTS = {"name": "John Doe", "age": 30, "verified": False}
 def turning():
     with Turning() as found:
         yield found
-
-
-@contextmanager
-def asyncio_running() -> Iterator[Any]:
-    """A loop of asyncio that runs on a thread of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        yield loop
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(DEADLINE)
-        loop.close()
 
 
 def answer(turning: Turning, method: str, function: Any, params: Any = None) -> Any:

@@ -20,6 +20,7 @@ from dcc_mcp_embed.mcp import facade as facade_module
 from dcc_mcp_embed.mcp import plugins as plugins_module
 from dcc_mcp_embed.net import thread as thread_module
 from fakes import facade_tools, misbehaving
+from fakes.asyncio_thread import asyncio_running
 from fakes.channels import ctrl_c
 from fakes.clock import FakeClock
 from fakes.driving import left_behind
@@ -487,12 +488,6 @@ def test_progress_can_be_awaited(ready):
 
 def test_progress_is_told_on_the_loop_of_its_call(peer):
     """Whichever loop has called meanwhile."""
-    another = asyncio.new_event_loop()
-    thread = threading.Thread(target=another.run_forever)
-    thread.start()
-
-    class Facade(MCPClientFacade):
-        _asyncio_loop = property(lambda self: another, lambda self, loop: None)
 
     async def story():
         loops = []
@@ -513,14 +508,16 @@ def test_progress_is_told_on_the_loop_of_its_call(peer):
     def steps(facade, **more):
         return facade.call_tool_sync(USER, "host", "steps", {"count": 1}, **more)
 
-    facade = Facade()
-    try:
-        asyncio.run(story())
-    finally:
-        facade.cleanup_sync()
-        another.call_soon_threadsafe(another.stop)
-        thread.join(DEADLINE)
-        another.close()
+    with asyncio_running() as another:
+
+        class Facade(MCPClientFacade):
+            _asyncio_loop = property(lambda self: another, lambda self, loop: None)
+
+        facade = Facade()
+        try:
+            asyncio.run(story())
+        finally:
+            facade.cleanup_sync()
 
 
 def test_what_hears_of_progress_harms_nobody(ready, caplog):
