@@ -200,7 +200,7 @@ class Traces:
         self._modules = _checkout_modules()
         self._state = host_state()
 
-    def new(self, grace: float = 2.0) -> List[str]:
+    def new(self, grace: float = 20.0) -> List[str]:
         """Return one line for each thing that is different now; empty if all is as it was."""
         return [*self._new_threads(grace), *self._new_descriptors(grace), *self._changes()]
 

@@ -23,8 +23,7 @@ import asyncio, atexit, faulthandler, os, signal, sys, threading
 faulthandler.dump_traceback_later(20, exit=True)
 from dcc_mcp_embed.ipc import SocketClient, SocketServer
 from dcc_mcp_embed.ipc.answers import NotConnected
-client = SocketClient(sys.argv[1], "client", secret="test", reconnect_interval=0.02,
-    heartbeat_interval=0.05)
+client = SocketClient(sys.argv[1], "client", secret="test", reconnect_interval=0.02)
 
 def wait_for(condition):
     moment = threading.Event()
@@ -40,6 +39,14 @@ ENDS = {
     "connected": """
 assert client.connect_sync()
 assert client.request_sync("echo", 1) == 1
+""",
+    "while its heart beats": """
+client = SocketClient(sys.argv[1], "client", secret="test", heartbeat_interval=0.005)
+assert client.connect_sync()
+beats = lambda: client.get_stats()["heartbeats"]
+wait_for(lambda: beats() > 10)
+# The end of the interpreter takes a while, and it beats all the time.
+atexit.register(lambda before=beats(): wait_for(lambda: beats() > before + 10))
 """,
     "connected with await": """
 async def main():
