@@ -96,6 +96,8 @@ class Server:
         self._limits = limits
         self._version = version
         self._listener: Optional[Listener] = None
+        #: Set once the loop speaks the framed protocol, or never will.
+        self._spoken = threading.Event()
         mode = settings.exec_mode or ("confirm" if interactive else "off")
         self.gate = ExecGate(mode, self._ask if interactive else None, clock)
         self.sessions = Sessions(clock, limits.sessions, clock.token_bytes(4).hex())
@@ -156,7 +158,7 @@ class Server:
 
         It takes a host's main thread a third of what the rest of a start takes, and nobody speaks
         it before the registry names us, so it is loaded when the server runs already. Returns once
-        the loop speaks it: whoever reads the registry then has everything.
+        the loop speaks it, so that whoever reads the registry then has everything, or once it ends.
         """
         from .framed import FramedEndpoint
         from .framed_mcp import FramedMcp
@@ -187,10 +189,9 @@ class Server:
             self._log,
         )
         self._loop.call_soon(self.front.speak, FRAMED, endpoint.connect)
-        spoken = threading.Event()
-        self._loop.call_soon(spoken.set)
+        self._loop.call_soon(self._spoken.set)
         with collector.blocking():
-            spoken.wait(_SPOKEN)
+            self._spoken.wait(_SPOKEN)
 
     def _load_legacy(self) -> Callable[[Exchange], None]:
         """Load the transport of 2024-11-05. Any thread but the loop's."""
@@ -231,6 +232,7 @@ class Server:
 
     def wind_down(self, done: Callable[[], None]) -> None:
         """Stop accepting, let answers that are ready go out, then call ``done``. Loop thread."""
+        self._spoken.set()
         if self._listener is not None:
             self._listener.close()
         else:

@@ -24,9 +24,11 @@ from dcc_mcp_embed.registry import store
 from dcc_mcp_embed.registry.file_registry import open_registry
 from dcc_mcp_embed.registry.status import ServiceStatus
 from dcc_mcp_embed.server import registration
+from dcc_mcp_embed.server import server as server_module
 from dcc_mcp_embed.server.readiness import READY, State
 from dcc_mcp_embed.server.row import About
 from dcc_mcp_embed.server.safe_stop import Pass
+from dcc_mcp_embed.server.server import Server
 from dcc_mcp_embed.transport_errors import RegistryFile
 from fakes.live import DEADLINE, starting, tries
 from fakes.served import environment
@@ -562,6 +564,21 @@ def test_a_stop_while_the_manager_is_being_made_leaves_nothing(start, monkeypatc
     opener.join(DEADLINE)
     assert rows(live.registry_dir) == []
     assert live.server.transport is None
+
+
+def test_a_stop_while_the_framed_protocol_is_being_loaded_keeps_no_thread_waiting(
+    start, monkeypatch
+):
+    go, load = threading.Event(), Server.load_framed
+    monkeypatch.setattr(Server, "load_framed", lambda server: go.wait(DEADLINE) and load(server))
+    monkeypatch.setattr(server_module, "_SPOKEN", 2 * DEADLINE)
+    live = start(registered=False)
+    opener = live.server._registration._opener
+    live.close()
+    go.set()
+    opener.join(DEADLINE)
+    assert not opener.is_alive()
+    assert rows(live.registry_dir) == []
 
 
 def test_with_a_directory_given_the_row_is_there(start, tmp_path):
