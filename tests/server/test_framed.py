@@ -377,7 +377,7 @@ def test_consent_is_bound_to_the_connection(start):
 
 
 def test_without_authentication_the_hello_may_be_left_out(start):
-    live = start(Limits(hello_timeout=0.1, head_timeout=0.1), auth=False)
+    live = start(Limits(hello_timeout=0.6, head_timeout=0.6), auth=False)
     with FramedWire(live.port) as wire:
         assert wire.call("ping") == {}
         with live.connect() as silent:
@@ -423,7 +423,7 @@ def test_a_stranger_is_sent_away_in_time_and_learns_nothing(start, kind):
         begun = time.monotonic()
         wire.send(STRANGERS[kind])
         heard = everything(wire.sock)
-        assert time.monotonic() - begun < 2.5
+        assert time.monotonic() - begun < DEADLINE / 2
         for told in (live.server.instance_id, live.server.instance_id[:8], live.server.token):
             assert told.encode() not in heard
         assert wire_key() not in heard
@@ -564,7 +564,7 @@ def test_a_frame_that_does_not_end_is_told_in_time_and_bytes_buy_no_more(start):
 
 
 def test_an_idle_connection_is_told_so_and_one_with_a_call_under_way_is_not_idle(start, stage):
-    live = start(Limits(idle_timeout=0.3, linger=0.2))
+    live = start(Limits(idle_timeout=0.8, linger=0.2))
     with Greeted(live) as wire, Greeted(live) as busy:
         held = busy.ask("tools/call", {"name": "hold"})
         assert stage.entered.acquire(timeout=DEADLINE)

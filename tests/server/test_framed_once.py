@@ -289,7 +289,7 @@ def test_a_call_that_is_refused_for_being_one_too_many_may_be_joined_too(start, 
 
 
 def test_a_silent_connection_is_kept_while_a_call_that_it_has_joined_runs(start, stage):
-    live = start(limits=config.Limits(idle_timeout=0.4))
+    live = start(limits=config.Limits(idle_timeout=0.8))
     first, ident = holding(live, stage)
     first.close()
     wire, states = again(live, first, [ident])

@@ -24,9 +24,9 @@ from fakes.served import Served
 pytestmark = pytest.mark.edges
 
 #: Short enough for a test, long enough for a busy machine.
-HEAD = 0.2
+HEAD = 0.4
 NEXT = 3.0
-SLACK = 2.0
+SLACK = 5.0
 SHORT = Limits(head_timeout=HEAD, body_timeout=HEAD, linger=HEAD, connect_grace=0.1)
 LISTING = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 
@@ -82,13 +82,15 @@ SILENT = {
 def test_half_a_request_and_then_silence_is_told_in_time(start, where):
     live = start()
     with live.connect() as wire:
+        begun = time.monotonic()
         wire.send(SILENT[where](live))
         if where == "in the second request":
             assert wire.read().status == 200
-        seconds, answer = took(wire.read)
+        answer = wire.read()
+        seconds = time.monotonic() - begun
         assert answer.status == 408
         assert "in time" in answer.json["error"]
-        assert HEAD * 0.5 < seconds < HEAD + SLACK
+        assert HEAD * 0.9 < seconds < HEAD + SLACK
         assert took(wire.at_end)[1]
 
 
@@ -123,7 +125,7 @@ def test_a_client_with_a_token_may_not_be_silent_for_ever(start):
 
         seconds, ended = took(served_and_sent_away)
         assert ended
-        assert 2.5 * HEAD < seconds < 3 * HEAD + SLACK
+        assert 2.9 * HEAD < seconds < 3 * HEAD + SLACK
 
 
 @pytest.mark.parametrize("part", ["head", "body"])

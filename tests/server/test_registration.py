@@ -224,7 +224,7 @@ def test_neither_the_start_nor_the_host_waits_for_the_lock_of_others(start, tmp_
     with held(tmp_path / "registry"):
         begun = time.monotonic()
         live = start(registered=False)
-        assert time.monotonic() - begun < 1.5, "it gives up after two seconds"
+        assert time.monotonic() - begun < 1.9, "it gives up after two seconds"
         with live.connect() as wire:
             assert wire.tool("get_scene_info")["structuredContent"]["ok"]
         assert rows(live.registry_dir) == []
@@ -348,7 +348,7 @@ def test_the_end_waits_a_moment_for_the_lock_and_then_the_sentinel_is_free(start
     with held(tmp_path / "registry"):
         begun = time.monotonic()
         live.server.stop()
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - begun < 1.9, "it gives up after two seconds"
         assert len(rows(live.registry_dir)) == 1
     log = " ".join(line.text for line in live.server.logbook.read(level="warning"))
     assert "not told of our end" in log

@@ -147,7 +147,7 @@ def test_everybody_who_waits_is_told_and_every_connection_is_closed(start, tools
     until_queued(live, 3)
     begun = time.monotonic()
     live.server.stop()
-    assert time.monotonic() - begun < 2.0
+    assert time.monotonic() - begun < DEADLINE / 2
     for caller in waiting:
         found = caller.told()
         assert (found["code"], found["state"]) == ("host_shutting_down", "not_started")
@@ -188,7 +188,7 @@ def test_stopped_from_the_main_thread_by_a_tool_while_others_wait(start, tools):
     assert blocked.result["content"][0]["text"] == "over"
     live.close()
     assert len(tools.ended) == 1
-    assert tools.ended[0] < 1.0, "the main thread was kept waiting"
+    assert tools.ended[0] < 3.0, "the main thread was kept waiting"
 
 
 def test_a_worker_that_does_not_end_does_not_keep_the_host_waiting(start, tools):
@@ -197,7 +197,7 @@ def test_a_worker_that_does_not_end_does_not_keep_the_host_waiting(start, tools)
     assert tools.entered.acquire(timeout=DEADLINE)
     begun = time.monotonic()
     live.close()
-    assert time.monotonic() - begun < 2.0
+    assert time.monotonic() - begun < DEADLINE / 2
     assert caller.told()["state"] == "running"
 
 
