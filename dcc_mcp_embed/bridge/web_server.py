@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Optional
 
 from .. import __version__
 from ..clock import Clock
@@ -77,7 +77,7 @@ class WebBridge:
             public,
             log,
         )
-        self._listener: Listener
+        self._listener: Optional[Listener] = None
         self._ended = threading.Event()
 
     def facts(self) -> Dict[str, Any]:
@@ -94,6 +94,7 @@ class WebBridge:
     def start(self, watch: MakeWatch) -> None:
         """Begin to look for hosts, and to serve."""
         self._core.start(watch)
+        self._loop.at_end(self._abort)
         self._loop.call_soon(self._open)
         self._thread.start()
 
@@ -122,11 +123,21 @@ class WebBridge:
         )
 
     def _wind_down(self) -> None:
-        self._listener.close()
+        self._listen_no_more()
         self._web.close()
         self._loop.call_later(_FLUSH_S, self._front.abort)
         # One more turn: what has been said already is sent, what has arrived is read.
         self._loop.call_soon(self._front.close, self._loop.stop)
+
+    def _abort(self) -> None:
+        self._listen_no_more()
+        self._front.abort()
+
+    def _listen_no_more(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        else:
+            self._sock.close()
 
     def _about(self, exchange: Exchange) -> None:
         """Say what this is; to one of ours also prove it."""

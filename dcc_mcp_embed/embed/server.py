@@ -133,8 +133,10 @@ class EmbeddedServer:
         self._address = ("127.0.0.1", self.port)
         self._thread.on_fork(self._server.disown)
         self._thread.on_fork(self._disown)
+        self._loop.at_end(self._server.abort)
         self._loop.call_soon(self._server.open)
         if self._sidecars is not None:
+            self._loop.at_end(self._sidecars.close)
             self._thread.on_fork(self._sidecars.disown)
             self._loop.call_soon(self._sidecars.open)
         self._thread.start()

@@ -11,7 +11,7 @@ import selectors
 import socket
 import threading
 from collections import deque
-from typing import Any, Callable, Deque, Optional, Tuple
+from typing import Any, Callable, Deque, List, Optional, Tuple
 
 from .. import collector
 from ..clock import Clock
@@ -38,6 +38,7 @@ class Loop:
         self._timers = Timers()
         self._calls: Deque[Tuple[Callable[..., Any], Tuple[Any, ...]]] = deque()
         self._thread_id = 0
+        self._last: List[Callable[[], None]] = []
         self._stopping = False
         self._closed = False
         # True from a wake-up until the loop has seen it, so that a burst of calls costs one byte.
@@ -61,6 +62,13 @@ class Loop:
         self._calls.append((function, args))
         if not self._woken and threading.get_ident() != self._thread_id:
             self._wake()
+
+    def at_end(self, function: Callable[[], None]) -> None:
+        """Call ``function()`` when :meth:`run` ends, whoever has stopped it. Before it runs.
+
+        What was to be done in a next turn is not done any more: sockets are closed here, or never.
+        """
+        self._last.append(function)
 
     def stop(self) -> None:
         """Make :meth:`run` return after its current turn. Any thread."""
@@ -108,6 +116,8 @@ class Loop:
         try:
             while not self._stopping:
                 self.turn()
+            for function in self._last:
+                self._call(function, ())
         finally:
             collector.resume()
             collector.unguard()

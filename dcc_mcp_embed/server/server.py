@@ -233,16 +233,26 @@ class Server:
     def wind_down(self, done: Callable[[], None]) -> None:
         """Stop accepting, let answers that are ready go out, then call ``done``. Loop thread."""
         self._spoken.set()
-        if self._listener is not None:
-            self._listener.close()
-        else:
-            self._sock.close()
+        self._listen_no_more()
         self.subscriptions.close()
         self.gate.close(HostShuttingDown("The server in this host was stopped."))
         self._loop.call_later(FLUSH, self.front.abort)
         # One more turn: requests that have arrived already are read, and refused in words. Closing
         # a socket with unread data would reset the connection instead.
         self._loop.call_soon(self.front.close, done)
+
+    def abort(self) -> None:
+        """Listen no more and end every connection now. Loop thread."""
+        self._spoken.set()
+        self._listen_no_more()
+        self.front.abort()
+
+    def _listen_no_more(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        else:
+            # Stopped before it was open.
+            self._sock.close()
 
     def scene_changed(self) -> None:
         """Tell of it: the host has opened or saved a file. The host's main thread."""

@@ -20,10 +20,10 @@ from dcc_mcp_embed.server.exchange import Exchange
 from dcc_mcp_embed.server.ports import who_answers
 from dcc_mcp_embed.server.sinks import Sink
 from dcc_mcp_embed.wire.mcp.outcomes import Listen
-from fakes.bridged import MODERN
+from fakes.bridged import MODERN, Web
 from fakes.live import DEADLINE, Wire, tries
 from fakes.served import environment, run
-from fakes.streaming import initialize
+from fakes.streaming import connecting, initialize
 
 KEY = "io.modelcontextprotocol/subscriptionId"
 ROUTED = {
@@ -360,6 +360,21 @@ def test_sessions_are_told_of_changes_on_their_streams(connect, stage):
     assert told["params"] == {"uri": "test://a"}
     stage.live.server.register_tools(FRESH)
     assert ears.message()["method"] == "notifications/tools/list_changed"
+
+
+def test_a_loop_that_comes_to_its_end_late_leaves_nobody_connected(home, monkeypatch):
+    with Web(home, monkeypatch) as web, connecting(web) as connect:
+        wire, go = connect(), threading.Event()
+        assert wire.rpc("ping").status == 200
+        loop = web._web._loop
+        loop.call_soon(lambda: loop.call_soon(go.wait, DEADLINE))
+        thread = web._web._thread._thread
+        web._web.stop()
+        web._thread.join(DEADLINE)
+        assert thread.is_alive()
+        go.set()
+        thread.join(DEADLINE)
+        assert wire.at_end()
 
 
 def test_a_session_that_lost_its_room_is_told_when_it_is_back(web, connect, stage, monkeypatch):

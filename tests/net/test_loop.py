@@ -84,6 +84,18 @@ def test_an_error_is_reported_and_the_loop_goes_on(loop, failures):
     assert isinstance(failures[0][1], ZeroDivisionError)
 
 
+def test_what_is_for_its_end_is_done_there_and_what_was_for_the_next_turn_is_not(loop, failures):
+    seen = []
+    loop.at_end(lambda: seen.append(loop.is_current()))
+    loop.at_end(lambda: 1 // 0)
+    loop.at_end(lambda: seen.append("last"))
+    loop.call_soon(loop.call_soon, seen.append, "another turn")
+    loop.call_soon(loop.stop)
+    loop.run()
+    assert seen == [True, "last"]
+    assert [type(error) for _, error in failures] == [ZeroDivisionError]
+
+
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
 @pytest.mark.parametrize("place", ["call", "timer", "socket"])
 def test_what_ends_a_program_does_not_end_the_loop(loop, failures, kind, place):

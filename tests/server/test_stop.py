@@ -201,6 +201,22 @@ def test_a_worker_that_does_not_end_does_not_keep_the_host_waiting(start, tools)
     assert caller.told()["state"] == "running"
 
 
+def test_a_loop_that_comes_to_its_end_late_leaves_nobody_connected(start):
+    live = start()
+    client, go = live.connect(), threading.Event()
+    assert client.rpc("ping").status == 200
+    live.server._loop.call_soon(go.wait, DEADLINE)
+    thread = live.server._thread._thread
+    live.close()
+    assert thread.is_alive()
+    go.set()
+    thread.join(DEADLINE)
+    with client:
+        assert client.at_end()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", live.port), DEADLINE)
+
+
 def test_who_waits_for_the_users_consent_is_told(start):
     asked = threading.Event()
 
