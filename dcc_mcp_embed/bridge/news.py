@@ -257,6 +257,9 @@ class News(Moments):
         if heard.begins:
             # Twice if its connection has been made anew meanwhile.
             lost = lost or ear.missed or ear.heard
+            if ear.before is None and not lost:
+                # What it was asked for when it came may be older.
+                self._lists_changed(ear)
             ear.heard = True
             self._stop(ear)
             self._listen(ear.label)
@@ -275,10 +278,13 @@ class News(Moments):
 
     def _missed(self, ear: _Ear) -> None:
         ear.missed = False
-        for kind in ("tools", "prompts", "resources"):
-            self._changed(ear, kind)
+        self._lists_changed(ear)
         for uri in sorted(ear.uris):
             self._updated(ear, uri)
+
+    def _lists_changed(self, ear: _Ear) -> None:
+        for kind in ("tools", "prompts", "resources"):
+            self._changed(ear, kind)
 
     def _changed(self, ear: _Ear, kind: str) -> None:
         if kind == "tools":

@@ -181,6 +181,25 @@ def test_what_may_have_been_missed_is_told(world):
     assert len(world.voice.told) == 4
 
 
+@pytest.mark.parametrize("answered", ["before", "after"])
+def test_what_a_host_had_before_it_is_listened_to_is_asked_for_again(world, answered):
+    world.look(FIRST)
+    (listed,) = world.tools
+    if answered == "before":
+        listed([TOOL], "")
+        world.turn()
+    world.begins(world.ears[0])
+    if answered == "after":
+        assert len(world.tools) == 1
+        listed([TOOL], "")
+        world.turn()
+    assert len(world.tools) == 2
+    world.tools[1]([TOOL, dict(TOOL, name="redo")], "")
+    world.turn()
+    assert len(world.tools) == 2
+    assert {"undo", "redo"} <= {one["name"] for one in world.core._catalog.listing()}
+
+
 def test_a_host_of_an_earlier_version_is_not_asked_again(world):
     world.look(FIRST)
     world.ears[0].end(Ended(fault=Fault(-32600, "no")))

@@ -251,7 +251,7 @@ def test_what_cannot_be_sent_is_refused_here(bench):
 
 def test_much_in_both_directions_at_once(bench):
     """Two ends that stop reading while they cannot write would wait for each other."""
-    client = bench.connected()
+    client = bench.connected(request_timeout=DEADLINE)
     data = "x" * (3 * 1024 * 1024)
 
     async def main():
@@ -663,7 +663,9 @@ def test_pushes_without_asyncio(bench, caplog):
         bench.server.push_sync("news", "not for us", to="other")
         until(lambda: len(got) == 201)
     assert got == [("news", number) for number in range(200)] + [("news", None)]
-    assert len(threads) == 1 and threading.current_thread() not in threads
+    assert threading.current_thread() not in threads
+    # One after another: it ends where there is nothing to do for a while.
+    assert sum(thread.is_alive() for thread in threads) <= 1
     assert "the handler of the push 'bad' failed: KeyError('bad')" in caplog.text
     stats = client.get_stats()
     assert (stats["pushes"], stats["pushes_unhandled"]) == (203, 1)
