@@ -591,7 +591,7 @@ def test_beside_it_all_nobody_is_waited_for_for_ever(world):
 
 
 async def _soon(world, turning):
-    before, module._LONGEST = module._LONGEST, 0.05
+    before, module._LONGEST = module._LONGEST, 1.0
     try:
         await world.events.tell_aside(turning.loop, None, world.logged.append)
     finally:

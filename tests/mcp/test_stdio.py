@@ -440,7 +440,8 @@ def test_who_has_said_goodbye_has_no_thread_and_no_pipe_left(programs):
 
 
 @pytest.mark.parametrize("at", ["before it is started", "once it is started"])
-def test_nor_has_who_cleans_up_while_it_begins(programs, at):
+def test_nor_has_who_cleans_up_while_it_begins(programs, monkeypatch, at):
+    monkeypatch.setattr(program_module, "_PATIENCE", DEADLINE)
     facade = MCPClientFacade()
     given = MCPPluginConfig(
         "me", "p", plugin_type="stdio", command=sys.executable, args=[*ARGS, "silent"]
