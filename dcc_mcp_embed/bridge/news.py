@@ -1,9 +1,10 @@
 """Word of changes: hosts are listened to, and clients told what they want to hear of.
 
 One request to each host that runs is under way all the time, ``subscriptions/listen``; when more is
-to be heard of, another one takes its place before it is ended. What may have been missed in between
-two hosts, or two connections, is looked at anew, and told as if it had changed. What all clients
-together watch of one host is bounded by what hosts take in one such request.
+to be heard of, another one takes its place before it is ended; what both hear of is told twice.
+What may have been missed in between two hosts, or two connections, is looked at anew, and told as
+if it had changed. What all clients together watch of one host is bounded by what hosts take in one
+such request.
 """
 
 from __future__ import annotations

@@ -128,7 +128,8 @@ def test_a_resource_is_watched_and_no_more(bridge, serve):
     assert bridge.ask("resources/subscribe", {"uri": "scene://info"}) == {}
     live.server.resource_updated("test://b")
     live.server.resource_updated("test://a")
-    bridge.until(lambda: watched(bridge) == ["test://a"])
+    # Twice, if the one that listened until just now has heard of it as well.
+    bridge.until(lambda: set(watched(bridge)) == {"test://a"})
     assert bridge.call("create_object", kind="cube")["ok"]
     bridge.until(lambda: "scene://info" in watched(bridge))
     assert bridge.ask("resources/unsubscribe", {"uri": "test://a"}) == {}
