@@ -80,7 +80,7 @@ def reentrancy(world: World) -> None:
 
 def leaving(world: World) -> None:
     """The last check: there is no host after it."""
-    begun = threading.Event()
+    begun, ended = threading.Event(), threading.Event()
     closed: List[bool] = []
 
     def steps() -> Iterator[Optional[int]]:
@@ -90,6 +90,7 @@ def leaving(world: World) -> None:
                 yield None
         finally:
             closed.append(world.adapter.is_main_thread())
+            ended.set()
 
     flying = world.start(steps, writes=True)
     expect(begun.wait(SECONDS), "it did not begin")
@@ -107,5 +108,7 @@ def leaving(world: World) -> None:
     else:
         raised(HostShuttingDown, refused)
     expect(waiting.begun == refused.begun == 0, "a job ran after its caller was told otherwise")
+    # Callers are told first.
+    ended.wait(SECONDS)
     expect(closed == [True], "what was between two steps was not ended there: {}".format(closed))
     told_once(flying, waiting)
