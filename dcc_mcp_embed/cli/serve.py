@@ -28,8 +28,8 @@ from .text import printable
 
 __all__ = ["StderrLog", "describe", "launch_command", "run"]
 
-#: How long the line waits for the row, seconds; one that cannot be written is not waited for. Where
-#: a machine was busy, a second was too little, and whoever had read the line found nobody.
+#: How long the line waits for the row in the registry, seconds. Where a machine was busy, a second
+#: was too little, and whoever had read the line found nobody.
 _REGISTERED_WITHIN = 10.0
 
 
@@ -85,6 +85,34 @@ class StderrLog:
         descriptor = sys.stderr.fileno()
         while data:
             data = data[os.write(descriptor, data) :]
+
+
+class _Announcement:
+    """Print how to reach a server once others can find it, while it serves already.
+
+    Whoever has read the line may look for us in the registry at once; and neither a signal nor a
+    tool waits for that, which the main thread has to see to.
+    """
+
+    def __init__(self, server: embed.EmbeddedServer) -> None:
+        self._server = server
+        #: What printing has raised; it ends the serving.
+        self.error: Optional[Exception] = None
+        self._thread = threading.Thread(target=self._run, name="dcc-mcp-embed line", daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the thread, once the server has stopped."""
+        self._thread.join(1.0)
+
+    def _run(self) -> None:
+        try:
+            self._server.wait_registered(_REGISTERED_WITHIN)
+            print(json.dumps(describe(self._server)), flush=True)
+        except Exception as error:
+            # Most likely nobody reads it. Raised by whoever serves.
+            self.error = error
+            self._server.adapter.close()
 
 
 def describe(server: embed.EmbeddedServer) -> Dict[str, Any]:
@@ -176,18 +204,18 @@ def run(options: Any) -> int:
         qtserver=options.qtserver,
         always_stream=options.always_stream,
     )
-    log = StderrLog(server.logbook)
+    log, line = StderrLog(server.logbook), _Announcement(server)
     try:
         with ends_on_signals(server, log.close):
-            # Whoever has read the line may look for us in the registry at once.
-            server.wait_registered(_REGISTERED_WITHIN)
-            print(json.dumps(describe(server)), flush=True)
             server.serve_forever()
+        if line.error is not None:
+            raise line.error
         server.logbook.info("serve", "stopping")
     except KeyboardInterrupt:
         server.logbook.warning("serve", "stopping; what was running was broken off")
         raise
     finally:
         server.stop()
+        line.join()
         log.close()
     return 0

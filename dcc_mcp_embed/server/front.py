@@ -42,7 +42,7 @@ class Front(Hall):
         self.speakers = speakers
         # For a protocol that is not spoken yet.
         self._waiting: Dict[Stream, Arrival] = {}
-        # Whether strangers are to make room at the end of this turn.
+        # Whether strangers are to make room in a moment.
         self._crowded = False
         # Strangers that made room and were not logged yet; None: nobody has for a while.
         self._evicted: Optional[int] = None
@@ -53,7 +53,7 @@ class Front(Hall):
         if full:
             # Whoever has just come may be one of ours, and whoever fills all places is not: then
             # the next moment counts for more than the grace of each.
-            full = not (self._evict_stranger(0.0) or self._evict_guest())
+            full = not (self._evict_stranger() or self._evict_guest())
         elif len(self._strangers) >= self.limits.unauthenticated:
             self._make_room_later()
         if full and len(self._refused) >= self.limits.unauthenticated:
@@ -71,7 +71,11 @@ class Front(Hall):
         """Speak another protocol from now on, also with those who wait for it."""
         self.speakers[protocol] = speaker
         waiting, self._waiting = self._waiting, {}
-        for arrival in waiting.values():
+        now = self.loop.clock.monotonic()
+        for stream, arrival in waiting.items():
+            if stream in self._strangers:
+                # Until now it could not show who it is.
+                self._strangers[stream] = now
             arrival.go_on()
 
     def _speaker_for(self, protocol: str, arrival: Arrival) -> Optional[Speaker]:
@@ -104,11 +108,9 @@ class Front(Hall):
         finally:
             sock.close()
 
-    def _evict_stranger(self, age: float) -> bool:
-        """Drop the oldest connection without a token if it is at least ``age`` seconds old."""
-        for stream, opened in self._strangers.items():
-            if self.loop.clock.monotonic() - opened < age:
-                return False
+    def _evict_stranger(self) -> bool:
+        """Drop the oldest connection without a token, if there is one."""
+        for stream in self._strangers:
             self._tell_of_evicted()
             stream.abort()
             return True
@@ -122,14 +124,20 @@ class Front(Hall):
         """
         if not self._crowded:
             self._crowded = True
+            before = self.loop.clock.monotonic() - self.limits.connect_grace
             # What comes from those who were let in just now is read in the next turn.
-            self.loop.call_soon(self.loop.call_soon, self._make_room)
+            self.loop.call_soon(self.loop.call_soon, self._make_room, before)
 
-    def _make_room(self) -> None:
+    def _make_room(self, before: float) -> None:
+        """Drop strangers that came before a moment, the oldest first, as long as there are many."""
         self._crowded = False
-        while len(self._strangers) > self.limits.unauthenticated:
-            if not self._evict_stranger(self.limits.connect_grace):
+        for stream, opened in list(self._strangers.items()):
+            if len(self._strangers) <= self.limits.unauthenticated:
                 return
+            # Who waits for a protocol that nobody speaks yet cannot show a token.
+            if opened <= before and stream not in self._waiting:
+                self._tell_of_evicted()
+                stream.abort()
 
     def _evict_guest(self) -> bool:
         """Drop the connection that has been a guest's for the longest time, if there is one."""

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +17,7 @@ import dcc_mcp_embed
 from dcc_mcp_embed.config import Limits
 from dcc_mcp_embed.mcp.http_client import HttpClient
 from dcc_mcp_embed.server import front
+from dcc_mcp_embed.server.server import Server
 from dcc_mcp_embed.tools.declare import Progress
 from fakes.framed import FramedWire, wire_key
 from fakes.live import DEADLINE, on_loop, starting, tries
@@ -34,7 +36,9 @@ LISTING = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 @pytest.fixture
 def start(tmp_path, monkeypatch):
     with starting(str(tmp_path), monkeypatch, check=answers_at_once) as one_more:
-        yield lambda **limits: one_more(limits=SHORT._replace(**limits))
+        yield lambda registered=True, **limits: one_more(
+            limits=SHORT._replace(**limits), registered=registered
+        )
 
 
 def answers_at_once(live):
@@ -302,6 +306,67 @@ def test_a_flood_of_strangers_who_have_only_just_come_does_not_keep_one_out(star
     finally:
         for wire in strangers:
             wire.close()
+
+
+def in_turns(live, *steps):
+    """Do something in each of some turns of the loop that follow one another."""
+    done = threading.Event()
+
+    def do(first, *more):
+        if more:
+            live.server._loop.call_soon(do, *more)
+        first()
+        if not more:
+            done.set()
+
+    live.server._loop.call_soon(do, *steps)
+    assert done.wait(DEADLINE)
+
+
+@pytest.mark.parametrize(
+    ("waves", "late"), [((64,), True), ((33, 40), False)], ids=["token later", "token at once"]
+)
+def test_a_loop_that_is_held_up_drops_nobody_whose_token_it_has_not_read(start, waves, late):
+    live = start(head_timeout=20.0, connect_grace=0.3)
+    wires = []
+
+    def say(those):
+        for wire in those:
+            wire.send(post(live))
+
+    def come(many):
+        new = [live.connect() for _ in range(many)]
+        wires.extend(new)
+        say([] if late else new)
+
+    def be_held_up():
+        say(wires if late else [])
+        threading.Event().wait(0.5)
+
+    steps = [partial(come, many) for many in waves]
+    try:
+        in_turns(live, *steps, *([lambda: None] if late else []), be_held_up)
+        assert [wire.read().status for wire in wires] == [200] * sum(waves)
+    finally:
+        for wire in wires:
+            wire.close()
+
+
+def test_who_waits_for_the_framed_protocol_does_not_make_room(start, monkeypatch):
+    go_on, load = threading.Event(), Server.load_framed
+    monkeypatch.setattr(Server, "load_framed", lambda server: go_on.wait(DEADLINE) and load(server))
+    live = start(registered=False, unauthenticated=2, connect_grace=0.0, head_timeout=20.0)
+    waiting, early = lambda: len(live.server._server.front._waiting), []
+    for number in range(4):
+        early.append(FramedWire(live.port, wire_key(), live.server.instance_id))
+        early[-1].flush()
+        assert any(on_loop(live, waiting) == number + 1 for _ in tries())
+    for _ in range(3):
+        answers_at_once(live)
+    go_on.set()
+    for wire in early:
+        assert wire.greet().instance_id == live.server.instance_id
+        wire.close()
 
 
 def test_strangers_that_made_room_are_summed_up(start, monkeypatch):
