@@ -18,7 +18,6 @@ from http.client import HTTPConnection
 
 import pytest
 
-
 from dcc_mcp_embed.cli.signals import GRACE
 from dcc_mcp_embed.clock import SystemClock
 from dcc_mcp_embed.registry.file_registry import open_registry
