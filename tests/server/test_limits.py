@@ -27,7 +27,7 @@ pytestmark = pytest.mark.edges
 
 #: Short enough for a test, long enough for a busy machine.
 HEAD = 0.4
-NEXT = 3.0
+NEXT = 5.0
 SLACK = 5.0
 SHORT = Limits(head_timeout=HEAD, body_timeout=HEAD, linger=HEAD, connect_grace=0.1)
 LISTING = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
