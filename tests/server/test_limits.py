@@ -468,7 +468,7 @@ def test_a_process_without_descriptors_left_serves_again_once_it_has_some(tmp_pa
 MIB = 1024 * 1024
 #: Two bodies of this size have room, a third has not.
 LARGE = 3 * MIB // 2
-ROOM = {"bodies_in_flight": 3 * MIB, "body_timeout": 20.0}
+ROOM = {"head_timeout": 20.0, "bodies_in_flight": 3 * MIB, "body_timeout": 20.0}
 
 
 def half(live, size=LARGE):
