@@ -36,7 +36,7 @@ class Loading:
             return
         # Whatever modules it has: it is a host, beside which a thread of ours works.
         collector.hold()
-        thread = threading.Thread(target=self._run, name="dcc-mcp-embed loading", daemon=True)
+        thread = collector.Thread(self._run, "dcc-mcp-embed loading")
         try:
             thread.start()
         except RuntimeError:
@@ -59,12 +59,8 @@ class Loading:
             self._thread.join(_PATIENCE)
 
     def _run(self) -> None:
-        collector.guard()
-        try:
-            self._load()
-            self._do_the_rest()
-        finally:
-            collector.unguard()
+        self._load()
+        self._do_the_rest()
 
     def _load(self) -> None:
         collector.pause()

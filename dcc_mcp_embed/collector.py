@@ -29,9 +29,10 @@ import os
 import sys
 import threading
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, Set
+from typing import Any, Callable, Dict, Iterator, Set, Tuple
 
 __all__ = [
+    "Thread",
     "blocking",
     "catch_up",
     "due",
@@ -143,6 +144,23 @@ def unguard() -> None:
         _guards -= 1
         if not _guards:
             gc.callbacks.remove(_veto)
+
+
+class Thread(threading.Thread):
+    """A daemon thread of ours, guarded from its first line to its last.
+
+    :class:`threading.Thread` has lines of its own before and after what is to be run.
+    """
+
+    def __init__(self, target: Callable[..., Any], name: str, args: Tuple[Any, ...] = ()) -> None:
+        super().__init__(target=target, name=name, args=args, daemon=True)
+
+    def _bootstrap(self) -> None:
+        guard()
+        try:
+            super()._bootstrap()  # type: ignore[misc]
+        finally:
+            unguard()
 
 
 @contextmanager

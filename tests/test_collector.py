@@ -99,3 +99,41 @@ def test_nothing_is_found_whatever_another_thread_does_in_between(tmp_path, othe
     done = run(RACE.format(other=other), str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["0", str(dropped)]
+
+
+BEFORE_AND_AFTER = """
+import collections, gc, threading
+from dcc_mcp_embed import collector
+gc.disable()
+collector.hold()
+finalised = collections.Counter()
+here = threading.get_ident()
+class Node:
+    def __del__(self):
+        finalised["here" if threading.get_ident() == here else "there"] += 1
+def litter():
+    for _ in range(100):
+        node = Node()
+        node.itself = node
+class Ours(collector.Thread):
+    def _bootstrap_inner(self):
+        # As whatever it allocates may make a collection due.
+        gc.collect()
+        super()._bootstrap_inner()
+        gc.collect()
+litter()
+ran = []
+ours = Ours(ran.append, "ours", (1,))
+assert ours.daemon and ours.name == "ours"
+ours.start()
+ours.join()
+assert ran == [1] and not gc.callbacks
+gc.collect()
+print(finalised["there"], finalised["here"])
+"""
+
+
+def test_a_thread_of_ours_is_guarded_before_its_first_line_and_after_its_last(tmp_path):
+    done = run(BEFORE_AND_AFTER, str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["0", "100"]

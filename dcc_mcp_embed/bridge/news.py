@@ -40,13 +40,12 @@ _NOT_SERVED = (jsonrpc.INVALID_REQUEST, jsonrpc.METHOD_NOT_FOUND)
 
 
 class _Ear:
-    """One request to be told of changes. ``missed``: there may have been some before it began."""
+    """One request to be told of changes."""
 
-    def __init__(self, label: str, host: Host, uris: FrozenSet[str], missed: bool) -> None:
+    def __init__(self, label: str, host: Host, uris: FrozenSet[str]) -> None:
         self.label = label
         self.host = host
         self.uris = uris
-        self.missed = missed
         self.heard = False
         self.errand: Errand
         #: The one that it takes the place of.
@@ -79,8 +78,7 @@ class News(Moments):
         self._clients = clients
         #: Label -> who listens to it.
         self._ears: Dict[str, _Ear] = {}
-        #: Labels whose hosts were listened to before, and instances that cannot be.
-        self._known: Set[str] = set()
+        #: Instances that cannot be listened to.
         self._mute: Set[str] = set()
         #: Instance -> what it would not tell of; then it is listened to for its lists alone.
         self._refused: Dict[str, FrozenSet[str]] = {}
@@ -234,7 +232,7 @@ class News(Moments):
         if before is not None and (before.uris == uris or not before.heard):
             # One that has only begun is waited for first.
             return
-        ear = _Ear(label, host, uris, before is None and label in self._known)
+        ear = _Ear(label, host, uris)
         ear.before = before
         wishes: Dict[str, Any] = dict.fromkeys(dialect.WISHES.values(), True)
         if uris:
@@ -246,7 +244,6 @@ class News(Moments):
             heard=lambda data: self._desk.post(self._heard, ear, data),
         )
         self._again.pop(label, None)
-        self._known.add(label)
         self._ears[label] = ear
         self._relay.listen(host, ear.errand, lambda ended: self._desk.post(self._ended, ear, ended))
 
@@ -257,10 +254,8 @@ class News(Moments):
         heard = dialect.news(data)
         if heard.begins:
             # Twice if its connection has been made anew meanwhile.
-            lost = lost or ear.missed or ear.heard
-            if ear.before is None and not lost:
-                # What it was asked for when it came may be older.
-                self._lists_changed(ear)
+            # Or the first one of this host: what it was asked for when it came may be older.
+            lost = lost or ear.heard or ear.before is None
             ear.heard = True
             self._stop(ear)
             self._listen(ear.label)
@@ -278,14 +273,10 @@ class News(Moments):
             self._relay.cancel(before.host, before.errand, lambda: None)
 
     def _missed(self, ear: _Ear) -> None:
-        ear.missed = False
-        self._lists_changed(ear)
-        for uri in sorted(ear.uris):
-            self._updated(ear, uri)
-
-    def _lists_changed(self, ear: _Ear) -> None:
         for kind in ("tools", "prompts", "resources"):
             self._changed(ear, kind)
+        for uri in sorted(ear.uris):
+            self._updated(ear, uri)
 
     def _changed(self, ear: _Ear, kind: str) -> None:
         if kind == "tools":

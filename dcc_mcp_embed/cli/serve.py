@@ -87,34 +87,6 @@ class StderrLog:
             data = data[os.write(descriptor, data) :]
 
 
-class _Announcement:
-    """Print how to reach a server once others can find it, while it serves already.
-
-    Whoever has read the line may look for us in the registry at once; and neither a signal nor a
-    tool waits for that, which the main thread has to see to.
-    """
-
-    def __init__(self, server: embed.EmbeddedServer) -> None:
-        self._server = server
-        #: What printing has raised; it ends the serving.
-        self.error: Optional[Exception] = None
-        self._thread = threading.Thread(target=self._run, name="dcc-mcp-embed line", daemon=True)
-        self._thread.start()
-
-    def join(self) -> None:
-        """Wait for the thread, once the server has stopped."""
-        self._thread.join(1.0)
-
-    def _run(self) -> None:
-        try:
-            self._server.wait_registered(_REGISTERED_WITHIN)
-            print(json.dumps(describe(self._server)), flush=True)
-        except Exception as error:
-            # Most likely nobody reads it. Raised by whoever serves.
-            self.error = error
-            self._server.adapter.close()
-
-
 def describe(server: embed.EmbeddedServer) -> Dict[str, Any]:
     """Return what ``serve`` prints: how to reach the server."""
     return {
@@ -204,18 +176,18 @@ def run(options: Any) -> int:
         qtserver=options.qtserver,
         always_stream=options.always_stream,
     )
-    log, line = StderrLog(server.logbook), _Announcement(server)
+    log = StderrLog(server.logbook)
     try:
-        with ends_on_signals(server, log.close):
+        with ends_on_signals(server, log.close) as ending:
+            # Whoever has read the line may look for us in the registry at once.
+            server.wait_registered(_REGISTERED_WITHIN, lambda: not ending.is_set())
+            print(json.dumps(describe(server)), flush=True)
             server.serve_forever()
-        if line.error is not None:
-            raise line.error
         server.logbook.info("serve", "stopping")
     except KeyboardInterrupt:
         server.logbook.warning("serve", "stopping; what was running was broken off")
         raise
     finally:
         server.stop()
-        line.join()
         log.close()
     return 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from typing import Any, Callable, ContextManager
+from contextlib import contextmanager
+from typing import Any, Callable, Iterator
 
 from .. import embed
 from ..clock import SystemClock
@@ -20,10 +21,11 @@ GRACE = 3.0
 _NOTICED = 0.25
 
 
+@contextmanager
 def ends_on_signals(
     server: embed.EmbeddedServer, flush: Callable[[], None] = lambda: None, grace: float = GRACE
-) -> ContextManager[None]:
-    """Return in what SIGTERM and Ctrl-C end ``serve_forever``. Main thread.
+) -> Iterator[threading.Event]:
+    """Have SIGTERM and Ctrl-C end ``serve_forever``; yield what is set by the first. Main thread.
 
     The first signal ends it as soon as no tool has the main thread. The second one puts the default
     handlers back and raises KeyboardInterrupt, so that a tool that does not end is broken off. If
@@ -32,7 +34,8 @@ def ends_on_signals(
     interpreter back holds up all of this.
     """
     ending = _Ending(server, flush, grace)
-    return signals_heard(ending.first, ending.heard)
+    with signals_heard(ending.first, ending.heard):
+        yield ending.taken
 
 
 class _Ending:
@@ -43,14 +46,14 @@ class _Ending:
         self._flush = flush
         self._grace = grace
         self._count = 0
-        self._taken = threading.Event()
+        self.taken = threading.Event()
         self._broken_off = threading.Event()
 
     def first(self, number: int, frame: Any) -> None:
         """Let the main thread go once no tool has it. Main thread."""
         signal.signal(signal.SIGTERM, self._second)
         signal.signal(signal.SIGINT, self._second)
-        self._taken.set()
+        self.taken.set()
         self._server.adapter.close()
 
     def _second(self, number: int, frame: Any) -> None:
@@ -71,7 +74,7 @@ class _Ending:
 
     def _remind(self) -> None:
         """Send the second signal again if both came while native code ran: that is one handler."""
-        self._taken.wait()
+        self.taken.wait()
         if not self._broken_off.wait(_NOTICED):
             main = threading.main_thread().ident
             assert main is not None

@@ -211,12 +211,15 @@ class EmbeddedServer:
 
     # -- for whoever started it ---------------------------------------------------------------
 
-    def wait_registered(self, timeout: float = 1.0) -> bool:
+    def wait_registered(
+        self, timeout: float = 1.0, wanted: Callable[[], bool] = lambda: True
+    ) -> bool:
         """Wait until others can find this server in the registry; return whether they can.
 
+        No longer than ``wanted()``, which is asked ten times a second: a signal interrupts no wait.
         Any thread; a host's main one has better things to do: :func:`start` does not wait for it.
         """
-        return self._registration is not None and self._registration.wait(timeout)
+        return self._registration is not None and self._registration.wait(timeout, wanted)
 
     @property
     def transport(self) -> Optional[TransportManager]:

@@ -41,7 +41,7 @@ class Worker:
                 return
             self._pump = pump
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                thread = collector.Thread(self._run, self._name)
                 thread.start()
                 self._thread = thread
             self._condition.notify()
@@ -71,24 +71,20 @@ class Worker:
         return not thread.is_alive()
 
     def _run(self) -> None:
-        collector.guard()
-        try:
-            while True:
-                pump = self._wait()
-                if pump is None:
-                    return
-                collector.pause()
-                try:
-                    pump()
-                    if collector.due():
-                        self._litter()
-                except BaseException as error:
-                    # Also what ends a program: nobody sits at this thread to have it ended.
-                    self._log("error", "The tools' thread goes on after {!r}".format(error))
-                finally:
-                    collector.resume()
-        finally:
-            collector.unguard()
+        while True:
+            pump = self._wait()
+            if pump is None:
+                return
+            collector.pause()
+            try:
+                pump()
+                if collector.due():
+                    self._litter()
+            except BaseException as error:
+                # Also what ends a program: nobody sits at this thread to have it ended.
+                self._log("error", "The tools' thread goes on after {!r}".format(error))
+            finally:
+                collector.resume()
 
     def _wait(self) -> Optional[Callable[[], None]]:
         """Return the pump once it is wanted, None at the end.

@@ -202,7 +202,7 @@ class Thread(Place):
             if self._thread is not None:
                 self._condition.notify()
                 return True
-            thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
+            thread = collector.Thread(self._serve, self._name)
             try:
                 thread.start()
             except RuntimeError:
@@ -218,19 +218,15 @@ class Thread(Place):
             self._condition.notify()
 
     def _serve(self) -> None:
-        collector.guard()
-        try:
-            while True:
-                item = self._next()
-                if item is None:
-                    return
-                try:
-                    self._run(self, item)
-                except BaseException as error:
-                    # What ends a program, too: nobody sits at this thread to have it ended.
-                    self._failed(item.what, error)
-        finally:
-            collector.unguard()
+        while True:
+            item = self._next()
+            if item is None:
+                return
+            try:
+                self._run(self, item)
+            except BaseException as error:
+                # What ends a program, too: nobody sits at this thread to have it ended.
+                self._failed(item.what, error)
 
     def _next(self) -> Optional[Item]:
         """Return the next item; None: there is none for a while, and this thread is let go."""

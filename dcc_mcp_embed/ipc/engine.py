@@ -191,9 +191,7 @@ class Engine:
     # -- connecting ---------------------------------------------------------------------------
 
     def _dial(self, number: int) -> None:
-        thread = threading.Thread(
-            target=self._connect, args=(number,), name="dcc-mcp-embed ipc dial", daemon=True
-        )
+        thread = collector.Thread(self._connect, "dcc-mcp-embed ipc dial", (number,))
         try:
             thread.start()
         except RuntimeError as error:
@@ -202,7 +200,6 @@ class Engine:
 
     def _connect(self, number: int) -> None:
         """Make a connection. On a thread of its own, which may block."""
-        collector.guard()
         try:
             target = self._find()
             self.address = target.address
@@ -213,8 +210,6 @@ class Engine:
         else:
             if not self.post(self._connected, number, sock, target.key):
                 sock.close()
-        finally:
-            collector.unguard()
 
     def _connected(self, now: float, number: int, sock: socket.socket, key: bytes) -> None:
         try:

@@ -99,22 +99,18 @@ class Workers:
     # -- on the workers -----------------------------------------------------------------------
 
     def _spawn(self) -> None:
-        threading.Thread(target=self._work, name=self._name, daemon=True).start()
+        collector.Thread(self._work, self._name).start()
 
     def _work(self) -> None:
         me = threading.get_ident()
         with self._lock:
             self._threads[self._threads.index(0)] = me
-        collector.guard()
-        try:
-            while True:
-                job = self._next(me)
-                if job is None:
-                    return
-                self._perform(me, *job)
-                del job
-        finally:
-            collector.unguard()
+        while True:
+            job = self._next(me)
+            if job is None:
+                return
+            self._perform(me, *job)
+            del job
 
     def _next(self, me: int) -> Optional[Any]:
         """Return the next function and its arguments; None: this thread is to end.

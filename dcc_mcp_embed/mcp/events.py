@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, Callable, Deque, Dict, Generator, Iterator, List, Optional, Sequence, Tuple
 
+from .. import collector
 from ..clock import Clock
 from ..net.callables import is_awaitable, is_coroutine_function
 from ..net.loop import Loop
@@ -264,7 +265,7 @@ def _run(callback: StatusCallback, event: Event) -> None:
         except BaseException as error:
             told.set_exception(error)
 
-    threading.Thread(target=run, name="dcc-mcp-embed mcp callback", daemon=True).start()
+    collector.Thread(run, "dcc-mcp-embed mcp callback").start()
     told.result()
 
 

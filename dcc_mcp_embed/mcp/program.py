@@ -344,12 +344,10 @@ class Program:
 
 def _thread(name: str, work: Callable[..., None], *args: Any) -> threading.Thread:
     def run() -> None:
-        collector.guard()
         collector.pause()
         try:
             work(*args)
         finally:
             collector.resume()
-            collector.unguard()
 
-    return threading.Thread(target=run, name="dcc-mcp-embed mcp " + name, daemon=True)
+    return collector.Thread(run, "dcc-mcp-embed mcp " + name)

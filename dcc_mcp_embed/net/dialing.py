@@ -44,7 +44,6 @@ async def apart(loop: Loop, function: Callable[[], _T], name: str = "dcc-mcp-emb
     wait: Wait[_T] = Wait()
 
     def run() -> None:
-        collector.guard()
         try:
             value = function()
         except Exception as error:
@@ -56,10 +55,8 @@ async def apart(loop: Loop, function: Callable[[], _T], name: str = "dcc-mcp-emb
             loop.call_soon(wait.fail, RuntimeError(text))
         else:
             loop.call_soon(wait.settle, value)
-        finally:
-            collector.unguard()
 
-    threading.Thread(target=run, name=name, daemon=True).start()
+    collector.Thread(run, name).start()
     return await wait
 
 

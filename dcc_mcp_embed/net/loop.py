@@ -111,16 +111,16 @@ class Loop:
     def run(self) -> None:
         """Turn until :meth:`stop`. The calling thread is the loop thread from now on."""
         self._thread_id = threading.get_ident()
-        collector.guard()
         collector.pause()
         try:
-            while not self._stopping:
-                self.turn()
-            for function in self._last:
-                self._call(function, ())
+            try:
+                while not self._stopping:
+                    self.turn()
+            finally:
+                for function in self._last:
+                    self._call(function, ())
         finally:
             collector.resume()
-            collector.unguard()
             self._thread_id = 0
 
     def turn(self) -> None:

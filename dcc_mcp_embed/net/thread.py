@@ -11,6 +11,7 @@ import threading
 import weakref
 from typing import Any, Callable, List
 
+from .. import collector
 from .loop import Loop
 
 __all__ = ["LoopThread"]
@@ -33,7 +34,7 @@ class LoopThread:
         self._inherited: List[Callable[[], Any]] = []
         #: Taken by whoever is to close the loop: the thread, or who gives up on it before it runs.
         self._claim = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = collector.Thread(self._run, name)
 
     def start(self) -> None:
         """Start the thread; it is running when this returns. Any thread."""

@@ -59,9 +59,7 @@ class Heartbeat:
             if self._stopping:
                 return
             if self._thread is None:
-                thread = threading.Thread(
-                    target=self._run, name="dcc-mcp-embed-registry", daemon=True
-                )
+                thread = collector.Thread(self._run, "dcc-mcp-embed-registry")
                 try:
                     thread.start()
                 except RuntimeError as error:
@@ -103,18 +101,14 @@ class Heartbeat:
         self._reset()
 
     def _run(self) -> None:
-        collector.guard()
-        try:
-            while not self._stopping:
-                self._wake.clear()
-                collector.pause()
-                try:
-                    wait = self.work(self._clock.monotonic())
-                finally:
-                    collector.resume()
-                self._wake.wait(wait)
-        finally:
-            collector.unguard()
+        while not self._stopping:
+            self._wake.clear()
+            collector.pause()
+            try:
+                wait = self.work(self._clock.monotonic())
+            finally:
+                collector.resume()
+            self._wake.wait(wait)
 
     def work(self, now: float) -> Optional[float]:
         """Do what is due; return the seconds until something is, None: nothing will be."""

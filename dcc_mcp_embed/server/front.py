@@ -74,7 +74,8 @@ class Front(Hall):
         now = self.loop.clock.monotonic()
         for stream, arrival in waiting.items():
             if stream in self._strangers:
-                # Until now it could not show who it is.
+                # It could not show who it is until now; the first one is the oldest.
+                del self._strangers[stream]
                 self._strangers[stream] = now
             arrival.go_on()
 

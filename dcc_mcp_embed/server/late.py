@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Callable, List, Optional
 
 from .. import collector
@@ -38,16 +37,13 @@ class Late:
         self._waiting.append(exchange)
         if len(self._waiting) == 1:
             try:
-                threading.Thread(
-                    target=self._run, name="dcc-mcp-embed loading", daemon=True
-                ).start()
+                collector.Thread(self._run, "dcc-mcp-embed loading").start()
             except RuntimeError as error:
                 # The system has no thread left.
                 self._say(error)
                 self._give_up()
 
     def _run(self) -> None:
-        collector.guard()
         collector.pause()
         try:
             handler: Handler = self._load()
@@ -59,7 +55,6 @@ class Late:
             self._loop.call_soon(self._loaded, handler)
         finally:
             collector.resume()
-            collector.unguard()
 
     def _say(self, error: Exception) -> None:
         self._log("error", "a part of the server cannot be loaded: {!r}".format(error))

@@ -8,6 +8,7 @@ whoever stops, because there may be no thread left to do it.
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import TYPE_CHECKING, Callable, Optional
 
@@ -28,6 +29,8 @@ __all__ = ["HEARTBEAT", "Registrar", "Registration"]
 HEARTBEAT = 5.0
 #: How long the end of a host waits for the thread that is still about to open it, seconds.
 _OPENING = 0.1
+#: How often somebody who waits for the row is asked whether it is wanted still, seconds.
+_SLICE = 0.1
 #: How long somebody who needs the registry waits for it to be there, seconds.
 _PATIENCE = 2.0
 
@@ -77,9 +80,7 @@ class Registration:
         self._unreadable = False
         # Whether it was logged that the row is not written.
         self._failing = False
-        self._opener = threading.Thread(
-            target=self._open, name="dcc-mcp-embed-registry-start", daemon=True
-        )
+        self._opener = collector.Thread(self._open, "dcc-mcp-embed-registry-start")
 
     # -- any thread ---------------------------------------------------------------------------
 
@@ -105,15 +106,19 @@ class Registration:
         self._opened.wait(_PATIENCE)
         return self._registrar
 
-    def wait(self, timeout: float) -> bool:
+    def wait(self, timeout: float, wanted: Callable[[], bool] = lambda: True) -> bool:
         """Wait until the row was written, or could not be; return whether it is in the file.
 
+        As long as ``wanted()``, which is asked now and then.
         A file that cannot be read names nobody; the log says why.
         """
         # Loaded already, unless there is no registry at all.
         from ..transport_errors import TransportError
 
-        self._tried.wait(timeout)
+        slices = max(1, math.ceil(timeout / _SLICE))
+        for _ in range(slices):
+            if self._tried.wait(timeout / slices) or not wanted():
+                break
         registrar = self._registrar
         if registrar is None:
             return False
@@ -151,7 +156,6 @@ class Registration:
     # -- the thread that opens it -------------------------------------------------------------
 
     def _open(self) -> None:
-        collector.guard()
         collector.pause()
         try:
             self._load()
@@ -165,7 +169,6 @@ class Registration:
             if self._registrar is None:
                 self._tried.set()
             collector.resume()
-            collector.unguard()
 
     def _open_registry(self) -> None:
         from ..transport_errors import RegistryFile

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -14,12 +15,19 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 @pytest.fixture
+def handlers(monkeypatch):
+    """Return what is told of the first signal, and of each."""
+    found = []
+    monkeypatch.setattr(signals, "signals_heard", lambda *what: nullcontext(found.extend(what)))
+    return found
+
+
+@pytest.fixture
 def sent(monkeypatch):
     """Return what threads of this process are sent; its own handlers are back at the end."""
     found = []
     monkeypatch.setattr(signal, "pthread_kill", lambda *what: found.append(what), raising=False)
     monkeypatch.setattr(signals, "_NOTICED", 0.02)
-    monkeypatch.setattr(signals, "signals_heard", lambda *what: what)
     before = [signal.getsignal(number) for number in NUMBERS]
     yield found
     for number, handler in zip(NUMBERS, before):
@@ -36,13 +44,16 @@ def heard_twice(heard):
 
 
 @pytest.mark.parametrize("broken_off", [False, True])
-def test_only_who_took_two_signals_for_one_is_sent_another(sent, broken_off):
+def test_only_who_took_two_signals_for_one_is_sent_another(sent, handlers, broken_off):
     server = SimpleNamespace(adapter=SimpleNamespace(close=lambda: None))
-    first, heard = signals.ends_on_signals(server)
-    first(signal.SIGINT, None)
-    if broken_off:
-        with pytest.raises(KeyboardInterrupt):
-            signal.getsignal(signal.SIGINT)(signal.SIGINT, None)
-    heard_twice(heard)
+    with signals.ends_on_signals(server) as taken:
+        first, heard = handlers
+        assert not taken.is_set()
+        first(signal.SIGINT, None)
+        assert taken.is_set()
+        if broken_off:
+            with pytest.raises(KeyboardInterrupt):
+                signal.getsignal(signal.SIGINT)(signal.SIGINT, None)
+        heard_twice(heard)
     again = [] if broken_off else [(threading.main_thread().ident, signal.SIGINT)]
     assert sent == again

@@ -75,6 +75,18 @@ def test_a_timer_cancelled_by_another_of_the_same_moment_does_not_run(loop):
     assert seen == []
 
 
+def test_a_selector_that_fails_ends_the_loop_and_what_is_for_its_end_is_done(loop, monkeypatch):
+    def fail(timeout):
+        raise OSError("it was closed by somebody else")
+
+    seen = []
+    loop.at_end(lambda: seen.append("last"))
+    monkeypatch.setattr(loop._selector, "select", fail)
+    with pytest.raises(OSError, match="somebody else"):
+        loop.run()
+    assert seen == ["last"]
+
+
 def test_an_error_is_reported_and_the_loop_goes_on(loop, failures):
     seen = []
     loop.call_soon(lambda: 1 // 0)
