@@ -9,8 +9,9 @@ cross the allocation threshold, so two things are done.
   makes due runs at the host's next allocation.
 * The moment between a blocking call and our first line is not covered by that: the kernel's answer
   is a list, and its allocation may be the one. A collection that starts on one of our threads all
-  the same finds nothing to collect, because :func:`guard` has every object set aside for its
-  duration. They end up in the oldest generation, to be looked at later, by the host.
+  the same finds nothing to collect, because :func:`guard`, with which each :class:`Thread` of
+  ours begins, has every object set aside for its duration. They end up in the oldest generation, to
+  be looked at later, by the host.
 
 Both are process-wide: a host that switches collection off while we work finds its wish undone when
 we block, and objects that it has frozen (``gc.freeze``) may be thawed. Either costs time; the crash
