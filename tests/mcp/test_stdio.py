@@ -414,8 +414,7 @@ def programs(monkeypatch):
         disown(program)
 
     def later():
-        if threading.current_thread().name.endswith(" end"):
-            time.sleep(0.05)
+        time.sleep(0.05)
         unguard()
 
     unguard = program_module.collector.unguard
