@@ -123,12 +123,12 @@ def test_who_is_told_of_that_may_fail_as_well():
 def test_once_started_nobody_starts_a_thread_to_have_something_run(monkeypatch):
     makers = []
 
-    class Thread(threading.Thread):
+    class Thread(collector.Thread):
         def start(self):
             makers.append(threading.get_ident())
             super().start()
 
-    monkeypatch.setattr(module.threading, "Thread", Thread)
+    monkeypatch.setattr(module.collector, "Thread", Thread)
     gates = [Gate() for _ in range(3)]
     with crew(4) as workers:
         workers.start()
