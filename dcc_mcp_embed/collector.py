@@ -63,9 +63,14 @@ _vetoed = 0
 #: Whether the collection that runs now is kept from finding anything.
 _vetoing = False
 
-_lock = threading.Lock()
+# A signal handler may load or parse something in the middle of it: what it begins it ends before
+# the lines go on that it has interrupted.
+_lock = threading.RLock()
 _pausing = 0
 _was_enabled = False
+
+# Another lock: a signal handler that starts a thread of ours waits until that is guarded.
+_guarding = threading.Lock()
 _guards = 0
 _hooked = False
 _ours: Set[int] = set()
@@ -108,7 +113,8 @@ def pause(anyway: bool = False) -> None:
         _was_enabled = False
     _pausing += 1
     if not _was_enabled and (anyway or (_pausing == 1 and held())):
-        _was_enabled = gc.isenabled()
+        # Whoever interrupts this line may have switched it off, and leaves that to us.
+        _was_enabled = gc.isenabled() or _was_enabled
         if _was_enabled:
             gc.disable()
     _release()
@@ -127,7 +133,7 @@ def resume() -> None:
 def guard() -> None:
     """Take the calling thread for one of ours: no collection on it shall find anything."""
     global _guards, _hooked
-    with _lock:
+    with _guarding:
         if not _hooked and hasattr(os, "register_at_fork"):
             _hooked = True
             os.register_at_fork(after_in_child=_disown)
@@ -140,7 +146,7 @@ def guard() -> None:
 def unguard() -> None:
     """End that; the last one takes our callback out of the collector again."""
     global _guards
-    with _lock:
+    with _guarding:
         _ours.discard(threading.get_ident())
         _guards -= 1
         if not _guards:
@@ -161,6 +167,9 @@ class Thread(threading.Thread):
         try:
             super()._bootstrap()  # type: ignore[misc]
         finally:
+            # A tracer that asks who it is would be answered with a dummy, which nobody takes out
+            # of the list of threads: the interpreter has forgotten this one.
+            sys.settrace(None)
             unguard()
 
 
@@ -200,9 +209,10 @@ def _disown() -> None:
 
     The child's only thread may be one of ours: a tool on the worker has forked.
     """
-    global _lock, _acquire, _release, _pausing, _guards
-    _lock = threading.Lock()
+    global _lock, _acquire, _release, _guarding, _pausing, _guards
+    _lock = threading.RLock()
     _acquire, _release = _lock.acquire, _lock.release
+    _guarding = threading.Lock()
     this = threading.get_ident()
     ours = this in _ours
     _ours.intersection_update((this,))

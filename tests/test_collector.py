@@ -137,3 +137,60 @@ def test_a_thread_of_ours_is_guarded_before_its_first_line_and_after_its_last(tm
     done = run(BEFORE_AND_AFTER, str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["0", "100"]
+
+
+INTERRUPTED = """
+import gc, threading
+from dcc_mcp_embed import collector
+collector.hold()
+gc.enable()
+enabled = gc.isenabled
+ran = []
+def handler():
+    gc.isenabled = enabled
+    ours = collector.Thread(ran.append, "ours", (1,))
+    ours.start()
+    ours.join()
+    collector.pause(anyway=True)
+    assert not gc.isenabled()
+    collector.resume()
+    return enabled()
+# Which is asked in the middle.
+gc.isenabled = handler
+collector.pause()
+assert gc.isenabled is enabled and ran == [1] and not gc.isenabled()
+collector.resume()
+assert gc.isenabled()
+"""
+
+
+def test_who_is_interrupted_while_it_pauses_may_be_by_a_thread_of_ours_and_a_pause(tmp_path):
+    done = run(INTERRUPTED, str(tmp_path))
+    assert done.returncode == 0, done.stderr
+
+
+TRACED = """
+import threading
+from dcc_mcp_embed import collector
+def tracer(frame, event, argument):
+    threading.current_thread()
+    return tracer
+threading.settrace(tracer)
+for kind in (threading.Thread, collector.Thread):
+    before = threading.active_count()
+    # At the same time, so that none has the ident of another.
+    together = threading.Barrier(20)
+    those = [kind(target=together.wait, name="one") for _ in range(20)]
+    for one in those:
+        one.start()
+    for one in those:
+        one.join()
+    print(threading.active_count() - before)
+"""
+
+
+def test_a_tracer_leaves_no_more_behind_than_with_any_thread(tmp_path):
+    done = run(TRACED, str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    others, ours = (int(count) for count in done.stdout.split())
+    assert ours <= others + 2, "a thread may come to its end after it was joined"

@@ -30,7 +30,7 @@ pytestmark = [
 HOLD = """
 import dcc_mcp_embed, threading
 
-@dcc_mcp_embed.tool(timeout=0.5)
+@dcc_mcp_embed.tool(timeout=1.5)
 def hold(seconds: float) -> str:
     'Keep the main thread.'
     threading.Event().wait(seconds)
