@@ -253,8 +253,8 @@ class News(Moments):
             return
         heard = dialect.news(data)
         if heard.begins:
-            # Twice if its connection has been made anew meanwhile.
-            # Or the first one of this host: what it was asked for when it came may be older.
+            # Twice if its connection has been made anew meanwhile. Or nobody listened until now:
+            # what this host was asked for when it came may be older.
             lost = lost or ear.heard or ear.before is None
             ear.heard = True
             self._stop(ear)
@@ -289,7 +289,11 @@ class News(Moments):
             client.updated(Watched(ear.label, uri))
 
     def _ended(self, ear: _Ear, ended: Ended) -> None:
-        if self._ears.get(ear.label) is not ear:
+        latest = self._ears.get(ear.label)
+        if latest is not ear:
+            if latest is not None and latest.before is ear:
+                # It ended before the other took its place: nobody has listened in between.
+                latest.before = None
             return
         del self._ears[ear.label]
         self._stop(ear)

@@ -1,5 +1,8 @@
 """``serve``: one JSON line on stdout once ready, logs on stderr, until Ctrl-C or SIGTERM.
 
+The line tells of the row in the registry too, so it waits for that to be written, ten seconds at
+most; until then nothing that is called runs on the main thread.
+
 It ends, with status 0, when somebody asks for it by the safe stop that its registry row tells
 of (``stop-instance``). That breaks nothing off: calls that were accepted come to their end first.
 

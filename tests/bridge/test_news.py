@@ -200,6 +200,29 @@ def test_what_a_host_had_before_it_is_listened_to_is_asked_for_again(world, answ
     assert {"undo", "redo"} <= {one["name"] for one in world.core._catalog.listing()}
 
 
+def test_what_happened_between_the_end_of_one_listener_and_the_begin_of_the_next_is_told(world):
+    world.look(FIRST)
+    world.tools[0]([TOOL], "")
+    world.begins(world.ears[0])
+    world.tools[1]([TOOL], "")
+    world.news.watch(world.client, "a://b", lambda: None)
+    first, second = world.ears
+    first.end(Ended(error=HostBusy("no")))
+    world.turn()
+    assert len(world.tools) == 2 and world.voice.told == []
+    world.begins(second)
+    assert len(world.tools) == 3 and world.voice.told == [("resources/updated", "a://b")]
+    assert world.cancelled == [], "it has ended"
+    # The usual way nothing is missed.
+    world.tools[2]([TOOL], "")
+    world.news.watch(world.client, "a://c", lambda: None)
+    world.begins(world.ears[2])
+    assert world.cancelled == [second.errand]
+    second.end(Ended(error=HostBusy("over")))
+    world.turn()
+    assert len(world.tools) == 3 and len(world.voice.told) == 1
+
+
 def test_a_host_of_an_earlier_version_is_not_asked_again(world):
     world.look(FIRST)
     world.ears[0].end(Ended(fault=Fault(-32600, "no")))
