@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import gc
 import hashlib
+import itertools
 import locale
 import logging
 import os
@@ -18,7 +19,8 @@ import socket
 import subprocess
 import sys
 import threading
-from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+import time
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from pythons import find_pythons
 
@@ -208,10 +210,9 @@ class Traces:
         fresh = [t for t in threading.enumerate() if t not in self._threads]
         for thread in fresh:
             # One that is only about to begin cannot be joined yet.
-            for _ in range(200):
+            for _ in _looks(grace):
                 if thread.ident is not None:
                     break
-                threading.Event().wait(grace / 200)
             if thread.ident is not None and thread is not threading.current_thread():
                 thread.join(grace)
         return [
@@ -221,8 +222,7 @@ class Traces:
         ]
 
     def _new_descriptors(self, grace: float) -> List[str]:
-        slices = 20
-        for attempt in range(slices + 1):
+        for attempt in _looks(grace):
             fresh = {
                 number: target
                 for number, target in open_descriptors().items()
@@ -233,8 +233,6 @@ class Traces:
             if attempt == 0:
                 gc.collect()  # one that waits for the collector says so itself: ResourceWarning
                 gc.freeze()  # and the next collection need not look at all the rest again
-            elif attempt < slices:
-                threading.Event().wait(grace / slices)
         return [
             "a descriptor is still open: {} -> {}".format(number, target)
             for number, target in sorted(fresh.items())
@@ -251,6 +249,17 @@ class Traces:
             if name not in self._modules:
                 lines.append("our file {} was imported as {!r}".format(path, name))
         return lines
+
+
+def _looks(grace: float) -> Iterator[int]:
+    """Count the looks at something, until ``grace`` seconds are over: two at least."""
+    end = time.monotonic() + grace
+    for number in itertools.count():
+        yield number
+        if number and time.monotonic() >= end:
+            return
+        if number:
+            threading.Event().wait(0.01)
 
 
 def _counts(target: str) -> bool:
