@@ -63,11 +63,12 @@ _vetoed = 0
 #: Whether the collection that runs now is kept from finding anything.
 _vetoing = False
 
-# A signal handler may load or parse something in the middle of it: what it begins it ends before
-# the lines go on that it has interrupted.
+# A signal handler may parse something at any line below: it ends its own pause before those go on
+# that it has interrupted. (If it waits for another thread's, that one waits for the lock.)
 _lock = threading.RLock()
 _pausing = 0
-_was_enabled = False
+#: Whether it is us who have switched collection off. Never where nobody pauses, but for a moment.
+_switched_off = False
 
 # Another lock: a signal handler that starts a thread of ours waits until that is guarded.
 _guarding = threading.Lock()
@@ -105,28 +106,27 @@ def pause(anyway: bool = False) -> None:
 
     Where it is not held it stays on, unless ``anyway``: then it is off until all are at rest.
     """
-    global _pausing, _was_enabled
+    global _pausing, _switched_off
     _acquire()
-    # Counted before it is switched off, and for longer: a child that is forked between the two
-    # lines finds by the count that it has to switch it on.
-    if not _pausing:
-        _was_enabled = False
     _pausing += 1
-    if not _was_enabled and (anyway or (_pausing == 1 and held())):
-        # Whoever interrupts this line may have switched it off, and leaves that to us.
-        _was_enabled = gc.isenabled() or _was_enabled
-        if _was_enabled:
-            gc.disable()
+    if _switched_off:
+        # Again: whoever noted it may be interrupted just before its own line.
+        gc.disable()
+    elif (anyway or (_pausing == 1 and held())) and gc.isenabled():
+        # Noted before it is done: a child that is forked between the two lines has to undo it.
+        _switched_off = True
+        gc.disable()
     _release()
 
 
 def resume() -> None:
     """End or interrupt the work: the last of all our threads restores the host's setting."""
-    global _pausing
+    global _pausing, _switched_off
     _acquire()
-    if _pausing == 1 and _was_enabled:
-        gc.enable()
     _pausing -= 1
+    if not _pausing and _switched_off:
+        gc.enable()
+        _switched_off = False
     _release()
 
 
@@ -167,9 +167,6 @@ class Thread(threading.Thread):
         try:
             super()._bootstrap()  # type: ignore[misc]
         finally:
-            # A tracer that asks who it is would be answered with a dummy, which nobody takes out
-            # of the list of threads: the interpreter has forgotten this one.
-            sys.settrace(None)
             unguard()
 
 
@@ -209,15 +206,16 @@ def _disown() -> None:
 
     The child's only thread may be one of ours: a tool on the worker has forked.
     """
-    global _lock, _acquire, _release, _guarding, _pausing, _guards
+    global _lock, _acquire, _release, _guarding, _pausing, _switched_off, _guards
     _lock = threading.RLock()
     _acquire, _release = _lock.acquire, _lock.release
     _guarding = threading.Lock()
     this = threading.get_ident()
     ours = this in _ours
     _ours.intersection_update((this,))
-    if _pausing and not ours and _was_enabled:
+    if _switched_off and not ours:
         gc.enable()
+        _switched_off = False
     _pausing = min(_pausing, int(ours))
     if not ours and _veto in gc.callbacks:
         gc.callbacks.remove(_veto)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from server.forking import run
@@ -140,57 +142,121 @@ def test_a_thread_of_ours_is_guarded_before_its_first_line_and_after_its_last(tm
 
 
 INTERRUPTED = """
-import gc, threading
+import gc, os, sys, threading
 from dcc_mcp_embed import collector
-collector.hold()
-gc.enable()
-enabled = gc.isenabled
-ran = []
-def handler():
-    gc.isenabled = enabled
-    ours = collector.Thread(ran.append, "ours", (1,))
-    ours.start()
-    ours.join()
+if {held}:
+    collector.hold()
+{outer}
+before, ran = gc.isenabled(), []
+class Handler:
+    # Called at one line of ``watched`` after another, as a signal handler might be.
+    def __init__(self, watched, number):
+        self.watched, self.left, self.wrong = watched.__code__, number, []
+    def trace(self, frame, event, argument):
+        if frame.f_code is self.watched:
+            return self.line
+    def line(self, frame, event, argument):
+        self.left -= 1
+        if self.left == 0:
+            collector.pause(anyway=True)
+            if gc.isenabled():
+                self.wrong.append(frame.f_lineno)
+            collector.resume()
+            ours = collector.Thread(ran.append, "ours", (1,))
+            ours.start()
+            ours.join()
+        return self.line
+for watched in (collector.pause, collector.resume):
+    for number in range(1, 12):
+        handler = Handler(watched, number)
+        sys.settrace(handler.trace)
+        collector.pause({options})
+        sys.settrace(None)
+        assert {on} or not gc.isenabled(), (watched, number)
+        sys.settrace(handler.trace)
+        collector.resume()
+        sys.settrace(None)
+        assert handler.wrong == [], (watched, handler.wrong)
+        assert gc.isenabled() is before and not collector._pausing - {depth}, (watched, number)
+assert len(ran) > 8, ran
+"""
+
+
+@pytest.mark.parametrize("outer", ["", "gc.disable()", "collector.pause(anyway=True)"])
+@pytest.mark.parametrize(
+    ("held", "options", "on"),
+    [(False, "anyway=True", False), (True, "", False), (False, "", True)],
+    ids=["anyway", "a host's", "a script's"],
+)
+def test_who_is_interrupted_while_it_pauses_leaves_all_as_it_was(
+    tmp_path, outer, held, options, on
+):
+    depth = int("pause" in outer)
+    code = INTERRUPTED.format(outer=outer, held=held, options=options, on=on, depth=depth)
+    done = run(code, str(tmp_path))
+    assert done.returncode == 0, done.stderr
+
+
+FORKED = """
+import gc, os, sys, threading
+from dcc_mcp_embed import collector
+class Child:
+    # Made by another thread at one line of ``watched`` after another.
+    def __init__(self, watched, number):
+        self.watched, self.left, self.ended = watched.__code__, number, []
+    def trace(self, frame, event, argument):
+        if frame.f_code is self.watched:
+            return self.line
+    def line(self, frame, event, argument):
+        self.left -= 1
+        if self.left == 0:
+            other = threading.Thread(target=self.fork)
+            other.start()
+            other.join()
+        return self.line
+    def fork(self):
+        pid = os.fork()
+        if not pid:
+            found = [gc.isenabled()]
+            for options in ({{}}, {{"anyway": True}}):
+                collector.pause(**options)
+                found.append(gc.isenabled())
+                collector.resume()
+                found.append(gc.isenabled())
+            os._exit(found != [True, True, True, False, True])
+        self.ended.append(os.waitpid(pid, 0)[1])
+first = collector.Thread(len, "first", ("",))
+first.start()
+first.join()
+ended = []
+for watched in (collector.pause, collector.resume):
+    for number in range(1, 12):
+        child = Child(watched, number)
+        sys.settrace(child.trace)
+        collector.pause(anyway=True)
+        collector.resume()
+        sys.settrace(None)
+        assert not any(child.ended), (watched, number)
+        ended += child.ended
+        assert gc.isenabled()
+assert len(ended) > 8, ended
+def work():
     collector.pause(anyway=True)
-    assert not gc.isenabled()
+    pid = os.fork()
+    if not pid:
+        off = not gc.isenabled()
+        collector.resume()
+        os._exit(not (off and gc.isenabled()))
+    ended.append(os.waitpid(pid, 0)[1])
     collector.resume()
-    return enabled()
-# Which is asked in the middle.
-gc.isenabled = handler
-collector.pause()
-assert gc.isenabled is enabled and ran == [1] and not gc.isenabled()
-collector.resume()
-assert gc.isenabled()
+ours = collector.Thread(work, "ours")
+ours.start()
+ours.join()
+assert ended[-1] == 0 and gc.isenabled()
 """
 
 
-def test_who_is_interrupted_while_it_pauses_may_be_by_a_thread_of_ours_and_a_pause(tmp_path):
-    done = run(INTERRUPTED, str(tmp_path))
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX")
+def test_a_child_that_is_forked_at_any_moment_of_a_pause_has_the_collector_back(tmp_path):
+    done = run(FORKED.format(), str(tmp_path))
     assert done.returncode == 0, done.stderr
-
-
-TRACED = """
-import threading
-from dcc_mcp_embed import collector
-def tracer(frame, event, argument):
-    threading.current_thread()
-    return tracer
-threading.settrace(tracer)
-for kind in (threading.Thread, collector.Thread):
-    before = threading.active_count()
-    # At the same time, so that none has the ident of another.
-    together = threading.Barrier(20)
-    those = [kind(target=together.wait, name="one") for _ in range(20)]
-    for one in those:
-        one.start()
-    for one in those:
-        one.join()
-    print(threading.active_count() - before)
-"""
-
-
-def test_a_tracer_leaves_no_more_behind_than_with_any_thread(tmp_path):
-    done = run(TRACED, str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    others, ours = (int(count) for count in done.stdout.split())
-    assert ours <= others + 2, "a thread may come to its end after it was joined"
